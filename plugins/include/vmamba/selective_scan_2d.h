@@ -1,0 +1,105 @@
+/* The C interface of vmamba::SelectiveScan2D, version 1. Plain C99; no framework, no CUDA header.
+ *
+ * Shapes (row-major, contiguous): x [B,H,W,D], proj [B,H,W,4*(R+2N)], dt_weight [4,R,D],
+ * dt_bias [4,D], a [4,N,D], d [4,D], y [B,H,W,D]. Per pixel, proj holds for each route k = 0..3
+ * the low-rank step dt (R values), then B (N), then C (N). x and proj share one dtype; y is float32
+ * or that dtype; the four parameters are float32. State and merge are float32.
+ *
+ * Route 0 visits the pixels row by row, 1 column by column, 2 and 3 are their reverses:
+ *     delta = softplus(dt . dt_weight[k] + dt_bias[k])
+ *     h     = exp(delta * a[k]) * h + delta * B * x
+ *     y    += C . h + d[k] * x
+ * The full specification is docs/selective_scan_2d.md.
+ */
+#ifndef VMAMBA_SELECTIVE_SCAN_2D_H
+#define VMAMBA_SELECTIVE_SCAN_2D_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(_WIN32)
+#define VMAMBA_API __declspec(dllexport)
+#else
+#define VMAMBA_API __attribute__((visibility("default")))
+#endif
+
+#define VMAMBA_ABI_VERSION 1
+#define VMAMBA_ROUTES 4
+
+typedef enum vmamba_status {
+  VMAMBA_OK = 0,
+  VMAMBA_INVALID_ARGUMENT = 1, /* a size, dtype or pointer is out of its range */
+  VMAMBA_UNSUPPORTED = 2,      /* valid, but not on this machine or in this build */
+  VMAMBA_OUT_OF_MEMORY = 3,
+  VMAMBA_RUNTIME_ERROR = 4 /* the CUDA runtime reported an error */
+} vmamba_status;
+
+/* The numbers of ONNX TensorProto.DataType. */
+typedef enum vmamba_dtype {
+  VMAMBA_FLOAT32 = 1,
+  VMAMBA_FLOAT16 = 10,
+  VMAMBA_BFLOAT16 = 16
+} vmamba_dtype;
+
+typedef struct vmamba_scan_desc {
+  int64_t batch;    /* B >= 0; 0 is a valid, empty call */
+  int64_t height;   /* H >= 1 */
+  int64_t width;    /* W >= 1 */
+  int64_t channels; /* D >= 1 */
+  int32_t state;    /* N in 1..256 */
+  int32_t rank;     /* R in 1..256 */
+  int32_t in_dtype; /* vmamba_dtype of x and proj */
+  int32_t out_dtype; /* vmamba_dtype of y: VMAMBA_FLOAT32 or in_dtype */
+} vmamba_scan_desc;
+
+typedef struct vmamba_scan_args {
+  const void *x;
+  const void *proj;
+  const float *dt_weight;
+  const float *dt_bias;
+  const float *a;
+  const float *d;
+  void *y;
+} vmamba_scan_args;
+
+/* Runs task(arg, i) for i in 0..count-1, in any order, on any threads, and returns when all ended. */
+typedef void (*vmamba_task)(void *arg, int64_t index);
+typedef struct vmamba_executor {
+  void *context;
+  int32_t threads; /* how many tasks may run at a time, at least 1 */
+  void (*parallel_for)(void *context, int64_t count, vmamba_task task, void *arg);
+} vmamba_executor;
+
+VMAMBA_API uint32_t vmamba_abi_version(void);
+
+/* The text of the calling thread's last error; never NULL, "" when there was none. */
+VMAMBA_API const char *vmamba_last_error(void);
+
+/* VMAMBA_OK, or VMAMBA_INVALID_ARGUMENT with the reason in vmamba_last_error(). */
+VMAMBA_API vmamba_status vmamba_scan_validate(const vmamba_scan_desc *desc);
+
+/* CPU. executor NULL: this library's own threads (VMAMBA_NUM_THREADS, else the cores of the process).
+ * The bits of y do not depend on the number of threads, nor on an image's place in the batch. */
+VMAMBA_API vmamba_status vmamba_scan_cpu(const vmamba_scan_desc *desc, const vmamba_scan_args *args,
+                                         const vmamba_executor *executor);
+
+/* "avx512", "avx2" or "portable": what vmamba_scan_cpu runs. VMAMBA_CPU_ISA=portable|avx2|avx512
+ * in the environment asks for one; what the machine lacks is refused with VMAMBA_UNSUPPORTED. */
+VMAMBA_API const char *vmamba_cpu_isa(void);
+
+/* CUDA. Pointers are device pointers, stream is a cudaStream_t. Nothing is allocated and nothing is
+ * synchronised, so a call may be captured in a CUDA graph. workspace: vmamba_scan_cuda_workspace bytes,
+ * 256-byte aligned, contents undefined before and after. */
+VMAMBA_API vmamba_status vmamba_scan_cuda_workspace(const vmamba_scan_desc *desc, size_t *bytes);
+VMAMBA_API vmamba_status vmamba_scan_cuda(const vmamba_scan_desc *desc, const vmamba_scan_args *args,
+                                          void *workspace, size_t workspace_bytes, void *stream);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* VMAMBA_SELECTIVE_SCAN_2D_H */
