@@ -1,0 +1,47 @@
+"""What a runtime is: something that says whether it can run here and opens a session on a model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+
+@dataclass(frozen=True)
+class RuntimeStatus:
+    """Whether a runtime can execute on this machine, and in one sentence why (not)."""
+
+    available: bool
+    reason: str
+
+
+class Session(Protocol):
+    """A loaded model, ready to be called."""
+
+    def __call__(self, pixel_values: npt.NDArray[np.generic]) -> npt.NDArray[np.float32]:
+        """Map pixel_values [B,3,H,W] float32 to logits [B,num_classes] float32."""
+        ...
+
+    def close(self) -> None:
+        """Give back what the session holds; it must not be called afterwards."""
+        ...
+
+
+class Runtime(Protocol):
+    """One way to execute an exported model."""
+
+    @property
+    def name(self) -> str:
+        """`pytorch`, `onnxruntime-body`, `onnxruntime-library`, `tensorrt` or `tensorrt_rtx`."""
+        ...
+
+    def status(self) -> RuntimeStatus:
+        """Whether `open` can succeed on this machine; cheap, loads no model."""
+        ...
+
+    def open(self) -> Session:
+        """Load the model from disk, as a user would."""
+        ...
