@@ -1,0 +1,8 @@
+"""Export: from a VMamba model to one ONNX file that every runtime can take."""
+
+from __future__ import annotations
+
+from vmamba_deploy.export.onnx_file import deployable_module, export_onnx
+from vmamba_deploy.export.options import ExportedModel, ExportOptions
+
+__all__ = ["ExportOptions", "ExportedModel", "deployable_module", "export_onnx"]

@@ -1,0 +1,71 @@
+"""The facts that travel inside the ONNX file, under `metadata_props`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
+
+import vmamba_deploy
+from vmamba_deploy.ops.contract import OP_DOMAIN, OP_VERSION
+
+if TYPE_CHECKING:
+    import onnx
+
+    from vmamba_deploy.export.options import ExportOptions
+    from vmamba_deploy.models import LoadedModel
+
+_TOOLS = ("torch", "onnx", "onnxscript", "onnxruntime")
+
+
+def model_metadata(loaded: LoadedModel, options: ExportOptions) -> dict[str, str]:
+    """Flat string metadata; structured values are JSON.
+
+    Keys: preset, precision, weights_source, weights_sha256, opsets, preprocessing, labels (only when
+    known) and tool_versions.
+    """
+    from vmamba_deploy.models.preprocessing import preprocessing_for
+
+    preprocessing = preprocessing_for(options.size).as_dict()
+    metadata: dict[str, str] = {
+        "preset": loaded.preset_name,
+        "precision": options.precision,
+        "weights_source": loaded.source,
+        "weights_sha256": loaded.sha256,
+        "opsets": _json({"ai.onnx": options.target_opset, OP_DOMAIN: OP_VERSION}),
+        "preprocessing": _json({**preprocessing, "in_graph": options.preprocess}),
+        "tool_versions": _json(tool_versions()),
+    }
+    labels = options.labels or loaded.labels
+    if labels:
+        metadata["labels"] = _json(list(labels))
+    return metadata
+
+
+def tool_versions() -> dict[str, str]:
+    """Versions of this package and of the tools that shape the file; absent tools are left out."""
+    versions = {"vmamba_deploy": vmamba_deploy.__version__}
+    for tool in _TOOLS:
+        try:
+            versions[tool] = version(tool)
+        except PackageNotFoundError:
+            continue
+    return versions
+
+
+def read_metadata(model: onnx.ModelProto) -> dict[str, str]:
+    """The file's `metadata_props` as a dictionary."""
+    return {prop.key: prop.value for prop in model.metadata_props}
+
+
+def write_metadata(model: onnx.ModelProto, metadata: Mapping[str, str]) -> None:
+    """Replace the file's `metadata_props`, sorted by key so that equal exports are equal bytes."""
+    del model.metadata_props[:]
+    for key in sorted(metadata):
+        entry = model.metadata_props.add()
+        entry.key, entry.value = key, metadata[key]
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"))

@@ -1,0 +1,84 @@
+"""What an export is asked for and what it yields, as data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from vmamba_deploy.errors import UsageError
+
+# bfloat16 convolutions came with opset 22.
+MIN_OPSET = {"fp32": 20, "fp16": 20, "bf16": 22}
+MIN_IMAGE_SIZE = 32
+INPUT_NAME = "pixel_values"
+LOGITS_NAME = "logits"
+# protobuf refuses a message of 2 GiB; the graph itself needs some of that.
+EXTERNAL_DATA_BYTES = 2_000_000_000
+
+
+@dataclass(frozen=True)
+class ExportOptions:
+    """How to write the ONNX file.
+
+    Attributes:
+        precision: `fp32`, `fp16` or `bf16`; the graph is strongly typed.
+        image_size: side, or (height, width), in pixels; the traced size, fixed in the file unless
+            `dynamic_size`.
+        dynamic_batch: leave the batch axis free.
+        dynamic_size: leave height and width free, from 32 pixels on.
+        opset: version of the standard op set; None takes the lowest that the precision allows: 20,
+            22 for bf16.
+        preprocess: take uint8 NHWC RGB and normalise inside the graph.
+        labels: class names, kept in the metadata.
+        external_data_bytes: size from which the weights go to `<name>.data` beside the file.
+
+    Raises:
+        UsageError: a value out of its range.
+    """
+
+    precision: str = "fp32"
+    image_size: int | tuple[int, int] = 224
+    dynamic_batch: bool = True
+    dynamic_size: bool = False
+    opset: int | None = None
+    preprocess: bool = False
+    labels: Sequence[str] | None = None
+    external_data_bytes: int = EXTERNAL_DATA_BYTES
+
+    def __post_init__(self) -> None:
+        if self.precision not in MIN_OPSET:
+            raise UsageError(f"precision must be fp32, fp16 or bf16, got {self.precision!r}")
+        if min(self.size) < MIN_IMAGE_SIZE:
+            raise UsageError(
+                f"image size {self.size[0]}x{self.size[1]} is too small: the network divides it by "
+                f"32, so both sides must be at least {MIN_IMAGE_SIZE}"
+            )
+        minimum = MIN_OPSET[self.precision]
+        if self.target_opset < minimum:
+            raise UsageError(
+                f"{self.precision} needs opset {minimum} or newer, got {self.target_opset}"
+            )
+
+    @property
+    def target_opset(self) -> int:
+        """The op set that the file will use."""
+        return MIN_OPSET[self.precision] if self.opset is None else self.opset
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width) of the traced image."""
+        if isinstance(self.image_size, int):
+            return self.image_size, self.image_size
+        return self.image_size
+
+
+@dataclass(frozen=True)
+class ExportedModel:
+    """An ONNX file that passed its checks."""
+
+    path: Path
+    opset: int
+    scan_nodes: int
+    size_bytes: int
+    metadata: dict[str, str]

@@ -1,0 +1,126 @@
+"""ONNX Runtime on the CPU: stock, through the function body, and with our custom-op library."""
+
+from __future__ import annotations
+
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vmamba_deploy.errors import InputFileError, VmambaError
+from vmamba_deploy.runtimes.base import RuntimeStatus
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+CUSTOM_OP_LIBRARY = "vmamba_ort"
+
+
+def create_session(
+    model: Path | bytes, *, library: Path | None = None, threads: int = 0, profile: bool = False
+) -> Any:
+    """An `onnxruntime.InferenceSession` on the CPU.
+
+    Args:
+        model: path of the file, so that external data is found, or the serialised model.
+        library: our custom-op library; without it the file's function body runs.
+        threads: intra-op threads, 0 for ONNX Runtime's own choice.
+        profile: write ONNX Runtime's profile.
+
+    Raises:
+        InputFileError: ONNX Runtime does not accept the model.
+    """
+    import onnxruntime as ort
+
+    from vmamba_deploy.runtimes.widen_bfloat16 import widened_for_cpu
+
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.enable_profiling = profile
+    options.log_severity_level = 3
+    if library is not None:
+        options.register_custom_ops_library(str(library))
+    source = widened_for_cpu(model)
+    try:
+        return ort.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+    except Exception as error:
+        # onnxruntime raises a class per status code, all directly below Exception.
+        if type(error).__module__.startswith("onnxruntime"):
+            name = model if isinstance(model, Path) else "the model"
+            raise InputFileError(f"ONNX Runtime cannot load {name}: {error}") from error
+        raise
+
+
+class OnnxRuntimeBody:
+    """Stock ONNX Runtime: what a user without our library gets."""
+
+    name = "onnxruntime-body"
+
+    def __init__(self, path: Path, *, threads: int = 0) -> None:
+        self._path, self._threads = path, threads
+
+    def status(self) -> RuntimeStatus:
+        """Available where the package onnxruntime is."""
+        return _onnxruntime_status()
+
+    def open(self) -> OnnxRuntimeSession:
+        """Load the file; the scan runs through its function body."""
+        return OnnxRuntimeSession(create_session(self._path, threads=self._threads))
+
+
+class OnnxRuntimeLibrary:
+    """ONNX Runtime with `libvmamba_ort.so`: the scan runs in our kernel."""
+
+    name = "onnxruntime-library"
+
+    def __init__(self, path: Path, *, library: Path | None = None, threads: int = 0) -> None:
+        self._path, self._library, self._threads = path, library, threads
+
+    def status(self) -> RuntimeStatus:
+        """Available where the package onnxruntime and the library are, or can be built."""
+        from vmamba_deploy import native
+
+        status = _onnxruntime_status()
+        if not status.available or self._library is not None:
+            return status
+        available, reason = native.available(CUSTOM_OP_LIBRARY)
+        return RuntimeStatus(available, status.reason if available else reason)
+
+    def open(self) -> OnnxRuntimeSession:
+        """Load the file with the library registered, building the library on first use."""
+        from vmamba_deploy import native
+
+        library = self._library or native.library_path(CUSTOM_OP_LIBRARY)
+        return OnnxRuntimeSession(
+            create_session(self._path, library=library, threads=self._threads)
+        )
+
+
+class OnnxRuntimeSession:
+    """A loaded file with one input and one output."""
+
+    def __init__(self, session: Any) -> None:
+        self._session = session
+        self._input = session.get_inputs()[0].name
+
+    def __call__(self, pixel_values: npt.NDArray[np.generic]) -> npt.NDArray[np.float32]:
+        """Map pixel_values, in the file's own layout, to float32 logits [B,classes]."""
+        import numpy as np
+
+        if self._session is None:
+            raise VmambaError("this ONNX Runtime session is closed")
+        (logits,) = self._session.run(None, {self._input: pixel_values})
+        return np.asarray(logits, dtype=np.float32)
+
+    def close(self) -> None:
+        """Free the session."""
+        self._session = None
+
+
+def _onnxruntime_status() -> RuntimeStatus:
+    for package in ("onnxruntime", "onnxruntime-gpu"):
+        try:
+            return RuntimeStatus(True, f"ONNX Runtime {version(package)}, CPU")
+        except PackageNotFoundError:
+            continue
+    return RuntimeStatus(False, "the package onnxruntime is not installed")
