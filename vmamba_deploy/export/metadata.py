@@ -22,7 +22,7 @@ _TOOLS = ("torch", "onnx", "onnxscript", "onnxruntime")
 def model_metadata(loaded: LoadedModel, options: ExportOptions) -> dict[str, str]:
     """Flat string metadata; structured values are JSON.
 
-    Keys: preset, precision, weights_source, weights_sha256, opsets, preprocessing, labels (only when
+    Keys: preset, precision, weights_source, weights_sha256, opsets, preprocessing, labels (when
     known) and tool_versions.
     """
     from vmamba_deploy.models.preprocessing import preprocessing_for

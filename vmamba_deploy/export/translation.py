@@ -1,4 +1,4 @@
-"""How the PyTorch exporter writes our op: one `vmamba::SelectiveScan2D` node with its attributes."""
+"""How the exporter writes our op: one `vmamba::SelectiveScan2D` node with its attributes."""
 
 from __future__ import annotations
 

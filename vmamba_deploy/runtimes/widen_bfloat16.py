@@ -38,7 +38,7 @@ def widened_for_cpu(model: Path | bytes) -> str | bytes:
 
 
 def widen_bfloat16(model: onnx.ModelProto) -> int:
-    """Wrap every bfloat16 op of the main graph in casts, in place; returns how many were wrapped."""
+    """Wrap every bfloat16 op of the main graph in casts, in place; returns how many there were."""
     import onnx
 
     bfloat16 = _bfloat16_values(onnx.shape_inference.infer_shapes(model))

@@ -1,0 +1,65 @@
+# Two commands for a newcomer: `make export` and `make test`. Both set up .venv first.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+ARCHS ?=
+MODEL ?= t
+PRECISION ?= fp16
+PYTEST_ARGS ?=
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+.DEFAULT_GOAL := help
+.PHONY: help setup export test check lint format types layers native clean
+
+help: ## list the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+setup: $(VENV)/.runtime ## make .venv with the pinned requirements
+
+$(VENV)/.python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python 3.11 or newer is needed; name one with PYTHON=..."; exit 4; }
+	@$(PYTHON) -m venv $(VENV) || { echo "venv failed: apt-get install python3-venv"; exit 4; }
+	@touch $@
+
+$(VENV)/.runtime: $(VENV)/.python requirements.txt pyproject.toml
+	@echo "installing the pinned requirements into $(VENV) (about a minute)"
+	@$(PIP) install -r requirements.txt
+	@$(PIP) install --no-deps --editable .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.runtime requirements-dev.txt
+	@$(PIP) install -r requirements-dev.txt
+	@touch $@
+
+export: $(VENV)/.runtime ## the main job: ONNX, engine, plugin and parity report of VMamba-T in fp16
+	$(BIN)/python export.py --model $(MODEL) --$(PRECISION)
+
+native: $(VENV)/.runtime ## build the native libraries ahead; ARCHS=all for every GPU architecture
+	$(BIN)/python -m vmamba_deploy.native $(if $(ARCHS),--archs $(ARCHS))
+
+test: $(VENV)/.dev check ## the checks, then the test suite
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(PYTEST_ARGS)
+
+check: $(VENV)/.dev lint types layers ## lint, types and the direction of imports
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	git ls-files 'plugins/*.h' 'plugins/*.hpp' 'plugins/*.cpp' 'plugins/*.cu' 'plugins/*.cuh' \
+	  'samples/*.cpp' | xargs $(BIN)/clang-format --dry-run --Werror
+
+types: $(VENV)/.dev
+	$(BIN)/mypy
+
+layers: $(VENV)/.dev
+	$(BIN)/lint-imports
+
+format: $(VENV)/.dev ## rewrite the sources in the house style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	git ls-files 'plugins/*.h' 'plugins/*.hpp' 'plugins/*.cpp' 'plugins/*.cu' 'plugins/*.cuh' \
+	  'samples/*.cpp' | xargs $(BIN)/clang-format -i
+
+clean: ## remove what was built, but not .venv
+	rm -rf build artifacts .pytest_cache .mypy_cache .ruff_cache .hypothesis
