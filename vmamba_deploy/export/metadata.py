@@ -25,22 +25,38 @@ def model_metadata(loaded: LoadedModel, options: ExportOptions) -> dict[str, str
     Keys: preset, precision, weights_source, weights_sha256, opsets, preprocessing, labels (when
     known) and tool_versions.
     """
-    from vmamba_deploy.models.preprocessing import preprocessing_for
-
-    preprocessing = preprocessing_for(options.size).as_dict()
     metadata: dict[str, str] = {
-        "preset": loaded.preset_name,
+        "preset": loaded.preset_name or "custom",
         "precision": options.precision,
         "weights_source": loaded.source,
         "weights_sha256": loaded.sha256,
         "opsets": _json({"ai.onnx": options.target_opset, OP_DOMAIN: OP_VERSION}),
-        "preprocessing": _json({**preprocessing, "in_graph": options.preprocess}),
+        "preprocessing": _json(preprocessing_metadata(options)),
         "tool_versions": _json(tool_versions()),
     }
-    labels = options.labels or loaded.labels
+    labels = options.labels or loaded.model.class_labels
     if labels:
         metadata["labels"] = _json(list(labels))
     return metadata
+
+
+def preprocessing_metadata(options: ExportOptions) -> dict[str, Any]:
+    """How an image becomes `pixel_values`, and whether the graph does the normalisation itself.
+
+    Resizing keeps the published ratio of the resized shorter side to the crop.
+    """
+    from vmamba_deploy.models import IMAGENET_PREPROCESSING as published
+
+    ratio = published.resize_pixels / published.crop_pixels
+    return {
+        "crop_pixels": list(options.size),
+        "resize_pixels": round(min(options.size) * ratio),
+        "interpolation": published.interpolation,
+        "mean": list(published.mean),
+        "std": list(published.std),
+        "normalisation_in_graph": options.preprocess,
+        "layout": "NHWC uint8 RGB" if options.preprocess else "NCHW float32 RGB",
+    }
 
 
 def tool_versions() -> dict[str, str]:

@@ -36,7 +36,7 @@ def export_onnx(loaded: LoadedModel, path: Path, options: ExportOptions) -> Expo
     passes.carry_function_body(model, opset=options.target_opset, state=state)
     write_metadata(model, metadata)
     model.producer_name, model.producer_version = "vmamba_deploy", vmamba_deploy.__version__
-    model.graph.name = loaded.preset_name
+    model.graph.name = metadata["preset"]
     size = _save(model, path, options, expected_scans=scans)
     return ExportedModel(path, options.target_opset, scans, size, metadata)
 
@@ -47,19 +47,22 @@ def deployable_module(loaded: LoadedModel, options: ExportOptions) -> tuple[nn.M
     It is what the file computes, so parity runs it as the `pytorch` runtime too.
     """
     from vmamba_deploy.export.preprocess import WithPreprocessing
-    from vmamba_deploy.models import convert_precision, freeze_scan_parameters
-    from vmamba_deploy.models.preprocessing import preprocessing_for
+    from vmamba_deploy.models import (
+        IMAGENET_PREPROCESSING,
+        convert_precision,
+        freeze_scan_parameters,
+    )
 
     config = loaded.model.config
-    if not config.has_classifier:
+    if config.num_classes is None:
         raise UsageError(
             "these weights are a backbone without a classifier, so there are no logits to export"
         )
     module: nn.Module = convert_precision(loaded.model, options.precision)
     freeze_scan_parameters(module)
     if options.preprocess:
-        preprocessing = preprocessing_for(options.size)
-        module = WithPreprocessing(module, preprocessing.mean, preprocessing.std)
+        published = IMAGENET_PREPROCESSING
+        module = WithPreprocessing(module, published.mean, published.std)
     return module.eval(), sum(config.depths), config.d_state
 
 
