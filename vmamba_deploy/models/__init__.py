@@ -1,0 +1,48 @@
+"""VMamba networks: presets, layers, weights and precision."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from vmamba_deploy.models.config import DownsampleKind, StemKind, VMambaConfig
+from vmamba_deploy.models.preprocessing import IMAGENET_PREPROCESSING, Preprocessing
+from vmamba_deploy.models.presets import ALIASES, PRESETS, Preset, resolve_preset
+
+if TYPE_CHECKING:
+    from vmamba_deploy.models.creation import create_model
+    from vmamba_deploy.models.network import VMamba, freeze_scan_parameters, set_scan_backend
+    from vmamba_deploy.models.precision import convert_precision
+
+# Names whose modules import torch, which takes seconds: the presets must not pay for it.
+_LAZY = {
+    "VMamba": "network",
+    "convert_precision": "precision",
+    "create_model": "creation",
+    "freeze_scan_parameters": "network",
+    "set_scan_backend": "network",
+}
+
+__all__ = [
+    "ALIASES",
+    "IMAGENET_PREPROCESSING",
+    "PRESETS",
+    "DownsampleKind",
+    "Preprocessing",
+    "Preset",
+    "StemKind",
+    "VMamba",
+    "VMambaConfig",
+    "convert_precision",
+    "create_model",
+    "freeze_scan_parameters",
+    "resolve_preset",
+    "set_scan_backend",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        from importlib import import_module
+
+        return getattr(import_module(f"{__name__}.{_LAZY[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

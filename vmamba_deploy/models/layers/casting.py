@@ -1,0 +1,65 @@
+"""Layers that bring their input to the dtype they compute in.
+
+Precision thus follows from the weights alone: convert a layer's weights and the layer computes in
+their dtype, whatever arrives. The casts vanish where the dtypes agree.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+def cast(x: Tensor, dtype: torch.dtype) -> Tensor:
+    """Return x in dtype, itself if it is already (so that an exported graph has no empty cast)."""
+    return x if x.dtype == dtype else x.to(dtype)
+
+
+class Linear(nn.Linear):
+    """Linear layer over the last axis that computes in the dtype of its weight."""
+
+    if TYPE_CHECKING:
+
+        def __call__(self, x: Tensor) -> Tensor: ...
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map [..., in_features] to [..., out_features]."""
+        return F.linear(cast(x, self.weight.dtype), self.weight, self.bias)
+
+
+class LayerNorm(nn.LayerNorm):
+    """LayerNorm over the last axis that computes in the dtype of its weight, float32."""
+
+    if TYPE_CHECKING:
+
+        def __call__(self, x: Tensor) -> Tensor: ...
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels, eps=1e-5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalise [..., C]."""
+        return super().forward(cast(x, self.weight.dtype))
+
+
+class Conv2d(nn.Conv2d):
+    """Convolution of a channels-last map, [B, H, W, C], that computes in its weight's dtype.
+
+    The permuted tensor is what PyTorch calls the channels_last memory format: nothing is copied.
+    """
+
+    if TYPE_CHECKING:
+
+        def __call__(self, x: Tensor) -> Tensor: ...
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Convolve [B, H, W, C]."""
+        return self.forward_image(x.permute(0, 3, 1, 2))
+
+    def forward_image(self, image: Tensor) -> Tensor:
+        """Convolve [B, C, H, W] to [B, H', W', C']."""
+        y: Tensor = self._conv_forward(cast(image, self.weight.dtype), self.weight, self.bias)
+        return y.permute(0, 2, 3, 1)

@@ -1,0 +1,43 @@
+"""Stems: from an image [B, 3, H, W] to the first feature map [B, H/4, W/4, C]."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from vmamba_deploy.models.config import StemKind
+from vmamba_deploy.models.layers.casting import Conv2d, LayerNorm
+
+
+class Stem(nn.Sequential):
+    """A convolution of the image, then layers on channels-last maps.
+
+    The positions (0, 2, 5, 7) are those that the public checkpoints name.
+    """
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Map [B, 3, H, W] to [B, H/4, W/4, C]."""
+        first, *others = self
+        assert isinstance(first, Conv2d)
+        x = first.forward_image(image)
+        for layer in others:
+            x = layer(x)
+        return x
+
+
+def build_stem(kind: StemKind, in_chans: int, channels: int) -> Stem:
+    """Build the stem of that kind."""
+    if kind is StemKind.PATCH:
+        return Stem(
+            Conv2d(in_chans, channels, kernel_size=4, stride=4), nn.Identity(), LayerNorm(channels)
+        )
+    half = channels // 2
+    return Stem(
+        Conv2d(in_chans, half, kernel_size=3, stride=2, padding=1),
+        nn.Identity(),
+        LayerNorm(half),
+        nn.Identity(),
+        nn.GELU(),
+        Conv2d(half, channels, kernel_size=3, stride=2, padding=1),
+        nn.Identity(),
+        LayerNorm(channels),
+    )

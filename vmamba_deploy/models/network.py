@@ -1,0 +1,124 @@
+"""The VMamba network."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from vmamba_deploy.errors import UsageError
+from vmamba_deploy.models.config import STAGES, VMambaConfig
+from vmamba_deploy.models.layers.block import VSSBlock
+from vmamba_deploy.models.layers.casting import LayerNorm, cast
+from vmamba_deploy.models.layers.classifier import Classifier
+from vmamba_deploy.models.layers.downsample import build_downsample
+from vmamba_deploy.models.layers.ss2d import SS2D
+from vmamba_deploy.models.layers.stem import build_stem
+from vmamba_deploy.models.scan import ScanBackend
+
+
+class Stage(nn.Module):
+    """A row of blocks, and the downsampling to the next stage (none after the last)."""
+
+    def __init__(self, config: VMambaConfig, stage: int) -> None:
+        super().__init__()
+        self.blocks = nn.Sequential(*(VSSBlock(config, stage) for _ in range(config.depths[stage])))
+        self.downsample = (
+            build_downsample(config.downsample, config.dims[stage])
+            if stage + 1 < STAGES
+            else nn.Identity()
+        )
+
+
+class VMamba(nn.Module):
+    """VMamba for inference.
+
+    State-dict names are those of the public checkpoints. Inside, every map is [B, H, W, C].
+
+    Attributes:
+        config: the architecture.
+        preset_name: name of the preset with this architecture; None if there is none.
+        class_labels: names of the classes, where the checkpoint carried them.
+        residual_dtype: dtype of the residual stream; float32 unless converted.
+    """
+
+    def __init__(self, config: VMambaConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.preset_name: str | None = None
+        self.class_labels: tuple[str, ...] | None = None
+        self.residual_dtype = torch.float32
+        self.patch_embed = build_stem(config.stem, config.in_chans, config.dims[0])
+        self.layers = nn.ModuleList(Stage(config, stage) for stage in range(STAGES))
+        if config.num_classes is not None:
+            self.classifier = Classifier(config.dims[-1], config.num_classes)
+        for stage in config.outnorm_indices:
+            self.add_module(f"outnorm{stage}", LayerNorm(config.dims[stage]))
+
+    def forward(self, pixel_values: Tensor) -> Tensor:
+        """Classify images.
+
+        Args:
+            pixel_values: [B, 3, H, W], normalised.
+
+        Returns:
+            logits [B, num_classes], float32.
+
+        Raises:
+            UsageError: the network is a backbone without classifier.
+        """
+        if self.config.num_classes is None:
+            raise UsageError(
+                "This network is a backbone: it has no classifier, so it gives no logits.",
+                hint="Use forward_features for its four maps, or load a classification checkpoint.",
+            )
+        logits: Tensor = self.classifier(self._stage_maps(pixel_values)[-1])
+        return logits
+
+    def forward_features(self, pixel_values: Tensor) -> list[Tensor]:
+        """Return the map of each stage before its downsampling.
+
+        Args:
+            pixel_values: [B, 3, H, W], normalised.
+
+        Returns:
+            Four maps [B, C, H, W] at 1/4, 1/8, 1/16 and 1/32 of the size, each through its
+            `outnorm{i}` where the network has one.
+        """
+        features = []
+        for stage, x in enumerate(self._stage_maps(pixel_values)):
+            if stage in self.config.outnorm_indices:
+                x = self.get_submodule(f"outnorm{stage}")(x)
+            features.append(x.permute(0, 3, 1, 2).contiguous())
+        return features
+
+    def _stage_maps(self, pixel_values: Tensor) -> list[Tensor]:
+        """Maps [B, H, W, C] of the four stages, before downsampling."""
+        x = self.patch_embed(pixel_values)
+        maps = []
+        for stage in self.layers:
+            assert isinstance(stage, Stage)
+            x = stage.blocks(cast(x, self.residual_dtype))
+            maps.append(x)
+            x = stage.downsample(x)
+        return maps
+
+
+def selective_scans(model: nn.Module) -> list[SS2D]:
+    """Return the SS2D layers of a network in the order of execution."""
+    return [module for module in model.modules() if isinstance(module, SS2D)]
+
+
+def set_scan_backend(model: nn.Module, backend: ScanBackend) -> None:
+    """Choose the implementation of the selective scan in every layer of a network."""
+    for layer in selective_scans(model):
+        layer.scan_backend = backend
+
+
+def freeze_scan_parameters(model: nn.Module) -> None:
+    """Store the scan's parameters, as the operator wants them, as buffers of a network.
+
+    An exported graph then has them as plain initializers. Weights changed afterwards have no effect
+    on the scan until this is called again.
+    """
+    for layer in selective_scans(model):
+        layer.freeze_scan_parameters()
