@@ -1,4 +1,4 @@
-"""The op in plain PyTorch: readable, differentiable, on any device. One step of the loop per pixel."""
+"""The op in plain PyTorch: readable, differentiable, on any device; one loop step per pixel."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ def cross_merge(routes: Tensor, height: int, width: int) -> Tensor:
     """Undo `cross_scan` and sum the routes: [B, 4, H*W, D] to [B, H, W, D]."""
     rows = routes[:, 0] + routes[:, 2].flip(1)
     columns = routes[:, 1] + routes[:, 3].flip(1)
-    return rows.unflatten(1, (height, width)) + columns.unflatten(1, (width, height)).transpose(
-        1, 2
-    )
+    batch, _, channels = rows.shape
+    transposed = columns.reshape(batch, width, height, channels)
+    return rows.reshape(batch, height, width, channels) + transposed.transpose(1, 2)
 
 
 def selective_scan_2d_reference(
@@ -75,9 +75,12 @@ def _scan_and_merge(
     dims: ScanDims, x: Tensor, proj: Tensor, parameters: tuple[Tensor, Tensor, Tensor, Tensor]
 ) -> Tensor:
     dt_weight, dt_bias, a, d = parameters
-    per_route = proj.unflatten(-1, (ROUTES, dims.rank + 2 * dims.state)).movedim(-2, 1)
+    features = dims.rank + 2 * dims.state
+    per_route = proj.reshape(*x.shape[:3], ROUTES, features).movedim(-2, 1)
     u = cross_scan(x.unsqueeze(1).expand(-1, ROUTES, -1, -1, -1))  # [B,4,L,D]
-    low_rank, b, c = cross_scan(per_route).split([dims.rank, dims.state, dims.state], dim=-1)
+    low_rank, b, c = torch.tensor_split(
+        cross_scan(per_route), (dims.rank, dims.rank + dims.state), dim=-1
+    )
 
     delta = _softplus(low_rank @ dt_weight + dt_bias[:, None])  # [B,4,L,D]
     decay = torch.exp(delta.unsqueeze(3) * a[:, None])  # [B,4,L,N,D]
