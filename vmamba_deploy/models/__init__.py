@@ -9,16 +9,20 @@ from vmamba_deploy.models.preprocessing import IMAGENET_PREPROCESSING, Preproces
 from vmamba_deploy.models.presets import ALIASES, PRESETS, Preset, resolve_preset
 
 if TYPE_CHECKING:
+    from vmamba_deploy.models.checkpoints.loading import LoadedModel, load_model, load_weights
     from vmamba_deploy.models.creation import create_model
     from vmamba_deploy.models.network import VMamba, freeze_scan_parameters, set_scan_backend
     from vmamba_deploy.models.precision import convert_precision
 
 # Names whose modules import torch, which takes seconds: the presets must not pay for it.
 _LAZY = {
+    "LoadedModel": "checkpoints.loading",
     "VMamba": "network",
     "convert_precision": "precision",
     "create_model": "creation",
     "freeze_scan_parameters": "network",
+    "load_model": "checkpoints.loading",
+    "load_weights": "checkpoints.loading",
     "set_scan_backend": "network",
 }
 
@@ -27,6 +31,7 @@ __all__ = [
     "IMAGENET_PREPROCESSING",
     "PRESETS",
     "DownsampleKind",
+    "LoadedModel",
     "Preprocessing",
     "Preset",
     "StemKind",
@@ -35,6 +40,8 @@ __all__ = [
     "convert_precision",
     "create_model",
     "freeze_scan_parameters",
+    "load_model",
+    "load_weights",
     "resolve_preset",
     "set_scan_backend",
 ]

@@ -23,7 +23,8 @@ class Linear(nn.Linear):
 
     if TYPE_CHECKING:
 
-        def __call__(self, x: Tensor) -> Tensor: ...
+        def __call__(self, x: Tensor) -> Tensor:
+            """Apply the layer."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Map [..., in_features] to [..., out_features]."""
@@ -35,7 +36,8 @@ class LayerNorm(nn.LayerNorm):
 
     if TYPE_CHECKING:
 
-        def __call__(self, x: Tensor) -> Tensor: ...
+        def __call__(self, x: Tensor) -> Tensor:
+            """Apply the layer."""
 
     def __init__(self, channels: int) -> None:
         super().__init__(channels, eps=1e-5)
@@ -53,7 +55,8 @@ class Conv2d(nn.Conv2d):
 
     if TYPE_CHECKING:
 
-        def __call__(self, x: Tensor) -> Tensor: ...
+        def __call__(self, x: Tensor) -> Tensor:
+            """Apply the layer."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Convolve [B, H, W, C]."""

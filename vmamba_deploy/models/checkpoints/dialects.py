@@ -1,0 +1,115 @@
+"""One name and one shape for each weight, whatever version of the training code wrote it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from vmamba_deploy.errors import InputFileError
+from vmamba_deploy.ops.contract import ROUTES
+
+_RENAMES = tuple(
+    (re.compile(pattern), replacement)
+    for pattern, replacement in (
+        (r"^patch_embed\.proj\.", "patch_embed.0."),
+        (r"^patch_embed\.norm\.", "patch_embed.2."),
+        (r"^norm\.", "classifier.norm."),
+        (r"^head\.", "classifier.head."),
+        (r"\.ln_1\.", ".norm."),
+        (r"\.ln_2\.", ".norm2."),
+        (r"\.self_attention\.", ".op."),
+        (r"\.x_proj\.weight$", ".x_proj_weight"),
+        (r"\.dt_projs\.weight$", ".dt_projs_weight"),
+        (r"\.dt_projs\.bias$", ".dt_projs_bias"),
+    )
+)
+# Position -> name inside a sequential patch merging; only the axes of its weight tell it from
+# the sequential convolution, whose position 1 is the convolution.
+_DOWNSAMPLE = re.compile(r"^(layers\.\d+\.downsample)\.([12])\.(weight|bias)$")
+_MERGING_NAMES = {"1": "norm", "2": "reduction"}
+_PER_ROUTE = re.compile(r"^(.*\.)(x_proj|dt_projs)\.([0-3])\.(weight|bias)$")
+_LINEAR = re.compile(r"(in_proj|out_proj|fc1|fc2|head|reduction)\.weight$")
+
+
+def canonical_weights(tensors: Mapping[str, Tensor], path: Path) -> dict[str, Tensor]:
+    """Rename and reshape (never transpose) the weights of any known dialect to ours.
+
+    Raises:
+        InputFileError: two weights of the file are the same weight in different dialects.
+    """
+    merging_stages = {
+        match.group(1)
+        for name, tensor in tensors.items()
+        if (match := _DOWNSAMPLE.match(name))
+        and match.groups()[1:] == ("1", "weight")
+        and tensor.ndim == 1
+    }
+    canonical: dict[str, Tensor] = {}
+    for name, tensor in _stack_routes(tensors).items():
+        renamed = _canonical_name(name, merging_stages)
+        if renamed in canonical:
+            raise InputFileError(f"{path} holds '{renamed}' twice, once under the name '{name}'.")
+        canonical[renamed] = _canonical_shape(renamed, tensor)
+    return canonical
+
+
+def _canonical_name(name: str, merging_stages: set[str]) -> str:
+    for pattern, replacement in _RENAMES:
+        name = pattern.sub(replacement, name)
+    match = _DOWNSAMPLE.match(name)
+    if match and match.group(1) in merging_stages:
+        return f"{match.group(1)}.{_MERGING_NAMES[match.group(2)]}.{match.group(3)}"
+    return name
+
+
+def _stack_routes(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Stack projections stored as one layer for each route, where all four are there."""
+    stacked = dict(tensors)
+    for name in tensors:
+        match = _PER_ROUTE.match(name)
+        if match is None or match.group(3) != "0":
+            continue
+        prefix, layer, _, kind = match.groups()
+        names = [f"{prefix}{layer}.{route}.{kind}" for route in range(ROUTES)]
+        parts = [tensors.get(part) for part in names]
+        present = [part for part in parts if part is not None]
+        if len(present) == ROUTES and len({part.shape for part in present}) == 1:
+            for part_name in names:
+                del stacked[part_name]
+            stacked[f"{prefix}{layer}_{kind}"] = torch.stack(present)
+    return stacked
+
+
+def _canonical_shape(name: str, tensor: Tensor) -> Tensor:
+    """Bring a weight to the shape that the network has it in; leave alone what does not fit."""
+    if _LINEAR.search(name):
+        return _without_trailing_ones(tensor, 2)
+    if name.endswith(("x_proj_weight", "dt_projs_weight")):
+        return _split_routes(tensor)
+    if name.endswith("dt_projs_bias") and tensor.ndim == 1 and tensor.numel() % ROUTES == 0:
+        return tensor.reshape(ROUTES, -1)
+    if name.endswith("A_logs") and tensor.ndim == 3:
+        return tensor.flatten(0, 1)
+    if name.endswith("Ds"):
+        return tensor.flatten()
+    return tensor
+
+
+def _without_trailing_ones(tensor: Tensor, ndim: int) -> Tensor:
+    while tensor.ndim > ndim and tensor.shape[-1] == 1:
+        tensor = tensor.squeeze(-1)
+    return tensor
+
+
+def _split_routes(tensor: Tensor) -> Tensor:
+    """Bring [4, O, I], [4*O, I], either with trailing ones, to [4, O, I]."""
+    if tensor.ndim >= 3 and tensor.shape[0] == ROUTES:
+        return _without_trailing_ones(tensor, 3)
+    tensor = _without_trailing_ones(tensor, 2)
+    if tensor.ndim == 2 and tensor.shape[0] % ROUTES == 0:
+        return tensor.reshape(ROUTES, -1, tensor.shape[1])
+    return tensor
