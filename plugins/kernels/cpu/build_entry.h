@@ -1,0 +1,56 @@
+// Defines run_block and block_scratch_bytes of this build; the including file names the build.
+#ifndef VMAMBA_KERNELS_CPU_BUILD_ENTRY_H
+#define VMAMBA_KERNELS_CPU_BUILD_ENTRY_H
+
+#include "cpu/scan_block.h"
+
+namespace vmamba {
+namespace VMAMBA_BUILD {
+
+// A state that decays through zero input would reach denormals, which cost a hundred cycles each.
+class FlushDenormals {
+ public:
+#if defined(__x86_64__)
+  FlushDenormals() : saved_(_mm_getcsr()) { _mm_setcsr(saved_ | 0x8040u); }
+  ~FlushDenormals() { _mm_setcsr(saved_); }
+
+ private:
+  unsigned int saved_;
+#else
+  FlushDenormals() {}
+  ~FlushDenormals() {}
+#endif
+};
+
+template <typename In>
+void run_vectors(const BlockTask &task) {
+  switch (task.vectors) {
+    case 1:
+      return BlockScan<In, 1>(task).run();
+    case 2:
+      return BlockScan<In, 2>(task).run();
+    default:
+      return BlockScan<In, 3>(task).run();
+  }
+}
+
+inline void run_block(const BlockTask &task) {
+  const FlushDenormals flush;
+  switch (task.desc->in_dtype) {
+    case VMAMBA_FLOAT16:
+      return run_vectors<Half>(task);
+    case VMAMBA_BFLOAT16:
+      return run_vectors<BFloat16>(task);
+    default:
+      return run_vectors<float>(task);
+  }
+}
+
+inline size_t block_scratch_bytes(const vmamba_scan_desc &desc, int32_t vectors) {
+  return ScratchLayout(desc, static_cast<int64_t>(vectors) * kLanes, nullptr).bytes;
+}
+
+}  // namespace VMAMBA_BUILD
+}  // namespace vmamba
+
+#endif  // VMAMBA_KERNELS_CPU_BUILD_ENTRY_H

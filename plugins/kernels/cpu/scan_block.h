@@ -1,0 +1,238 @@
+// The scan of one image and one block of channels: all four routes, then the merged result.
+//
+// Per route the map is walked in tiles of kTilePixels: a small matrix product gives the step sizes,
+// the special functions run over the whole tile (independent, so at full throughput), and only the
+// recurrence itself is sequential, for V vectors of channels at once. The merged map of the block
+// stays in the cache for all four routes.
+#ifndef VMAMBA_KERNELS_CPU_SCAN_BLOCK_H
+#define VMAMBA_KERNELS_CPU_SCAN_BLOCK_H
+
+#include "cpu/block.h"
+#include "cpu/half_types.h"
+#include "cpu/route_walk.h"
+#include "cpu/scratch_layout.h"
+#include "cpu/vector_math.h"
+
+namespace vmamba {
+namespace VMAMBA_BUILD {
+
+// Loads or stores the first `count` lanes; the others read as 0 and are not written.
+template <typename T>
+VMAMBA_INLINE Vec load_lanes(const T *source, int count) {
+  if (__builtin_expect(count == kLanes, 1)) return load(source);
+  T padded[kLanes] = {};
+  memcpy(padded, source, static_cast<size_t>(count) * sizeof(T));
+  return load(padded);
+}
+
+template <typename T>
+VMAMBA_INLINE void store_lanes(T *target, Vec v, int count) {
+  if (__builtin_expect(count == kLanes, 1)) return store(target, v);
+  T padded[kLanes];
+  store(padded, v);
+  memcpy(target, padded, static_cast<size_t>(count) * sizeof(T));
+}
+
+template <typename In, int V>
+class BlockScan {
+ public:
+  static constexpr int kChannels = V * kLanes;
+
+  explicit BlockScan(const BlockTask &task)
+      : desc_(*task.desc),
+        args_(*task.args),
+        pixels_(desc_.height * desc_.width),
+        channels_(desc_.channels),
+        first_channel_(task.first_channel),
+        last_lanes_(lanes_of_last_vector(task)),
+        features_(desc_.rank + 2 * desc_.state),
+        x_(static_cast<const In *>(args_.x) + task.image * pixels_ * channels_ + first_channel_),
+        proj_(static_cast<const In *>(args_.proj) +
+              task.image * pixels_ * VMAMBA_ROUTES * features_),
+        y_offset_(task.image * pixels_ * channels_ + first_channel_),
+        scratch_(desc_, kChannels, task.scratch) {}
+
+  void run() {
+    start_merge_with_skip();
+    for (int route = 0; route < VMAMBA_ROUTES; ++route) run_route(route);
+    switch (desc_.out_dtype) {
+      case VMAMBA_FLOAT16:
+        return write_merged(static_cast<Half *>(args_.y));
+      case VMAMBA_BFLOAT16:
+        return write_merged(static_cast<BFloat16 *>(args_.y));
+      default:
+        return write_merged(static_cast<float *>(args_.y));
+    }
+  }
+
+ private:
+  static int lanes_of_last_vector(const BlockTask &task) {
+    const int64_t left = task.desc->channels - task.first_channel - (V - 1) * kLanes;
+    return left < kLanes ? static_cast<int>(left) : kLanes;
+  }
+
+  int lanes(int vector) const { return vector == V - 1 ? last_lanes_ : kLanes; }
+
+  // The skips of the four routes all multiply the same x.
+  void start_merge_with_skip() {
+    for (int v = 0; v < V; ++v) {
+      Vec sum = splat(0.0f);
+      for (int route = 0; route < VMAMBA_ROUTES; ++route) {
+        sum = sum + load_lanes(parameter(args_.d, route, v), lanes(v));
+      }
+      store(scratch_.skip + v * kLanes, sum);
+    }
+    for (int64_t pixel = 0; pixel < pixels_; ++pixel) {
+      for (int v = 0; v < V; ++v) {
+        store(scratch_.merge + pixel * kChannels + v * kLanes,
+              load(scratch_.skip + v * kLanes) * load_x(pixel, v));
+      }
+    }
+  }
+
+  void run_route(int route) {
+    pack_parameters(route);
+    memset(scratch_.state, 0, static_cast<size_t>(desc_.state) * kChannels * sizeof(float));
+    RouteWalk walk(route, desc_.height, desc_.width);
+    for (int64_t done = 0; done < pixels_; done += kTilePixels) {
+      const int64_t left = pixels_ - done;
+      count_ = left < kTilePixels ? static_cast<int>(left) : kTilePixels;
+      for (int t = 0; t < count_; ++t) {
+        pixel_[t] = walk.next();
+        row_[t] = proj_row(proj_ + (pixel_[t] * VMAMBA_ROUTES + route) * features_, t);
+      }
+      project_steps();
+      apply_softplus();
+      for (int n = 0; n < desc_.state; ++n) {
+        compute_decay(n);
+        advance_state(n);
+      }
+    }
+  }
+
+  // A row of a [4, rows, D] parameter (rows = 1: [4, D]) at this block's vector v.
+  const float *parameter(const float *base, int64_t row, int v) const {
+    return base + row * channels_ + first_channel_ + v * kLanes;
+  }
+
+  void pack_parameters(int route) {
+    for (int v = 0; v < V; ++v) {
+      const int at = v * kLanes;
+      store(scratch_.dt_bias + at, load_lanes(parameter(args_.dt_bias, route, v), lanes(v)));
+      for (int r = 0; r < desc_.rank; ++r) {
+        store(scratch_.dt_weight + r * kChannels + at,
+              load_lanes(parameter(args_.dt_weight, route * desc_.rank + r, v), lanes(v)));
+      }
+      for (int n = 0; n < desc_.state; ++n) {
+        const Vec a = load_lanes(parameter(args_.a, route * desc_.state + n, v), lanes(v));
+        store(scratch_.log2_decay + n * kChannels + at, a * 0x1.715476p+0f);
+      }
+    }
+  }
+
+  Vec load_x(int64_t pixel, int v) const {
+    return load_lanes(x_ + pixel * channels_ + v * kLanes, lanes(v));
+  }
+
+  const float *proj_row(const float *source, int) { return source; }
+
+  template <typename T>
+  const float *proj_row(const T *source, int t) {
+    float *row = scratch_.proj + t * features_;
+    int f = 0;
+    for (; f + kLanes <= features_; f += kLanes) store(row + f, load(source + f));
+    if (f < features_) store(row + f, load_lanes(source + f, features_ - f));
+    return row;
+  }
+
+  // delta tile = dt rows (count, R) times dt_weight (R, C), plus the bias.
+  void project_steps() {
+    int t = 0;
+    for (; t + 4 <= count_; t += 4) project_pixels<4>(t);
+    for (; t < count_; ++t) project_pixels<1>(t);
+  }
+
+  template <int P>
+  void project_pixels(int t) {
+    Vec sum[P][V];
+    for (int p = 0; p < P; ++p) {
+      for (int v = 0; v < V; ++v) sum[p][v] = load(scratch_.dt_bias + v * kLanes);
+    }
+    const float *weight = scratch_.dt_weight;
+    for (int r = 0; r < desc_.rank; ++r, weight += kChannels) {
+      for (int p = 0; p < P; ++p) {
+        const Vec dt = splat(row_[t + p][r]);
+        for (int v = 0; v < V; ++v) sum[p][v] = fma(dt, load(weight + v * kLanes), sum[p][v]);
+      }
+    }
+    for (int p = 0; p < P; ++p) {
+      for (int v = 0; v < V; ++v) store(tile(scratch_.delta, t + p, v), sum[p][v]);
+    }
+  }
+
+  void apply_softplus() {
+    for (int t = 0; t < count_; ++t) {
+      for (int v = 0; v < V; ++v) {
+        const Vec delta = softplus(load(tile(scratch_.delta, t, v)));
+        store(tile(scratch_.delta, t, v), delta);
+        store(tile(scratch_.driven, t, v), delta * load_x(pixel_[t], v));
+      }
+    }
+  }
+
+  void compute_decay(int n) {
+    Vec log2_decay[V];
+    for (int v = 0; v < V; ++v)
+      log2_decay[v] = load(scratch_.log2_decay + n * kChannels + v * kLanes);
+    for (int t = 0; t < count_; ++t) {
+      for (int v = 0; v < V; ++v) {
+        store(tile(scratch_.decay, t, v), exp2(load(tile(scratch_.delta, t, v)) * log2_decay[v]));
+      }
+    }
+  }
+
+  // h = decay * h + B * (delta * x), merge += C * h.
+  void advance_state(int n) {
+    Vec h[V];
+    for (int v = 0; v < V; ++v) h[v] = load(scratch_.state + n * kChannels + v * kLanes);
+    for (int t = 0; t < count_; ++t) {
+      const Vec b = splat(row_[t][desc_.rank + n]);
+      const Vec c = splat(row_[t][desc_.rank + desc_.state + n]);
+      float *merged = scratch_.merge + pixel_[t] * kChannels;
+      for (int v = 0; v < V; ++v) {
+        h[v] = fma(load(tile(scratch_.decay, t, v)), h[v], b * load(tile(scratch_.driven, t, v)));
+        store(merged + v * kLanes, fma(c, h[v], load(merged + v * kLanes)));
+      }
+    }
+    for (int v = 0; v < V; ++v) store(scratch_.state + n * kChannels + v * kLanes, h[v]);
+  }
+
+  static float *tile(float *base, int t, int v) { return base + t * kChannels + v * kLanes; }
+
+  template <typename Out>
+  void write_merged(Out *y) const {
+    for (int64_t pixel = 0; pixel < pixels_; ++pixel) {
+      for (int v = 0; v < V; ++v) {
+        store_lanes(y + y_offset_ + pixel * channels_ + v * kLanes,
+                    load(scratch_.merge + pixel * kChannels + v * kLanes), lanes(v));
+      }
+    }
+  }
+
+  const vmamba_scan_desc desc_;
+  const vmamba_scan_args args_;
+  const int64_t pixels_, channels_, first_channel_;
+  const int last_lanes_, features_;
+  const In *const x_;
+  const In *const proj_;
+  const int64_t y_offset_;
+  const ScratchLayout scratch_;
+  int count_ = 0;                  // pixels of the tile
+  int64_t pixel_[kTilePixels];     // which they are
+  const float *row_[kTilePixels];  // their dt, B and C for the route
+};
+
+}  // namespace VMAMBA_BUILD
+}  // namespace vmamba
+
+#endif  // VMAMBA_KERNELS_CPU_SCAN_BLOCK_H
