@@ -1,0 +1,162 @@
+"""The C interface of plugins/include/vmamba/selective_scan_2d.h for ctypes: structs and exports."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from collections.abc import Callable
+from ctypes import (
+    CFUNCTYPE,
+    POINTER,
+    c_char_p,
+    c_int,
+    c_int32,
+    c_int64,
+    c_size_t,
+    c_uint32,
+    c_void_p,
+)
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from vmamba_deploy.errors import BuildError, EnvironmentProblem, VmambaError
+
+ABI_VERSION = 1
+OK, INVALID_ARGUMENT, UNSUPPORTED, OUT_OF_MEMORY, RUNTIME_ERROR = range(5)
+
+
+class ScanDesc(ctypes.Structure):
+    """`vmamba_scan_desc`."""
+
+    _fields_ = (
+        ("batch", c_int64),
+        ("height", c_int64),
+        ("width", c_int64),
+        ("channels", c_int64),
+        ("state", c_int32),
+        ("rank", c_int32),
+        ("in_dtype", c_int32),
+        ("out_dtype", c_int32),
+    )
+
+
+class ScanArgs(ctypes.Structure):
+    """`vmamba_scan_args`: addresses."""
+
+    _fields_ = tuple(
+        (name, c_void_p) for name in ("x", "proj", "dt_weight", "dt_bias", "a", "d", "y")
+    )
+
+
+Task = CFUNCTYPE(None, c_void_p, c_int64)
+ParallelFor = CFUNCTYPE(None, c_void_p, c_int64, Task, c_void_p)
+
+
+class Executor(ctypes.Structure):
+    """`vmamba_executor`."""
+
+    _fields_ = (("context", c_void_p), ("threads", c_int32), ("parallel_for", ParallelFor))
+
+
+_COMMON: dict[str, tuple[Any, tuple[Any, ...]]] = {
+    "vmamba_abi_version": (c_uint32, ()),
+    "vmamba_last_error": (c_char_p, ()),
+    "vmamba_scan_validate": (c_int, (POINTER(ScanDesc),)),
+}
+_EXPORTS: dict[str, dict[str, tuple[Any, tuple[Any, ...]]]] = {
+    "vmamba_cpu": _COMMON
+    | {
+        "vmamba_scan_cpu": (c_int, (POINTER(ScanDesc), POINTER(ScanArgs), POINTER(Executor))),
+        "vmamba_cpu_isa": (c_char_p, ()),
+    },
+    "vmamba_cuda": _COMMON
+    | {
+        "vmamba_scan_cuda_workspace": (c_int, (POINTER(ScanDesc), POINTER(c_size_t))),
+        "vmamba_scan_cuda": (
+            c_int,
+            (POINTER(ScanDesc), POINTER(ScanArgs), c_void_p, c_size_t, c_void_p),
+        ),
+    },
+}
+
+
+class NativeLibrary:
+    """One loaded library of ours, with its exports as typed functions.
+
+    Args:
+        path: the shared object.
+        name: `vmamba_cpu` or `vmamba_cuda`, which decides the exports that must be there.
+
+    Raises:
+        EnvironmentProblem: the file cannot be loaded, lacks an export or has another ABI version.
+    """
+
+    def __init__(self, path: Path, name: str) -> None:
+        self.path = path
+        self._functions: dict[str, Callable[..., Any]] = {}
+        try:
+            library = ctypes.CDLL(str(path))
+            for export, (result, arguments) in _EXPORTS[name].items():
+                function = getattr(library, export)
+                function.restype, function.argtypes = result, arguments
+                self._functions[export] = function
+        except (OSError, AttributeError) as error:
+            raise EnvironmentProblem(
+                f"{path} cannot be used as {name}: {error}", hint="make native"
+            ) from error
+        version = self.function("vmamba_abi_version")()
+        if version != ABI_VERSION:
+            raise EnvironmentProblem(
+                f"{path} has ABI version {version}, expected {ABI_VERSION}", hint="make native"
+            )
+
+    def function(self, export: str) -> Callable[..., Any]:
+        """The export of this name."""
+        return self._functions[export]
+
+    def last_error(self) -> str:
+        """Why this thread's last call failed."""
+        text: bytes = self.function("vmamba_last_error")()
+        return text.decode(errors="replace")
+
+    def check(self, status: int) -> None:
+        """Turn a status other than OK into an exception with the library's own words.
+
+        Raises:
+            ValueError: an argument is out of its range.
+            EnvironmentProblem: the call is valid, but not on this machine.
+            MemoryError: there was no memory.
+            RuntimeError: the CUDA runtime reported an error.
+        """
+        if status == OK:
+            return
+        text = self.last_error()
+        if status == UNSUPPORTED:
+            raise EnvironmentProblem(text)
+        errors = {INVALID_ARGUMENT: ValueError, OUT_OF_MEMORY: MemoryError}
+        raise errors.get(status, RuntimeError)(text)
+
+
+@cache
+def load_native(name: str) -> NativeLibrary:
+    """The library `vmamba_cpu` or `vmamba_cuda`, built on first use.
+
+    `VMAMBA_NATIVE_DIR` names a folder of prebuilt libraries to take instead.
+
+    Raises:
+        EnvironmentProblem: it cannot be found, built or loaded.
+    """
+    folder = os.environ.get("VMAMBA_NATIVE_DIR")
+    if folder:
+        return NativeLibrary(Path(folder) / f"lib{name}.so", name)
+    from vmamba_deploy.native import library_path
+
+    try:
+        return NativeLibrary(library_path(name), name)
+    except BuildError as error:
+        raise _cannot_be_had(name, error) from error
+
+
+def _cannot_be_had(name: str, error: VmambaError) -> EnvironmentProblem:
+    return EnvironmentProblem(f"lib{name}.so cannot be had: {error.message}", hint="make native")
