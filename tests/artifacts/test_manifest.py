@@ -1,0 +1,172 @@
+import json
+import secrets
+
+import pytest
+
+from vmamba_deploy.artifacts.manifest import MANIFEST_NAME, read_manifest, verify, write_manifest
+from vmamba_deploy.errors import IntegrityError
+
+ENGINE = {
+    "built": True,
+    "reason": None,
+    "flavour": "tensorrt_rtx",
+    "version": "1.7.1.116",
+    "compute_capabilities": ["8.0", "8.6"],
+    "plugin_layers": 14,
+    "profile": {"min": [1, 3, 224, 224], "opt": [8, 3, 224, 224], "max": [32, 3, 224, 224]},
+    "plugin": {
+        "name": "SelectiveScan2D",
+        "version": "1",
+        "namespace": "vmamba",
+        "delivery": "beside",
+    },
+}
+
+
+def description(**changes):
+    return {
+        "status": "complete",
+        "preset": "vmamba_tiny_s1l8",
+        "precision": "fp16",
+        "weights": {"source": "random", "sha256": secrets.token_hex(32)},
+        "versions": {"vmamba_deploy": "0.1.0"},
+        "onnx": {
+            "opset": 20,
+            "op_sets": {"ai.onnx": 20, "vmamba": 1},
+            "inputs": [
+                {"name": "pixel_values", "dtype": "float32", "shape": ["batch", 3, 224, 224]}
+            ],
+            "outputs": [{"name": "logits", "dtype": "float32", "shape": ["batch", 1000]}],
+        },
+        "engine": ENGINE,
+        "preprocessing": {
+            "mean": [0.485, 0.456, 0.406],
+            "std": [0.229, 0.224, 0.225],
+            "crop_pixels": [224, 224],
+            "resize_pixels": 256,
+            "interpolation": "bicubic",
+        },
+        "labels": None,
+        **changes,
+    }
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "model.onnx").write_bytes(secrets.token_bytes(1000))
+    (tmp_path / "model.engine").write_bytes(secrets.token_bytes(500))
+    write_manifest(tmp_path, description())
+    return tmp_path
+
+
+def edit(folder, change):
+    path = folder / MANIFEST_NAME
+    document = json.loads(path.read_text())
+    change(document)
+    path.write_text(json.dumps(document))
+
+
+def test_an_untouched_folder_verifies(folder):
+    manifest = verify(
+        folder, flavour="tensorrt_rtx", flavour_version="1.7.1.116", compute_capability="8.6"
+    )
+    assert set(manifest["files"]) == {"model.onnx", "model.engine"}
+    assert manifest["files"]["model.onnx"]["size_bytes"] == 1000
+    assert manifest == read_manifest(folder)
+
+
+def test_one_changed_bit_is_found(folder):
+    content = bytearray((folder / "model.engine").read_bytes())
+    content[secrets.randbelow(len(content))] ^= 1
+    (folder / "model.engine").write_bytes(content)
+    with pytest.raises(IntegrityError, match=r"model\.engine has sha256"):
+        verify(folder)
+
+
+def test_a_cut_and_a_missing_file_are_found(folder):
+    (folder / "model.onnx").write_bytes(b"short")
+    with pytest.raises(IntegrityError, match=r"model\.onnx has 5 bytes, the manifest says 1000"):
+        verify(folder)
+    (folder / "model.onnx").unlink()
+    with pytest.raises(IntegrityError, match=r"model\.onnx is missing"):
+        verify(folder)
+
+
+@pytest.mark.parametrize(
+    ("machine", "message"),
+    [
+        ({"flavour": "tensorrt"}, "for tensorrt_rtx, this machine has tensorrt"),
+        ({"flavour_version": "1.8.0.1"}, "built by tensorrt_rtx 1.7.1.116"),
+        ({"compute_capability": "9.0"}, "8.0, 8.6, this one has 9.0"),
+    ],
+)
+def test_an_engine_for_another_machine_is_explained(folder, machine, message):
+    with pytest.raises(IntegrityError, match=message):
+        verify(folder, **machine)
+
+
+def test_compatible_engines_fit_more_machines(folder):
+    engine = {**ENGINE, "version_compatible": True, "hardware_compatible": True}
+    write_manifest(folder, description(engine=engine))
+    verify(folder, flavour_version="10.1", compute_capability="12.0")
+    with pytest.raises(IntegrityError, match=r"this one has 7\.5"):
+        verify(folder, compute_capability="7.5")
+    with pytest.raises(IntegrityError, match=r"this machine has 0\.9"):
+        verify(folder, flavour_version="0.9")
+
+
+def test_no_engine_says_why(folder):
+    write_manifest(folder, description(engine={"built": False, "reason": "no TensorRT here"}))
+    verify(folder)
+    with pytest.raises(IntegrityError, match="no engine: no TensorRT here"):
+        verify(folder, flavour="tensorrt")
+
+
+def test_failed_artefacts_are_refused(folder):
+    write_manifest(folder, description(status="failed", status_reason="parity failed"))
+    with pytest.raises(IntegrityError, match="marked as failed: parity failed"):
+        verify(folder)
+
+
+@pytest.mark.parametrize("name", ["../secret", "/etc/passwd", "a/../../b", "..", "c:\\x"])
+def test_names_that_leave_the_folder_are_refused(folder, name):
+    def rename(document):
+        document["files"][name] = document["files"].pop("model.onnx")
+
+    edit(folder, rename)
+    with pytest.raises(IntegrityError):
+        read_manifest(folder)
+
+
+def test_a_link_out_of_the_folder_is_refused(folder, tmp_path_factory):
+    outside = tmp_path_factory.mktemp("outside") / "model.onnx"
+    (folder / "model.onnx").rename(outside)
+    (folder / "model.onnx").symlink_to(outside)
+    with pytest.raises(IntegrityError, match="outside its folder"):
+        verify(folder)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda document: document.pop("weights"),
+        lambda document: document.update(precision="int8"),
+        lambda document: document.update(surprise=1),
+        lambda document: document["engine"].pop("profile"),
+        lambda document: document["files"]["model.onnx"].update(sha256="short"),
+    ],
+)
+def test_a_tampered_manifest_is_refused(folder, change):
+    edit(folder, change)
+    with pytest.raises(IntegrityError, match="does not fit its schema"):
+        read_manifest(folder)
+
+
+def test_other_versions_and_rubbish_are_refused(folder):
+    edit(folder, lambda document: document.update(schema_version=2))
+    with pytest.raises(IntegrityError, match="schema version 2"):
+        read_manifest(folder)
+    for rubbish in (b"{", b"[]", b"\xff\xfe", b"[" * 100_000):
+        (folder / MANIFEST_NAME).write_bytes(rubbish)
+        with pytest.raises(IntegrityError):
+            read_manifest(folder)
