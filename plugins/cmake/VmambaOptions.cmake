@@ -1,0 +1,30 @@
+# What to build, and the flags that every target of this project shares.
+
+set(VMAMBA_CUDA AUTO CACHE STRING "CUDA kernels: AUTO (when nvcc is found), ON or OFF")
+set_property(CACHE VMAMBA_CUDA PROPERTY STRINGS AUTO ON OFF)
+set(VMAMBA_ARCHS "80" CACHE STRING
+    "CUDA architectures: 80 (default; its PTX serves every newer GPU), all, or a list such as 89;90")
+option(VMAMBA_TENSORRT "Build libvmamba_trt.so, the TensorRT plugin (needs CUDA)" OFF)
+option(VMAMBA_ONNXRUNTIME "Build libvmamba_ort.so, the ONNX Runtime custom-op library" OFF)
+option(VMAMBA_TESTS "Build the native tests" OFF)
+option(VMAMBA_WERROR "Warnings are errors" OFF)
+option(VMAMBA_SANITIZE "Address and undefined-behaviour sanitizers in host code" OFF)
+set(TENSORRT_INCLUDE_DIR "" CACHE PATH "Folder of NvInferRuntime.h")
+set(ONNXRUNTIME_INCLUDE_DIR "" CACHE PATH "Folder of onnxruntime_c_api.h")
+
+if(NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)
+  set(CMAKE_BUILD_TYPE Release CACHE STRING "" FORCE)
+endif()
+
+set(CMAKE_CXX_STANDARD 17)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+set(CMAKE_CXX_VISIBILITY_PRESET hidden)
+set(CMAKE_VISIBILITY_INLINES_HIDDEN ON)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+# All libraries in one place, whatever folder defines them.
+set(CMAKE_LIBRARY_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/lib")
+set(CMAKE_RUNTIME_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/bin")
+
+find_package(Threads REQUIRED)
