@@ -28,3 +28,8 @@ def as_class_labels(value: object) -> tuple[str, ...] | None:
     if isinstance(value, list | tuple) and value and all(isinstance(v, str) for v in value):
         return tuple(value)
     return None
+
+
+def printable(text: str) -> str:
+    """Return text that comes from a file, safe to print: no control or terminal sequences."""
+    return text if text.isprintable() else ascii(text)

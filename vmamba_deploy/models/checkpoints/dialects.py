@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from vmamba_deploy.errors import InputFileError
+from vmamba_deploy.models.checkpoints.contents import printable
 from vmamba_deploy.ops.contract import ROUTES
 
 _RENAMES = tuple(
@@ -52,7 +53,9 @@ def canonical_weights(tensors: Mapping[str, Tensor], path: Path) -> dict[str, Te
     for name, tensor in _stack_routes(tensors).items():
         renamed = _canonical_name(name, merging_stages)
         if renamed in canonical:
-            raise InputFileError(f"{path} holds '{renamed}' twice, once under the name '{name}'.")
+            raise InputFileError(
+                f"{path} holds '{printable(renamed)}' twice, once as '{printable(name)}'."
+            )
         canonical[renamed] = _canonical_shape(renamed, tensor)
     return canonical
 

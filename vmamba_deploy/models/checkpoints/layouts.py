@@ -9,7 +9,7 @@ from pathlib import Path
 from torch import Tensor
 
 from vmamba_deploy.errors import InputFileError
-from vmamba_deploy.models.checkpoints.contents import CheckpointContents, as_class_labels
+from vmamba_deploy.models.checkpoints.contents import CheckpointContents, as_class_labels, printable
 
 # In this order: where a file has both, `model` is the one with the published accuracy.
 WEIGHT_KEYS = ("model", "state_dict", "model_ema", "state_dict_ema")
@@ -32,7 +32,7 @@ def unwrap(loaded: object, path: Path) -> CheckpointContents:
         tensors = _tensors_of(loaded)
         if tensors:
             return CheckpointContents(without_wrappers(tensors), _labels_of(loaded))
-    found = ", ".join(map(str, list(loaded)[:8])) if isinstance(loaded, Mapping) else ""
+    found = printable(", ".join(map(str, list(loaded)[:8]))) if isinstance(loaded, Mapping) else ""
     raise InputFileError(
         f"{path} holds no weights: expected a dict of tensors, bare or under one of "
         f"{', '.join(WEIGHT_KEYS)}; found {found or type(loaded).__name__}."

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from vmamba_deploy.errors import InputFileError, UsageError
+from vmamba_deploy.models.checkpoints.contents import printable
 from vmamba_deploy.models.checkpoints.detection import (
     NotVMambaError,
     detect_config,
@@ -142,7 +143,7 @@ def _detected_config(weights: Mapping[str, Tensor], path: Path) -> VMambaConfig:
     try:
         return detect_config(weights)
     except NotVMambaError as error:
-        some = ", ".join(list(weights)[:4])
+        some = printable(", ".join(list(weights)[:4]))
         raise InputFileError(
             f"{path} does not hold the weights of a VMamba: {error}. It holds {len(weights)} "
             f"tensors: {some}, ..."

@@ -21,6 +21,7 @@ from typing import Any
 import torch
 
 from vmamba_deploy.errors import InputFileError
+from vmamba_deploy.models.checkpoints.contents import printable
 
 DAMAGED_FILE_ERRORS = (
     pickle.UnpicklingError,
@@ -103,9 +104,9 @@ def _refuse_compressed_records(path: Path) -> None:
     Raises:
         InputFileError: the file is a zip archive with compressed or overlong records.
     """
-    if not zipfile.is_zipfile(path):
-        return
     try:
+        if not zipfile.is_zipfile(path):
+            return
         with zipfile.ZipFile(path) as archive:
             records = archive.infolist()
     except DAMAGED_FILE_ERRORS as error:
@@ -131,7 +132,7 @@ def _explain(path: Path, error: BaseException) -> InputFileError:
         )
     reason = _UNPICKLER_REASON.search(text)
     first_line = reason.group(1) if reason else (text.splitlines() or [""])[0]
-    detail = f"{type(error).__name__}: {first_line[:160]}".removesuffix(": ")
+    detail = f"{type(error).__name__}: {printable(first_line[:160])}".removesuffix(": ")
     return InputFileError(
         f"{path} cannot be read as a checkpoint: it is damaged, cut short, or no checkpoint at all "
         f"({detail}).",

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from vmamba_deploy.errors import InputFileError
-from vmamba_deploy.models.checkpoints.contents import CheckpointContents, as_class_labels
+from vmamba_deploy.models.checkpoints.contents import CheckpointContents, as_class_labels, printable
 from vmamba_deploy.models.checkpoints.layouts import unwrap
 from vmamba_deploy.models.checkpoints.pickled import DAMAGED_FILE_ERRORS, read_pickled
 
@@ -96,7 +96,7 @@ def _check_tensor(path: Path, name: str, tensor: Tensor) -> None:
     dense = plain and tensor.device.type == "cpu" and _bytes_claimed(tensor) <= _bytes_held(tensor)
     if not dense and not _is_counter(tensor):
         raise InputFileError(
-            f"{path}: '{name}' is not a plain tensor of floating-point numbers "
+            f"{path}: '{printable(name)}' is not a plain tensor of floating-point numbers "
             f"(dtype {tensor.dtype}, shape {tuple(tensor.shape)})."
         )
 

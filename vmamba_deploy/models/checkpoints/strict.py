@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from vmamba_deploy.errors import InputFileError
+from vmamba_deploy.models.checkpoints.contents import printable
 
 LISTED_NAMES = 6
 
@@ -51,7 +52,7 @@ def mismatch_error(path: Path, expected: str, diff: str, hint: str | None) -> In
 
 def _section(title: str, names: list[str]) -> str:
     lines = [f"  {len(names)} {title}:"]
-    lines += [f"    {name}" for name in names[:LISTED_NAMES]]
+    lines += [f"    {printable(name)}" for name in names[:LISTED_NAMES]]
     if len(names) > LISTED_NAMES:
         lines.append(f"    ... and {len(names) - LISTED_NAMES} more")
     return "\n".join(lines)

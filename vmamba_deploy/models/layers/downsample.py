@@ -20,11 +20,21 @@ class PatchMerging(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map [B, H, W, C] to [B, ceil(H/2), ceil(W/2), 2C]; an odd side gets a row of zeros."""
-        # Padding by arithmetic, not by a branch: the exported graph then takes any size.
-        x = F.pad(x, (0, 0, 0, x.shape[2] % 2, 0, x.shape[1] % 2))
-        # (h, w): (even, even), (odd, even), (even, odd), (odd, odd)
-        corners = [x[:, h::2, w::2] for w in (0, 1) for h in (0, 1)]
-        return self.reduction(self.norm(torch.cat(corners, dim=-1)))
+        batch, height, width, channels = x.shape
+        half_height, half_width = (height + 1) // 2, (width + 1) // 2
+        pad_height, pad_width = 2 * half_height - height, 2 * half_width - width
+        # Branch only where the size is a constant: a traced graph then takes any size, and one of
+        # constant even size has no empty padding in it.
+        if not (_is_zero(pad_height) and _is_zero(pad_width)):
+            x = F.pad(x, (0, 0, 0, pad_width, 0, pad_height))
+        x = x.reshape(batch, half_height, 2, half_width, 2, channels)
+        # Channel groups by (h, w): (even, even), (odd, even), (even, odd), (odd, odd).
+        x = x.permute(0, 1, 3, 4, 2, 5).reshape(batch, half_height, half_width, 4 * channels)
+        return self.reduction(self.norm(x))
+
+
+def _is_zero(size: int | torch.SymInt) -> bool:
+    return not isinstance(size, torch.SymInt) and size == 0
 
 
 class ConvDownsample(nn.Sequential):
