@@ -132,9 +132,10 @@ def _run_fake(*call: Any) -> Tensor:
 def _run_backward(grad: Tensor, *call: Any) -> tuple[Tensor, ...]:
     with torch.enable_grad():
         inputs = [tensor.detach().requires_grad_() for tensor in call[:-1]]
-        y = selective_scan_2d_reference(*inputs, call[-1])
-    grads = torch.autograd.grad(y, inputs, grad.to(y.dtype))
-    return tuple(grad.contiguous() for grad in grads)
+        x, proj, dt_weight, dt_bias, a, d = inputs
+        y = selective_scan_2d_reference(x, proj, dt_weight, dt_bias, a, d, call[-1])
+    gradients = torch.autograd.grad(y, inputs, grad.to(y.dtype))
+    return tuple(gradient.contiguous() for gradient in gradients)
 
 
 def _fake_backward(_grad: Tensor, *call: Any) -> tuple[Tensor, ...]:
@@ -151,22 +152,16 @@ def _gradients(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
     return (*backward(grad, *ctx.saved_tensors, ctx.out_dtype), None)
 
 
-def _register() -> torch.library.Library:
-    library = torch.library.Library("vmamba", "FRAGMENT")
+def _register() -> None:
     results = ", ".join("Tensor" for _ in INPUT_NAMES)
-    library.define(f"selective_scan_2d({_TENSORS}, int out_dtype) -> Tensor")
-    library.define(
-        f"selective_scan_2d_backward(Tensor grad, {_TENSORS}, int out_dtype) -> ({results})"
-    )
-    library.impl("selective_scan_2d", _run_cpu, "CPU")
-    library.impl("selective_scan_2d", _run_cuda, "CUDA")
-    library.impl("selective_scan_2d_backward", _run_backward, "CPU")
-    library.impl("selective_scan_2d_backward", _run_backward, "CUDA")
-    torch.library.register_fake(OP_NAME, _run_fake, lib=library)
-    torch.library.register_fake(BACKWARD_NAME, _fake_backward, lib=library)
-    torch.library.register_autograd(OP_NAME, _gradients, setup_context=_save_inputs, lib=library)
-    return library
+    torch.library.define(OP_NAME, f"({_TENSORS}, int out_dtype) -> Tensor")
+    torch.library.define(BACKWARD_NAME, f"(Tensor grad, {_TENSORS}, int out_dtype) -> ({results})")
+    torch.library.impl(OP_NAME, "CPU", _run_cpu)
+    torch.library.impl(OP_NAME, "CUDA", _run_cuda)
+    torch.library.impl(BACKWARD_NAME, ("CPU", "CUDA"), _run_backward)
+    torch.library.register_fake(OP_NAME, _run_fake)
+    torch.library.register_fake(BACKWARD_NAME, _fake_backward)
+    torch.library.register_autograd(OP_NAME, _gradients, setup_context=_save_inputs)
 
 
-# The registration lasts as long as this object.
-_LIBRARY = _register()
+_register()
