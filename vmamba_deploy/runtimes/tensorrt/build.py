@@ -1,0 +1,129 @@
+"""Build a TensorRT engine that carries our plugin, and write it whole or not at all."""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from vmamba_deploy.artifacts.atomic import atomic_write
+from vmamba_deploy.errors import BuildError, EnvironmentProblem, UsageError
+from vmamba_deploy.runtimes.tensorrt.builder_config import configure, read_timing_cache
+from vmamba_deploy.runtimes.tensorrt.cuda_driver import GpuSearch, find_gpus
+from vmamba_deploy.runtimes.tensorrt.network import parse_network
+from vmamba_deploy.runtimes.tensorrt.onnx_input import check_onnx_input
+from vmamba_deploy.runtimes.tensorrt.plan import BuiltEngine, EnginePlan, Progress
+from vmamba_deploy.runtimes.tensorrt.plugin_library import find_plugin_library, load_plugin
+from vmamba_deploy.runtimes.tensorrt.progress import ProgressFeed, make_monitor
+from vmamba_deploy.runtimes.tensorrt.trt_logging import make_logger
+
+_POLL_SECONDS = 0.05
+
+
+def build_engine(
+    plan: EnginePlan, output: Path, *, progress: Progress | None = None
+) -> BuiltEngine:
+    """Build `plan` and write the engine to `output`.
+
+    Args:
+        plan: what to build.
+        output: the engine file; written under another name and renamed, so that a failed or
+            cancelled build leaves nothing and harms no older file.
+        progress: called in this thread as progress(phase, step, total).
+
+    Raises:
+        InputFileError: the ONNX file is not sound.
+        UsageError: the plan does not fit the file, the flavour or this machine.
+        EnvironmentProblem: TensorRT, its GPU or the plugin library is missing.
+        BuildError: TensorRT cannot parse or build it, or a scan did not become our plugin.
+        KeyboardInterrupt: once TensorRT has stopped.
+    """
+    flavour = plan.flavour
+    search = find_gpus()
+    status = flavour.can_build_here(search)
+    if not status.available:
+        raise EnvironmentProblem(status.reason, hint=flavour.install_hint)
+    _check_needs_gpu(plan, search)
+    summary = check_onnx_input(plan.onnx_path)
+    if summary.scan_nodes == 0:
+        raise BuildError(f"{plan.onnx_path} has no selective scan: it is not a VMamba export")
+    library = find_plugin_library(plan.plugin_library)
+    trt = flavour.module()
+    load_plugin(flavour, library)
+
+    started = time.perf_counter()
+    logger = make_logger(trt)
+    builder = trt.Builder(logger)
+    if builder is None:
+        raise BuildError(f"{flavour.title} cannot start: {'; '.join(logger.errors)}")
+    parsed = parse_network(trt, builder, logger, plan, summary)
+    config = configure(trt, builder, parsed.network, plan)
+    if plan.embed_plugin:
+        config.plugins_to_serialize = [str(library)]
+    read_timing_cache(config, plan)
+    engine = _build_cancellably(trt, builder, parsed.network, config, progress)
+    if engine is None:
+        reasons = "\n".join(f"  {line}" for line in logger.errors) or "  (no reason given)"
+        raise BuildError(f"{flavour.title} cannot build {plan.onnx_path}:\n{reasons}")
+    seconds = time.perf_counter() - started
+    with atomic_write(output) as temporary:
+        temporary.write_bytes(memoryview(engine))
+    if plan.timing_cache is not None:
+        with atomic_write(plan.timing_cache) as temporary:
+            temporary.write_bytes(memoryview(config.get_timing_cache().serialize()))
+    return BuiltEngine(
+        path=output,
+        flavour=flavour.name,
+        version=str(trt.__version__),
+        plugin_layers=parsed.plugin_layers,
+        plugin_library=library,
+        plugin_embedded=plan.embed_plugin,
+        compute_capabilities=_targets(plan, search),
+        batch=plan.batch_profile,
+        size_bytes=output.stat().st_size,
+        build_seconds=seconds,
+    )
+
+
+def _check_needs_gpu(plan: EnginePlan, search: GpuSearch) -> None:
+    if plan.timing_cache is not None and search.first is None:
+        raise UsageError(
+            f"a timing cache holds measurements on a GPU, and there is none: {search.reason}",
+            hint="leave the timing cache out",
+        )
+
+
+def _targets(plan: EnginePlan, search: GpuSearch) -> tuple[str, ...]:
+    if plan.flavour.is_rtx:
+        return tuple(f"{sm // 10}.{sm % 10}" for sm in plan.target_sms)
+    assert search.first is not None  # the full TensorRT cannot build without one
+    major, minor = search.first.compute_capability
+    return (f"{major}.{minor}",)
+
+
+def _build_cancellably(
+    trt: Any, builder: Any, network: Any, config: Any, progress: Progress | None
+) -> Any:
+    """The serialised engine, None on an error; Ctrl-C stops TensorRT at its next step.
+
+    TensorRT works in a thread of its own, so that this one can take the signal.
+    """
+    feed = ProgressFeed()
+    config.progress_monitor = make_monitor(trt, feed)
+    result: list[Any] = []
+    worker = threading.Thread(
+        target=lambda: result.append(builder.build_serialized_network(network, config)),
+        name="tensorrt-build",
+    )
+    worker.start()
+    try:
+        while worker.is_alive():
+            worker.join(_POLL_SECONDS)
+            feed.drain(progress)
+        feed.drain(progress)
+    except BaseException:
+        feed.cancel()
+        worker.join()
+        raise
+    return result[0] if result else None

@@ -1,0 +1,74 @@
+"""From an ONNX file to a parsed, strongly typed TensorRT network in which each scan is a plugin."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from vmamba_deploy.errors import BuildError
+from vmamba_deploy.ops.contract import PLUGIN_NAMESPACE
+from vmamba_deploy.runtimes.tensorrt.onnx_input import OnnxSummary
+from vmamba_deploy.runtimes.tensorrt.plan import EnginePlan
+
+
+@dataclass(frozen=True)
+class ParsedNetwork:
+    """A network, with the parser that owns its weights."""
+
+    network: Any
+    parser: Any
+    plugin_layers: int
+
+
+def parse_network(
+    trt: Any, builder: Any, logger: Any, plan: EnginePlan, summary: OnnxSummary
+) -> ParsedNetwork:
+    """Parse `plan.onnx_path`; `summary` is what the file holds.
+
+    Raises:
+        BuildError: all of the parser's errors in one, or a scan that did not become the plugin.
+    """
+    # TensorRT 11 and RTX know nothing else than strongly typed; 10.x must be told.
+    strongly_typed = 1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED)
+    network = builder.create_network(strongly_typed)
+    parser = trt.OnnxParser(network, logger)
+    if not parser.parse_from_file(str(plan.onnx_path)):
+        raise BuildError(
+            f"{plan.flavour.title} cannot parse {plan.onnx_path}:\n{_parser_errors(parser, logger)}"
+        )
+    layers = count_plugin_layers(trt, network)
+    if layers != summary.scan_nodes:
+        raise BuildError(_fallback_text(plan, summary, layers))
+    return ParsedNetwork(network, parser, layers)
+
+
+def count_plugin_layers(trt: Any, network: Any) -> int:
+    """Layers of the kind PLUGIN_V3; a network of ours has no other plugin than the scan."""
+    return sum(
+        network.get_layer(index).type == trt.LayerType.PLUGIN_V3
+        for index in range(network.num_layers)
+    )
+
+
+def _parser_errors(parser: Any, logger: Any) -> str:
+    lines = []
+    for index in range(parser.num_errors):
+        error = parser.get_error(index)
+        node = f"node {error.node()} {error.node_name()!r} ({error.node_operator()}): "
+        lines.append("  " + (node if error.node_operator() else "") + error.desc().strip())
+    return "\n".join(lines or [f"  {line}" for line in logger.errors] or ["  (no reason given)"])
+
+
+def _fallback_text(plan: EnginePlan, summary: OnnxSummary, layers: int) -> str:
+    text = (
+        f"{plan.onnx_path} holds {summary.scan_nodes} selective scans, but {layers} became our "
+        "plugin: "
+    )
+    if summary.without_namespace:
+        names = ", ".join(summary.without_namespace[:3])
+        return text + (
+            f"{len(summary.without_namespace)} node(s) lack the attribute "
+            f"plugin_namespace={PLUGIN_NAMESPACE!r} ({names}), so TensorRT took their function "
+            "body, a slow loop"
+        )
+    return text + "the others took their function body, or the file brings plugins of its own"

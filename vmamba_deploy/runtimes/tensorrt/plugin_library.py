@@ -1,0 +1,62 @@
+"""Put `libvmamba_trt.so` into a TensorRT plugin registry."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from vmamba_deploy.errors import BuildError, EnvironmentProblem
+from vmamba_deploy.ops.contract import OP_TYPE, PLUGIN_NAMESPACE, PLUGIN_VERSION
+from vmamba_deploy.runtimes.tensorrt.flavour import Flavour
+
+NATIVE_NAME = "vmamba_trt"
+
+
+def find_plugin_library(path: Path | None = None) -> Path:
+    """`path` when it is a file, else the library of this package, built on first use.
+
+    Raises:
+        EnvironmentProblem: `path` is not a file, or what the build needs is missing.
+        BuildError: the native build failed.
+    """
+    if path is None:
+        from vmamba_deploy.native import library_path
+
+        return library_path(NATIVE_NAME)
+    if not path.is_file():
+        raise EnvironmentProblem(
+            f"the plugin library {path} does not exist",
+            hint="leave --plugin out to build it, or run `make native`",
+        )
+    return path.resolve()
+
+
+def has_scan_creator(registry: Any) -> bool:
+    """Whether the registry knows vmamba::SelectiveScan2D, version 1."""
+    return registry.get_creator(OP_TYPE, PLUGIN_VERSION, PLUGIN_NAMESPACE) is not None
+
+
+def load_plugin(flavour: Flavour, library: Path, registry: Any = None) -> None:
+    """Register the plugin of `library` in `registry`, else in the flavour's global one.
+
+    The global registry lives as long as the process, so there a second call does nothing.
+
+    Raises:
+        BuildError: the library cannot be loaded, or is not our plugin.
+    """
+    if registry is None:
+        registry = flavour.module().get_plugin_registry()
+    if has_scan_creator(registry):
+        return
+    handle = registry.load_library(str(library))
+    if handle is None:
+        raise BuildError(
+            f"{flavour.title} cannot load the plugin library {library}",
+            hint="it may be truncated or made for another machine: build it again (`make native`)",
+        )
+    if not has_scan_creator(registry):
+        registry.deregister_library(handle)
+        raise BuildError(
+            f"{library} was loaded but brings no plugin {PLUGIN_NAMESPACE}::{OP_TYPE} "
+            f"version {PLUGIN_VERSION}"
+        )

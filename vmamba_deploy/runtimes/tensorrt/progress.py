@@ -1,0 +1,66 @@
+"""TensorRT's progress monitor, so made that no code of ours runs inside TensorRT's call stack."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from typing import Any
+
+from vmamba_deploy.runtimes.tensorrt.plan import Progress
+
+Event = tuple[str, int, int]
+
+
+class ProgressFeed:
+    """Carries events from TensorRT's threads to the caller's, and a cancellation back.
+
+    An exception must never travel through TensorRT's frames, so the monitor only puts events into a
+    queue; the caller's thread takes them out and calls whatever it likes.
+    """
+
+    def __init__(self) -> None:
+        self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
+        self._cancelled = threading.Event()
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether `cancel` was called."""
+        return self._cancelled.is_set()
+
+    def cancel(self) -> None:
+        """Make TensorRT stop at its next step."""
+        self._cancelled.set()
+
+    def put(self, phase: str, step: int, total: int) -> None:
+        """Called from TensorRT's threads."""
+        self._events.put((phase, step, total))
+
+    def drain(self, progress: Progress | None) -> None:
+        """Hand on what has come in; called from the caller's thread."""
+        while not self._events.empty():
+            event = self._events.get()
+            if progress is not None:
+                progress(*event)
+
+
+def make_monitor(trt: Any, feed: ProgressFeed) -> Any:
+    """An IProgressMonitor that fills `feed` and obeys its cancellation."""
+
+    class Monitor(trt.IProgressMonitor):  # type: ignore[misc]
+        def __init__(self) -> None:
+            trt.IProgressMonitor.__init__(self)
+            self._totals: dict[str, int] = {}
+
+        def phase_start(self, phase_name: str, parent_phase: str | None, num_steps: int) -> None:
+            self._totals[phase_name] = num_steps
+            feed.put(phase_name, 0, num_steps)
+
+        def step_complete(self, phase_name: str, step: int) -> bool:
+            feed.put(phase_name, step, self._totals.get(phase_name, step))
+            return not feed.cancelled
+
+        def phase_finish(self, phase_name: str) -> None:
+            total = self._totals.pop(phase_name, 0)
+            feed.put(phase_name, total, total)
+
+    return Monitor()
