@@ -1,0 +1,9 @@
+"""Finding and building the native libraries: `library_path("vmamba_cpu")`."""
+
+from __future__ import annotations
+
+from vmamba_deploy.native.build import available, build, library_path
+from vmamba_deploy.native.layout import LIBRARIES
+from vmamba_deploy.native.report import toolchain_report
+
+__all__ = ["LIBRARIES", "available", "build", "library_path", "toolchain_report"]

@@ -1,0 +1,243 @@
+"""Building the native libraries on first use, and finding the built ones."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from vmamba_deploy.errors import BuildError, EnvironmentProblem, VmambaError
+from vmamba_deploy.native import cuda, headers, toolchain
+from vmamba_deploy.native.layout import (
+    ARCHS_VARIABLE,
+    DEFAULT_ARCHS,
+    NATIVE_DIR_VARIABLE,
+    Library,
+    build_key,
+    cache_folder,
+    downloads_allowed,
+    library,
+    source_folder,
+)
+from vmamba_deploy.native.processes import Progress, run_logged
+from vmamba_deploy.native.prune import prune_builds
+
+
+def library_path(name: str, *, progress: Progress | None = None) -> Path:
+    """The shared library `vmamba_cpu`, `vmamba_cuda`, `vmamba_ort` or `vmamba_trt`.
+
+    It comes from the folder `VMAMBA_NATIVE_DIR` if that is set; else it is built on first use and
+    kept under a hash of its sources, options and compilers. `progress` is called with what goes on
+    and the part that is done (None: unknown).
+
+    Raises:
+        EnvironmentProblem: a compiler or a header is missing.
+        BuildError: it does not compile.
+    """
+    wanted = library(name)
+    return _prebuilt(wanted) or build([name], progress=progress)[name]
+
+
+def available(name: str) -> tuple[bool, str]:
+    """Whether `library_path` should succeed, or why not; builds and fetches nothing."""
+    wanted = library(name)
+    try:
+        prebuilt = _prebuilt(wanted)
+        if prebuilt:
+            return True, f"prebuilt: {prebuilt}"
+        plan = BuildPlan.find([wanted], archs=None)
+    except VmambaError as problem:
+        return False, problem.message + (f" ({problem.hint})" if problem.hint else "")
+    for missing in plan.missing:
+        if not downloads_allowed():
+            return False, missing
+    built = plan.output(wanted)
+    return True, f"built: {built}" if built.is_file() else "built on first use"
+
+
+def build(
+    names: Sequence[str], *, archs: str | None = None, progress: Progress | None = None
+) -> dict[str, Path]:
+    """Build the named libraries that are not built yet, in one CMake tree.
+
+    Args:
+        names: of `LIBRARIES`.
+        archs: CUDA architectures as `VMAMBA_ARCHS` of the CMake project takes them: "80", "89;90",
+            "all"; by default the environment variable of that name, else "80".
+        progress: called with what goes on and the part that is done.
+
+    Raises:
+        EnvironmentProblem: a compiler or a header is missing.
+        BuildError: a library does not compile.
+    """
+    from filelock import FileLock
+
+    wanted = [library(name) for name in names]
+    plan = BuildPlan.require(wanted, archs=archs, progress=progress)
+    outputs = {each.name: plan.output(each) for each in wanted}
+    if not all(path.is_file() for path in outputs.values()):
+        folder = cache_folder() / "native"
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder / ".lock"):
+            todo = [each for each in wanted if not outputs[each.name].is_file()]
+            if todo:
+                _compile(plan, todo, outputs, progress)
+                prune_builds(folder, keep=[path.parent for path in outputs.values()])
+    for path in outputs.values():
+        os.utime(path.parent)
+    return outputs
+
+
+@dataclass(frozen=True)
+class BuildPlan:
+    """The tools that a build of some libraries uses."""
+
+    archs: str
+    host: toolchain.HostCompiler
+    cuda: cuda.CudaToolkit | None
+    tensorrt: Path | None
+    onnxruntime: Path | None
+    missing: tuple[str, ...] = ()
+
+    @classmethod
+    def find(cls, libraries: Sequence[Library], *, archs: str | None) -> BuildPlan:
+        """From what is on the machine; `missing` says what is not."""
+        toolkit = cuda.find_cuda() if any(each.cuda != "OFF" for each in libraries) else None
+        needed = any(each.cuda == "ON" for each in libraries)
+        with_tensorrt = any(each.tensorrt_headers for each in libraries)
+        with_onnxruntime = any(each.onnxruntime_headers for each in libraries)
+        tensorrt = headers.tensorrt_headers().find() if with_tensorrt else None
+        onnxruntime = headers.onnxruntime_headers().find() if with_onnxruntime else None
+        missing = [
+            text
+            for absent, text in (
+                (toolchain.find_tool("cmake") is None, "no CMake 3.24 or newer"),
+                (toolchain.find_tool("ninja") is None, "no Ninja"),
+                (needed and toolkit is None, "no CUDA compiler (nvcc)"),
+                (with_tensorrt and tensorrt is None, "no TensorRT headers"),
+                (with_onnxruntime and onnxruntime is None, "no ONNX Runtime headers"),
+            )
+            if absent
+        ]
+        return cls(
+            archs=archs or os.environ.get(ARCHS_VARIABLE) or DEFAULT_ARCHS,
+            host=toolchain.find_host_compiler(),
+            cuda=toolkit,
+            tensorrt=tensorrt,
+            onnxruntime=onnxruntime,
+            missing=tuple(missing),
+        )
+
+    @classmethod
+    def require(
+        cls, libraries: Sequence[Library], *, archs: str | None, progress: Progress | None
+    ) -> BuildPlan:
+        """As `find`, fetching what is missing.
+
+        Raises:
+            EnvironmentProblem: something is not to be had.
+        """
+        plan = cls.find(libraries, archs=archs)
+        if not plan.missing:
+            return plan
+        if progress is not None:
+            progress("fetching build tools", None)
+        toolchain.require_tool("cmake")
+        toolchain.require_tool("ninja")
+        if any(each.cuda == "ON" for each in libraries):
+            cuda.require_cuda()
+        if any(each.tensorrt_headers for each in libraries):
+            headers.require_tensorrt_headers()
+        if any(each.onnxruntime_headers for each in libraries):
+            headers.require_onnxruntime_headers()
+        return cls.find(libraries, archs=archs)
+
+    def output(self, wanted: Library) -> Path:
+        """Where the library built by this plan lies."""
+        return cache_folder() / "native" / self._key(wanted) / wanted.file_name
+
+    def tree(self, libraries: Sequence[Library]) -> Path:
+        """The CMake tree in which these libraries are built."""
+        settings = "-".join(sorted({self._key(each) for each in libraries}))
+        return cache_folder() / "native" / f"tree-{settings[:50]}"
+
+    def _key(self, wanted: Library) -> str:
+        settings = [wanted.name, self.host.version]
+        if wanted.cuda != "OFF" and self.cuda is not None:
+            settings += [self.cuda.version, self.archs]
+        if wanted.tensorrt_headers:
+            settings.append(str(self.tensorrt))
+        if wanted.onnxruntime_headers:
+            settings.append(str(self.onnxruntime))
+        return build_key(wanted, settings)
+
+    def cmake_options(self, libraries: Sequence[Library]) -> list[str]:
+        """Definitions for CMake's command line."""
+        with_cuda = self.cuda is not None and any(each.cuda != "OFF" for each in libraries)
+        options = [
+            f"-DCMAKE_CXX_COMPILER={self.host.path}",
+            f"-DVMAMBA_CUDA={'ON' if with_cuda else 'OFF'}",
+            f"-DVMAMBA_ARCHS={self.archs}",
+        ]
+        if with_cuda and self.cuda is not None:
+            options += self.cuda.cmake_options(self.host)
+        if any(each.tensorrt_headers for each in libraries):
+            options += ["-DVMAMBA_TENSORRT=ON", f"-DTENSORRT_INCLUDE_DIR={self.tensorrt}"]
+        if any(each.onnxruntime_headers for each in libraries):
+            options += ["-DVMAMBA_ONNXRUNTIME=ON", f"-DONNXRUNTIME_INCLUDE_DIR={self.onnxruntime}"]
+        return options
+
+
+def _prebuilt(wanted: Library) -> Path | None:
+    folder = os.environ.get(NATIVE_DIR_VARIABLE)
+    if not folder:
+        return None
+    path = Path(folder).absolute() / wanted.file_name
+    if not path.is_file():
+        raise EnvironmentProblem(
+            f"{NATIVE_DIR_VARIABLE} names {folder}, which has no {wanted.file_name}",
+            hint=f"unset {NATIVE_DIR_VARIABLE} to build it from source",
+        )
+    return path
+
+
+def _compile(
+    plan: BuildPlan,
+    libraries: Sequence[Library],
+    outputs: Mapping[str, Path],
+    progress: Progress | None,
+) -> None:
+    tree = plan.tree(libraries)
+    tree.mkdir(parents=True, exist_ok=True)
+    log = tree / "build.log"
+    log.write_text("")
+    names = ", ".join(each.file_name for each in libraries)
+    what = f"building {names}"
+    if progress is not None:
+        progress(f"configuring {names}", None)
+    environment = dict(os.environ)
+    if plan.cuda is not None:
+        environment |= plan.cuda.environment()
+    ninja = toolchain.require_tool("ninja")
+    configure: list[str | Path] = [toolchain.require_tool("cmake"), "-G", "Ninja"]
+    configure += ["-S", source_folder(), "-B", tree]
+    configure += [f"-DCMAKE_MAKE_PROGRAM={ninja}", *plan.cmake_options(libraries)]
+    run_logged(configure, log=log, what=f"configuring {names}", environment=environment)
+    environment["NINJA_STATUS"] = "[%f/%t] "
+    command = [ninja, "-C", tree, *(each.name for each in libraries)]
+    run_logged(command, log=log, what=what, environment=environment, progress=progress)
+    for each in libraries:
+        if plan.output(each) != outputs[each.name]:
+            raise BuildError(
+                f"the sources of {each.file_name} changed while it was built", hint="run it again"
+            )
+        _publish(tree / "lib" / each.file_name, outputs[each.name])
+
+
+def _publish(built: Path, destination: Path) -> None:
+    destination.parent.mkdir(parents=True, exist_ok=True)
+    temporary = destination.with_name(f".{destination.name}.{os.getpid()}")
+    shutil.copy2(built, temporary)
+    temporary.replace(destination)
