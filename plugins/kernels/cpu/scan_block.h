@@ -33,6 +33,16 @@ VMAMBA_INLINE void store_lanes(T *target, Vec v, int count) {
   memcpy(target, padded, static_cast<size_t>(count) * sizeof(T));
 }
 
+template <int K>
+VMAMBA_INLINE void load_group(const float *source, Vec (&group)[K]) {
+  VMAMBA_UNROLL for (int k = 0; k < K; ++k) group[k] = load(source + k * kLanes);
+}
+
+template <int K>
+VMAMBA_INLINE void store_group(float *target, const Vec (&group)[K]) {
+  VMAMBA_UNROLL for (int k = 0; k < K; ++k) store(target + k * kLanes, group[k]);
+}
+
 template <typename In, int V>
 class BlockScan {
  public:
@@ -53,6 +63,8 @@ class BlockScan {
         scratch_(desc_, kChannels, task.scratch) {}
 
   void run() {
+    // The passes over a tile work on whole groups, past the pixels of a short one.
+    memset(scratch_.delta, 0, kTilePixels * kChannels * sizeof(float));
     start_merge_with_skip();
     for (int route = 0; route < VMAMBA_ROUTES; ++route) run_route(route);
     switch (desc_.out_dtype) {
@@ -103,6 +115,7 @@ class BlockScan {
       }
       project_steps();
       apply_softplus();
+      apply_input();
       for (int n = 0; n < desc_.state; ++n) {
         compute_decay(n);
         advance_state(n);
@@ -155,59 +168,97 @@ class BlockScan {
   template <int P>
   void project_pixels(int t) {
     Vec sum[P][V];
-    for (int p = 0; p < P; ++p) {
-      for (int v = 0; v < V; ++v) sum[p][v] = load(scratch_.dt_bias + v * kLanes);
+    const float *row[P];
+    VMAMBA_UNROLL for (int p = 0; p < P; ++p) {
+      load_group(scratch_.dt_bias, sum[p]);
+      row[p] = row_[t + p];
     }
     const float *weight = scratch_.dt_weight;
-    for (int r = 0; r < desc_.rank; ++r, weight += kChannels) {
-      for (int p = 0; p < P; ++p) {
-        const Vec dt = splat(row_[t + p][r]);
-        for (int v = 0; v < V; ++v) sum[p][v] = fma(dt, load(weight + v * kLanes), sum[p][v]);
+    const int rank = desc_.rank;
+    for (int r = 0; r < rank; ++r, weight += kChannels) {
+      Vec w[V];
+      load_group(weight, w);
+      VMAMBA_UNROLL for (int p = 0; p < P; ++p) {
+        const Vec dt = splat(row[p][r]);
+        VMAMBA_UNROLL for (int v = 0; v < V; ++v) sum[p][v] = fma(dt, w[v], sum[p][v]);
       }
     }
-    for (int p = 0; p < P; ++p) {
-      for (int v = 0; v < V; ++v) store(tile(scratch_.delta, t + p, v), sum[p][v]);
-    }
+    float *const delta = scratch_.delta + t * kChannels;
+    VMAMBA_UNROLL for (int p = 0; p < P; ++p) store_group(delta + p * kChannels, sum[p]);
   }
 
+  // Over the tile as a flat array of vectors, in whole groups: what lies past its last pixel is
+  // computed and not used.
   void apply_softplus() {
+    constexpr int kGroup = 4;
+    float *const delta = scratch_.delta;
+    float *const exponential = scratch_.decay;  // free until the decay is computed
+    const int floats = count_ * kChannels;
+    for (int at = 0; at < floats; at += kGroup * kLanes) {
+      Vec e[kGroup];
+      load_group(delta + at, e);
+      exp_of_minus_magnitude(e);
+      store_group(exponential + at, e);
+    }
+    for (int at = 0; at < floats; at += kGroup * kLanes) {
+      Vec v[kGroup], e[kGroup];
+      load_group(delta + at, v);
+      load_group(exponential + at, e);
+      softplus_from_exp(v, e);
+      store_group(delta + at, e);
+    }
+  }
+
+  // driven = delta * x.
+  void apply_input() {
+    float *driven = scratch_.driven;
+    const float *delta = scratch_.delta;
     for (int t = 0; t < count_; ++t) {
-      for (int v = 0; v < V; ++v) {
-        const Vec delta = softplus(load(tile(scratch_.delta, t, v)));
-        store(tile(scratch_.delta, t, v), delta);
-        store(tile(scratch_.driven, t, v), delta * load_x(pixel_[t], v));
+      for (int v = 0; v < V; ++v, driven += kLanes, delta += kLanes) {
+        store(driven, load(delta) * load_x(pixel_[t], v));
       }
     }
   }
 
+  // decay = exp(delta * a), several pixels at a time.
   void compute_decay(int n) {
+    constexpr int kPixels = V == 1 ? 4 : 2;
+    constexpr int kGroup = kPixels * V;
     Vec log2_decay[V];
-    for (int v = 0; v < V; ++v)
-      log2_decay[v] = load(scratch_.log2_decay + n * kChannels + v * kLanes);
-    for (int t = 0; t < count_; ++t) {
-      for (int v = 0; v < V; ++v) {
-        store(tile(scratch_.decay, t, v), exp2(load(tile(scratch_.delta, t, v)) * log2_decay[v]));
-      }
+    load_group(scratch_.log2_decay + n * kChannels, log2_decay);
+    const float *const delta = scratch_.delta;
+    float *const decay = scratch_.decay;
+    const int floats = count_ * kChannels;
+    for (int at = 0; at < floats; at += kGroup * kLanes) {
+      Vec z[kGroup];
+      load_group(delta + at, z);
+      VMAMBA_UNROLL for (int k = 0; k < kGroup; ++k) z[k] = z[k] * log2_decay[k % V];
+      exp2(z);
+      store_group(decay + at, z);
     }
   }
 
   // h = decay * h + B * (delta * x), merge += C * h.
   void advance_state(int n) {
     Vec h[V];
-    for (int v = 0; v < V; ++v) h[v] = load(scratch_.state + n * kChannels + v * kLanes);
-    for (int t = 0; t < count_; ++t) {
-      const Vec b = splat(row_[t][desc_.rank + n]);
-      const Vec c = splat(row_[t][desc_.rank + desc_.state + n]);
-      float *merged = scratch_.merge + pixel_[t] * kChannels;
-      for (int v = 0; v < V; ++v) {
-        h[v] = fma(load(tile(scratch_.decay, t, v)), h[v], b * load(tile(scratch_.driven, t, v)));
+    load_group(scratch_.state + n * kChannels, h);
+    const float *decay = scratch_.decay;
+    const float *driven = scratch_.driven;
+    float *const merge = scratch_.merge;
+    const int b_at = desc_.rank + n;
+    const int c_at = b_at + desc_.state;
+    const int count = count_;
+    for (int t = 0; t < count; ++t, decay += kChannels, driven += kChannels) {
+      const Vec b = splat(row_[t][b_at]);
+      const Vec c = splat(row_[t][c_at]);
+      float *merged = merge + pixel_[t] * kChannels;
+      VMAMBA_UNROLL for (int v = 0; v < V; ++v) {
+        h[v] = fma(load(decay + v * kLanes), h[v], b * load(driven + v * kLanes));
         store(merged + v * kLanes, fma(c, h[v], load(merged + v * kLanes)));
       }
     }
-    for (int v = 0; v < V; ++v) store(scratch_.state + n * kChannels + v * kLanes, h[v]);
+    store_group(scratch_.state + n * kChannels, h);
   }
-
-  static float *tile(float *base, int t, int v) { return base + t * kChannels + v * kLanes; }
 
   template <typename Out>
   void write_merged(Out *y) const {
