@@ -1,0 +1,180 @@
+#include "plugin.h"
+
+#include <new>
+
+#include "logging.h"
+#include "signature.h"
+#include "vmamba/selective_scan_2d.h"
+
+namespace vmamba::tensorrt {
+namespace {
+
+using nvinfer1::DataType;
+using nvinfer1::DynamicPluginTensorDesc;
+using nvinfer1::PluginTensorDesc;
+
+constexpr int32_t kOk = 0;
+constexpr int32_t kError = -1;
+
+bool check_counts(int32_t inputs, int32_t outputs) noexcept {
+  if (inputs == kInputs && outputs == kOutputs) return true;
+  log_error("the node has %d inputs and %d outputs, expected %d and %d", inputs, outputs, kInputs,
+            kOutputs);
+  return false;
+}
+
+// The call's description from each input's type and what shape(i) gives; false with a log.
+template <typename TypeOf, typename DimsOf>
+bool describe_call(TypeOf type_of, DimsOf dims_of, int32_t out_dtype,
+                   vmamba_scan_desc *desc) noexcept {
+  DataType types[kInputs];
+  Shape shapes[kInputs];
+  for (int32_t i = 0; i < kInputs; ++i) {
+    types[i] = type_of(i);
+    shapes[i] = shape_of(dims_of(i));
+  }
+  if (!check_types(types, out_dtype) || !read_sizes(shapes, desc)) return false;
+  desc->in_dtype = dtype_of(types[0]);
+  desc->out_dtype = out_dtype;
+  return true;
+}
+
+bool describe_call(PluginTensorDesc const *in, int32_t out_dtype, vmamba_scan_desc *desc) noexcept {
+  return describe_call([in](int32_t i) { return in[i].type; },
+                       [in](int32_t i) { return in[i].dims; }, out_dtype, desc);
+}
+
+bool describe_largest_call(DynamicPluginTensorDesc const *in, int32_t out_dtype,
+                           vmamba_scan_desc *desc) noexcept {
+  return describe_call([in](int32_t i) { return in[i].desc.type; },
+                       [in](int32_t i) { return in[i].max; }, out_dtype, desc);
+}
+
+bool is_float_type(DataType type) noexcept { return dtype_of(type) != 0; }
+
+}  // namespace
+
+nvinfer1::IPluginCapability *SelectiveScanPlugin::getCapabilityInterface(
+    nvinfer1::PluginCapabilityType type) noexcept {
+  switch (type) {
+    case nvinfer1::PluginCapabilityType::kCORE:
+      return static_cast<nvinfer1::IPluginV3OneCore *>(this);
+    case nvinfer1::PluginCapabilityType::kBUILD:
+      return static_cast<nvinfer1::IPluginV3OneBuild *>(this);
+    case nvinfer1::PluginCapabilityType::kRUNTIME:
+      return static_cast<nvinfer1::IPluginV3OneRuntime *>(this);
+  }
+  return nullptr;
+}
+
+nvinfer1::IPluginV3 *SelectiveScanPlugin::clone() noexcept {
+  auto *const copy = new (std::nothrow) SelectiveScanPlugin(out_dtype_);
+  if (copy == nullptr) log_error("out of memory in clone");
+  return copy;
+}
+
+int32_t SelectiveScanPlugin::getNbOutputs() const noexcept { return kOutputs; }
+
+int32_t SelectiveScanPlugin::getOutputDataTypes(DataType *output_types, int32_t outputs,
+                                                DataType const *input_types,
+                                                int32_t inputs) const noexcept {
+  if (!check_counts(inputs, outputs) || !check_types(input_types, out_dtype_)) return kError;
+  output_types[0] = data_type_of(out_dtype_);
+  return kOk;
+}
+
+int32_t SelectiveScanPlugin::getOutputShapes(nvinfer1::DimsExprs const *input_shapes,
+                                             int32_t inputs, nvinfer1::DimsExprs const *, int32_t,
+                                             nvinfer1::DimsExprs *output_shapes, int32_t outputs,
+                                             nvinfer1::IExprBuilder &) noexcept {
+  if (!check_counts(inputs, outputs)) return kError;
+  Shape shapes[kInputs];
+  for (int32_t i = 0; i < kInputs; ++i) shapes[i] = shape_of(input_shapes[i]);
+  vmamba_scan_desc desc{};
+  if (!read_sizes(shapes, &desc)) return kError;
+  output_shapes[0] = input_shapes[0];
+  return kOk;
+}
+
+bool SelectiveScanPlugin::supportsFormatCombination(int32_t position,
+                                                    DynamicPluginTensorDesc const *tensors,
+                                                    int32_t inputs, int32_t outputs) noexcept {
+  if (inputs != kInputs || outputs != kOutputs) return false;
+  const PluginTensorDesc &tensor = tensors[position].desc;
+  if (tensor.format != nvinfer1::TensorFormat::kLINEAR) return false;
+  const DataType x_type = tensors[0].desc.type;
+  switch (position) {
+    case 0:
+      return is_float_type(tensor.type);
+    case 1:
+      return tensor.type == x_type;
+    case kInputs:
+      return tensor.type == data_type_of(out_dtype_) &&
+             (tensor.type == DataType::kFLOAT || tensor.type == x_type);
+    default:
+      return tensor.type == DataType::kFLOAT;
+  }
+}
+
+int32_t SelectiveScanPlugin::configurePlugin(DynamicPluginTensorDesc const *in, int32_t inputs,
+                                             DynamicPluginTensorDesc const *,
+                                             int32_t outputs) noexcept {
+  vmamba_scan_desc desc{};
+  if (!check_counts(inputs, outputs) || !describe_largest_call(in, out_dtype_, &desc)) {
+    return kError;
+  }
+  return kOk;
+}
+
+size_t SelectiveScanPlugin::getWorkspaceSize(DynamicPluginTensorDesc const *in, int32_t inputs,
+                                             DynamicPluginTensorDesc const *,
+                                             int32_t outputs) const noexcept {
+  vmamba_scan_desc desc{};
+  size_t bytes = 0;
+  if (!check_counts(inputs, outputs) || !describe_largest_call(in, out_dtype_, &desc)) return 0;
+  if (vmamba_scan_cuda_workspace(&desc, &bytes) != VMAMBA_OK) {
+    log_error("workspace of the profile's largest shapes: %s", vmamba_last_error());
+    return 0;
+  }
+  return bytes;
+}
+
+// Types, formats and shapes are part of the cache's key already; this names the kernels.
+char const *SelectiveScanPlugin::getTimingCacheID() noexcept { return "selective_scan_2d-1"; }
+
+int32_t SelectiveScanPlugin::onShapeChange(PluginTensorDesc const *in, int32_t inputs,
+                                           PluginTensorDesc const *, int32_t outputs) noexcept {
+  vmamba_scan_desc desc{};
+  if (!check_counts(inputs, outputs) || !describe_call(in, out_dtype_, &desc)) return kError;
+  return kOk;
+}
+
+int32_t SelectiveScanPlugin::enqueue(PluginTensorDesc const *input_descs, PluginTensorDesc const *,
+                                     void const *const *inputs, void *const *outputs,
+                                     void *workspace, cudaStream_t stream) noexcept {
+  vmamba_scan_desc desc{};
+  size_t bytes = 0;
+  if (!describe_call(input_descs, out_dtype_, &desc)) return kError;
+  const auto parameter = [inputs](int32_t i) { return static_cast<const float *>(inputs[i]); };
+  const vmamba_scan_args args{inputs[0],    inputs[1],    parameter(2), parameter(3),
+                              parameter(4), parameter(5), outputs[0]};
+  // TensorRT states no size: it holds at least that of the profile's largest shapes.
+  vmamba_status status = vmamba_scan_cuda_workspace(&desc, &bytes);
+  if (status == VMAMBA_OK) status = vmamba_scan_cuda(&desc, &args, workspace, bytes, stream);
+  if (status == VMAMBA_OK) return kOk;
+  log_error("%s", vmamba_last_error());
+  return kError;
+}
+
+nvinfer1::IPluginV3 *SelectiveScanPlugin::attachToContext(
+    nvinfer1::IPluginResourceContext *) noexcept {
+  return clone();
+}
+
+nvinfer1::PluginFieldCollection const *SelectiveScanPlugin::getFieldsToSerialize() noexcept {
+  field_ = {kOutDtypeField, &out_dtype_, nvinfer1::PluginFieldType::kINT32, 1};
+  fields_ = {1, &field_};
+  return &fields_;
+}
+
+}  // namespace vmamba::tensorrt
