@@ -2,10 +2,10 @@
 
     python benchmarks/bench_model_cpu.py --model t --rounds 20
 
-Compared, all in float32 on the same photographs' size: ONNX Runtime with our library, the same graph
-with every scan replaced by Identity (the floor: what the network costs without its scan), stock
-ONNX Runtime through the function body, and eager PyTorch with our op. Only ratios within one run
-mean anything on a shared machine; the spread is the interquartile range.
+Compared, all in float32: ONNX Runtime with our library, the same graph with every scan replaced by
+Identity (the floor: what the network costs without its scan), stock ONNX Runtime through the
+function body, and eager PyTorch with our op. Only ratios within one run mean anything on a shared
+machine; the spread is the interquartile range.
 """
 
 from __future__ import annotations

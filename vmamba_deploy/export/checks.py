@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from vmamba_deploy.errors import BuildError
 from vmamba_deploy.export.passes import scan_nodes
 from vmamba_deploy.ops.contract import OP_DOMAIN, PLUGIN_NAMESPACE, PLUGIN_VERSION
+
+if TYPE_CHECKING:
+    import onnx
 
 
 def check_onnx_file(path: Path, *, expected_scans: int) -> int:
@@ -40,10 +44,14 @@ def check_onnx_file(path: Path, *, expected_scans: int) -> int:
         attributes = {attribute.name: attribute for attribute in node.attribute}
         if (
             "out_dtype" not in attributes
-            or attributes["plugin_namespace"].s.decode() != PLUGIN_NAMESPACE
-            or attributes["plugin_version"].s.decode() != PLUGIN_VERSION
+            or _text(attributes.get("plugin_namespace")) != PLUGIN_NAMESPACE
+            or _text(attributes.get("plugin_version")) != PLUGIN_VERSION
         ):
             raise BuildError(f"node {node.name} lacks an attribute that its plugin needs")
     if not any(function.domain == OP_DOMAIN for function in model.functions):
         raise BuildError("the exported file does not carry the function body of the scan")
     return len(nodes)
+
+
+def _text(attribute: onnx.AttributeProto | None) -> str | None:
+    return None if attribute is None else str(attribute.s.decode())

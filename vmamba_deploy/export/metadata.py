@@ -45,8 +45,9 @@ def preprocessing_metadata(options: ExportOptions) -> dict[str, Any]:
 
     Resizing keeps the published ratio of the resized shorter side to the crop.
     """
-    from vmamba_deploy.models import IMAGENET_PREPROCESSING as published
+    from vmamba_deploy.models import IMAGENET_PREPROCESSING
 
+    published = IMAGENET_PREPROCESSING
     ratio = published.resize_pixels / published.crop_pixels
     return {
         "crop_pixels": list(options.size),

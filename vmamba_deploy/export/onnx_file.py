@@ -63,7 +63,7 @@ def deployable_module(loaded: LoadedModel, options: ExportOptions) -> tuple[nn.M
     if options.preprocess:
         published = IMAGENET_PREPROCESSING
         module = WithPreprocessing(module, published.mean, published.std)
-    return module.eval(), sum(config.depths), config.d_state
+    return module.eval().requires_grad_(False), sum(config.depths), config.d_state
 
 
 def _save(

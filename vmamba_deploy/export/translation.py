@@ -53,25 +53,14 @@ def translation_table() -> dict[Callable[..., Any], Callable[..., Any]]:
 
     op = onnxscript.values.Op(onnxscript.values.Opset(OP_DOMAIN, OP_VERSION), OP_TYPE, op_schema())
 
-    # The exporter maps arguments by name and tells inputs from attributes by annotation.
-    def selective_scan_2d(  # noqa: ANN202
-        x,
-        proj,
-        dt_weight,
-        dt_bias,
-        a,
-        d,
-        out_dtype: int,  # noqa: ANN001
-    ):
+    # The exporter maps arguments by name and tells attributes from inputs by annotation.
+    def selective_scan_2d(
+        x: Any, proj: Any, dt_weight: Any, dt_bias: Any, a: Any, d: Any, out_dtype: int
+    ) -> Any:
         # TensorRT takes the plugin only where both plugin attributes stand on the node; with the
         # domain alone it would silently build the slow function body.
         return op(
-            x,
-            proj,
-            dt_weight,
-            dt_bias,
-            a,
-            d,
+            *(x, proj, dt_weight, dt_bias, a, d),
             out_dtype=out_dtype,
             plugin_namespace=PLUGIN_NAMESPACE,
             plugin_version=PLUGIN_VERSION,

@@ -1,0 +1,188 @@
+"""The exported file: what it holds, and that it computes what the module computes."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+import pytest
+import torch
+
+from vmamba_deploy.errors import BuildError, UsageError
+from vmamba_deploy.export import ExportOptions, deployable_module, export_onnx
+from vmamba_deploy.export.checks import check_onnx_file
+from vmamba_deploy.export.metadata import read_metadata
+from vmamba_deploy.export.passes import module_path, scan_nodes
+from vmamba_deploy.runtimes.onnxruntime import create_session
+
+SMALL = ExportOptions(image_size=64)
+
+
+def run(path, images: np.ndarray) -> np.ndarray:
+    return create_session(path).run(None, {"pixel_values": images})[0]
+
+
+def images(batch: int, height: int, width: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).normal(size=(batch, 3, height, width)).astype(np.float32)
+
+
+def test_every_family_computes_what_the_module_computes_at_any_batch(golden, exported):
+    path = exported(golden, dynamic_size=True)
+    for batch in (1, 2, 5):
+        pixel_values = images(batch, 64, 64, seed=batch)
+        expected = golden.model(torch.from_numpy(pixel_values)).detach().numpy()
+        np.testing.assert_allclose(run(path, pixel_values), expected, atol=2e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("size", [(32, 32), (64, 96), (75, 50), (33, 101)])
+def test_dynamic_size_takes_odd_and_unequal_sides(golden, exported, size):
+    path = exported(golden, dynamic_size=True)
+    pixel_values = images(2, *size)
+    expected = golden.model(torch.from_numpy(pixel_values)).detach().numpy()
+    np.testing.assert_allclose(run(path, pixel_values), expected, atol=2e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("precision", ["fp16", "bf16"])
+def test_half_precision_is_in_the_graph_and_stays_close(small, exported, precision):
+    path = exported(small, precision=precision)
+    kinds = {tensor.data_type for tensor in onnx.load(path).graph.initializer}
+    half = onnx.TensorProto.FLOAT16 if precision == "fp16" else onnx.TensorProto.BFLOAT16
+    assert half in kinds
+    pixel_values = images(2, 64, 64)
+    expected = small.model(torch.from_numpy(pixel_values)).detach().numpy()
+    error = np.sum((run(path, pixel_values) - expected) ** 2) / np.sum(expected**2)
+    assert 0 < error < (1e-5 if precision == "fp16" else 1e-3)
+
+
+def test_head_norms_and_scan_parameters_stay_float32(small, exported):
+    model = onnx.load(exported(small, precision="fp16"))
+    types = {tensor.name: tensor.data_type for tensor in model.graph.initializer}
+    for node in model.graph.node:
+        if node.op_type == "LayerNormalization":
+            assert types[node.input[1]] == onnx.TensorProto.FLOAT
+    for node in scan_nodes(model):
+        assert {types[name] for name in node.input[2:]} == {onnx.TensorProto.FLOAT}
+        assert {a.name: a.i for a in node.attribute}["out_dtype"] == onnx.TensorProto.FLOAT
+    assert types["classifier.head.weight"] == onnx.TensorProto.FLOAT
+
+
+def test_preprocessing_in_the_graph_equals_preprocessing_outside(small, exported):
+    plain, baked = exported(small), exported(small, preprocess=True)
+    pixels = np.random.default_rng(5).integers(0, 256, (3, 64, 64, 3), dtype=np.uint8)
+    facts = json.loads(read_metadata(onnx.load(baked))["preprocessing"])
+    normalised = (pixels / np.float32(255) - np.float32(facts["mean"])) / np.float32(facts["std"])
+    nchw = np.ascontiguousarray(normalised.transpose(0, 3, 1, 2), dtype=np.float32)
+    np.testing.assert_allclose(run(baked, pixels), run(plain, nchw), atol=1e-5, rtol=1e-4)
+    assert facts["normalisation_in_graph"]
+    assert facts["layout"] == "NHWC uint8 RGB"
+
+
+def test_names_axes_and_metadata(small, tmp_path):
+    path = tmp_path / "model.onnx"
+    exported = export_onnx(small, path, replace(SMALL, labels=[f"class {i}" for i in range(10)]))
+    model = onnx.load(path)
+    (image,), (logits,) = model.graph.input, model.graph.output
+    assert (image.name, logits.name) == ("pixel_values", "logits")
+    batch, *rest = image.type.tensor_type.shape.dim
+    assert batch.dim_param == "batch"
+    assert [dim.dim_value for dim in rest] == [3, 64, 64]
+    metadata = read_metadata(model)
+    assert metadata == exported.metadata
+    assert metadata["weights_sha256"] == small.sha256
+    assert json.loads(metadata["opsets"]) == {"ai.onnx": 20, "vmamba": 1}
+    assert json.loads(metadata["labels"])[3] == "class 3"
+    assert {"torch", "onnx", "vmamba_deploy"} <= set(json.loads(metadata["tool_versions"]))
+
+
+def test_a_static_batch_is_fixed_in_the_file(small, tmp_path):
+    path = tmp_path / "model.onnx"
+    export_onnx(small, path, replace(SMALL, dynamic_batch=False))
+    shape = onnx.load(path).graph.input[0].type.tensor_type.shape
+    assert [dim.dim_value for dim in shape.dim] == [1, 3, 64, 64]
+
+
+def test_the_file_names_modules_but_nothing_of_the_exporting_machine(small, exported):
+    path = exported(small)
+    assert b"site-packages" not in path.read_bytes()
+    assert __file__.encode() not in path.read_bytes()
+    paths = {module_path(node) for node in onnx.load(path).graph.node}
+    assert {"patch_embed.0", "layers.2.blocks.1.op", "classifier.head"} & paths
+
+
+def test_one_file_serves_with_and_without_a_body(small, exported):
+    model = onnx.load(exported(small))
+    assert len(scan_nodes(model)) == sum(small.model.config.depths)
+    assert len(model.functions) == 1
+    del model.functions[:]
+    with pytest.raises(ort.capi.onnxruntime_pybind11_state.Fail, match="SelectiveScan2D"):
+        ort.InferenceSession(model.SerializeToString())
+
+
+def test_large_weights_go_beside_the_file(small, tmp_path):
+    path = tmp_path / "model.onnx"
+    export_onnx(small, path, replace(SMALL, external_data_bytes=10_000))
+    assert (tmp_path / "model.onnx.data").stat().st_size > path.stat().st_size
+    pixel_values = images(1, 64, 64)
+    expected = small.model(torch.from_numpy(pixel_values)).detach().numpy()
+    np.testing.assert_allclose(run(path, pixel_values), expected, atol=2e-5, rtol=1e-4)
+
+
+def test_two_exports_are_the_same_bytes(small, exported, tmp_path):
+    again = tmp_path / "again.onnx"
+    export_onnx(small, again, SMALL)
+    assert again.read_bytes() == exported(small).read_bytes()
+
+
+def test_a_backbone_has_no_logits_to_export(backbone, tmp_path):
+    with pytest.raises(UsageError, match="classifier"):
+        export_onnx(backbone, tmp_path / "model.onnx", SMALL)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"image_size": 31}, "at least 32"),
+        ({"image_size": (224, 16)}, "at least 32"),
+        ({"precision": "int8"}, "fp32, fp16 or bf16"),
+        ({"opset": 19}, "opset 20"),
+        ({"precision": "bf16", "opset": 21}, "opset 22"),
+    ],
+)
+def test_bad_options_are_named(change, message):
+    with pytest.raises(UsageError, match=message):
+        ExportOptions(**change)
+
+
+def test_checks_notice_a_node_that_tensorrt_would_not_give_to_the_plugin(small, exported, tmp_path):
+    path, scans = tmp_path / "model.onnx", sum(small.model.config.depths)
+    model = onnx.load(exported(small))
+    node = scan_nodes(model)[0]
+    kept = [attribute for attribute in node.attribute if attribute.name != "plugin_namespace"]
+    del node.attribute[:]
+    node.attribute.extend(kept)
+    onnx.save(model, path)
+    with pytest.raises(BuildError, match="attribute"):
+        check_onnx_file(path, expected_scans=scans)
+    with pytest.raises(BuildError, match="expected 3"):
+        check_onnx_file(path, expected_scans=3)
+
+
+def test_checks_notice_a_file_without_its_body(small, exported, tmp_path):
+    path, scans = tmp_path / "model.onnx", sum(small.model.config.depths)
+    model = onnx.load(exported(small))
+    del model.functions[:]
+    onnx.save(model, path)
+    with pytest.raises(BuildError):
+        check_onnx_file(path, expected_scans=scans)
+
+
+def test_deployable_module_leaves_the_loaded_model_alone(small):
+    before = {name: tensor.dtype for name, tensor in small.model.state_dict().items()}
+    module, scans, state = deployable_module(small, replace(SMALL, precision="bf16"))
+    assert {name: tensor.dtype for name, tensor in small.model.state_dict().items()} == before
+    assert (scans, state) == (5, 1)
+    assert not module.training
