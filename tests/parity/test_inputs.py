@@ -1,0 +1,66 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+from vmamba_deploy.errors import UsageError
+from vmamba_deploy.models.preprocessing import IMAGENET_PREPROCESSING
+from vmamba_deploy.parity.inputs import PHOTOS, build_inputs, crop, load_photo, normalise
+
+
+def test_batches_are_named_filled_and_finite():
+    sets = build_inputs((1, 3, 25), size=(64, 96), seed=3)
+    assert [one.batch for one in sets] == [1, 3, 25, 1, 1, 1, 1]
+    assert len({one.name for one in sets}) == len(sets)
+    for one in sets:
+        assert one.pixel_values.shape == (one.batch, 3, 64, 96)
+        assert one.pixel_values.dtype == np.float32
+        assert np.isfinite(one.pixel_values).all()
+    assert sets[2].images[: len(PHOTOS)] == PHOTOS
+    distinct = {image.tobytes() for image in sets[2].pixel_values[:18]}
+    assert len(distinct) == 18
+
+
+def test_seed_decides_the_noise_and_nothing_else():
+    first, again, other = (build_inputs((8,), size=(32, 32), seed=s) for s in (1, 1, 2))
+    for a, b, c in zip(first, again, other, strict=True):
+        assert np.array_equal(a.pixel_values, b.pixel_values)
+        photos = [index for index, name in enumerate(a.images) if name in PHOTOS]
+        assert np.array_equal(a.pixel_values[photos], c.pixel_values[photos])
+    assert not np.array_equal(first[1].pixel_values, other[1].pixel_values)
+
+
+def test_raw_images_are_what_the_normalised_ones_come_from():
+    raw, ready = (build_inputs((6,), raw=flag)[0].pixel_values for flag in (True, False))
+    assert raw.shape == (6, 224, 224, 3)
+    assert raw.dtype == np.uint8
+    for image, expected in zip(raw, ready, strict=True):
+        assert np.array_equal(normalise(image, IMAGENET_PREPROCESSING), expected)
+
+
+def test_crop_takes_the_centre_of_the_image_scaled_to_256():
+    pixels = np.zeros((256, 512, 3), dtype=np.uint8)
+    pixels[:, 144:368] = 200
+    got = crop(Image.fromarray(pixels), (224, 224), IMAGENET_PREPROCESSING)
+    assert got.shape == (224, 224, 3)
+    assert (got == 200).all()
+
+
+def test_normalise_by_hand():
+    got = normalise(np.full((1, 1, 3), 255, np.uint8), IMAGENET_PREPROCESSING)
+    assert got[:, 0, 0] == pytest.approx(
+        [(1 - 0.485) / 0.229, (1 - 0.456) / 0.224, (1 - 0.406) / 0.225]
+    )
+
+
+@pytest.mark.parametrize("name", PHOTOS)
+def test_photographs_are_photographs(name):
+    image = load_photo(name)
+    assert image.mode == "RGB"
+    assert min(image.size) >= 256
+    assert len(np.unique(np.asarray(image).reshape(-1, 3), axis=0)) > 1000
+
+
+def test_bad_batches_are_refused():
+    for batches in ((), (0,), (1, -2)):
+        with pytest.raises(UsageError):
+            build_inputs(batches)

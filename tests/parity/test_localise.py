@@ -1,0 +1,134 @@
+import math
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+import pytest
+import torch
+from onnx import numpy_helper
+from torch import nn
+
+from vmamba_deploy.errors import InputFileError
+from vmamba_deploy.parity.localise import (
+    block_names,
+    first_drift,
+    layer_outputs,
+    localise,
+    localise_within,
+)
+
+
+class Block(nn.Module):
+    def __init__(self, channels):
+        super().__init__()
+        self.norm, self.fc = nn.LayerNorm(channels), nn.Linear(channels, channels)
+
+    def forward(self, x):
+        return x + nn.functional.gelu(self.fc(self.norm(x)))
+
+
+class Stage(nn.Module):
+    def __init__(self, channels, depth):
+        super().__init__()
+        self.blocks = nn.Sequential(*(Block(channels) for _ in range(depth)))
+        self.downsample = nn.Linear(channels, channels)
+
+    def forward(self, x):
+        return self.downsample(self.blocks(x))
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.patch_embed = nn.Conv2d(3, 16, 4, 4)
+        self.layers = nn.ModuleList([Stage(16, 2), Stage(16, 1)])
+        self.classifier = nn.Linear(16, 10)
+
+    def forward(self, x):
+        x = self.patch_embed(x).permute(0, 2, 3, 1)
+        for stage in self.layers:
+            x = stage(x)
+        return self.classifier(x.mean((1, 2)))
+
+
+BLOCKS = [
+    "patch_embed",
+    "layers.0.blocks.0",
+    "layers.0.blocks.1",
+    "layers.0.downsample",
+    "layers.1.blocks.0",
+    "layers.1.downsample",
+    "classifier",
+]
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory):
+    net = Net().eval()
+    path = tmp_path_factory.mktemp("net") / "net.onnx"
+    program = torch.onnx.export(net, (torch.zeros(2, 3, 32, 32),), dynamo=True, verbose=False)
+    program.save(path)
+    return net, path
+
+
+def open_session(model):
+    return ort.InferenceSession(model, providers=["CPUExecutionProvider"])
+
+
+def images():
+    return np.random.default_rng().standard_normal((2, 3, 32, 32)).astype(np.float32)
+
+
+def spoilt(path, index, change):
+    """The file with the weights of the Linear inside a block changed."""
+    model = onnx.load(path)
+    name = "layers.0.blocks.1.fc.bias" if index is None else index
+    tensor = next(one for one in model.graph.initializer if one.name == name)
+    tensor.CopyFrom(numpy_helper.from_array(change(numpy_helper.to_array(tensor)), name))
+    return model
+
+
+def test_a_right_file_shows_every_block_in_order_and_no_drift(exported):
+    net, path = exported
+    errors = localise(net, path, images(), open_session)
+    assert [error.layer for error in errors] == BLOCKS == block_names(net)
+    assert first_drift(errors, 1e-10) is None
+    assert all(error.cosine > 1 - 1e-9 and error.max_abs < 1e-4 for error in errors)
+
+
+def test_the_first_drifting_block_and_the_module_inside_it_are_found(exported):
+    net, path = exported
+    model = spoilt(path, None, lambda bias: bias + np.float32(0.3))
+    pixels = images()
+    errors = localise(net, model, pixels, open_session)
+    assert first_drift(errors, 1e-6).layer == "layers.0.blocks.1"
+    assert all(error.nmse < 1e-10 for error in errors[:2])
+    assert all(error.nmse > 1e-6 for error in errors[2:])
+    inside = localise_within(net, model, pixels, open_session, block="layers.0.blocks.1")
+    assert first_drift(inside, 1e-6).layer == "layers.0.blocks.1.fc"
+    assert inside[0].layer == "layers.0.blocks.1.norm"
+
+
+def test_nan_counts_as_drift(exported):
+    net, path = exported
+    model = spoilt(path, "layers.1.blocks.0.norm.weight", lambda weight: weight * np.nan)
+    found = first_drift(localise(net, model, images(), open_session), math.inf)
+    assert found.layer == "layers.1.blocks.0"
+    assert math.isnan(found.nmse)
+
+
+def test_outputs_are_the_values_that_leave_each_module(exported):
+    _, path = exported
+    model = onnx.load(path)
+    found = layer_outputs(model, ["classifier", "layers.0.blocks", "layers.0.blocks.1"])
+    assert found["classifier"] == model.graph.output[0].name
+    assert found["layers.0.blocks"] == found["layers.0.blocks.1"]
+
+
+def test_a_file_without_the_exporters_notes_is_refused(exported):
+    net, path = exported
+    model = onnx.load(path)
+    for node in model.graph.node:
+        del node.metadata_props[:]
+    with pytest.raises(InputFileError, match="which layer"):
+        localise(net, model, images(), open_session)

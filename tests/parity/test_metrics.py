@@ -1,0 +1,108 @@
+import math
+
+import numpy as np
+import pytest
+
+from vmamba_deploy.parity.metrics import compute_metrics, cosine, normalised_mse, worst
+from vmamba_deploy.parity.thresholds import Thresholds, thresholds_for
+
+
+def test_figures_against_values_worked_out_by_hand():
+    reference = np.array([[3.0, -1.0, 1.0], [0.0, 2.0, -2.0]])
+    candidate = np.array([[3.0, -1.0, 1.5], [0.0, 1.0, 2.0]])
+    figures = compute_metrics(reference, candidate)
+    spread = math.sqrt((4 + 4 + 0 + 0 + 4 + 4) / 6)
+    assert figures.max_abs == 4.0
+    assert figures.mean_abs == pytest.approx(5.5 / 6)
+    assert figures.max_spread == pytest.approx(4 / spread)
+    assert figures.max_rel == pytest.approx(4 / (spread + 2))
+    assert figures.nmse == pytest.approx((0.25 + 1 + 16) / (9 + 1 + 1 + 4 + 4))
+    assert figures.cosine == pytest.approx((2 - 4) / (math.sqrt(8) * math.sqrt(5)))
+    assert figures.top1_agreement == 0.5
+    assert figures.top5_agreement == 1.0
+
+
+def test_top5_counts_shared_classes():
+    reference = np.arange(10.0)[None]
+    candidate = reference.copy()
+    candidate[0, [9, 0]] = candidate[0, [0, 9]]
+    assert compute_metrics(reference, candidate).top5_agreement == pytest.approx(0.8)
+
+
+def test_a_tie_within_tolerance_is_not_decided_but_counts_in_the_raw_fraction():
+    reference = np.array([[1.0, 1.001, -1.0, -1.0], [5.0, 1.0, -1.0, -1.0]])
+    candidate = np.array([[1.001, 1.0, -1.0, -1.0], [5.0, 1.0, -1.0, -1.0]])
+    figures = compute_metrics(reference, candidate, tie_spread=0.01)
+    assert (figures.top1_agreement, figures.decided, figures.decided_top1) == (0.5, 1, 1.0)
+    strict = compute_metrics(reference, candidate)
+    assert (strict.decided, strict.decided_top1) == (2, 0.5)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_nan_and_infinity_fail_any_threshold_even_after_combination(bad):
+    reference = np.random.default_rng().standard_normal((2, 9))
+    candidate = reference.copy()
+    candidate[1, 3] = bad
+    broken, fine = compute_metrics(reference, candidate), compute_metrics(reference, reference)
+    loose = Thresholds(nmse=math.inf, cosine=-1.0, max_spread=math.inf, decided_top1=0.0)
+    assert not loose.violations(fine)
+    assert loose.violations(broken) == ["1 output values are NaN or infinite"]
+    assert loose.violations(worst([fine, broken, fine]))
+    assert math.isnan(worst([fine, broken]).nmse)
+
+
+def test_nan_figure_is_a_violation_by_itself():
+    fine = compute_metrics(np.eye(3), np.eye(3))
+    from dataclasses import replace
+
+    assert len(Thresholds(1, 0, 1).violations(replace(fine, nmse=math.nan))) == 1
+
+
+def test_scale_of_the_logits_does_not_matter():
+    rng = np.random.default_rng()
+    reference = rng.standard_normal((4, 30))
+    candidate = reference + 0.01 * rng.standard_normal((4, 30))
+    small, large = (
+        compute_metrics(reference, candidate),
+        compute_metrics(reference * 1e4, candidate * 1e4),
+    )
+    for name in ("nmse", "cosine", "max_spread", "max_rel", "top1_agreement"):
+        assert getattr(small, name) == pytest.approx(getattr(large, name), rel=1e-6)
+
+
+def test_constant_and_zero_logits():
+    zeros = np.zeros((2, 4))
+    assert compute_metrics(zeros, zeros).nmse == 0.0
+    assert compute_metrics(zeros, zeros).cosine == 1.0
+    assert compute_metrics(zeros, zeros + 1).nmse == math.inf
+    assert cosine(zeros, zeros + 1) == 0.0
+    assert normalised_mse(np.ones(3), np.ones(3)) == 0.0
+
+
+def test_worst_takes_the_worst_and_weighs_agreements_by_images():
+    rng = np.random.default_rng()
+    one, three = rng.standard_normal((1, 8)), rng.standard_normal((3, 8))
+    good, bad = compute_metrics(one, one), compute_metrics(three, -three)
+    both = worst([good, bad])
+    assert both.images == 4
+    assert both.max_abs == bad.max_abs
+    assert both.cosine == pytest.approx(-1)
+    assert both.top1_agreement == pytest.approx((1 + 3 * bad.top1_agreement) / 4)
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 4), (6,), (0, 3)])
+def test_unusable_shapes_are_refused(shape):
+    with pytest.raises(ValueError, match="shape"):
+        compute_metrics(np.zeros(shape), np.zeros(shape))
+
+
+def test_every_runtime_and_precision_has_limits_and_half_precision_is_looser():
+    names = ("pytorch", "onnxruntime-body", "onnxruntime-library", "tensorrt", "tensorrt_rtx")
+    for name in names:
+        fp32, fp16, bf16 = (thresholds_for(name, p) for p in ("fp32", "fp16", "bf16"))
+        assert fp32.nmse < fp16.nmse < bf16.nmse
+        assert fp32.cosine > fp16.cosine > bf16.cosine
+    from vmamba_deploy.errors import UsageError
+
+    with pytest.raises(UsageError, match="int8"):
+        thresholds_for("pytorch", "int8")

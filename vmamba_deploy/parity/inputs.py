@@ -1,0 +1,168 @@
+"""Images for the comparison: real photographs, noise and constant images, in named batches."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from vmamba_deploy.errors import UsageError
+from vmamba_deploy.models.preprocessing import IMAGENET_PREPROCESSING, Preprocessing
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+FloatArray = npt.NDArray[np.float32]
+ByteArray = npt.NDArray[np.uint8]
+
+PHOTOS = ("cat", "coffee", "astronaut", "rocket", "retina", "galaxies")
+"""Names of the photographs that travel with the package; LICENSES.md beside them has the terms."""
+
+_SYNTHETIC = ("normal", "uniform", "black", "white")
+
+
+@dataclass(frozen=True)
+class InputSet:
+    """One batch that every runtime is given.
+
+    Attributes:
+        name: unique among the sets of a comparison, `photos-b8`.
+        pixel_values: [B, 3, H, W] float32, normalised; or [B, H, W, 3] uint8 RGB for a model that
+            does the preprocessing itself.
+        images: what each image of the batch is, B names.
+    """
+
+    name: str
+    pixel_values: npt.NDArray[np.float32] | npt.NDArray[np.uint8]
+    images: tuple[str, ...]
+
+    @property
+    def batch(self) -> int:
+        """Images in the set."""
+        return len(self.images)
+
+
+def build_inputs(
+    batches: Sequence[int],
+    *,
+    size: tuple[int, int] | None = None,
+    preprocessing: Preprocessing = IMAGENET_PREPROCESSING,
+    seed: int = 0,
+    raw: bool = False,
+) -> list[InputSet]:
+    """Make the sets of a comparison.
+
+    Each distinct batch size gives one set: the photographs first, then noise and constant images,
+    repeated with fresh noise and mirrored photographs until the batch is full. The smallest batch
+    size is also run on each kind of synthetic image alone, so batch 1 sees more than one photo.
+
+    Args:
+        batches: batch sizes, usually the smallest, usual and largest of an engine's profile.
+        size: (H, W) of the model; the preprocessing's crop when None.
+        seed: of the noise.
+        raw: give uint8 images [B, H, W, 3], for a model with the preprocessing in its graph.
+
+    Raises:
+        UsageError: no batch size, or one below 1.
+    """
+    if not batches or min(batches) < 1:
+        raise UsageError(f"batch sizes must be positive, got {list(batches)}")
+    height, width = size or (preprocessing.crop_pixels, preprocessing.crop_pixels)
+    source = _ImageSource((height, width), preprocessing, np.random.default_rng(seed), raw)
+    sets = [
+        source.batch(f"photos-b{batch}", source.mixed_names(batch))
+        for batch in sorted(set(batches))
+    ]
+    smallest = min(batches)
+    sets += [source.batch(f"{kind}-b{smallest}", (kind,) * smallest) for kind in _SYNTHETIC]
+    return sets
+
+
+def load_photo(name: str) -> Image:
+    """Open a photograph of the package as an RGB Pillow image."""
+    from PIL import Image
+
+    resource = files("vmamba_deploy.parity") / "photos" / f"{name}.jpg"
+    with resource.open("rb") as stream:
+        return Image.open(stream).convert("RGB")
+
+
+def crop(image: Image, size: tuple[int, int], preprocessing: Preprocessing) -> ByteArray:
+    """Resize and crop one RGB image as the classifier's evaluation does.
+
+    The image is scaled (antialiased) so that it covers `size` enlarged by resize_pixels /
+    crop_pixels, then the centre is cut out. For the default 224 x 224 the shorter side becomes 256.
+
+    Returns:
+        [H, W, 3] uint8.
+    """
+    from PIL import Image
+
+    height, width = size
+    margin = preprocessing.resize_pixels / preprocessing.crop_pixels
+    scale = max(height * margin / image.height, width * margin / image.width)
+    scaled = (
+        max(width, math.floor(image.width * scale + 0.5)),
+        max(height, math.floor(image.height * scale + 0.5)),
+    )
+    resized = image.resize(scaled, Image.Resampling[preprocessing.interpolation.upper()])
+    left, top = (scaled[0] - width) // 2, (scaled[1] - height) // 2
+    return np.asarray(resized.crop((left, top, left + width, top + height)), dtype=np.uint8)
+
+
+def normalise(rgb: ByteArray, preprocessing: Preprocessing) -> FloatArray:
+    """Map [H, W, 3] uint8 to [3, H, W] float32: (value / 255 - mean) / std per channel."""
+    mean = np.asarray(preprocessing.mean, dtype=np.float32)
+    std = np.asarray(preprocessing.std, dtype=np.float32)
+    values = (rgb.astype(np.float32) / np.float32(255) - mean) / std
+    return np.ascontiguousarray(values.transpose(2, 0, 1), dtype=np.float32)
+
+
+class _ImageSource:
+    """Makes images by name, each noise image a fresh one."""
+
+    def __init__(
+        self,
+        size: tuple[int, int],
+        preprocessing: Preprocessing,
+        rng: np.random.Generator,
+        raw: bool,
+    ) -> None:
+        self._size, self._preprocessing, self._rng, self._raw = size, preprocessing, rng, raw
+        self._photos: dict[str, ByteArray] = {}
+
+    def mixed_names(self, count: int) -> tuple[str, ...]:
+        """Names of `count` images: photographs, synthetic ones, then the photographs mirrored."""
+        cycle = (*PHOTOS, *_SYNTHETIC, *(f"{photo}-mirrored" for photo in PHOTOS), *_SYNTHETIC[:2])
+        return tuple(cycle[index % len(cycle)] for index in range(count))
+
+    def batch(self, name: str, images: tuple[str, ...]) -> InputSet:
+        """Stack the named images."""
+        return InputSet(name, np.stack([self._image(image) for image in images]), images)
+
+    def _image(self, name: str) -> Any:
+        if name == "normal" and not self._raw:
+            # Standard normal after normalisation: values that no 8-bit image can have.
+            return self._rng.standard_normal((3, *self._size), dtype=np.float32)
+        rgb = self._rgb(name)
+        return rgb if self._raw else normalise(rgb, self._preprocessing)
+
+    def _rgb(self, name: str) -> ByteArray:
+        shape = (*self._size, 3)
+        if name == "normal":
+            values = self._rng.normal(128.0, 48.0, shape)
+            return np.clip(values, 0, 255).astype(np.uint8)
+        if name == "uniform":
+            return self._rng.integers(0, 256, shape, dtype=np.uint8)
+        if name in {"black", "white"}:
+            return np.full(shape, 0 if name == "black" else 255, dtype=np.uint8)
+        photo = name.removesuffix("-mirrored")
+        if photo not in self._photos:
+            self._photos[photo] = crop(load_photo(photo), self._size, self._preprocessing)
+        pixels = self._photos[photo]
+        return pixels[:, ::-1] if photo != name else pixels

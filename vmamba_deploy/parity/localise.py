@@ -1,0 +1,186 @@
+"""Where an ONNX file drifts: its blocks' outputs against forward hooks on the PyTorch network.
+
+The exporter notes on each node the path of the module that it came from. The output of a module is
+the last value made inside it that something outside reads. Those values are made outputs of a copy
+of the graph, which is then run by whatever ONNX Runtime session the caller's factory opens.
+"""
+
+from __future__ import annotations
+
+import ast
+import math
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from vmamba_deploy.errors import InputFileError
+from vmamba_deploy.parity.metrics import cosine, normalised_mse
+
+if TYPE_CHECKING:
+    import onnx
+    from torch import nn
+
+SessionFactory = Callable[[bytes], Any]
+"""Opens an `onnxruntime.InferenceSession` on a serialised model."""
+
+_SCOPES = "pkg.torch.onnx.name_scopes"
+_BLOCK = re.compile(r"patch_embed|layers\.\d+\.(blocks\.\d+|downsample)|classifier")
+
+
+@dataclass(frozen=True)
+class LayerError:
+    """Error of one layer's output; NaN figures mean NaN, infinity or another number of values."""
+
+    layer: str
+    nmse: float
+    max_abs: float
+    cosine: float
+
+
+def localise(
+    reference: nn.Module,
+    model: Path | onnx.ModelProto,
+    pixel_values: npt.NDArray[Any],
+    open_session: SessionFactory,
+    *,
+    layers: Sequence[str] | None = None,
+) -> list[LayerError]:
+    """Measure the error of each layer's output, in the order of execution.
+
+    Args:
+        reference: the PyTorch network in fp32, eval mode.
+        model: the exported file, read back from disk.
+        pixel_values: one batch, in the layout that both take.
+        open_session: stock ONNX Runtime or one with our library registered.
+        layers: module paths to look at; by default stem, blocks, downsamplings and classifier.
+
+    Raises:
+        InputFileError: the file names no layer that the network has.
+    """
+    import onnx
+
+    loaded = onnx.load(str(model)) if isinstance(model, Path) else model
+    wanted = block_names(reference) if layers is None else list(layers)
+    outputs = layer_outputs(loaded, wanted)
+    if not outputs:
+        raise InputFileError(
+            "the ONNX file does not say which layer its nodes came from",
+            hint="compare a file that this package exported, not a copy changed by another tool",
+        )
+    got = _run_onnx(loaded, outputs, pixel_values, open_session)
+    expected = _run_torch(reference, list(outputs), pixel_values)
+    return [_layer_error(name, expected[name], got[name]) for name in outputs if name in expected]
+
+
+def localise_within(
+    reference: nn.Module,
+    model: Path | onnx.ModelProto,
+    pixel_values: npt.NDArray[Any],
+    open_session: SessionFactory,
+    *,
+    block: str,
+) -> list[LayerError]:
+    """As `localise`, for every module inside one block."""
+    inside = [name for name, _ in reference.named_modules() if name.startswith(f"{block}.")]
+    return localise(reference, model, pixel_values, open_session, layers=[*inside, block])
+
+
+def first_drift(errors: Iterable[LayerError], nmse: float) -> LayerError | None:
+    """The first layer whose error is above the limit, or is NaN."""
+    return next((error for error in errors if not error.nmse <= nmse), None)
+
+
+def block_names(reference: nn.Module) -> list[str]:
+    """Paths of the stem, the blocks, the downsamplings and the classifier of a network."""
+    return [name for name, _ in reference.named_modules() if _BLOCK.fullmatch(name)]
+
+
+def layer_outputs(model: onnx.ModelProto, layers: Sequence[str]) -> dict[str, str]:
+    """Map each module path to the name of its output value, in the order of the graph."""
+    wanted = set(layers)
+    producers: dict[str, set[str]] = {}
+    for node in model.graph.node:
+        for value in node.output:
+            producers[value] = module_scopes(node) & wanted
+    readers: dict[str, list[set[str]]] = {value.name: [set()] for value in model.graph.output}
+    for node in model.graph.node:
+        for value in node.input:
+            readers.setdefault(value, []).append(module_scopes(node))
+    found: dict[str, str] = {}
+    for value, scopes in producers.items():
+        for scope in scopes:
+            if any(scope not in reader for reader in readers.get(value, [])):
+                found.pop(scope, None)
+                found[scope] = value
+    return found
+
+
+def module_scopes(node: onnx.NodeProto) -> set[str]:
+    """Paths of all modules around a node, as the exporter noted them."""
+    text = next((entry.value for entry in node.metadata_props if entry.key == _SCOPES), "")
+    if not text:
+        return set()
+    try:
+        scopes = ast.literal_eval(text)
+    except (SyntaxError, ValueError) as error:
+        raise InputFileError(f"node {node.name}: unreadable metadata {_SCOPES}: {error}") from error
+    # The last entry is the name of the operation itself.
+    return {str(scope) for scope in scopes[:-1] if scope}
+
+
+def _run_onnx(
+    model: onnx.ModelProto,
+    outputs: dict[str, str],
+    pixel_values: npt.NDArray[Any],
+    open_session: SessionFactory,
+) -> dict[str, npt.NDArray[Any]]:
+    import onnx
+
+    probed = onnx.ModelProto()
+    probed.CopyFrom(model)
+    known = {value.name for value in probed.graph.output}
+    values = list(dict.fromkeys(outputs.values()))
+    # Without a type in the file, ONNX Runtime takes the one that it infers.
+    probed.graph.output.extend(
+        onnx.ValueInfoProto(name=value) for value in values if value not in known
+    )
+    session = open_session(probed.SerializeToString())
+    feed = {session.get_inputs()[0].name: pixel_values}
+    got = dict(zip(values, session.run(values, feed), strict=True))
+    return {layer: got[value] for layer, value in outputs.items()}
+
+
+def _run_torch(
+    reference: nn.Module, layers: Sequence[str], pixel_values: npt.NDArray[Any]
+) -> dict[str, npt.NDArray[Any]]:
+    import torch
+
+    seen: dict[str, npt.NDArray[Any]] = {}
+
+    def hook(name: str) -> Callable[[nn.Module, Any, Any], None]:
+        def note(_module: nn.Module, _inputs: Any, output: Any) -> None:
+            if isinstance(output, torch.Tensor):
+                seen[name] = output.detach().float().cpu().numpy()
+
+        return note
+
+    handles = [reference.get_submodule(name).register_forward_hook(hook(name)) for name in layers]
+    try:
+        with torch.inference_mode():
+            reference(torch.from_numpy(pixel_values))
+    finally:
+        for handle in handles:
+            handle.remove()
+    return seen
+
+
+def _layer_error(layer: str, expected: npt.NDArray[Any], got: npt.NDArray[Any]) -> LayerError:
+    if got.shape != expected.shape or not np.isfinite(got).all():
+        return LayerError(layer, math.nan, math.nan, math.nan)
+    worst = float(np.max(np.abs(got.astype(np.float64) - expected), initial=0.0))
+    return LayerError(layer, normalised_mse(expected, got), worst, cosine(expected, got))

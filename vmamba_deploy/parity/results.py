@@ -1,0 +1,35 @@
+"""What a comparison found, as data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from vmamba_deploy.parity.metrics import Metrics
+from vmamba_deploy.parity.thresholds import Thresholds
+
+RunStatus = Literal["passed", "failed", "skipped"]
+
+
+@dataclass(frozen=True)
+class InputResult:
+    """One runtime on one input set."""
+
+    name: str
+    batch: int
+    passed: bool
+    reason: str
+    metrics: Metrics | None
+    seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """One runtime on all input sets; `metrics` are the worst of them."""
+
+    runtime: str
+    status: RunStatus
+    reason: str
+    thresholds: Thresholds
+    inputs: tuple[InputResult, ...] = ()
+    metrics: Metrics | None = None

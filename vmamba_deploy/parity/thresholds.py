@@ -1,0 +1,77 @@
+"""What a runtime may differ from PyTorch in fp32 by: one table, by kind of runtime and precision.
+
+Every figure of the table is scale-free. The values are taken from the largest figure seen over the
+presets with seeded random weights, times a margin of about ten in NMSE (about three in the others).
+They are measured by running the comparison itself: the figures stand in each `report.json`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+from vmamba_deploy.errors import UsageError
+from vmamba_deploy.parity.metrics import Metrics
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """Limits of the figures that `metrics` defines.
+
+    Attributes:
+        nmse: at most.
+        cosine: at least, for every image.
+        max_spread: at most; the largest error in units of the reference's spread. It is also the
+            margin below which the first class counts as undecided.
+        decided_top1: at least; agreement on the first class where the reference is decided.
+    """
+
+    nmse: float
+    cosine: float
+    max_spread: float
+    decided_top1: float = 1.0
+
+    def violations(self, metrics: Metrics) -> list[str]:
+        """Say what is beyond its limit; empty when all is well. NaN never passes."""
+        if metrics.non_finite:
+            return [f"{metrics.non_finite} output values are NaN or infinite"]
+        found = []
+        for name, limit in asdict(self).items():
+            value, least = getattr(metrics, name), name in {"cosine", "decided_top1"}
+            # Written so that a comparison with NaN counts as a violation.
+            if not (value >= limit if least else value <= limit):
+                word = "below" if least else "above"
+                found.append(f"{name} {value:.3g} is {word} {limit:.3g}")
+        return found
+
+
+_FP32 = Thresholds(nmse=1e-8, cosine=1 - 1e-7, max_spread=1e-3)
+_FP16 = Thresholds(nmse=1e-4, cosine=1 - 1e-4, max_spread=5e-2)
+_BF16 = Thresholds(nmse=5e-3, cosine=1 - 4e-3, max_spread=3e-1)
+
+_TABLE = {
+    ("pytorch", "fp32"): _FP32,
+    ("pytorch", "fp16"): _FP16,
+    ("pytorch", "bf16"): _BF16,
+    ("onnxruntime", "fp32"): _FP32,
+    ("onnxruntime", "fp16"): _FP16,
+    ("onnxruntime", "bf16"): _BF16,
+    ("tensorrt", "fp32"): _FP32,
+    ("tensorrt", "fp16"): _FP16,
+    ("tensorrt", "bf16"): _BF16,
+}
+
+
+def thresholds_for(runtime: str, precision: str) -> Thresholds:
+    """Look up the limits of a runtime (`onnxruntime-body`, `tensorrt_rtx`, ...) in a precision.
+
+    Raises:
+        UsageError: no limits are known for the pair.
+    """
+    kind = runtime.partition("-")[0].removesuffix("_rtx")
+    try:
+        return _TABLE[kind, precision]
+    except KeyError:
+        known = ", ".join(f"{kind}/{precision}" for kind, precision in _TABLE)
+        raise UsageError(
+            f"no parity thresholds for {runtime} in {precision}", hint=f"known: {known}"
+        ) from None
