@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from vmamba_deploy.errors import UsageError
 
@@ -37,7 +38,7 @@ class ExportOptions:
         UsageError: a value out of its range.
     """
 
-    precision: str = "fp32"
+    precision: Literal["fp32", "fp16", "bf16"] = "fp32"
     image_size: int | tuple[int, int] = 224
     dynamic_batch: bool = True
     dynamic_size: bool = False

@@ -15,6 +15,9 @@ class WithPreprocessing(nn.Module):
     cropping stay with the caller: they depend on the size of each image.
     """
 
+    scale: torch.Tensor
+    shift: torch.Tensor
+
     def __init__(self, model: nn.Module, mean: Sequence[float], std: Sequence[float]) -> None:
         super().__init__()
         self.model = model
@@ -25,4 +28,5 @@ class WithPreprocessing(nn.Module):
     def forward(self, pixel_values: torch.Tensor) -> torch.Tensor:
         """Map pixel_values [B,H,W,3] uint8 to logits [B,num_classes] float32."""
         normalised = pixel_values.to(torch.float32) * self.scale + self.shift
-        return self.model(normalised.permute(0, 3, 1, 2))
+        logits: torch.Tensor = self.model(normalised.permute(0, 3, 1, 2))
+        return logits

@@ -39,11 +39,12 @@ class PyTorchSession:
 
     def __call__(self, pixel_values: npt.NDArray[np.generic]) -> npt.NDArray[np.float32]:
         """Map pixel_values, in the layout that the module takes, to float32 logits [B,classes]."""
+        import numpy as np
         import torch
 
         with torch.inference_mode():
-            logits = self._module(torch.from_numpy(pixel_values))
-        return logits.float().numpy()
+            logits: torch.Tensor = self._module(torch.from_numpy(pixel_values))
+        return np.asarray(logits.float().numpy())
 
     def close(self) -> None:
         """Nothing to give back: the module belongs to the caller."""

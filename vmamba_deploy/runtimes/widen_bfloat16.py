@@ -34,7 +34,7 @@ def widened_for_cpu(model: Path | bytes) -> str | bytes:
     if isinstance(model, Path):
         graph = onnx.load(str(model))
     widen_bfloat16(graph)
-    return graph.SerializeToString()
+    return bytes(graph.SerializeToString())
 
 
 def widen_bfloat16(model: onnx.ModelProto) -> int:
