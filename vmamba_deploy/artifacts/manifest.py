@@ -93,7 +93,8 @@ def verify(
 
     Raises:
         IntegrityError: a file is changed or missing, the export failed its own checks, or the
-            engine is for another flavour, version or GPU; the message says which, and what was expected.
+            engine is for another flavour, version or GPU; the message says which and what was
+            expected.
     """
     manifest = read_manifest(folder)
     if manifest["status"] == "failed":

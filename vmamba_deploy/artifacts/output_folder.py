@@ -37,6 +37,17 @@ class OutputFolder:
         self.target = target
         self.staging = staging
 
+    @property
+    def failed(self) -> Path:
+        """Where artefacts go that did not prove themselves, for a look: `<target>.failed`."""
+        if self.staging.parent == self.target.parent:
+            return self.target.with_name(f"{self.target.name}.failed")
+        return self.staging.parent / f".{self.target.name}.failed"
+
+    def require_space(self, needed_bytes: int) -> None:
+        """Raise ResourceError unless that much is free, once the run knows what it will write."""
+        _require_space(self.staging, needed_bytes)
+
     def publish(self, target: Path | None = None) -> Path:
         """Make the staged files the content of `target` (default: the target of this run).
 
@@ -121,7 +132,11 @@ def refuse_foreign_content(folder: Path) -> None:
 def _is_hidden_work(file: Path, folder: Path) -> bool:
     """Whether the file is a lock or staging of our own, where the staging is inside the target."""
     top = file.relative_to(folder).parts[0]
-    return top.startswith(PARTIAL_PREFIX) or top == f".{folder.name}.lock"
+    return top.startswith(PARTIAL_PREFIX) or top in _own_names(folder.name)
+
+
+def _own_names(name: str) -> set[str]:
+    return {f".{name}.lock", f".{name}.failed"}
 
 
 def _workplace(target: Path) -> Path:

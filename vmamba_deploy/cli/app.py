@@ -1,0 +1,96 @@
+"""The group of commands, and what happens around every one of them."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+import click
+
+import vmamba_deploy
+
+INTERRUPTED = 130
+TERMINATED = 143
+
+EXIT_CODES = """\b
+Exit codes:
+  0  what was asked for was done, and proven where proof was asked for
+  1  a bug of this program
+  2  usage: an argument that makes no sense
+  3  an input file cannot be read or does not hold what it should
+  4  environment: something must be installed first
+  5  the export or a build failed
+  6  parity failed
+  7  integrity: an artefact is not what its manifest says
+  8  resources: disk, memory or a lock
+  130  interrupted; nothing half-written stays"""
+
+_COMMANDS = {
+    "export": "Export a VMamba model: ONNX file, TensorRT engine, parity report.",
+    "build": "Build a TensorRT engine from an exported ONNX file.",
+    "compare": "Compare exported files with PyTorch.",
+    "bench": "Measure latencies of the runtimes, interleaved, on this machine.",
+    "info": "Say what an ONNX file, an engine, a checkpoint or an artefact folder is.",
+    "doctor": "Say what is installed, what can run here and what is missing.",
+}
+
+
+class _LazyGroup(click.Group):
+    """Imports a command's module when it is called: `--help` must not wait for the others."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        module = import_module(f"vmamba_deploy.cli.commands.{cmd_name}")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(_COMMANDS.items()))
+
+
+@click.group(
+    cls=_LazyGroup,
+    epilog=EXIT_CODES,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(vmamba_deploy.__version__, prog_name="vmamba-deploy")
+def cli() -> None:
+    """VMamba vision models in production: one ONNX file, a TensorRT engine, and the proof."""
+
+
+def main(arguments: Sequence[str] | None = None, *, command: str | None = None) -> None:
+    """Run the command line and end the process with its exit code.
+
+    Args:
+        arguments: default: those of the process.
+        command: run this command, for a script that is one command alone.
+    """
+    signal.signal(signal.SIGTERM, _terminate)
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    called: click.Command = cli
+    if command is not None:
+        called = import_module(f"vmamba_deploy.cli.commands.{command}").command
+    try:
+        # Not standalone: click would end an interrupted run with 1.
+        result = called.main(
+            given, prog_name=None if command else "vmamba-deploy", standalone_mode=False
+        )
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted; nothing half-written stays", err=True)
+        sys.exit(INTERRUPTED)
+    sys.exit(result if isinstance(result, int) else 0)
+
+
+def _terminate(_signal: int, _frame: object) -> None:
+    # As an exception, so that temporary files are removed on the way out.
+    sys.exit(TERMINATED)

@@ -1,0 +1,42 @@
+"""`vmamba-deploy compare`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from vmamba_deploy.cli.parameters import BatchList
+from vmamba_deploy.cli.reporting import reporting
+from vmamba_deploy.errors import ExitCode
+
+if TYPE_CHECKING:
+    from vmamba_deploy.cli.terminal import Terminal
+
+
+@click.command("compare")
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option("--batch", type=BatchList(), default="1,8", show_default=True, help="Batch sizes.")
+@click.option("--weights", help="Weights for PyTorch, when they have moved.")
+@click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, help="Of the random inputs.")
+@reporting
+def command(
+    terminal: Terminal, *, path: Path, batch: tuple[int, ...], weights: str | None, seed: int
+) -> ExitCode:
+    """Compare PATH, an artefact folder or an ONNX file, with PyTorch in fp32.
+
+    The folder is verified against its manifest first. Ends with 6 when a runtime disagrees.
+    """
+    from vmamba_deploy.cli.summary import parity_table
+    from vmamba_deploy.pipeline.compare_run import run_compare
+    from vmamba_deploy.pipeline.export_run import parity_fields
+
+    results = run_compare(path, terminal.on_event, batches=batch, weights=weights, seed=seed)
+    failed = [result.runtime for result in results if result.status == "failed"]
+    terminal.show(parity_table(results))
+    code = ExitCode.PARITY_FAILED if failed else ExitCode.OK
+    text = f"{', '.join(failed)} disagrees with PyTorch" if failed else "agrees with PyTorch"
+    terminal.verdict(f"{path}: {text}", good=not failed)
+    terminal.result({"parity": [parity_fields(one) for one in results], "exit_code": int(code)})
+    return code

@@ -1,0 +1,48 @@
+"""`vmamba-deploy doctor`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from vmamba_deploy.cli.reporting import reporting
+from vmamba_deploy.errors import ExitCode
+
+if TYPE_CHECKING:
+    from vmamba_deploy.cli.terminal import Terminal
+
+_MARKS = {"ok": "[green]✓[/]", "optional": "[yellow]-[/]", "missing": "[bold red]✗[/]"}
+
+
+@click.command("doctor")
+@reporting
+def command(terminal: Terminal) -> ExitCode:
+    """Say what is installed, what can run here, what is missing and the command that brings it.
+
+    Ends with 4 when something is missing that a default export needs.
+    """
+    from rich.markup import escape
+
+    from vmamba_deploy.cli.summary import table
+    from vmamba_deploy.pipeline.doctor_run import examine
+
+    findings = examine()
+    drawn = table("", "", "area", "what", "detail", "remedy")
+    for finding in findings:
+        drawn.add_row(
+            _MARKS[finding.level],
+            finding.area,
+            finding.name,
+            escape(finding.detail),
+            escape(finding.remedy),
+        )
+    terminal.show(drawn)
+    missing = [finding.name for finding in findings if finding.level == "missing"]
+    if missing:
+        terminal.verdict(f"missing: {', '.join(missing)}", good=False)
+    else:
+        terminal.verdict("a default export works here", good=True)
+    code = ExitCode.ENVIRONMENT if missing else ExitCode.OK
+    terminal.result({"findings": [one.as_json() for one in findings], "exit_code": int(code)})
+    return code

@@ -1,0 +1,73 @@
+"""`vmamba-deploy export`, also `python export.py`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from vmamba_deploy.cli.app import EXIT_CODES
+from vmamba_deploy.cli.engine_options import engine_options
+from vmamba_deploy.cli.parameters import ImageSize
+from vmamba_deploy.cli.reporting import precision_of, reporting
+from vmamba_deploy.errors import ExitCode
+
+if TYPE_CHECKING:
+    from vmamba_deploy.cli.terminal import Terminal
+
+
+@click.command("export", epilog=EXIT_CODES)
+@click.option("-m", "--model", help="Preset or alias: t, s, b, vmamba_tiny_s1l8, ...")
+@click.option(
+    "--weights",
+    default="random",
+    show_default=True,
+    help="Checkpoint file, https URL, or 'random'. Without --model its shapes tell the network.",
+)
+@click.option("--fp32", is_flag=True, help="Single precision (default).")
+@click.option("--fp16", is_flag=True, help="Half precision where it is safe.")
+@click.option("--bf16", is_flag=True, help="bfloat16 where it is safe.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    help="Artefact folder; default artifacts/<preset>-<precision>.",
+)
+@click.option(
+    "--image-size",
+    type=ImageSize(),
+    default="224",
+    show_default=True,
+    help="Side or height x width in pixels, from 32 on.",
+)
+@click.option("--dynamic-size", is_flag=True, help="Leave height and width free.")
+@click.option("--preprocess", is_flag=True, help="Take uint8 NHWC RGB, normalise in the graph.")
+@click.option("--opset", type=int, help="ONNX op set; default: the lowest that fits (20 or 22).")
+@click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, help="Of random weights.")
+@click.option("--num-classes", type=int, default=1000, help="Of random weights.")
+@click.option("--no-engine", is_flag=True, help="Do not build a TensorRT engine.")
+@click.option("--no-parity", is_flag=True, help="Do not compare with PyTorch.")
+@reporting
+@engine_options
+def command(terminal: Terminal, **options: Any) -> ExitCode:
+    """Export a VMamba model: ONNX file, TensorRT engine, manifest and parity report.
+
+    The files appear in the output folder all at once, and only after they agreed with PyTorch.
+    """
+    from vmamba_deploy.cli.summary import show_export
+    from vmamba_deploy.pipeline.plan import ExportPlan
+
+    precision = precision_of(options.pop("fp32"), options.pop("fp16"), options.pop("bf16"))
+    plan = ExportPlan(
+        precision=precision,  # type: ignore[arg-type]
+        build_engine=not options.pop("no_engine"),
+        check_parity=not options.pop("no_parity"),
+        **options,
+    )
+    from vmamba_deploy.pipeline.export_run import run_export
+
+    outcome = run_export(plan, terminal.on_event)
+    show_export(terminal, outcome)
+    terminal.result(outcome.as_json())
+    return outcome.exit_code

@@ -1,0 +1,53 @@
+"""`vmamba-deploy info`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from vmamba_deploy.cli.reporting import reporting
+
+if TYPE_CHECKING:
+    from vmamba_deploy.cli.terminal import Terminal
+
+
+@click.command("info")
+@click.argument("path", type=click.Path(path_type=Path))
+@reporting
+def command(terminal: Terminal, *, path: Path) -> None:
+    """Say what PATH is: an ONNX file, an engine, a checkpoint or an artefact folder.
+
+    Nothing in it is executed; a manifest beside it is verified.
+    """
+    from rich.markup import escape
+
+    from vmamba_deploy.cli.summary import table
+    from vmamba_deploy.pipeline.info_run import describe_path
+
+    facts = describe_path(path)
+    drawn = table(str(path), "", "")
+    for key, value in _flat(facts):
+        drawn.add_row(key, escape(value))
+    terminal.show(drawn)
+    terminal.result(facts)
+
+
+def _flat(facts: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    rows: list[tuple[str, str]] = []
+    for key, value in facts.items():
+        if isinstance(value, dict):
+            rows += _flat(value, f"{prefix}{key}.")
+        elif isinstance(value, list) and value and isinstance(value[0], dict):
+            rows += [(f"{prefix}{key}", _in_a_line(entry)) for entry in value]
+        elif isinstance(value, list):
+            shown = ", ".join(map(str, value[:8])) + (", ..." if len(value) > 8 else "")
+            rows.append((prefix + key, shown))
+        else:
+            rows.append((prefix + key, str(value)))
+    return rows
+
+
+def _in_a_line(entry: dict[str, Any]) -> str:
+    return "  ".join(str(value) for value in entry.values())

@@ -1,0 +1,66 @@
+"""Parsing of option values: lists of batches, image sizes, GPU architectures."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    _Parameter = click.ParamType[Any]
+else:
+    # Older releases of click do not know the brackets.
+    _Parameter = click.ParamType
+
+_SIZE = re.compile(r"(\d+)(?:x(\d+))?")
+_CAPABILITY = re.compile(r"(?:sm_?)?(\d{1,2})\.?(\d)")
+
+
+class BatchList(_Parameter):
+    """`1,8,32`: ascending batch sizes."""
+
+    name = "n,n,..."
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[int, ...]:
+        """A tuple of integers; their order and range are the plan's business."""
+        if isinstance(value, tuple):
+            return value
+        parts = str(value).split(",")
+        if not all(re.fullmatch(r"\s*-?\d{1,9}\s*", part) for part in parts):
+            self.fail(f"{value!r} is not a list of integers such as 1,8,32", param, ctx)
+        return tuple(int(part) for part in parts)
+
+
+class ImageSize(_Parameter):
+    """`224` or `384x512` (height x width)."""
+
+    name = "n|hxw"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[int, int]:
+        """(height, width) in pixels."""
+        if isinstance(value, tuple):
+            return value[0], value[1]
+        match = _SIZE.fullmatch(str(value).strip().lower())
+        if match is None:
+            self.fail(
+                f"{value!r} is not a size such as 224 or 384x512 (height x width)", param, ctx
+            )
+        return int(match[1]), int(match[2] or match[1])
+
+
+class Capabilities(_Parameter):
+    """`86` or `8.6,12.0`: compute capabilities."""
+
+    name = "sm,sm,..."
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[tuple[int, int], ...]:
+        """Pairs (major, minor)."""
+        if isinstance(value, tuple):
+            return value
+        if not value:
+            return ()
+        matches = [_CAPABILITY.fullmatch(part.strip()) for part in str(value).split(",")]
+        if not all(matches):
+            self.fail(f"{value!r} is not a compute capability such as 86 or 8.6", param, ctx)
+        return tuple((int(match[1]), int(match[2])) for match in matches if match)

@@ -1,0 +1,73 @@
+"""What every command shares: `--json`, `-v`, `-q`, and how an error ends it."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from vmamba_deploy.errors import ExitCode, UsageError, VmambaError
+
+Body = Callable[..., ExitCode | None]
+
+
+def reporting(body: Body) -> Callable[..., int]:
+    """Give a command's body a `terminal` and turn what it raises into message and exit code.
+
+    The body takes the terminal first, then the command's options by name.
+    """
+
+    @click.option(
+        "--json", "as_json", is_flag=True, help="JSON lines on stdout, the rest on stderr."
+    )
+    @click.option("-v", "--verbose", is_flag=True, help="More detail, and tracebacks.")
+    @click.option("-q", "--quiet", is_flag=True, help="Only the verdict and errors.")
+    @functools.wraps(body)
+    def command(*, as_json: bool, verbose: bool, quiet: bool, **options: Any) -> int:
+        from vmamba_deploy.cli.terminal import Terminal
+
+        terminal = Terminal(as_json=as_json, verbosity=int(verbose) - int(quiet))
+        try:
+            code = body(terminal, **options)
+        except VmambaError as error:
+            terminal.error(error)
+            code = error.exit_code
+        except (KeyboardInterrupt, SystemExit):
+            terminal.stop_bar()
+            raise
+        except BrokenPipeError:
+            # The reader of our output went away; there is nobody to tell.
+            code = ExitCode.OK
+        except MemoryError:
+            terminal.error(_out_of_memory())
+            code = ExitCode.RESOURCES
+        except Exception as error:  # noqa: BLE001 - the last stop before the user
+            terminal.bug(error)
+            code = ExitCode.BUG
+        exit_code = int(code or ExitCode.OK)
+        click.get_current_context().exit(exit_code)
+        return exit_code
+
+    return command
+
+
+def precision_of(fp32: bool, fp16: bool, bf16: bool) -> str:
+    """The one precision that was asked for; fp32 when none was.
+
+    Raises:
+        UsageError: more than one.
+    """
+    asked = [name for name, given in (("fp32", fp32), ("fp16", fp16), ("bf16", bf16)) if given]
+    if len(asked) > 1:
+        raise UsageError(f"choose one precision, not {' and '.join('--' + name for name in asked)}")
+    return asked[0] if asked else "fp32"
+
+
+def _out_of_memory() -> VmambaError:
+    from vmamba_deploy.errors import ResourceError
+
+    return ResourceError(
+        "not enough memory", hint="use a smaller model, image size or largest batch"
+    )

@@ -1,0 +1,97 @@
+"""The tables that end a command."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from vmamba_deploy.errors import ExitCode
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from rich.table import Table
+
+    from vmamba_deploy.artifacts.manifest import Manifest
+    from vmamba_deploy.cli.terminal import Terminal
+    from vmamba_deploy.parity.metrics import Metrics
+    from vmamba_deploy.parity.results import RunResult
+    from vmamba_deploy.pipeline.export_run import ExportOutcome
+
+_STATUS_STYLE = {"passed": "green", "failed": "bold red", "skipped": "yellow"}
+
+
+def table(title: str, *columns: str) -> Table:
+    """An empty table; columns whose name starts with `>` are aligned to the right."""
+    from rich.table import Table
+
+    drawn = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        right = column.startswith(">")
+        drawn.add_column(column.lstrip(">"), justify="right" if right else "left")
+    return drawn
+
+
+def show_export(terminal: Terminal, outcome: ExportOutcome) -> None:
+    """Draw files, parity and times of an export, and its verdict."""
+    terminal.show(files_table(outcome.folder, outcome.manifest))
+    if outcome.parity:
+        terminal.show(parity_table(outcome.parity))
+    times = table("\nTime", "step", ">seconds")
+    for step, seconds in outcome.seconds.items():
+        times.add_row(step, f"{seconds:.1f}")
+    times.add_row("total", f"{sum(outcome.seconds.values()):.1f}", style="bold")
+    terminal.show(times)
+    terminal.verdict(_verdict(outcome), good=outcome.exit_code == ExitCode.OK)
+
+
+def files_table(folder: Path, manifest: Manifest) -> Table:
+    """One row per file of a folder: name, size, start of its sha256."""
+    files = table(f"\nFiles in {folder}", "file", ">size", "sha256")
+    for name, described in sorted(manifest["files"].items()):
+        files.add_row(name, human_size(described["size_bytes"]), described["sha256"][:16])
+    return files
+
+
+def parity_table(records: tuple[RunResult, ...]) -> Table:
+    """One row per runtime: what it measured, or why it was skipped."""
+    drawn = table(
+        "\nParity with PyTorch fp32", "runtime", "status", ">max abs", ">nmse", ">cosine",
+        ">top-1", "reason",
+    )  # fmt: skip
+    for record in records:
+        style = _STATUS_STYLE[record.status]
+        drawn.add_row(
+            record.runtime,
+            f"[{style}]{record.status}[/]",
+            _figure(record.metrics, "max_abs", ".2e"),
+            _figure(record.metrics, "nmse", ".1e"),
+            _figure(record.metrics, "cosine", ".7f"),
+            _figure(record.metrics, "top1_agreement", ".0%"),
+            record.reason or "",
+        )
+    return drawn
+
+
+def human_size(size_bytes: int) -> str:
+    """1234567 -> '1.2 MB'."""
+    size = float(size_bytes)
+    for unit in ("B", "kB", "MB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.2f} GB"
+
+
+def _figure(metrics: Metrics | None, key: str, form: str) -> str:
+    return "" if metrics is None else format(getattr(metrics, key), form)
+
+
+def _verdict(outcome: ExportOutcome) -> str:
+    what = f"{outcome.manifest['preset']} in {outcome.manifest['precision']}"
+    engine = outcome.manifest["engine"]
+    built = "with a TensorRT engine" if engine["built"] else f"no engine: {engine['reason']}"
+    if outcome.exit_code != ExitCode.OK:
+        return f"{what}: {outcome.manifest['status_reason']}; see report.html in {outcome.folder}"
+    if outcome.manifest["status"] == "unproven":
+        return f"{what}: written to {outcome.folder}, not compared with PyTorch; {built}"
+    return f"{what}: agrees with PyTorch; written to {outcome.folder}, {built}"

@@ -1,0 +1,142 @@
+"""Where a run's events go: drawn for a person, or printed as JSON lines.
+
+With `--json`, stdout carries one JSON object per line, each with the key `event`:
+`step-started` and `step-finished` (step, message, seconds), `progress` (step, message, fraction),
+`warning` (message), and at the end one `result` (the command's own fields) or one `error`
+(message, hint, exit_code). What a person reads goes to stderr then.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import traceback
+from typing import TYPE_CHECKING, Any
+
+from vmamba_deploy.errors import ExitCode, VmambaError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress, TaskID
+
+    from vmamba_deploy.pipeline.events import Event
+
+
+class Terminal:
+    """Draws events.
+
+    Args:
+        as_json: print JSON lines on stdout, and everything else on stderr.
+        verbosity: -1 only errors and the verdict, 0 normal, 1 with detail and tracebacks.
+    """
+
+    def __init__(self, *, as_json: bool = False, verbosity: int = 0) -> None:
+        from rich.console import Console
+
+        self.as_json = as_json
+        self.verbosity = verbosity
+        self.console: Console = Console(stderr=as_json, highlight=False, soft_wrap=True)
+        self._errors = Console(stderr=True, highlight=False, soft_wrap=True)
+        self._progress: Progress | None = None
+        self._task: TaskID | None = None
+
+    def on_event(self, event: Event) -> None:
+        """Draw one event of a run."""
+        if self.as_json:
+            self._print_json(event.as_json())
+        if self.verbosity < 0:
+            return
+        if event.event == "step-started":
+            self._start_bar(event.message)
+        elif event.event == "progress":
+            self._move_bar(event)
+        elif event.event == "step-finished":
+            self.stop_bar()
+            self._line("green", "✓", f"{event.step:<9} {event.message}  ({event.seconds:.1f} s)")
+        elif event.event == "warning":
+            self._line("yellow", "!", event.message)
+
+    def result(self, fields: dict[str, Any]) -> None:
+        """Print the command's result as the last JSON line, when JSON is asked for."""
+        if self.as_json:
+            self._print_json({"event": "result", **fields})
+
+    def show(self, drawing: Any) -> None:
+        """Draw a table or a line for a person, unless quiet."""
+        if self.verbosity >= 0:
+            self.console.print(drawing)
+
+    def verdict(self, text: str, *, good: bool) -> None:
+        """Say in one line how it ended, also when quiet."""
+        self._line("bold green" if good else "bold red", "✓" if good else "✗", text)
+
+    def error(self, error: VmambaError) -> None:
+        """Tell a user's problem: the message, and what to do."""
+        self.stop_bar()
+        fields = {"message": error.message, "hint": error.hint, "exit_code": int(error.exit_code)}
+        if self.as_json:
+            self._print_json({"event": "error", **fields})
+        self._print_error(error.message, error.hint)
+        if self.verbosity > 0:
+            self._errors.print(_traceback_of(error), markup=False)
+
+    def bug(self, error: Exception) -> None:
+        """Tell of an exception that should not have come here."""
+        self.stop_bar()
+        text = f"this is a bug: {type(error).__name__}: {error}"
+        if self.as_json:
+            self._print_json({"event": "error", "message": text, "exit_code": int(ExitCode.BUG)})
+        self._print_error(text, "run again with -v for the traceback, and report both")
+        if self.verbosity > 0:
+            self._errors.print(_traceback_of(error), markup=False)
+
+    def stop_bar(self) -> None:
+        """Remove the progress bar, if one is drawn."""
+        if self._progress is not None:
+            self._progress.stop()
+        self._progress = self._task = None
+
+    def _start_bar(self, message: str) -> None:
+        from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+        self.stop_bar()
+        if not self.console.is_terminal:
+            return
+        columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn(30))
+        self._progress = Progress(
+            *columns, TimeElapsedColumn(), console=self.console, transient=True
+        )
+        self._task = self._progress.add_task(message, total=None)
+        self._progress.start()
+
+    def _move_bar(self, event: Event) -> None:
+        if self._progress is not None and self._task is not None:
+            known = event.fraction is not None
+            self._progress.update(
+                self._task,
+                description=event.message,
+                total=1.0 if known else None,
+                completed=event.fraction or 0.0,
+            )
+        elif self.verbosity > 0:
+            self.console.print(f"  {event.message}", markup=False)
+
+    def _line(self, style: str, mark: str, text: str) -> None:
+        from rich.text import Text
+
+        self.console.print(Text.assemble((mark, style), " ", text))
+
+    def _print_error(self, message: str, hint: str | None) -> None:
+        from rich.text import Text
+
+        self._errors.print(Text.assemble(("error: ", "bold red"), message))
+        if hint:
+            self._errors.print(Text.assemble(("hint: ", "bold"), hint))
+
+    def _print_json(self, fields: dict[str, Any]) -> None:
+        sys.stdout.write(json.dumps(fields) + "\n")
+        sys.stdout.flush()
+
+
+def _traceback_of(error: BaseException) -> str:
+    return "".join(traceback.format_exception(error))

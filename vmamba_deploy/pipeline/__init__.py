@@ -1,0 +1,1 @@
+"""Whole runs: what a command does, in order, without a terminal."""

@@ -1,0 +1,172 @@
+"""Latencies of the runtimes of one ONNX file, measured interleaved so that noise hits all alike."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vmamba_deploy.errors import UsageError
+from vmamba_deploy.pipeline.onnx_facts import OnnxFacts, read_onnx_facts
+from vmamba_deploy.pipeline.plan import check_batches
+from vmamba_deploy.pipeline.reference import load_reference
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from vmamba_deploy.runtimes.base import Runtime, Session
+
+Clock = Callable[[], float]
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Times of one runtime at one batch size.
+
+    Attributes:
+        ratio: median relative to the first runtime's.
+    """
+
+    runtime: str
+    batch: int
+    median_ms: float
+    fastest_ms: float
+    images_per_second: float
+    ratio: float
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return asdict(self)
+
+
+def run_bench(
+    model: Path,
+    *,
+    batches: Sequence[int] = (1,),
+    repeats: int = 10,
+    threads: int = 0,
+    weights: str | None = None,
+    progress: Callable[[str, float | None], None] = lambda message, fraction: None,
+) -> tuple[list[Latency], dict[str, str]]:
+    """Measure PyTorch, ONNX Runtime with the function body, and with our library.
+
+    Args:
+        model: ONNX file.
+        repeats: rounds; each runs every runtime once, after one warm-up round.
+        threads: of each runtime; 0 leaves it to them.
+        weights: for PyTorch, when they are no longer where the file says.
+        progress: told the running batch and the fraction done.
+
+    Returns:
+        The latencies, and the reason of each runtime that was left out.
+
+    Raises:
+        UsageError: bad batches, or fewer than one repeat.
+        InputFileError: not an ONNX file of ours, or its weights are gone.
+    """
+    check_batches(tuple(batches))
+    if repeats < 1:
+        raise UsageError(f"at least one repeat is needed, got {repeats}")
+    facts = read_onnx_facts(model)
+    skipped: dict[str, str] = {}
+    latencies: list[Latency] = []
+    with _open_sessions(facts, weights, threads, skipped) as sessions:
+        for done, batch in enumerate(batches):
+            progress(f"batch {batch}", done / len(batches))
+            pixel_values = random_input(facts, batch)
+            latencies += interleaved(sessions, pixel_values, repeats)
+    return latencies, skipped
+
+
+def interleaved(
+    sessions: dict[str, Session],
+    pixel_values: npt.NDArray[np.generic],
+    repeats: int,
+    clock: Clock = time.perf_counter,
+) -> list[Latency]:
+    """Run every session once per round; the first named is the yardstick of the ratios."""
+    times: dict[str, list[float]] = {name: [] for name in sessions}
+    for repeat in range(-1, repeats):
+        for name, session in sessions.items():
+            start = clock()
+            session(pixel_values)
+            if repeat >= 0:
+                times[name].append((clock() - start) * 1e3)
+    batch = len(pixel_values)
+    yardstick = statistics.median(next(iter(times.values())))
+    return [
+        Latency(
+            runtime=name,
+            batch=batch,
+            median_ms=median,
+            fastest_ms=min(measured),
+            images_per_second=batch / median * 1e3,
+            ratio=median / yardstick,
+        )
+        for name, measured in times.items()
+        for median in [statistics.median(measured)]
+    ]
+
+
+def random_input(facts: OnnxFacts, batch: int) -> npt.NDArray[np.generic]:
+    """Random pixels in the file's own layout: float32 [B,3,H,W], or uint8 [B,H,W,3].
+
+    Raises:
+        UsageError: the file has another, fixed batch size.
+    """
+    import numpy as np
+
+    fixed = facts.inputs[0].shape[0]
+    if isinstance(fixed, int) and fixed != batch:
+        raise UsageError(f"{facts.path} takes batches of {fixed} only, got {batch}")
+    height, width = facts.image_size()
+    generator = np.random.default_rng(batch)
+    if facts.takes_bytes():
+        return generator.integers(0, 256, (batch, height, width, 3), dtype=np.uint8)
+    return generator.standard_normal((batch, 3, height, width), dtype=np.float32)
+
+
+@contextmanager
+def _open_sessions(
+    facts: OnnxFacts, weights: str | None, threads: int, skipped: dict[str, str]
+) -> Iterator[dict[str, Session]]:
+    runtimes = _runtimes(facts, weights, threads)
+    with ExitStack() as stack:
+        sessions: dict[str, Session] = {}
+        for runtime in runtimes:
+            status = runtime.status()
+            if not status.available:
+                skipped[runtime.name] = status.reason
+                continue
+            session = runtime.open()
+            stack.callback(session.close)
+            sessions[runtime.name] = session
+        yield sessions
+
+
+def _runtimes(facts: OnnxFacts, weights: str | None, threads: int) -> list[Runtime]:
+    import torch
+
+    from vmamba_deploy.export import deployable_module
+    from vmamba_deploy.export.options import ExportOptions
+    from vmamba_deploy.runtimes.onnxruntime import OnnxRuntimeBody, OnnxRuntimeLibrary
+    from vmamba_deploy.runtimes.pytorch import PyTorchRuntime
+
+    if threads:
+        torch.set_num_threads(threads)
+    options = ExportOptions(
+        precision=facts.precision,
+        image_size=facts.image_size(),
+        preprocess=facts.takes_bytes(),
+    )
+    module, _, _ = deployable_module(load_reference(facts, weights), options)
+    return [
+        PyTorchRuntime(module),
+        OnnxRuntimeBody(facts.path, threads=threads),
+        OnnxRuntimeLibrary(facts.path, threads=threads),
+    ]

@@ -1,0 +1,70 @@
+"""The build run: an engine from an ONNX file that was exported earlier, perhaps elsewhere."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+from vmamba_deploy.artifacts.manifest import MANIFEST_NAME, Manifest, write_manifest
+from vmamba_deploy.artifacts.output_folder import open_output_folder
+from vmamba_deploy.pipeline.artefacts import onnx_file_of
+from vmamba_deploy.pipeline.describe import describe
+from vmamba_deploy.pipeline.engine_step import build_engine_file
+from vmamba_deploy.pipeline.events import OnEvent, Steps
+from vmamba_deploy.pipeline.export_run import ENGINE_NAME, ONNX_NAME
+from vmamba_deploy.pipeline.onnx_facts import read_onnx_facts
+from vmamba_deploy.pipeline.plan import EnginePlan
+
+_ENGINE_OVERHEAD_BYTES = 50_000_000
+
+
+def run_build(
+    source: Path, output: Path | None, plan: EnginePlan, on_event: OnEvent
+) -> tuple[Path, Manifest]:
+    """Write an artefact folder with the ONNX file, its engine, the plugin library and a manifest.
+
+    Its manifest says `unproven`: only `export` and `compare` prove.
+
+    Args:
+        source: ONNX file, or an artefact folder.
+        output: artefact folder; None rebuilds the folder that `source` is, or makes
+            `<name>-engine` beside the file.
+
+    Raises:
+        VmambaError: its class says what is wrong; nothing is published then.
+    """
+    steps = Steps(on_event)
+    onnx_path = onnx_file_of(source)
+    facts = read_onnx_facts(onnx_path)
+    describe(facts, {})
+    target = output or _default_output(source, onnx_path)
+    data = onnx_path.with_name(onnx_path.name + ".data")
+    weights_bytes = onnx_path.stat().st_size + (data.stat().st_size if data.exists() else 0)
+    needed = 2 * weights_bytes + _ENGINE_OVERHEAD_BYTES
+    with open_output_folder(target, needed_bytes=needed) as folder:
+        copy = folder.staging / ONNX_NAME
+        shutil.copyfile(onnx_path, copy)
+        if data.exists():
+            # The graph names its data file, so that keeps its own name.
+            shutil.copyfile(data, folder.staging / data.name)
+        with steps.step("engine", "building the TensorRT engine") as told:
+            engine = build_engine_file(
+                replace(facts, path=copy), copy.with_name(ENGINE_NAME), plan, steps.progress
+            )
+            told.append(engine.summary())
+        with steps.step("manifest", "describing the files"):
+            status = {"status": "unproven", "status_reason": "the engine was not compared"}
+            manifest = write_manifest(
+                folder.staging, {**describe(facts, engine.as_manifest()), **status}
+            )
+        with steps.step("publish", "moving the files into place") as told:
+            published = folder.publish()
+            told.append(str(published))
+    return published, manifest
+
+
+def _default_output(source: Path, onnx_path: Path) -> Path:
+    if source.is_dir() and (source / MANIFEST_NAME).exists():
+        return source
+    return onnx_path.with_name(f"{onnx_path.stem}-engine")

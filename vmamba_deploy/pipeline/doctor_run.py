@@ -1,0 +1,102 @@
+"""What is installed, what can run here, and the command that brings what is missing.
+
+Looks without importing: torch alone would cost more seconds than all of this.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Literal
+
+Level = Literal["ok", "missing", "optional"]
+
+_REQUIRED = ("torch", "onnx", "onnxscript", "onnxruntime", "polygraphy", "safetensors", "numpy")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the report.
+
+    Attributes:
+        area: `system`, `python`, `native`, `runtimes`.
+        name: of what was looked for.
+        level: `missing` keeps the default export from working; `optional` does not.
+        detail: version, path or why not.
+        remedy: the command that brings it; "" when nothing need be done.
+    """
+
+    area: str
+    name: str
+    level: Level
+    detail: str
+    remedy: str = ""
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return asdict(self)
+
+
+def examine() -> list[Finding]:
+    """Look at the machine; builds, fetches and writes nothing."""
+    return [*_system(), *_packages(), *_native(), *_runtimes()]
+
+
+def _system() -> Iterator[Finding]:
+    from vmamba_deploy.runtimes.tensorrt.cuda_driver import find_gpus
+
+    yield Finding("system", "machine", "ok", f"{platform.machine()}, {os.cpu_count()} CPUs")
+    yield Finding("system", "Python", "ok", platform.python_version())
+    free = shutil.disk_usage(Path.cwd()).free
+    yield Finding("system", "free disk", "ok", f"{free / 1e9:.1f} GB in {Path.cwd()}")
+    search = find_gpus()
+    found = ", ".join(str(gpu) for gpu in search.gpus)
+    yield Finding("system", "GPU", "ok" if found else "optional", found or search.reason)
+
+
+def _packages() -> Iterator[Finding]:
+    for name in _REQUIRED:
+        try:
+            yield Finding("python", name, "ok", version(name))
+        except PackageNotFoundError:
+            if find_spec(name) is not None:
+                yield Finding("python", name, "ok", "installed by other means")
+            else:
+                yield Finding("python", name, "missing", "not installed", f"pip install {name}")
+
+
+def _native() -> Iterator[Finding]:
+    from vmamba_deploy.native import LIBRARIES, available, toolchain_report
+
+    for item in toolchain_report():
+        yield Finding(
+            "native", item.name, "ok" if item.found else "optional", item.detail, item.remedy
+        )
+    for name in LIBRARIES:
+        ready, reason = available(name)
+        remedy = "" if ready else "make native, after the tools above"
+        yield Finding("native", f"lib{name}.so", "ok" if ready else "missing", reason, remedy)
+
+
+def _runtimes() -> Iterator[Finding]:
+    from vmamba_deploy.runtimes.tensorrt.cuda_driver import find_gpus
+    from vmamba_deploy.runtimes.tensorrt.flavour import FLAVOURS
+
+    search = find_gpus()
+    builders = 0
+    for flavour in FLAVOURS.values():
+        build, run = flavour.can_build_here(search), flavour.can_run_here(search)
+        builders += build.available
+        remedy = "" if flavour.installed else flavour.install_hint
+        for what, status in (("build", build), ("run", run)):
+            level: Level = "ok" if status.available else "optional"
+            yield Finding("runtimes", f"{flavour.title}: {what}", level, status.reason, remedy)
+    if not builders:
+        hint = FLAVOURS["tensorrt_rtx"].install_hint
+        yield Finding("runtimes", "TensorRT engine", "missing", "nothing can build one", hint)

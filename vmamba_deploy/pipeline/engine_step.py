@@ -1,0 +1,134 @@
+"""The engine of a run: from the plan to a file, and to what the manifest and the report say."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vmamba_deploy.ops.contract import OP_TYPE, PLUGIN_NAMESPACE, PLUGIN_VERSION
+from vmamba_deploy.pipeline.onnx_facts import OnnxFacts
+from vmamba_deploy.pipeline.plan import EnginePlan
+
+if TYPE_CHECKING:
+    from vmamba_deploy.runtimes.tensorrt.plan import BuiltEngine
+
+MIN_SIDE = 32
+Progress = Callable[[str, float | None], None]
+
+
+@dataclass(frozen=True)
+class EngineRecord:
+    """What became of the engine.
+
+    Attributes:
+        built: None when there is no engine.
+        reason: why there is none.
+        plan: it was built with.
+        profile: shapes of the input: smallest, usual, largest.
+    """
+
+    built: BuiltEngine | None
+    reason: str | None
+    plan: EnginePlan
+    profile: tuple[tuple[int, ...], ...] = ()
+
+    def summary(self) -> str:
+        """One line for a person."""
+        if self.built is None:
+            return f"no engine: {self.reason}"
+        return (
+            f"{self.built.flavour} {self.built.version}, {self.built.plugin_layers} plugin layers, "
+            f"{self.built.size_bytes / 1e6:.1f} MB"
+        )
+
+    def as_manifest(self) -> dict[str, Any]:
+        """The manifest's `engine`."""
+        built = self.built
+        if built is None:
+            return {"built": False, "reason": self.reason}
+        smallest, usual, largest = (list(shape) for shape in self.profile)
+        return {
+            "built": True,
+            "reason": None,
+            "flavour": built.flavour,
+            "version": built.version,
+            "compute_capabilities": list(built.compute_capabilities),
+            "version_compatible": self.plan.version_compatible,
+            "hardware_compatible": self.plan.hardware_compatible,
+            "weights_stripped": self.plan.strip_weights,
+            "plugin_layers": built.plugin_layers,
+            "build_seconds": round(built.build_seconds, 3),
+            "profile": {"min": smallest, "opt": usual, "max": largest},
+            "plugin": {
+                "name": OP_TYPE,
+                "version": PLUGIN_VERSION,
+                "namespace": PLUGIN_NAMESPACE,
+                "delivery": "embedded" if built.plugin_embedded else "beside",
+            },
+        }
+
+
+def no_engine(reason: str, plan: EnginePlan) -> EngineRecord:
+    """The record of a run without an engine."""
+    return EngineRecord(None, reason, plan)
+
+
+def build_engine_file(
+    facts: OnnxFacts, output: Path, plan: EnginePlan, progress: Progress
+) -> EngineRecord:
+    """Build the engine of an ONNX file, and put the plugin library beside it unless embedded.
+
+    Raises:
+        UsageError, EnvironmentProblem, BuildError, InputFileError: see `build_engine`.
+    """
+    from vmamba_deploy.native import library_path
+    from vmamba_deploy.runtimes.tensorrt.build import build_engine
+    from vmamba_deploy.runtimes.tensorrt.flavour import choose_flavour
+    from vmamba_deploy.runtimes.tensorrt.plan import EnginePlan as FlavouredPlan
+
+    flavour = choose_flavour(plan.flavour)
+    sizes = size_profile(facts)
+    flavoured = FlavouredPlan(
+        onnx_path=facts.path,
+        flavour=flavour,
+        batch=plan.profile_batches,
+        image_sizes=sizes if facts.has_free_size() else (),
+        plugin_library=library_path("vmamba_trt", progress=progress),
+        workspace_bytes=plan.workspace_mib << 20 if plan.workspace_mib else None,
+        timing_cache=plan.timing_cache,
+        version_compatible=plan.version_compatible,
+        hardware_compatible=plan.hardware_compatible,
+        strip_weights=plan.strip_weights,
+        target_sms=tuple(10 * major + minor for major, minor in plan.target_sm),
+        embed_plugin=plan.embed_plugin,
+    )
+
+    def on_phase(phase: str, step: int, total: int) -> None:
+        progress(f"{flavour.title}: {phase}", step / total if total else None)
+
+    built = build_engine(flavoured, output, progress=on_phase)
+    if not built.plugin_embedded:
+        shutil.copyfile(built.plugin_library, output.parent / built.plugin_library.name)
+    profile = tuple(
+        _input_shape(facts, batch, size)
+        for batch, size in zip(plan.profile_batches, sizes, strict=True)
+    )
+    return EngineRecord(built, None, plan, profile)
+
+
+def size_profile(facts: OnnxFacts) -> tuple[tuple[int, int], ...]:
+    """(height, width) smallest, usual, largest: half to double where the file leaves them free."""
+    height, width = facts.image_size()
+    if not facts.has_free_size():
+        return ((height, width),) * 3
+    smallest = max(MIN_SIDE, height // 2), max(MIN_SIDE, width // 2)
+    return smallest, (height, width), (2 * height, 2 * width)
+
+
+def _input_shape(facts: OnnxFacts, batch: int, size: Sequence[int]) -> tuple[int, ...]:
+    if facts.takes_bytes():
+        return batch, size[0], size[1], 3
+    return batch, 3, size[0], size[1]

@@ -1,0 +1,71 @@
+"""What a run tells while it works. A terminal draws it; `--json` prints it, one object per line."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+Kind = Literal["step-started", "progress", "step-finished", "warning", "result", "error"]
+
+
+@dataclass(frozen=True)
+class Event:
+    """One line of a run.
+
+    Attributes:
+        event: what happened.
+        message: for a person, one line.
+        step: `weights`, `export`, `native`, `engine`, `parity`, `manifest`, `publish` or None.
+        fraction: of the step, 0 to 1, in `progress`; None when unknown.
+        seconds: the step took, in `step-finished`.
+        data: structured content of `result` and `error`.
+    """
+
+    event: Kind
+    message: str = ""
+    step: str | None = None
+    fraction: float | None = None
+    seconds: float | None = None
+    data: dict[str, Any] = field(default_factory=dict)
+
+    def as_json(self) -> dict[str, Any]:
+        """The documented shape of a line: absent values are left out, `data` is spread."""
+        fields = asdict(self)
+        data: dict[str, Any] = fields.pop("data")
+        return {key: value for key, value in fields.items() if value not in (None, "")} | data
+
+
+OnEvent = Callable[[Event], None]
+
+
+class Steps:
+    """Times the steps of a run and announces them."""
+
+    def __init__(self, on_event: OnEvent) -> None:
+        self._on_event = on_event
+        self._current: str | None = None
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def step(self, name: str, message: str) -> Iterator[list[str]]:
+        """Announce a step and its end; append to the yielded list what the end should say."""
+        self._on_event(Event("step-started", message, step=name))
+        self._current = name
+        outcome: list[str] = []
+        start = time.perf_counter()
+        yield outcome
+        self.seconds[name] = round(time.perf_counter() - start, 3)
+        text = ", ".join(outcome) or message
+        self._on_event(Event("step-finished", text, step=name, seconds=self.seconds[name]))
+        self._current = None
+
+    def progress(self, message: str, fraction: float | None = None) -> None:
+        """Tell how far the running step is."""
+        self._on_event(Event("progress", message, step=self._current, fraction=fraction))
+
+    def warn(self, message: str) -> None:
+        """Tell something that the user should know, and that does not end the run."""
+        self._on_event(Event("warning", message, step=self._current))

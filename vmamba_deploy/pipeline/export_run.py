@@ -1,0 +1,193 @@
+"""The export run: weights, ONNX file, engine, parity, manifest, and one swap at the end."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vmamba_deploy.artifacts.manifest import Manifest, write_manifest
+from vmamba_deploy.artifacts.output_folder import OutputFolder, open_output_folder
+from vmamba_deploy.errors import ExitCode
+from vmamba_deploy.pipeline.describe import describe
+from vmamba_deploy.pipeline.engine_step import EngineRecord, build_engine_file, no_engine
+from vmamba_deploy.pipeline.events import OnEvent, Steps
+from vmamba_deploy.pipeline.onnx_facts import OnnxFacts, read_onnx_facts
+from vmamba_deploy.pipeline.parity_step import check_parity
+from vmamba_deploy.pipeline.plan import ExportPlan
+
+if TYPE_CHECKING:
+    from vmamba_deploy.models import LoadedModel
+    from vmamba_deploy.parity.results import RunResult
+
+ONNX_NAME = "model.onnx"
+ENGINE_NAME = "model.engine"
+# Report, plots, manifest and the plugin library.
+_OTHER_FILES_BYTES = 30_000_000
+_BYTES_PER_WEIGHT = {"fp32": 4, "fp16": 2, "bf16": 2}
+
+
+@dataclass(frozen=True)
+class ExportOutcome:
+    """What an export run left behind.
+
+    Attributes:
+        folder: where the files are; `<output>.failed` when parity failed.
+        manifest: of that folder.
+        parity: one result per runtime; empty when it was not asked for.
+        seconds: of each step.
+    """
+
+    folder: Path
+    manifest: Manifest
+    parity: tuple[RunResult, ...] = ()
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """6 when parity failed, else 0."""
+        failed = self.manifest["status"] == "failed"
+        return ExitCode.PARITY_FAILED if failed else ExitCode.OK
+
+    def as_json(self) -> dict[str, Any]:
+        """The fields of the `result` line."""
+        return {
+            "status": self.manifest["status"],
+            "folder": str(self.folder),
+            "preset": self.manifest["preset"],
+            "precision": self.manifest["precision"],
+            "weights": self.manifest["weights"],
+            "files": self.manifest["files"],
+            "engine": self.manifest["engine"],
+            "parity": [parity_fields(result) for result in self.parity],
+            "seconds": self.seconds,
+            "exit_code": int(self.exit_code),
+        }
+
+
+def run_export(plan: ExportPlan, on_event: OnEvent) -> ExportOutcome:
+    """Export, build, prove and publish, as the plan asks.
+
+    A failed parity check is an outcome, not an exception: its files and report are published to
+    `<output>.failed`, and the output folder stays as it was.
+
+    Raises:
+        VmambaError: its class says which step cannot go on; nothing is published then.
+    """
+    from vmamba_deploy.models.presets import resolve_preset
+
+    steps = Steps(on_event)
+    preset = resolve_preset(plan.model).name if plan.model else None
+    with open_output_folder(plan.output_folder(preset)) as output:
+        loaded = _load_weights(plan, steps)
+        output.require_space(_estimate_bytes(loaded, plan))
+        return _run_in(output, loaded, plan, steps)
+
+
+def _run_in(
+    output: OutputFolder, loaded: LoadedModel, plan: ExportPlan, steps: Steps
+) -> ExportOutcome:
+    from vmamba_deploy.export import export_onnx
+
+    onnx_path = output.staging / ONNX_NAME
+    with steps.step("export", "exporting to ONNX") as told:
+        exported = export_onnx(loaded, onnx_path, plan.export_options())
+        told += [f"opset {exported.opset}", f"{exported.scan_nodes} scans"]
+        told.append(f"{exported.size_bytes / 1e6:.1f} MB")
+    facts = read_onnx_facts(onnx_path)
+    engine = _build_engine(facts, plan, steps)
+    results: tuple[RunResult, ...] = ()
+    if plan.check_parity:
+        results = _prove(facts, loaded, engine, plan, steps)
+    with steps.step("manifest", "describing the files"):
+        failures = [result for result in results if result.status == "failed"]
+        manifest = write_manifest(
+            output.staging,
+            {**describe(facts, engine.as_manifest()), **_proof(plan, failures)},
+        )
+    with steps.step("publish", "moving the files into place") as told:
+        folder = output.publish(output.failed if failures else None)
+        told.append(str(folder))
+    return ExportOutcome(folder, manifest, results, steps.seconds)
+
+
+def _proof(plan: ExportPlan, failures: list[RunResult]) -> dict[str, Any]:
+    if failures:
+        reasons = "; ".join(f"{failure.runtime}: {failure.reason}" for failure in failures)
+        return {"status": "failed", "status_reason": f"parity failed: {reasons}"}
+    if not plan.check_parity:
+        return {"status": "unproven", "status_reason": "not compared with PyTorch (--no-parity)"}
+    return {"status": "complete", "status_reason": None}
+
+
+def _load_weights(plan: ExportPlan, steps: Steps) -> LoadedModel:
+    from vmamba_deploy.models import load_weights
+
+    def on_download(received: int, total: int | None) -> None:
+        steps.progress("downloading the weights", received / total if total else None)
+
+    with steps.step("weights", f"loading the weights ({plan.weights})") as told:
+        loaded = load_weights(
+            plan.weights,
+            preset=plan.model,
+            num_classes=plan.num_classes,
+            seed=plan.seed,
+            progress=on_download,
+        )
+        parameters = sum(parameter.numel() for parameter in loaded.model.parameters())
+        told += [loaded.preset_name or "custom architecture", loaded.source]
+        told.append(f"{parameters:,} parameters")
+    if plan.weights == "random":
+        steps.warn("the weights are random: the files are good for tests, not for predictions")
+    return loaded
+
+
+def _build_engine(facts: OnnxFacts, plan: ExportPlan, steps: Steps) -> EngineRecord:
+    if not plan.build_engine:
+        return no_engine("not asked for (--no-engine)", plan.engine)
+    with steps.step("engine", "building the TensorRT engine") as told:
+        path = facts.path.with_name(ENGINE_NAME)
+        engine = build_engine_file(facts, path, plan.engine, steps.progress)
+        told.append(engine.summary())
+    return engine
+
+
+def _prove(
+    facts: OnnxFacts, loaded: LoadedModel, engine: EngineRecord, plan: ExportPlan, steps: Steps
+) -> tuple[RunResult, ...]:
+    with steps.step("parity", "comparing with PyTorch") as told:
+        results = check_parity(
+            facts,
+            loaded,
+            engine=engine.as_manifest(),
+            batches=plan.engine.profile_batches,
+            seed=plan.seed,
+            progress=steps.progress,
+        )
+        told.append(_tally(results))
+    return results
+
+
+def _estimate_bytes(loaded: LoadedModel, plan: ExportPlan) -> int:
+    """Each of the ONNX file and the engine holds the weights once, plus tables and kernels."""
+    weights = sum(parameter.numel() for parameter in loaded.model.parameters())
+    per_file = int(weights * _BYTES_PER_WEIGHT[plan.precision] * 1.2)
+    return per_file * (2 if plan.build_engine else 1) + _OTHER_FILES_BYTES
+
+
+def parity_fields(result: RunResult) -> dict[str, Any]:
+    """One runtime's outcome as plain values, for JSON lines."""
+    return {
+        "runtime": result.runtime,
+        "status": result.status,
+        "reason": result.reason,
+        "metrics": asdict(result.metrics) if result.metrics else None,
+    }
+
+
+def _tally(records: tuple[RunResult, ...]) -> str:
+    counts = {
+        status: sum(record.status == status for record in records)
+        for status in ("passed", "failed", "skipped")
+    }
+    return ", ".join(f"{count} {status}" for status, count in counts.items() if count)

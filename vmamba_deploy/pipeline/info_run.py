@@ -1,0 +1,87 @@
+"""What a file is: an ONNX model, an engine, a checkpoint, or a folder of artefacts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from vmamba_deploy.artifacts.manifest import MANIFEST_NAME, describe_file, read_manifest, verify
+from vmamba_deploy.errors import InputFileError
+from vmamba_deploy.pipeline.onnx_facts import read_onnx_facts
+
+_ENGINE_SUFFIXES = {".engine", ".plan", ".trt"}
+
+
+def describe_path(path: Path) -> dict[str, Any]:
+    """Facts about a file or artefact folder, as nested plain values; `kind` comes first.
+
+    An engine is code, so it is never deserialised here: what is known comes from the manifest
+    beside it, after its sha256 was checked.
+
+    Raises:
+        InputFileError: absent, unreadable or of no known kind.
+        IntegrityError: a manifest is there and does not fit.
+    """
+    if not path.exists():
+        raise InputFileError(f"there is no file or folder {path}")
+    if path.is_dir():
+        return {"kind": "artefact folder", **verify(path)}
+    suffix = path.suffix.lower()
+    if suffix == ".onnx":
+        return _describe_onnx(path)
+    if suffix in _ENGINE_SUFFIXES:
+        return _describe_engine(path)
+    return _describe_checkpoint(path)
+
+
+def _describe_onnx(path: Path) -> dict[str, Any]:
+    facts = read_onnx_facts(path)
+    structured = {key: facts.structured(key) for key in facts.metadata}
+    return {
+        "kind": "ONNX model",
+        **describe_file(path),
+        "op_sets": facts.op_sets,
+        "inputs": [tensor.as_json() for tensor in facts.inputs],
+        "outputs": [tensor.as_json() for tensor in facts.outputs],
+        "nodes": facts.nodes,
+        "scan_nodes": facts.scan_nodes,
+        "has_function_body": facts.has_function_body,
+        "metadata": {
+            key: text if structured[key] is None else structured[key]
+            for key, text in facts.metadata.items()
+        },
+    }
+
+
+def _describe_engine(path: Path) -> dict[str, Any]:
+    described = {"kind": "TensorRT engine", **describe_file(path)}
+    if not (path.parent / MANIFEST_NAME).exists():
+        return described | {"note": "no manifest beside it, so nothing can be said of its origin"}
+    manifest = read_manifest(path.parent)
+    listed = manifest["files"].get(path.name)
+    if listed is None:
+        return described | {"note": "the manifest beside it does not list this file"}
+    verify(path.parent)
+    return described | {
+        "preset": manifest["preset"],
+        "precision": manifest["precision"],
+        **manifest["engine"],
+    }
+
+
+def _describe_checkpoint(path: Path) -> dict[str, Any]:
+    from vmamba_deploy.models import load_weights
+
+    loaded = load_weights(str(path))
+    config = loaded.model.config
+    return {
+        "kind": "checkpoint",
+        "sha256": loaded.sha256,
+        "size_bytes": path.stat().st_size,
+        "preset": loaded.preset_name or "custom",
+        "parameters": sum(parameter.numel() for parameter in loaded.model.parameters()),
+        "classes": config.num_classes,
+        "depths": list(config.depths),
+        "dims": list(config.dims),
+        "d_state": config.d_state,
+    }

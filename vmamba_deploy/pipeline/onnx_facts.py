@@ -1,0 +1,135 @@
+"""What an ONNX file of ours says about itself, read without running it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from vmamba_deploy.errors import InputFileError
+from vmamba_deploy.ops.contract import OP_DOMAIN, OP_TYPE
+
+
+@dataclass(frozen=True)
+class TensorFacts:
+    """Name, NumPy dtype name and shape of an input or output; free axes are strings."""
+
+    name: str
+    dtype: str
+    shape: tuple[int | str, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """The form that the manifest holds."""
+        return {"name": self.name, "dtype": self.dtype, "shape": list(self.shape)}
+
+
+@dataclass(frozen=True)
+class OnnxFacts:
+    """An ONNX file from outside: sets of operators, interface, metadata, number of scans."""
+
+    path: Path
+    op_sets: dict[str, int]
+    inputs: tuple[TensorFacts, ...]
+    outputs: tuple[TensorFacts, ...]
+    metadata: dict[str, str]
+    nodes: int
+    scan_nodes: int
+    has_function_body: bool
+
+    @property
+    def opset(self) -> int:
+        """Version of the standard op set."""
+        return self.op_sets["ai.onnx"]
+
+    @property
+    def preset(self) -> str | None:
+        """The preset's name, None for another architecture or a file without metadata."""
+        name = self.metadata.get("preset")
+        return None if name == "custom" else name
+
+    @property
+    def precision(self) -> str:
+        """`fp32`, `fp16` or `bf16`, as the metadata says."""
+        return self.metadata.get("precision", "fp32")
+
+    def structured(self, key: str) -> Any:
+        """A metadata value that is JSON; None when absent or not JSON."""
+        try:
+            return json.loads(self.metadata[key])
+        except (KeyError, ValueError):
+            return None
+
+    def image_size(self) -> tuple[int, int]:
+        """(height, width) that the file was traced with.
+
+        Raises:
+            InputFileError: neither the input's shape nor the metadata says.
+        """
+        axes = self._size_axes()
+        preprocessing = self.structured("preprocessing")
+        traced = preprocessing.get("crop_pixels") if isinstance(preprocessing, dict) else None
+        sides = tuple(axes) if all(isinstance(axis, int) for axis in axes) else traced
+        if not sides or len(sides) != 2:
+            raise InputFileError(f"{self.path} does not say for which image size it is")
+        return int(sides[0]), int(sides[1])
+
+    def takes_bytes(self) -> bool:
+        """Whether the graph does the preprocessing: uint8 [B,H,W,3] instead of float [B,3,H,W]."""
+        return self.inputs[0].dtype == "uint8"
+
+    def has_free_size(self) -> bool:
+        """Whether height or width is left free."""
+        return any(isinstance(axis, str) for axis in self._size_axes())
+
+    def _size_axes(self) -> tuple[int | str, ...]:
+        shape = self.inputs[0].shape
+        return shape[1:3] if self.takes_bytes() else shape[2:4]
+
+
+def read_onnx_facts(path: Path) -> OnnxFacts:
+    """Read the structure of an ONNX file; external weights are not loaded.
+
+    Raises:
+        InputFileError: no such file, or not an ONNX model with inputs and outputs.
+    """
+    import onnx
+    from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+
+    try:
+        model = onnx.load(str(path), load_external_data=False)
+    except OSError as error:
+        raise InputFileError(f"cannot read {path}: {error.strerror or error}") from error
+    except DecodeError as error:
+        raise InputFileError(f"{path} is not an ONNX file") from error
+    graph = model.graph
+    op_sets = {entry.domain or "ai.onnx": entry.version for entry in model.opset_import}
+    if not graph.input or not graph.output or "ai.onnx" not in op_sets:
+        raise InputFileError(f"{path} is not an ONNX model with inputs and outputs")
+    return OnnxFacts(
+        path=path,
+        op_sets=op_sets,
+        inputs=tuple(_tensor_facts(value) for value in graph.input),
+        outputs=tuple(_tensor_facts(value) for value in graph.output),
+        metadata={entry.key: entry.value for entry in model.metadata_props},
+        nodes=len(graph.node),
+        scan_nodes=sum((node.domain, node.op_type) == (OP_DOMAIN, OP_TYPE) for node in graph.node),
+        has_function_body=any(
+            (body.domain, body.name) == (OP_DOMAIN, OP_TYPE) for body in model.functions
+        ),
+    )
+
+
+def _tensor_facts(value: Any) -> TensorFacts:
+    import onnx
+
+    tensor = value.type.tensor_type
+    try:
+        dtype = onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type).name
+    except KeyError:
+        dtype = "unknown"
+    shape = tuple(
+        axis.dim_value if axis.HasField("dim_value") else axis.dim_param or "?"
+        for axis in tensor.shape.dim
+    )
+    return TensorFacts(value.name, dtype, shape)
