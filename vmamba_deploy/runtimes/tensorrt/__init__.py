@@ -1,0 +1,42 @@
+"""TensorRT in its two flavours: choosing, building, inspecting and running engines.
+
+Importing this package imports neither TensorRT nor onnx.
+"""
+
+from __future__ import annotations
+
+from vmamba_deploy.runtimes.tensorrt.build import build_engine
+from vmamba_deploy.runtimes.tensorrt.cuda_driver import Gpu, GpuSearch, find_gpus
+from vmamba_deploy.runtimes.tensorrt.engine_file import EngineInfo, engine_info
+from vmamba_deploy.runtimes.tensorrt.flavour import (
+    CHOICES,
+    FLAVOURS,
+    TENSORRT,
+    TENSORRT_RTX,
+    Flavour,
+    choose_flavour,
+)
+from vmamba_deploy.runtimes.tensorrt.network_script import write_network_script
+from vmamba_deploy.runtimes.tensorrt.plan import BuiltEngine, EnginePlan, Progress
+from vmamba_deploy.runtimes.tensorrt.run import TensorRTRuntime, TensorRTSession
+
+__all__ = [
+    "CHOICES",
+    "FLAVOURS",
+    "TENSORRT",
+    "TENSORRT_RTX",
+    "BuiltEngine",
+    "EngineInfo",
+    "EnginePlan",
+    "Flavour",
+    "Gpu",
+    "GpuSearch",
+    "Progress",
+    "TensorRTRuntime",
+    "TensorRTSession",
+    "build_engine",
+    "choose_flavour",
+    "engine_info",
+    "find_gpus",
+    "write_network_script",
+]

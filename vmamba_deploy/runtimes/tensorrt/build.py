@@ -87,10 +87,10 @@ def build_engine(
 
 
 def _check_needs_gpu(plan: EnginePlan, search: GpuSearch) -> None:
-    if plan.timing_cache is not None and search.first is None:
+    if plan.strip_weights and search.first is None:
         raise UsageError(
-            f"a timing cache holds measurements on a GPU, and there is none: {search.reason}",
-            hint="leave the timing cache out",
+            f"{plan.flavour.title} makes weight-stripped engines on a GPU only: {search.reason}",
+            hint="build on a machine with a GPU, or keep the weights in",
         )
 
 

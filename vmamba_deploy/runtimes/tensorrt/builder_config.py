@@ -23,7 +23,7 @@ def configure(trt: Any, builder: Any, network: Any, plan: EnginePlan) -> Any:
         config.set_flag(trt.BuilderFlag.VERSION_COMPATIBLE)
     if plan.strip_weights:
         config.set_flag(trt.BuilderFlag.STRIP_PLAN)
-    if plan.hardware_compatible:
+    if plan.hardware_compatible and not plan.flavour.is_rtx:
         config.hardware_compatibility_level = trt.HardwareCompatibilityLevel.AMPERE_PLUS
     if plan.optimization_level is not None:
         config.builder_optimization_level = plan.optimization_level

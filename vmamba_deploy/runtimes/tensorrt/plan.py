@@ -28,10 +28,12 @@ class EnginePlan:
             leaves them free.
         plugin_library: `libvmamba_trt.so`; None builds or finds it.
         workspace_bytes: device memory that a tactic may use; None leaves it to TensorRT.
-        timing_cache: read if it exists, written after the build; needs a GPU.
-        version_compatible: an engine that newer versions of TensorRT can load too.
-        hardware_compatible: an engine for every GPU from Ampere on, not only for this model.
-        strip_weights: leave out the weights; they are put back (refitted) from the ONNX file.
+        timing_cache: read if it exists, written after the build; not with RTX.
+        version_compatible: an engine that newer versions of TensorRT can load too; not with RTX.
+        hardware_compatible: an engine for every GPU from Ampere on, not only for this model; those
+            of RTX always are.
+        strip_weights: leave out the weights; they are put back (refitted) from the ONNX file; needs
+            a GPU.
         target_sms: compute capabilities to build for, as 86 for 8.6; RTX only. Empty: every one
             that RTX supports by itself.
         embed_plugin: put the plugin library into the engine, which makes the engine code to be
@@ -70,10 +72,24 @@ class EnginePlan:
                 f"--target-sm is for TensorRT-RTX; {self.flavour.title} builds for the GPU at hand",
                 hint="choose --trt rtx, or leave --target-sm out",
             )
+        if self.flavour.is_rtx:
+            self._check_rtx()
         unknown = [str(sm) for sm in self.target_sms if not 10 <= sm <= 999]
         if unknown:
             raise UsageError(
                 f"--target-sm takes numbers like 86 for compute capability 8.6, got {unknown[0]}"
+            )
+
+    def _check_rtx(self) -> None:
+        if self.version_compatible:
+            raise UsageError(
+                f"{self.flavour.title} has no version compatible engines: it comes without the "
+                "lean runtime that they carry"
+            )
+        if self.timing_cache is not None:
+            raise UsageError(
+                f"{self.flavour.title} keeps no timing cache: it tunes its kernels on the GPU, "
+                "when the engine is loaded"
             )
 
     @property

@@ -1,0 +1,120 @@
+"""Write a network script: the way in which polygraphy's tools can use our plugin.
+
+`polygraphy --plugins` only opens a library, before TensorRT is there; nothing registers the creators
+of a library like ours, which exports `getCreators`. A script that defines `load_network` can.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+from pathlib import Path
+
+from vmamba_deploy.artifacts.atomic import atomic_write
+from vmamba_deploy.errors import InputFileError
+from vmamba_deploy.ops.contract import OP_TYPE, PLUGIN_NAMESPACE, PLUGIN_VERSION
+from vmamba_deploy.runtimes.tensorrt.flavour import TENSORRT_RTX
+from vmamba_deploy.runtimes.tensorrt.soname_stub import soname_stub
+
+_TEMPLATE = '''\
+"""Polygraphy network script for {onnx_name}, written by vmamba-deploy.
+
+    export POLYGRAPHY_USE_TENSORRT_RTX=1     # for TensorRT-RTX; leave it out for TensorRT
+    polygraphy inspect model {script_name} --model-type trt-network-script
+    polygraphy convert {script_name} --model-type trt-network-script -o model.engine \\\\
+        --trt-min-shapes {input}:[1,3,224,224] --trt-opt-shapes {input}:[8,3,224,224] \\\\
+        --trt-max-shapes {input}:[32,3,224,224]
+    polygraphy run {script_name} --model-type trt-network-script --trt     # needs a GPU
+
+It needs polygraphy and TensorRT only. The network is strongly typed: precision options do not apply.
+"""
+
+import base64
+import ctypes
+import os
+
+from polygraphy import config
+from polygraphy.mod.trt_importer import lazy_import_trt
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ONNX_PATH = os.path.join(HERE, {onnx_path!r})
+PLUGIN_PATH = os.path.join(HERE, {plugin_path!r})
+CREATOR = {creator!r}  # name, version, namespace
+SCAN_NODES = {scan_nodes}
+
+# TensorRT-RTX's parser asks the loader for "libtensorrt_rtx.so" when it meets a plugin, and its
+# wheel has "libtensorrt_rtx.so.1" only. This object has the one name and needs the other.
+SONAME_STUB = base64.b64decode(
+    {stub!r}
+)
+
+trt = lazy_import_trt()
+
+
+def load_plugin():
+    """Register SelectiveScan2D; the registry keeps it until the process ends."""
+    trt.__version__  # imports it, and with it libtensorrt_rtx.so.1
+    if config.USE_TENSORRT_RTX:
+        descriptor = os.memfd_create("libtensorrt_rtx.so")
+        os.write(descriptor, SONAME_STUB)
+        ctypes.CDLL("/proc/self/fd/%d" % descriptor, mode=ctypes.RTLD_GLOBAL)
+        os.close(descriptor)
+    registry = trt.get_plugin_registry()
+    if registry.get_creator(*CREATOR) is None:
+        registry.load_library(PLUGIN_PATH)
+    if registry.get_creator(*CREATOR) is None:
+        raise RuntimeError("%s does not bring the plugin %s" % (PLUGIN_PATH, CREATOR))
+
+
+def load_network():
+    """Called by polygraphy: (builder, network, parser)."""
+    load_plugin()
+    logger = trt.Logger(trt.Logger.WARNING)
+    builder = trt.Builder(logger)
+    strongly_typed = 1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED)
+    network = builder.create_network(strongly_typed)
+    parser = trt.OnnxParser(network, logger)
+    if not parser.parse_from_file(ONNX_PATH):
+        errors = [parser.get_error(i).desc() for i in range(parser.num_errors)]
+        raise RuntimeError("cannot parse %s:\\n%s" % (ONNX_PATH, "\\n".join(errors)))
+    layers = [network.get_layer(i).type for i in range(network.num_layers)]
+    plugins = layers.count(trt.LayerType.PLUGIN_V3)
+    if plugins != SCAN_NODES:
+        raise RuntimeError("%d of %d scans became the plugin" % (plugins, SCAN_NODES))
+    return builder, network, parser
+'''
+
+
+def write_network_script(onnx_path: Path, plugin_path: Path, out_path: Path) -> Path:
+    """Write a script for `polygraphy run|convert|inspect --model-type trt-network-script`.
+
+    The two paths are written relative to the script, so the folder can be moved as a whole.
+
+    Raises:
+        InputFileError: the ONNX file or the plugin library is not there, or not sound.
+    """
+    from vmamba_deploy.runtimes.tensorrt.onnx_input import check_onnx_input
+
+    if not plugin_path.is_file():
+        raise InputFileError(f"the plugin library {plugin_path} does not exist")
+    summary = check_onnx_input(onnx_path)
+    folder = out_path.resolve().parent
+    major = (TENSORRT_RTX.version or "1").split(".", maxsplit=1)[0]
+    stub = soname_stub("libtensorrt_rtx.so", f"libtensorrt_rtx.so.{major}")
+    text = _TEMPLATE.format(
+        onnx_name=onnx_path.name,
+        script_name=out_path.name,
+        input="pixel_values",
+        onnx_path=_relative(onnx_path, folder),
+        plugin_path=_relative(plugin_path, folder),
+        creator=(OP_TYPE, PLUGIN_VERSION, PLUGIN_NAMESPACE),
+        scan_nodes=summary.scan_nodes,
+        stub=base64.b64encode(stub).decode(),
+    )
+    with atomic_write(out_path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+    return out_path
+
+
+def _relative(path: Path, folder: Path) -> str:
+    return os.path.relpath(path.resolve(), folder)
