@@ -226,7 +226,7 @@ def _compile(
     configure += [f"-DCMAKE_MAKE_PROGRAM={ninja}", *plan.cmake_options(libraries)]
     run_logged(configure, log=log, what=f"configuring {names}", environment=environment)
     environment["NINJA_STATUS"] = "[%f/%t] "
-    command = [ninja, "-C", tree, *(each.name for each in libraries)]
+    command: list[str | Path] = [ninja, "-C", tree, *(each.name for each in libraries)]
     run_logged(command, log=log, what=what, environment=environment, progress=progress)
     for each in libraries:
         if plan.output(each) != outputs[each.name]:
