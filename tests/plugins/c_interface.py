@@ -1,0 +1,77 @@
+"""The CUDA entry points of the C interface through ctypes, on arrays in host memory."""
+
+from __future__ import annotations
+
+import ctypes
+from pathlib import Path
+
+import numpy as np
+from scan_cases import NUMPY_TYPES
+
+from vmamba_deploy.ops.contract import ScanDims
+
+
+class ScanDesc(ctypes.Structure):
+    _fields_ = (
+        *((name, ctypes.c_int64) for name in ("batch", "height", "width", "channels")),
+        *((name, ctypes.c_int32) for name in ("state", "rank", "in_dtype", "out_dtype")),
+    )
+
+
+class ScanArgs(ctypes.Structure):
+    _fields_ = tuple(
+        (name, ctypes.c_void_p) for name in ("x", "proj", "dt_weight", "dt_bias", "a", "d", "y")
+    )
+
+
+class EmulatedScan:
+    """vmamba_scan_cuda where a device pointer is a host pointer."""
+
+    def __init__(self, path: Path) -> None:
+        self.library = ctypes.CDLL(str(path))
+        self.library.vmamba_last_error.restype = ctypes.c_char_p
+
+    def last_error(self) -> str:
+        return self.library.vmamba_last_error().decode()
+
+    def desc(self, dims: ScanDims, in_dtype: int, out_dtype: int) -> ScanDesc:
+        sizes = (dims.batch, dims.height, dims.width, dims.channels, dims.state, dims.rank)
+        return ScanDesc(*sizes, in_dtype, out_dtype)
+
+    def workspace_bytes(self, desc: ScanDesc) -> int:
+        size = ctypes.c_size_t(0)
+        status = self.library.vmamba_scan_cuda_workspace(ctypes.byref(desc), ctypes.byref(size))
+        if status != 0:
+            raise RuntimeError(f"status {status}: {self.last_error()}")
+        return size.value
+
+    def __call__(
+        self, dims: ScanDims, inputs: tuple[np.ndarray, ...], in_dtype: int, out_dtype: int
+    ) -> np.ndarray:
+        """y, computed over an output and a workspace that hold nothing but NaN before.
+
+        The bytes behind both are checked to be untouched afterwards.
+        """
+        desc = self.desc(dims, in_dtype, out_dtype)
+        needed = self.workspace_bytes(desc)
+        workspace = np.full(needed + 512, 0xFF, np.uint8)
+        start = -workspace.ctypes.data % 256
+        element = NUMPY_TYPES[out_dtype]
+        count = dims.batch * dims.length * dims.channels
+        guarded = np.full(count * element.itemsize + 64, 0xFF, np.uint8)
+        pointers = [np.ascontiguousarray(value) for value in inputs]
+        args = ScanArgs(*(value.ctypes.data for value in pointers), guarded.ctypes.data)
+        status = self.library.vmamba_scan_cuda(
+            ctypes.byref(desc),
+            ctypes.byref(args),
+            ctypes.c_void_p(workspace.ctypes.data + start),
+            ctypes.c_size_t(needed),
+            None,
+        )
+        if status != 0:
+            raise RuntimeError(f"status {status}: {self.last_error()}")
+        assert (workspace[:start] == 0xFF).all()
+        assert (workspace[start + needed :] == 0xFF).all()
+        assert (guarded[-64:] == 0xFF).all()
+        y = guarded[:-64].view(element)
+        return y.reshape(dims.batch, dims.height, dims.width, dims.channels)

@@ -1,0 +1,54 @@
+"""Random calls of the op, and the float64 answer to each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import ml_dtypes
+import numpy as np
+
+from vmamba_deploy.ops.contract import BFLOAT16, FLOAT16, FLOAT32, ROUTES, ScanDims
+from vmamba_deploy.ops.float64_reference import selective_scan_2d_float64
+
+NUMPY_TYPES = {
+    FLOAT32: np.dtype(np.float32),
+    FLOAT16: np.dtype(np.float16),
+    BFLOAT16: np.dtype(ml_dtypes.bfloat16),
+}
+NMSE_BARS = {FLOAT32: 1e-11, FLOAT16: 1e-7, BFLOAT16: 5e-6}
+FLOAT32_MAX_BAR = 2e-5
+
+
+@dataclass(frozen=True)
+class ScanCase:
+    """The six inputs of one call, in their dtypes, and y in float64 from the same rounded inputs."""
+
+    dims: ScanDims
+    inputs: tuple[np.ndarray, ...]
+    expected: np.ndarray
+
+
+def random_case(dims: ScanDims, in_dtype: int, seed: int) -> ScanCase:
+    """Inputs of a trained model's sizes: A from -1/2 to -2 N, steps from 1e-3 to 1e-1 and beyond."""
+    rng = np.random.default_rng(seed)
+    pixels = (dims.batch, dims.height, dims.width)
+    x = rng.standard_normal((*pixels, dims.channels))
+    proj = rng.standard_normal((*pixels, dims.proj_features))
+    dt_weight = rng.uniform(-1, 1, (ROUTES, dims.rank, dims.channels)) * dims.rank**-0.5
+    steps = np.exp(rng.uniform(np.log(1e-3), np.log(1e-1), (ROUTES, dims.channels)))
+    dt_bias = steps + np.log(-np.expm1(-steps))
+    a = -rng.uniform(0.5, 2.0, (ROUTES, dims.state, dims.channels))
+    a *= np.arange(1, dims.state + 1)[None, :, None]
+    d = rng.standard_normal((ROUTES, dims.channels))
+    element = NUMPY_TYPES[in_dtype]
+    inputs = (x.astype(element), proj.astype(element)) + tuple(
+        value.astype(np.float32) for value in (dt_weight, dt_bias, a, d)
+    )
+    return ScanCase(dims, inputs, selective_scan_2d_float64(*inputs))
+
+
+def errors(got: np.ndarray, expected: np.ndarray) -> tuple[float, float]:
+    """NMSE and max |got - expected| / (1 + |expected|)."""
+    difference = got.astype(np.float64) - expected
+    nmse = float(np.sum(difference**2) / np.sum(expected**2))
+    return nmse, float(np.max(np.abs(difference) / (1 + np.abs(expected))))
