@@ -1,4 +1,10 @@
-"""Seeded random weights with the statistics that VMamba is trained from."""
+"""Seeded random weights under which every part of the network matters.
+
+The scan starts as published: decay rates 1..N, steps log-uniform, unit skip. The other layers
+preserve the variance of their input instead of starting small for training: under the published
+start the recurrence moves the logits less than rounding to half precision does, so comparing
+runtimes with such weights would not notice a broken scan.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +17,9 @@ from vmamba_deploy.models.layers.ss2d import SS2D
 from vmamba_deploy.ops.contract import ROUTES
 
 DELTA_MIN, DELTA_MAX, DELTA_FLOOR = 1e-3, 1e-1, 1e-4
-LINEAR_STD = 0.02
+BIAS_STD = 0.1
+NORM_WEIGHT_RANGE = (0.8, 1.2)
+PROJECTION_GAIN = 2.0
 
 
 @torch.no_grad()
@@ -23,38 +31,31 @@ def initialize(model: nn.Module, seed: int) -> None:
     """
     generator = torch.Generator().manual_seed(seed)
     for module in model.modules():
-        if isinstance(module, nn.Linear):
-            nn.init.trunc_normal_(module.weight, std=LINEAR_STD, generator=generator)
+        if isinstance(module, nn.Linear | nn.Conv2d):
+            _fill_preserving_variance(module.weight, generator)
             if module.bias is not None:
-                nn.init.zeros_(module.bias)
-        elif isinstance(module, nn.Conv2d):
-            _initialize_conv(module, generator)
+                module.bias.normal_(0, BIAS_STD, generator=generator)
         elif isinstance(module, nn.LayerNorm):
-            nn.init.ones_(module.weight)
-            nn.init.zeros_(module.bias)
+            module.weight.uniform_(*NORM_WEIGHT_RANGE, generator=generator)
+            module.bias.normal_(0, BIAS_STD, generator=generator)
         elif isinstance(module, SS2D):
             _initialize_scan(module, generator)
 
 
-def _initialize_conv(conv: nn.Conv2d, generator: torch.Generator) -> None:
-    """Uniform in +-1/sqrt(fan_in), weights and bias: PyTorch's own default for convolutions."""
-    bound = 1 / math.sqrt(conv.weight[0].numel())
-    nn.init.uniform_(conv.weight, -bound, bound, generator=generator)
-    if conv.bias is not None:
-        nn.init.uniform_(conv.bias, -bound, bound, generator=generator)
+def _fill_preserving_variance(weight: Tensor, generator: torch.Generator) -> None:
+    """Normal with variance 1 / fan_in, for a weight [out, in, ...]."""
+    weight.normal_(0, weight[0].numel() ** -0.5, generator=generator)
 
 
 def _initialize_scan(layer: SS2D, generator: torch.Generator) -> None:
     """S4D-real decay rates 1..N, unit skip, and steps log-uniform in [DELTA_MIN, DELTA_MAX]."""
     inner, rank = layer.dt_projs_weight.shape[1:]
-    fan_in_bound = 1 / math.sqrt(inner)
-    nn.init.uniform_(layer.x_proj_weight, -fan_in_bound, fan_in_bound, generator=generator)
-    rank_bound = rank**-0.5
-    nn.init.uniform_(layer.dt_projs_weight, -rank_bound, rank_bound, generator=generator)
+    layer.x_proj_weight.normal_(0, PROJECTION_GAIN * inner**-0.5, generator=generator)
+    layer.dt_projs_weight.uniform_(-(rank**-0.5), rank**-0.5, generator=generator)
     layer.dt_projs_bias.copy_(_inverse_softplus(_log_uniform_steps(inner, generator)))
     states = torch.arange(1, layer.A_logs.shape[1] + 1, dtype=torch.float32)
     layer.A_logs.copy_(torch.log(states).expand_as(layer.A_logs))
-    nn.init.ones_(layer.Ds)
+    layer.Ds.fill_(1.0)
 
 
 def _log_uniform_steps(inner: int, generator: torch.Generator) -> Tensor:
