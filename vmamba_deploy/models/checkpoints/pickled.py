@@ -12,6 +12,7 @@ import pickle
 import re
 import struct
 import threading
+import warnings
 import zipfile
 from collections import OrderedDict
 from collections.abc import Callable
@@ -92,7 +93,11 @@ def read_pickled(path: Path) -> object:
     """
     _refuse_compressed_records(path)
     try:
-        with _SAFE_GLOBALS_LOCK, torch.serialization.safe_globals(STAND_INS):
+        with (
+            _SAFE_GLOBALS_LOCK,
+            torch.serialization.safe_globals(STAND_INS),
+            warnings.catch_warnings(action="ignore"),
+        ):
             return torch.load(path, map_location="cpu", weights_only=True)
     except DAMAGED_FILE_ERRORS as error:
         raise _explain(path, error) from error
