@@ -27,7 +27,7 @@ def table(title: str, *columns: str) -> Table:
     drawn = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
     for column in columns:
         right = column.startswith(">")
-        drawn.add_column(column.lstrip(">"), justify="right" if right else "left")
+        drawn.add_column(column.lstrip(">"), justify="right" if right else "left", overflow="fold")
     return drawn
 
 

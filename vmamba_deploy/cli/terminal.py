@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from vmamba_deploy.pipeline.events import Event
 
+_LOG_COLUMNS = 180
+
 
 class Terminal:
     """Draws events.
@@ -36,6 +38,9 @@ class Terminal:
         self.as_json = as_json
         self.verbosity = verbosity
         self.console: Console = Console(stderr=as_json, highlight=False, soft_wrap=True)
+        if not self.console.is_terminal:
+            # A log has no edge: tables must not be squeezed into eighty columns.
+            self.console.width = _LOG_COLUMNS
         self._errors = Console(stderr=True, highlight=False, soft_wrap=True)
         self._progress: Progress | None = None
         self._task: TaskID | None = None

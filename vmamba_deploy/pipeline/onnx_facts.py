@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from vmamba_deploy.errors import InputFileError
 from vmamba_deploy.ops.contract import OP_DOMAIN, OP_TYPE
+
+Precision = Literal["fp32", "fp16", "bf16"]
 
 
 @dataclass(frozen=True)
@@ -49,9 +51,17 @@ class OnnxFacts:
         return None if name == "custom" else name
 
     @property
-    def precision(self) -> str:
-        """`fp32`, `fp16` or `bf16`, as the metadata says."""
-        return self.metadata.get("precision", "fp32")
+    def precision(self) -> Precision:
+        """As the metadata says.
+
+        Raises:
+            InputFileError: it names another precision than ours.
+        """
+        known: dict[str, Precision] = {"fp32": "fp32", "fp16": "fp16", "bf16": "bf16"}
+        named = self.metadata.get("precision", "fp32")
+        if named not in known:
+            raise InputFileError(f"{self.path} says it has precision {named!r}")
+        return known[named]
 
     def structured(self, key: str) -> Any:
         """A metadata value that is JSON; None when absent or not JSON."""

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vmamba_deploy.pipeline.onnx_facts import OnnxFacts
+from vmamba_deploy.pipeline.onnx_facts import OnnxFacts, Precision
 from vmamba_deploy.runtimes.base import RuntimeStatus
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ def as_bytes(one: InputSet) -> InputSet:
     return replace(one, pixel_values=pixels)
 
 
-def _pytorch(facts: OnnxFacts, loaded: LoadedModel, precision: str) -> Runtime:
+def _pytorch(facts: OnnxFacts, loaded: LoadedModel, precision: Precision) -> Runtime:
     from vmamba_deploy.export import ExportOptions, deployable_module
     from vmamba_deploy.runtimes.pytorch import PyTorchRuntime
 

@@ -8,8 +8,8 @@ from typing import Literal
 
 from vmamba_deploy.errors import UsageError
 from vmamba_deploy.export.options import ExportOptions
+from vmamba_deploy.pipeline.onnx_facts import Precision
 
-Precision = Literal["fp32", "fp16", "bf16"]
 Flavour = Literal["auto", "tensorrt", "rtx"]
 
 MAX_IMAGE_SIZE = 8192

@@ -1,0 +1,145 @@
+import json
+import secrets
+
+import pytest
+from click.testing import CliRunner
+
+from vmamba_deploy.cli import cli
+from vmamba_deploy.cli.app import main
+from vmamba_deploy.errors import ExitCode
+
+
+def run(*arguments):
+    return CliRunner().invoke(cli, [str(argument) for argument in arguments])
+
+
+def assert_refused(result, code, *words):
+    assert result.exit_code == code, result.output
+    for word in words:
+        assert word in result.output
+    assert "Traceback" not in result.output
+
+
+def test_help_names_every_command_and_every_exit_code():
+    result = run("--help")
+    assert result.exit_code == 0
+    for command in ("export", "build", "compare", "bench", "info", "doctor"):
+        assert f"  {command} " in result.output
+        assert run(command, "--help").exit_code == 0
+    for code in ExitCode:
+        assert f"{int(code)}  " in result.output
+
+
+def test_unknown_preset_is_answered_with_suggestions():
+    result = run("export", "--model", "vmamba_tiny_s1l9")
+    assert_refused(result, ExitCode.USAGE, "no preset named", "vmamba_tiny_s1l8")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--fp16", "--bf16"], ["choose one precision", "--fp16 and --bf16"]),
+        (["--fp32", "--fp16"], ["choose one precision"]),
+        (["--batch", "0"], ["between 1 and", "got 0"]),
+        (["--batch", "-4"], ["got -4"]),
+        (["--batch", "8,1"], ["must ascend", "--batch 1,8"]),
+        (["--batch", "1,1,8"], ["must ascend"]),
+        (["--batch", "1,x"], ["not a list of integers"]),
+        (["--batch", ""], ["not a list of integers"]),
+        (["--batch", "1,8.5"], ["not a list of integers"]),
+        (["--image-size", "31"], ["31x31 is too small", "at least 32"]),
+        (["--image-size", "224x16"], ["224x16 is too small"]),
+        (["--image-size", "huge"], ["not a size"]),
+        (["--image-size", "100000"], ["above the limit"]),
+        (["--num-classes", "0"], ["at least 1"]),
+        (["--opset", "17"], ["opset 20 or newer"]),
+        (["--workspace", "0"], ["at least 1 MiB"]),
+        (["--target-sm", "ampere"], ["not a compute capability"]),
+        (["--seed", "-1"], ["--seed"]),
+        (["--trt", "onnx"], ["--trt"]),
+        (["--no-such-option"], ["--no-such-option"]),
+    ],
+)
+def test_arguments_that_make_no_sense(tmp_path, arguments, words):
+    result = run("export", "--model", "t", "-o", tmp_path / "out", *arguments)
+    assert_refused(result, ExitCode.USAGE, *words)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_random_weights_need_a_preset():
+    assert_refused(run("export"), ExitCode.USAGE, "need a preset", "--model t")
+
+
+def test_an_output_that_is_a_file(tmp_path):
+    (tmp_path / "out").write_text("mine")
+    result = run("export", "-m", "t", "-o", tmp_path / "out")
+    assert_refused(result, ExitCode.USAGE, "is a file")
+    assert (tmp_path / "out").read_text() == "mine"
+
+
+def test_an_output_full_of_other_files_is_left_alone(tmp_path):
+    (tmp_path / "thesis.tex").write_text("mine")
+    result = run("export", "-m", "t", "-o", tmp_path)
+    assert_refused(result, ExitCode.USAGE, "not an artefact folder")
+    assert (tmp_path / "thesis.tex").read_text() == "mine"
+
+
+@pytest.mark.parametrize("command", ["build", "compare", "bench", "info"])
+def test_files_that_are_not_there_or_not_ours(tmp_path, command):
+    assert_refused(run(command, tmp_path / "no.onnx"), ExitCode.BAD_INPUT, "no file or folder")
+    rubbish = tmp_path / "rubbish.onnx"
+    rubbish.write_bytes(secrets.token_bytes(2000))
+    assert_refused(run(command, rubbish), ExitCode.BAD_INPUT, "rubbish.onnx")
+    (tmp_path / "empty.onnx").write_bytes(b"")
+    assert_refused(run(command, tmp_path / "empty.onnx"), ExitCode.BAD_INPUT, "empty.onnx")
+
+
+def test_unreadable_weights(tmp_path):
+    weights = tmp_path / "weights.pth"
+    result = run("export", "--weights", weights, "-o", tmp_path / "out")
+    assert_refused(result, ExitCode.BAD_INPUT, str(weights))
+    weights.write_bytes(secrets.token_bytes(5000))
+    result = run("export", "--weights", weights, "-o", tmp_path / "out")
+    assert_refused(result, ExitCode.BAD_INPUT, str(weights))
+    assert not (tmp_path / "out").exists()
+
+
+def test_json_mode_ends_with_one_error_line(tmp_path):
+    result = run("info", "--json", tmp_path / "no.onnx")
+    (line,) = result.stdout.splitlines()
+    event = json.loads(line)
+    assert event["event"] == "error"
+    assert event["exit_code"] == ExitCode.BAD_INPUT == result.exit_code
+    assert "no file or folder" in event["message"]
+    assert "error: " in result.stderr
+
+
+def test_a_bug_shows_its_traceback_only_when_asked(tmp_path, monkeypatch):
+    def broken(path):
+        raise ZeroDivisionError("oops")
+
+    monkeypatch.setattr("vmamba_deploy.pipeline.info_run.describe_path", broken)
+    result = run("info", tmp_path)
+    assert_refused(result, ExitCode.BUG, "this is a bug: ZeroDivisionError: oops")
+    result = run("info", "-v", tmp_path)
+    assert result.exit_code == ExitCode.BUG
+    assert "Traceback" in result.output
+
+
+def test_an_engine_without_a_manifest_is_not_loaded(tmp_path):
+    engine = tmp_path / "model.engine"
+    engine.write_bytes(secrets.token_bytes(300))
+    result = run("info", engine)
+    assert result.exit_code == 0
+    assert "no manifest beside it" in result.output
+
+
+def test_interruption_ends_with_130(monkeypatch, capsys):
+    def interrupt(path):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("vmamba_deploy.pipeline.info_run.describe_path", interrupt)
+    with pytest.raises(SystemExit) as exit_info:
+        main(["info", "."])
+    assert exit_info.value.code == 130
+    assert "interrupted" in capsys.readouterr().err

@@ -1,0 +1,25 @@
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+from vmamba_deploy.pipeline.export_run import run_export
+from vmamba_deploy.pipeline.plan import EnginePlan, ExportPlan
+
+GOLDEN = Path(__file__).parents[1] / "data" / "golden"
+HAS_RTX = importlib.util.find_spec("tensorrt_rtx") is not None
+
+
+@pytest.fixture(scope="session")
+def exported(tmp_path_factory):
+    """One small export with everything, run once: its outcome and its events."""
+    events = []
+    plan = ExportPlan(
+        model=None,
+        weights=str(GOLDEN / "vssm_s1.pth"),
+        output=tmp_path_factory.mktemp("export") / "out",
+        image_size=(32, 64),
+        build_engine=HAS_RTX,
+        engine=EnginePlan(flavour="rtx", batches=(1, 2, 4)),
+    )
+    return run_export(plan, events.append), events

@@ -1,0 +1,151 @@
+import importlib.util
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from vmamba_deploy.artifacts.manifest import verify
+from vmamba_deploy.cli import cli
+from vmamba_deploy.errors import ExitCode, InputFileError, IntegrityError
+from vmamba_deploy.parity import thresholds
+from vmamba_deploy.pipeline.bench_run import run_bench
+from vmamba_deploy.pipeline.build_run import run_build
+from vmamba_deploy.pipeline.compare_run import run_compare
+from vmamba_deploy.pipeline.events import Steps
+from vmamba_deploy.pipeline.export_run import run_export
+from vmamba_deploy.pipeline.info_run import describe_path
+from vmamba_deploy.pipeline.onnx_facts import read_onnx_facts
+from vmamba_deploy.pipeline.plan import EnginePlan, ExportPlan
+from vmamba_deploy.pipeline.reference import load_reference
+
+GOLDEN = Path(__file__).parents[1] / "data" / "golden"
+HAS_RTX = importlib.util.find_spec("tensorrt_rtx") is not None
+
+
+def ignore(_event):
+    pass
+
+
+def test_the_export_is_whole_and_proven(exported):
+    outcome, events = exported
+    assert outcome.exit_code == ExitCode.OK
+    manifest = verify(outcome.folder)
+    assert manifest["status"] == "complete"
+    status = {result.runtime: result.status for result in outcome.parity}
+    assert status["pytorch"] == "passed"
+    assert status["onnxruntime-body"] == "passed"
+    assert status["onnxruntime-library"] == "passed"
+    finished = [event.step for event in events if event.event == "step-finished"]
+    assert finished[0] == "weights"
+    assert finished[-1] == "publish"
+    json.dumps(outcome.as_json())
+
+
+@pytest.mark.skipif(not HAS_RTX, reason="tensorrt_rtx is not installed")
+def test_the_engine_holds_one_plugin_per_scan(exported):
+    outcome, _ = exported
+    engine = outcome.manifest["engine"]
+    scans = read_onnx_facts(outcome.folder / "model.onnx").scan_nodes
+    assert engine["plugin_layers"] == scans > 0
+    assert engine["profile"]["max"] == [4, 3, 32, 64]
+    assert {"model.engine", "libvmamba_trt.so"} <= set(outcome.manifest["files"])
+
+
+def test_a_failed_parity_goes_elsewhere_and_keeps_the_old_folder(exported, tmp_path, monkeypatch):
+    outcome, _ = exported
+    target = tmp_path / "out"
+    shutil.copytree(outcome.folder, target)
+    before = (target / "manifest.json").read_bytes()
+    impossible = thresholds.Thresholds(nmse=0.0, cosine=2.0, max_spread=0.0)
+    monkeypatch.setitem(thresholds._TABLE, ("onnxruntime", "fp32"), impossible)
+    plan = ExportPlan(
+        model=None,
+        weights=str(GOLDEN / "vssm_s1.pth"),
+        output=target,
+        image_size=(32, 32),
+        build_engine=False,
+        engine=EnginePlan(batches=(1,)),
+    )
+    failed = run_export(plan, ignore)
+    assert failed.exit_code == ExitCode.PARITY_FAILED
+    assert failed.folder == tmp_path / "out.failed"
+    assert (target / "manifest.json").read_bytes() == before
+    with pytest.raises(IntegrityError, match="marked as failed"):
+        verify(failed.folder)
+
+
+def test_compare_reads_the_folder_back(exported):
+    results = run_compare(exported[0].folder, ignore, batches=(3,))
+    assert {result.status for result in results} <= {"passed", "skipped"}
+    assert sum(result.status == "passed" for result in results) >= 3
+
+
+@pytest.mark.parametrize("victim", ["model.onnx", "manifest.json"])
+def test_a_tampered_folder_is_refused_by_every_command(exported, tmp_path, victim):
+    folder = tmp_path / "copy"
+    shutil.copytree(exported[0].folder, folder)
+    content = (folder / victim).read_bytes()
+    (folder / victim).write_bytes(content.replace(b"pixel_values", b"pixel_valuez").rstrip(b"}\n"))
+    for command in ("info", "compare", "bench", "build"):
+        result = CliRunner().invoke(cli, [command, str(folder)])
+        assert result.exit_code == ExitCode.INTEGRITY, (command, result.output)
+        assert "Traceback" not in result.output
+
+
+def test_bench_times_three_runtimes_with_ratios(exported):
+    latencies, skipped = run_bench(exported[0].folder / "model.onnx", batches=(1, 2), repeats=2)
+    assert skipped == {}
+    assert [row.runtime for row in latencies[:3]] == [
+        "pytorch", "onnxruntime-body", "onnxruntime-library"
+    ]  # fmt: skip
+    assert {row.batch for row in latencies} == {1, 2}
+    assert all(0 < row.fastest_ms <= row.median_ms for row in latencies)
+    assert latencies[0].ratio == 1.0
+
+
+@pytest.mark.skipif(not HAS_RTX, reason="tensorrt_rtx is not installed")
+def test_build_from_the_onnx_file_alone(exported, tmp_path):
+    source = tmp_path / "other.onnx"
+    shutil.copyfile(exported[0].folder / "model.onnx", source)
+    folder, manifest = run_build(source, None, EnginePlan("rtx", (1,), embed_plugin=True), ignore)
+    assert folder == tmp_path / "other-engine"
+    assert verify(folder, flavour="tensorrt_rtx") == manifest
+    assert manifest["status"] == "unproven"
+    assert manifest["engine"]["plugin"]["delivery"] == "embedded"
+    assert set(manifest["files"]) == {"model.onnx", "model.engine"}
+    assert describe_path(folder / "model.engine")["plugin_layers"] > 0
+
+
+def test_info_knows_checkpoints_and_onnx_files(exported):
+    checkpoint = describe_path(GOLDEN / "vssm_s1.pth")
+    assert checkpoint["classes"] == 10
+    described = describe_path(exported[0].folder / "model.onnx")
+    assert described["has_function_body"]
+    assert described["metadata"]["weights_sha256"] == checkpoint["sha256"]
+
+
+def test_the_reference_must_be_the_same_weights(exported):
+    facts = read_onnx_facts(exported[0].folder / "model.onnx")
+    assert load_reference(facts).model.config.num_classes == 10
+    with pytest.raises(InputFileError, match="was exported from"):
+        load_reference(facts, str(GOLDEN / "vssm_s2.pth"))
+    stranger = replace(facts, metadata={})
+    with pytest.raises(InputFileError, match="does not name its weights"):
+        load_reference(stranger)
+
+
+def test_steps_time_and_announce():
+    events = []
+    steps = Steps(events.append)
+    with steps.step("export", "exporting") as told:
+        steps.progress("half", 0.5)
+        told.append("done")
+    assert [event.event for event in events] == ["step-started", "progress", "step-finished"]
+    assert events[1].as_json() == {
+        "event": "progress", "message": "half", "step": "export", "fraction": 0.5
+    }  # fmt: skip
+    assert events[2].message == "done"
+    assert steps.seconds["export"] >= 0
