@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 from collections.abc import Mapping, Sequence
@@ -23,6 +24,13 @@ from vmamba_deploy.native.layout import (
 )
 from vmamba_deploy.native.processes import Progress, run_logged
 from vmamba_deploy.native.prune import prune_builds
+
+
+_ATTEMPTS = 3  # when sources are edited during a build
+
+
+class SourcesChangedError(BuildError):
+    """The sources are no longer those that the build started with."""
 
 
 def library_path(name: str, *, progress: Progress | None = None) -> Path:
@@ -70,12 +78,23 @@ def build(
 
     Raises:
         EnvironmentProblem: a compiler or a header is missing.
-        BuildError: a library does not compile.
+        BuildError: a library does not compile, or its sources keep changing.
     """
-    from filelock import FileLock
-
     wanted = [library(name) for name in names]
     plan = BuildPlan.require(wanted, archs=archs, progress=progress)
+    for _ in range(_ATTEMPTS - 1):
+        try:
+            return _build_missing(plan, wanted, progress)
+        except SourcesChangedError:
+            continue
+    return _build_missing(plan, wanted, progress)
+
+
+def _build_missing(
+    plan: BuildPlan, wanted: Sequence[Library], progress: Progress | None
+) -> dict[str, Path]:
+    from filelock import FileLock
+
     outputs = {each.name: plan.output(each) for each in wanted}
     if not all(path.is_file() for path in outputs.values()):
         folder = cache_folder() / "native"
@@ -159,9 +178,10 @@ class BuildPlan:
         return cache_folder() / "native" / self._key(wanted) / wanted.file_name
 
     def tree(self, libraries: Sequence[Library]) -> Path:
-        """The CMake tree in which these libraries are built."""
-        settings = "-".join(sorted({self._key(each) for each in libraries}))
-        return cache_folder() / "native" / f"tree-{settings[:50]}"
+        """The CMake tree for these libraries; a change of sources is built in the same one."""
+        settings = [self.host.version, self.cuda.version if self.cuda else ""]
+        text = "\n".join([*settings, *self.cmake_options(libraries)])
+        return cache_folder() / "native" / f"tree-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
 
     def _key(self, wanted: Library) -> str:
         settings = [wanted.name, self.host.version]
@@ -230,7 +250,7 @@ def _compile(
     run_logged(command, log=log, what=what, environment=environment, progress=progress)
     for each in libraries:
         if plan.output(each) != outputs[each.name]:
-            raise BuildError(
+            raise SourcesChangedError(
                 f"the sources of {each.file_name} changed while it was built", hint="run it again"
             )
         _publish(tree / "lib" / each.file_name, outputs[each.name])
