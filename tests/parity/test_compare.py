@@ -62,7 +62,7 @@ def test_right_runtime_passes_with_all_figures():
         (lambda y: y + 0.5, "nmse"),
         (lambda y: y[:, ::-1], "cosine"),
         (lambda y: np.where(np.arange(CLASSES) == 7, np.nan, y), "NaN"),
-        (lambda y: y * np.inf, "NaN"),
+        (lambda y: np.full_like(y, np.inf), "NaN"),
         (lambda y: y[:, :-1], "shape"),
         (lambda y: y[0], "shape"),
     ],

@@ -79,10 +79,9 @@ def images():
     return np.random.default_rng().standard_normal((2, 3, 32, 32)).astype(np.float32)
 
 
-def spoilt(path, index, change):
-    """The file with the weights of the Linear inside a block changed."""
+def spoilt(path, name, change):
+    """The file with one of its initializers changed."""
     model = onnx.load(path)
-    name = "layers.0.blocks.1.fc.bias" if index is None else index
     tensor = next(one for one in model.graph.initializer if one.name == name)
     tensor.CopyFrom(numpy_helper.from_array(change(numpy_helper.to_array(tensor)), name))
     return model
@@ -98,7 +97,7 @@ def test_a_right_file_shows_every_block_in_order_and_no_drift(exported):
 
 def test_the_first_drifting_block_and_the_module_inside_it_are_found(exported):
     net, path = exported
-    model = spoilt(path, None, lambda bias: bias + np.float32(0.3))
+    model = spoilt(path, "layers.0.blocks.1.fc.bias", lambda bias: bias + np.float32(0.3))
     pixels = images()
     errors = localise(net, model, pixels, open_session)
     assert first_drift(errors, 1e-6).layer == "layers.0.blocks.1"
@@ -111,7 +110,7 @@ def test_the_first_drifting_block_and_the_module_inside_it_are_found(exported):
 
 def test_nan_counts_as_drift(exported):
     net, path = exported
-    model = spoilt(path, "layers.1.blocks.0.norm.weight", lambda weight: weight * np.nan)
+    model = spoilt(path, "layers.1.blocks.0.fc.bias", lambda bias: bias * np.nan)
     found = first_drift(localise(net, model, images(), open_session), math.inf)
     assert found.layer == "layers.1.blocks.0"
     assert math.isnan(found.nmse)

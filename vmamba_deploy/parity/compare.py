@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from vmamba_deploy.errors import EnvironmentProblem, ParityError
+from vmamba_deploy.errors import EnvironmentProblem, ParityError, VmambaError
 from vmamba_deploy.parity.inputs import InputSet
 from vmamba_deploy.parity.metrics import compute_metrics, worst
 from vmamba_deploy.parity.results import InputResult, RunResult
@@ -43,7 +43,7 @@ def compare_runtimes(
         verbose: let Polygraphy print what it does.
 
     Raises:
-        EnvironmentProblem: the reference cannot run here.
+        EnvironmentProblem: the reference cannot run here; its VmambaErrors pass too.
         ParityError: the reference itself raised, or its logits are not finite.
     """
     if not inputs:
@@ -72,6 +72,8 @@ def _run_reference(reference: Runtime, inputs: Sequence[InputSet]) -> Any:
     try:
         expected = run_all(reference, inputs, label="reference")
     except RunFailed as error:
+        if isinstance(error.__cause__, VmambaError):
+            raise error.__cause__ from error
         raise ParityError(f"the reference {reference.name} failed: {error}") from error
     for iteration, one in zip(expected, inputs, strict=True):
         if not np.isfinite(iteration[_OUTPUT]).all():
@@ -150,7 +152,12 @@ def _judge_set(
 
 @contextlib.contextmanager
 def _polygraphy_log(verbose: bool) -> Iterator[None]:
+    import numpy as np
     from polygraphy.logger import G_LOGGER
 
-    with G_LOGGER.verbosity(G_LOGGER.VERBOSE if verbose else G_LOGGER.CRITICAL):
+    # Polygraphy takes statistics of what it compares, NaN included, and NumPy would warn.
+    with (
+        np.errstate(invalid="ignore"),
+        G_LOGGER.verbosity(G_LOGGER.VERBOSE if verbose else G_LOGGER.CRITICAL),
+    ):
         yield

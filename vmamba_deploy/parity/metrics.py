@@ -1,8 +1,8 @@
 """How far logits are from the reference's: definitions, computed in float64.
 
 With reference r and candidate c, both [B, K], d = c - r, and the spread s of the reference: the
-root mean square of r after each image's mean over the classes is taken away. s is what "large" means for
-these logits, so figures divided by it do not depend on the scale of the weights.
+root mean square of r after each image's mean over the classes is taken away. s is what
+"large" means for these logits: figures divided by it do not depend on the scale of the weights.
 
 | figure         | definition                                                                    |
 |----------------|-------------------------------------------------------------------------------|

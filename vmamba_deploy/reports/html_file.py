@@ -1,0 +1,94 @@
+"""report.html: one file that opens offline."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+from vmamba_deploy.artifacts.atomic import atomic_write
+from vmamba_deploy.reports.model import Report
+
+_DASH = "\N{EN DASH}"
+
+
+def write_html(report: Report, path: Path) -> None:
+    """Write report.html, whole or not at all.
+
+    Raises:
+        ResourceError, UsageError: the disk is full, or the place not writable.
+    """
+    text = render_html(report)
+    with atomic_write(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def render_html(report: Report) -> str:
+    """The page, with style and drawings inside; every value is escaped."""
+    import jinja2
+    from markupsafe import Markup
+
+    from vmamba_deploy.reports.plots import layer_error_svg
+
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("vmamba_deploy.reports", "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"figure": figure, "percent": percent, "mib": mib, "seconds": seconds}
+    drawn = [series for series in report.layers if series.errors]
+    # matplotlib escapes the labels in the SVG that it writes.
+    plot = Markup(layer_error_svg(drawn)) if drawn else None
+    return environment.get_template("report.html.j2").render(
+        report=report, plot=plot, headline=headline(report)
+    )
+
+
+def headline(report: Report) -> str:
+    """One sentence: what was proven."""
+    count = {
+        status: sum(run.status == status for run in report.runs)
+        for status in ("passed", "failed", "skipped")
+    }
+    if report.verdict == "unproven":
+        return "Nothing was compared: no runtime ran" if report.runs else "Parity was not checked"
+    ran = count["passed"] + count["failed"]
+    if count["failed"]:
+        text = f"{count['failed']} of {ran} runtimes disagree with PyTorch fp32"
+    elif ran == 1:
+        text = "The runtime that ran agrees with PyTorch fp32"
+    else:
+        text = f"All {ran} runtimes that ran agree with PyTorch fp32"
+    return text + (f"; {count['skipped']} skipped" if count["skipped"] else "")
+
+
+def figure(value: float | None) -> str:
+    """An error or a limit in three digits; 0 and 1 stay short."""
+    if value is None:
+        return _DASH
+    if not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "inf"
+    # Close to one, what matters is the distance from it.
+    if 0.99 < value < 1:
+        return f"1 \N{MINUS SIGN} {1 - value:.2g}"
+    return f"{value:.3g}"
+
+
+def percent(value: float | None) -> str:
+    """A fraction in percent, and never 100 unless it is."""
+    if value is None or not math.isfinite(value):
+        return _DASH if value is None else "NaN"
+    return "100 %" if value == 1 else f"{math.floor(value * 1000) / 10:.1f} %"
+
+
+def mib(size: int | None) -> str:
+    """Bytes as MiB."""
+    return _DASH if size is None else f"{size / 2**20:,.1f} MiB"
+
+
+def seconds(value: float | None) -> str:
+    """A duration, in ms below one second."""
+    if value is None:
+        return _DASH
+    return f"{value * 1000:.0f} ms" if value < 1 else f"{value:.1f} s"

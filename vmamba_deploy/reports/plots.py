@@ -1,0 +1,116 @@
+"""Plots of a report as inline SVG, coloured by the page's style."""
+
+from __future__ import annotations
+
+import io
+import math
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from vmamba_deploy.reports.model import LayerSeries
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_INK = "#123456"
+"""Colour of text and lines in the drawing; replaced by the page's own, light or dark."""
+_COLOURS = ("#2f6fdf", "#d9822b", "#1f9d6b", "#a855c7", "#c23b4b")
+_FLOOR = 1e-18
+"""Where an error of exactly zero is drawn on the logarithmic axis."""
+
+
+def layer_error_svg(series: Sequence[LayerSeries]) -> str:
+    """Draw NMSE against the layer, logarithmic, one line per runtime.
+
+    A layer whose figure is NaN is marked at the top. The drawing holds no reference to any file or
+    address, and takes its text colour from the element that it stands in.
+    """
+    from matplotlib.figure import Figure
+
+    with _style():
+        figure = Figure(figsize=(9.0, 4.2), layout="constrained")
+        axes = figure.subplots()
+        labels = [error.layer for error in max(series, key=lambda one: len(one.errors)).errors]
+        for colour, one in zip(_cycle(len(series)), series, strict=True):
+            _draw(axes, one, labels, colour)
+        axes.set_yscale("log")
+        axes.set_ylabel("NMSE against PyTorch fp32")
+        axes.set_xticks(range(len(labels)), [short_name(label) for label in labels])
+        axes.tick_params(axis="x", rotation=90, labelsize=8)
+        axes.grid(axis="y", alpha=0.25, color=_INK)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.margins(x=0.02)
+        axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(0, 1.16), ncols=3)
+        return _inline(figure)
+
+
+def short_name(layer: str) -> str:
+    """`layers.2.blocks.5` as `2.5`, `layers.0.downsample` as `0 down`, others as they are."""
+    block = re.fullmatch(r"layers\.(\d+)\.blocks\.(\d+)", layer)
+    if block:
+        return f"{block[1]}.{block[2]}"
+    down = re.fullmatch(r"layers\.(\d+)\.downsample", layer)
+    return f"{down[1]} down" if down else {"patch_embed": "stem"}.get(layer, layer)
+
+
+def _draw(axes: Axes, series: LayerSeries, labels: list[str], colour: str) -> None:
+    place = {label: index for index, label in enumerate(labels)}
+    points = [(place[e.layer], e.nmse) for e in series.errors if e.layer in place]
+    finite = [(x, max(y, _FLOOR)) for x, y in points if math.isfinite(y)]
+    broken = [x for x, y in points if not math.isfinite(y)]
+    axes.plot(
+        [x for x, _ in finite],
+        [y for _, y in finite],
+        marker="o",
+        markersize=4,
+        linewidth=1.6,
+        color=colour,
+        label=series.runtime,
+    )
+    if broken:
+        axes.plot(
+            broken,
+            [0.98] * len(broken),
+            "x",
+            color=colour,
+            transform=axes.get_xaxis_transform(),
+            label=f"{series.runtime}: NaN",
+        )
+    if series.drift_nmse:
+        axes.axhline(series.drift_nmse, color=colour, linestyle="--", linewidth=1, alpha=0.7)
+
+
+def _cycle(count: int) -> list[str]:
+    return [_COLOURS[index % len(_COLOURS)] for index in range(count)]
+
+
+def _style() -> Any:
+    import matplotlib as mpl
+
+    ink = {f"{key}color": _INK for key in ("text.", "axes.label", "xtick.", "ytick.")}
+    return mpl.rc_context(
+        ink
+        | {
+            "axes.edgecolor": _INK,
+            "font.size": 10,
+            "svg.fonttype": "none",
+            "font.family": "sans-serif",
+            "svg.hashsalt": "vmamba",
+        }
+    )
+
+
+def _inline(figure: Figure) -> str:
+    buffer = io.StringIO()
+    no_metadata = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+    figure.savefig(buffer, format="svg", transparent=True, metadata=no_metadata)
+    svg = buffer.getvalue()
+    svg = svg[svg.index("<svg") :].replace(_INK, "currentColor")
+    # Namespaces and the size in points are not wanted in HTML: the style scales the drawing.
+    svg = re.sub(r'\s(xmlns(:\w+)?|version)="[^"]*"', "", svg)
+    svg = re.sub(r'(<svg[^>]*?)\swidth="[^"]*"', r"\1", svg, count=1)
+    svg = re.sub(r'(<svg[^>]*?)\sheight="[^"]*"', r"\1", svg, count=1)
+    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
+    return svg.replace("xlink:href=", "href=")
