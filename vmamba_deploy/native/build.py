@@ -25,7 +25,6 @@ from vmamba_deploy.native.layout import (
 from vmamba_deploy.native.processes import Progress, run_logged
 from vmamba_deploy.native.prune import prune_builds
 
-
 _ATTEMPTS = 3  # when sources are edited during a build
 
 

@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from onnx import TensorProto
+
+from vmamba_deploy.ops.float64_reference import selective_scan_2d_float64
+
+sys.path.insert(0, str(Path(__file__).parent))
+from scan_model import ScanCase, open_session, run, scan_model, zero_body
+
+F32, F16, BF16 = TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.BFLOAT16
+DTYPES = [(F32, F32), (F16, F32), (F16, F16), (BF16, F32), (BF16, BF16)]
+NMSE_LIMIT = {F32: 1e-11, F16: 1e-7, BF16: 5e-6}
+CASES = [
+    ScanCase(1, 1, 1, 1, 1, 1),
+    ScanCase(2, 5, 7, 13, 1, 3),
+    ScanCase(3, 9, 4, 33, 16, 6),
+    ScanCase(0, 4, 4, 8, 1, 1),
+]
+
+
+def nmse(actual: np.ndarray, expected: np.ndarray) -> float:
+    return float(((actual - expected) ** 2).sum() / (expected**2).sum())
+
+
+@pytest.mark.parametrize(("in_dtype", "out_dtype"), DTYPES)
+def test_agrees_with_float64_at_every_shape_of_one_session(ort_library, in_dtype, out_dtype):
+    session = open_session(scan_model(in_dtype, out_dtype, body=zero_body()), ort_library)
+    for seed, case in enumerate(CASES):
+        arrays = case.arrays(in_dtype, seed)
+        actual = run(session, arrays, in_dtype, out_dtype)
+        assert actual.shape == arrays["x"].shape
+        if case.batch == 0:
+            continue
+        expected = selective_scan_2d_float64(*arrays.values())
+        assert nmse(actual.astype(np.float64), expected) <= NMSE_LIMIT[out_dtype]
+
+
+def test_without_the_library_the_body_runs():
+    arrays = CASES[1].arrays(F32, 7)
+    assert not run(open_session(scan_model(F32, F32, body=zero_body())), arrays, F32, F32).any()
+
+
+def test_without_library_and_body_the_file_is_refused():
+    with pytest.raises(Exception, match="SelectiveScan2D"):
+        open_session(scan_model(F32, F32))
+
+
+def test_the_library_needs_no_body(ort_library):
+    arrays = CASES[1].arrays(F32, 8)
+    assert run(open_session(scan_model(F32, F32), ort_library), arrays, F32, F32).any()
+
+
+@pytest.mark.parametrize(("in_dtype", "out_dtype"), DTYPES)
+def test_bits_do_not_depend_on_threads(ort_library, in_dtype, out_dtype):
+    arrays = ScanCase(2, 14, 14, 100, 1, 6).arrays(in_dtype, 11)
+    model = scan_model(in_dtype, out_dtype)
+    one, two = (
+        run(open_session(model, ort_library, threads=threads), arrays, in_dtype, out_dtype)
+        for threads in (1, 2)
+    )
+    assert one.tobytes() == two.tobytes()
+
+
+def test_several_sessions_live_at_once(ort_library):
+    arrays = CASES[1].arrays(F32, 3)
+    model = scan_model(F32, F32)
+    sessions = [open_session(model, ort_library) for _ in range(3)]
+    first, *others = (run(session, arrays, F32, F32) for session in sessions)
+    assert all(np.array_equal(first, other) for other in others)
+    del sessions[0]
+    assert np.array_equal(run(sessions[0], arrays, F32, F32), first)
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "message"),
+    [
+        ("proj", (2, 5, 7, 19), r"proj has shape \[2,5,7,19\], expected \[2,5,7,20\]"),
+        ("dt_bias", (4, 12), r"dt_bias has shape \[4,12\], expected \[4,13\]"),
+        ("a", (3, 1, 13), r"a has shape \[3,1,13\], expected \[4,1,13\]"),
+        ("d", (4, 1), r"d has shape \[4,1\], expected \[4,13\]"),
+        ("dt_weight", (4, 3, 2), r"dt_weight has shape \[4,3,2\], expected \[4,3,13\]"),
+    ],
+)
+def test_a_wrong_shape_is_told(ort_library, name, shape, message):
+    session = open_session(scan_model(F32, F32), ort_library)
+    arrays = CASES[1].arrays(F32, 0) | {name: np.zeros(shape, np.float32)}
+    with pytest.raises(Exception, match=message):
+        run(session, arrays, F32, F32)
+
+
+def test_a_state_beyond_the_limit_is_told(ort_library):
+    session = open_session(scan_model(F32, F32), ort_library)
+    with pytest.raises(Exception, match="257"):
+        run(session, ScanCase(1, 1, 1, 2, 257, 1).arrays(F32, 0), F32, F32)
+
+
+def test_an_unknown_out_dtype_is_refused(ort_library):
+    with pytest.raises(Exception, match="out_dtype|double"):
+        open_session(scan_model(F32, TensorProto.DOUBLE), ort_library)
+
+
+def test_a_narrow_output_of_wide_inputs_is_refused(ort_library):
+    session = open_session(scan_model(F32, F16), ort_library)
+    with pytest.raises(Exception, match="SelectiveScan2D"):
+        run(session, CASES[1].arrays(F32, 0), F32, F16)
+
+
+def test_exports_one_symbol_and_needs_no_onnxruntime(ort_library):
+    listed = subprocess.run(
+        ["nm", "-D", "--defined-only", str(ort_library)], capture_output=True, text=True, check=True
+    )
+    assert [line.split()[-1] for line in listed.stdout.splitlines()] == ["RegisterCustomOps"]
+    dynamic = subprocess.run(
+        ["readelf", "-d", str(ort_library)], capture_output=True, text=True, check=True
+    )
+    assert "libonnxruntime" not in dynamic.stdout
+    assert "libcuda" not in dynamic.stdout
