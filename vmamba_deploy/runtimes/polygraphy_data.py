@@ -43,15 +43,8 @@ def save_polygraphy_io(
     if len(inputs) != len(outputs) or not inputs:
         raise UsageError(f"got {len(inputs)} inputs and {len(outputs)} outputs; one each is needed")
     results = RunResults()
-    results.append(
-        (
-            runner_name,
-            [
-                IterationResult(outputs=dict(tensors), runner_name=runner_name)
-                for tensors in outputs
-            ],
-        )
-    )
+    iterations = [IterationResult(dict(tensors), runner_name=runner_name) for tensors in outputs]
+    results.append((runner_name, iterations))
     inputs_path = path_prefix.with_name(path_prefix.name + "-inputs.json")
     outputs_path = path_prefix.with_name(path_prefix.name + "-outputs.json")
     with atomic_write(inputs_path) as temporary:

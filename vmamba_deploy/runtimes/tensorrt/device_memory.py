@@ -1,4 +1,4 @@
-"""Device buffers and a stream through the CUDA driver's own interface: no torch, no CUDA runtime."""
+"""Device buffers and a stream through the CUDA driver's own interface, without torch."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """Write a network script: the way in which polygraphy's tools can use our plugin.
 
-`polygraphy --plugins` only opens a library, before TensorRT is there; nothing registers the creators
-of a library like ours, which exports `getCreators`. A script that defines `load_network` can.
+`polygraphy --plugins` only opens a library, before TensorRT is there; nothing registers the
+creators of a library like ours, which exports `getCreators`. A script that defines `load_network`
+can.
 """
 
 from __future__ import annotations
@@ -26,12 +27,14 @@ _TEMPLATE = '''\
         --trt-max-shapes {input}:[32,3,224,224]
     polygraphy run {script_name} --model-type trt-network-script --trt     # needs a GPU
 
-It needs polygraphy and TensorRT only. The network is strongly typed: precision options do not apply.
+It needs polygraphy and TensorRT only. The network is strongly typed: precision options do not
+apply.
 """
 
 import base64
 import ctypes
 import os
+import sys
 
 from polygraphy import config
 from polygraphy.mod.trt_importer import lazy_import_trt
@@ -55,6 +58,8 @@ def load_plugin():
     """Register SelectiveScan2D; the registry keeps it until the process ends."""
     trt.__version__  # imports it, and with it libtensorrt_rtx.so.1
     if config.USE_TENSORRT_RTX:
+        # `polygraphy inspect` asks for the module "tensorrt" whatever the flavour.
+        sys.modules.setdefault("tensorrt", sys.modules["tensorrt_rtx"])
         descriptor = os.memfd_create("libtensorrt_rtx.so")
         os.write(descriptor, SONAME_STUB)
         ctypes.CDLL("/proc/self/fd/%d" % descriptor, mode=ctypes.RTLD_GLOBAL)

@@ -32,8 +32,8 @@ def check_onnx_input(path: Path) -> OnnxSummary:
     Raises:
         InputFileError: it cannot be read or is not a sound ONNX model.
     """
-    import google.protobuf.message
     import onnx
+    from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
     if not path.is_file():
         raise InputFileError(f"the ONNX file {path} does not exist")
@@ -43,7 +43,7 @@ def check_onnx_input(path: Path) -> OnnxSummary:
         model = onnx.load(str(path))
     except (
         onnx.checker.ValidationError,
-        google.protobuf.message.DecodeError,
+        DecodeError,
         OSError,
         ValueError,
         RuntimeError,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -140,7 +141,7 @@ def _check_rising(name: str, values: Sequence[Sequence[int]], *, example: str) -
         raise UsageError(f"{name} takes one value or three like {example}, got {len(rows)}")
     if any(number < 1 for row in rows for number in row):
         raise UsageError(f"{name} must be at least 1 everywhere, got {_shown(rows)}")
-    for before, after in zip(rows, rows[1:], strict=False):
+    for before, after in itertools.pairwise(rows):
         if any(low > high for low, high in zip(before, after, strict=True)):
             raise UsageError(f"{name} must rise from smallest to largest, got {_shown(rows)}")
 

@@ -26,7 +26,7 @@ def find_plugin_library(path: Path | None = None) -> Path:
     if not path.is_file():
         raise EnvironmentProblem(
             f"the plugin library {path} does not exist",
-            hint="leave --plugin out to build it, or run `make native`",
+            hint="run `make native`, or name no library: then it is built on first use",
         )
     return path.resolve()
 

@@ -1,0 +1,105 @@
+"""Small real ONNX graphs with selective scans, the real plugin, and TensorRT-RTX."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from vmamba_deploy.export import passes
+from vmamba_deploy.native import library_path
+from vmamba_deploy.runtimes.tensorrt import TENSORRT_RTX, Flavour
+
+CODES = {"fp32": TensorProto.FLOAT, "fp16": TensorProto.FLOAT16, "bf16": TensorProto.BFLOAT16}
+
+CANARY = """
+import sys
+from pathlib import Path
+from vmamba_deploy.runtimes.tensorrt import TENSORRT_RTX, EnginePlan, build_engine
+plan = EnginePlan(Path(sys.argv[1]), TENSORRT_RTX, batch=(1,), plugin_library=Path(sys.argv[2]))
+assert build_engine(plan, Path(sys.argv[3])).plugin_layers == 1
+"""
+
+
+def make_scan_model(
+    path: Path,
+    *,
+    scans: int = 1,
+    precision: str = "fp32",
+    namespace: bool = True,
+    size: tuple[int | str, int | str] = (6, 5),
+    batch: int | str = "batch",
+) -> Path:
+    """pixel_values [B,3,H,W] -> NHWC -> selective scans (N=1, R=1) -> mean -> logits [B,3]."""
+    generator = np.random.default_rng()
+    code = CODES[precision]
+    shapes = {"dt_weight": (4, 1, 3), "dt_bias": (4, 3), "a": (4, 1, 3), "d": (4, 3)}
+    weights = {name: generator.uniform(-1, 1, shape) for name, shape in shapes.items()}
+    weights["a"] = -np.abs(weights["a"])
+    tensors = [numpy_helper.from_array(v.astype(np.float32), k) for k, v in weights.items()]
+    to_proj = generator.uniform(-1, 1, (3, 12)).ravel().tolist()
+    tensors.append(helper.make_tensor("w", code, (3, 12), to_proj))
+    nodes = [
+        helper.make_node("Transpose", ["pixel_values"], ["nhwc"], perm=[0, 2, 3, 1]),
+        helper.make_node("Cast", ["nhwc"], ["x0"], to=code),
+    ]
+    extra = {"plugin_namespace": "vmamba"} if namespace else {}
+    for i in range(scans):
+        nodes += [
+            helper.make_node("MatMul", [f"x{i}", "w"], [f"proj{i}"]),
+            helper.make_node(
+                "SelectiveScan2D",
+                [f"x{i}", f"proj{i}", *shapes],
+                [f"y{i}"],
+                name=f"scan{i}",
+                domain="vmamba",
+                out_dtype=int(TensorProto.FLOAT),
+                plugin_version="1",
+                **extra,
+            ),
+            helper.make_node("Tanh", [f"y{i}"], [f"t{i}"]),
+            helper.make_node("Cast", [f"t{i}"], [f"x{i + 1}"], to=code),
+        ]
+    tensors.append(numpy_helper.from_array(np.array([1, 2]), "axes"))
+    nodes.append(helper.make_node("ReduceMean", [f"t{scans - 1}", "axes"], ["logits"], keepdims=0))
+    graph = helper.make_graph(
+        nodes,
+        "scans",
+        [helper.make_tensor_value_info("pixel_values", TensorProto.FLOAT, [batch, 3, *size])],
+        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, [batch, 3])],
+        tensors,
+    )
+    opsets = [helper.make_opsetid("", 22), helper.make_opsetid("vmamba", 1)]
+    model = helper.make_model(graph, opset_imports=opsets, ir_version=10)
+    passes.carry_function_body(model, opset=22, state=1)
+    onnx.save(model, str(path))
+    return path
+
+
+@pytest.fixture
+def scan_model(tmp_path) -> Callable[..., Path]:
+    return lambda **options: make_scan_model(tmp_path / "scans.onnx", **options)
+
+
+@pytest.fixture(scope="session")
+def plugin() -> Path:
+    return library_path("vmamba_trt")
+
+
+@pytest.fixture(scope="session")
+def rtx(plugin, tmp_path_factory) -> Flavour:
+    """TensorRT-RTX, after a build in another process has shown that it does not abort."""
+    if not TENSORRT_RTX.installed:
+        pytest.skip(TENSORRT_RTX.can_build_here().reason)
+    folder = tmp_path_factory.mktemp("canary")
+    model = make_scan_model(folder / "canary.onnx")
+    command = [sys.executable, "-c", CANARY, str(model), str(plugin), str(folder / "engine")]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert result.returncode == 0, result.stderr
+    return TENSORRT_RTX

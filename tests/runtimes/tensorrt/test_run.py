@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from vmamba_deploy.runtimes.onnxruntime import OnnxRuntimeBody
+from vmamba_deploy.runtimes.tensorrt import (
+    TENSORRT_RTX,
+    EnginePlan,
+    Flavour,
+    Gpu,
+    GpuSearch,
+    TensorRTRuntime,
+    build_engine,
+    find_gpus,
+)
+
+ADA = GpuSearch((Gpu(0, "RTX 4090", (8, 9)),), "1 GPU")
+HOPPER = GpuSearch((Gpu(0, "H100", (9, 0)),), "1 GPU")
+
+
+@pytest.fixture
+def engine(tmp_path, monkeypatch):
+    monkeypatch.setattr(Flavour, "installed", property(lambda self: True))
+    monkeypatch.setattr(Flavour, "version", property(lambda self: "1.7.1.116"))
+    path = tmp_path / "model.engine"
+    path.write_bytes(b"an engine")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("search", "options", "reason"),
+    [
+        (GpuSearch((), "no NVIDIA driver here"), {}, "needs an NVIDIA GPU: no NVIDIA driver here"),
+        (HOPPER, {}, "refuses compute capability 9.0"),
+        (ADA, {"built_with": "1.6.0.1"}, "built by TensorRT-RTX 1.6.0.1 and runs on no other"),
+        (ADA, {"target_sms": (86, 120)}, "for compute capability 8.6, 12.0, not 8.9"),
+    ],
+)
+def test_status_says_why_it_cannot_run(engine, search, options, reason):
+    status = TensorRTRuntime(engine, TENSORRT_RTX, **options).status(search)
+    assert not status.available
+    assert reason in status.reason
+
+
+def test_status_where_it_can_run(engine):
+    runtime = TensorRTRuntime(engine, TENSORRT_RTX, built_with="1.7.1.116", target_sms=(89,))
+    assert runtime.name == "tensorrt_rtx"
+    assert runtime.status(ADA).available
+    engine.unlink()
+    assert "no engine at" in runtime.status(ADA).reason
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("batch", [1, 3, 8])
+def test_an_engine_agrees_with_onnxruntime(rtx, plugin, scan_model, tmp_path, batch):
+    status = rtx.can_run_here(find_gpus())
+    if not status.available:
+        pytest.skip(status.reason)
+    model = scan_model(scans=2)
+    plan = EnginePlan(model, rtx, batch=(1, 3, 8), plugin_library=plugin)
+    built = build_engine(plan, tmp_path / "e")
+    images = np.random.default_rng().standard_normal((batch, 3, 6, 5), dtype=np.float32)
+    session = TensorRTRuntime(built.path, rtx, plugin_library=plugin).open()
+    got = session(images)
+    np.testing.assert_array_equal(got, session(images))
+    session.close()
+    np.testing.assert_allclose(got, OnnxRuntimeBody(model).open()(images), atol=1e-4)
