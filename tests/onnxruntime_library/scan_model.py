@@ -78,11 +78,6 @@ def scan_model(in_dtype: int, out_dtype: int, *, body: onnx.FunctionProto | None
     )  # fmt: skip
     y = helper.make_tensor_value_info("y", out_dtype, ["b", "h", "w", "c"])
     graph = helper.make_graph([node], "scan", inputs, [y])
-        [node],
-        "scan",
-        inputs,
-        [helper.make_tensor_value_info("y", out_dtype, ["b", "h", "w", "c"])],
-    )
     model = helper.make_model(
         graph, opset_imports=[helper.make_opsetid("", OPSET), helper.make_opsetid("vmamba", 1)]
     )

@@ -101,7 +101,7 @@ def test_a_state_beyond_the_limit_is_told(ort_library):
 
 
 def test_an_unknown_out_dtype_is_refused(ort_library):
-    with pytest.raises(Exception, match="out_dtype|double"):
+    with pytest.raises(Exception, match=r"out_dtype|double"):
         open_session(scan_model(F32, TensorProto.DOUBLE), ort_library)
 
 
