@@ -36,7 +36,13 @@ def render_html(report: Report) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"figure": figure, "percent": percent, "mib": mib, "seconds": seconds}
+    environment.filters |= {
+        "figure": figure,
+        "percent": percent,
+        "mib": mib,
+        "gib": gib,
+        "seconds": seconds,
+    }
     drawn = [series for series in report.layers if series.errors]
     # matplotlib escapes the labels in the SVG that it writes.
     plot = Markup(layer_error_svg(drawn)) if drawn else None
@@ -85,6 +91,11 @@ def percent(value: float | None) -> str:
 def mib(size: int | None) -> str:
     """Bytes as MiB."""
     return _DASH if size is None else f"{size / 2**20:,.1f} MiB"
+
+
+def gib(size: int) -> str:
+    """Bytes as GiB."""
+    return f"{size / 2**30:.1f} GiB"
 
 
 def seconds(value: float | None) -> str:
