@@ -21,7 +21,7 @@ FLOAT32_MAX_BAR = 2e-5
 
 @dataclass(frozen=True)
 class ScanCase:
-    """The six inputs of one call, in their dtypes, and y in float64 from the same rounded inputs."""
+    """The six inputs of one call in their dtypes, and y in float64 from just these."""
 
     dims: ScanDims
     inputs: tuple[np.ndarray, ...]
@@ -29,7 +29,7 @@ class ScanCase:
 
 
 def random_case(dims: ScanDims, in_dtype: int, seed: int) -> ScanCase:
-    """Inputs of a trained model's sizes: A from -1/2 to -2 N, steps from 1e-3 to 1e-1 and beyond."""
+    """Inputs of a trained model's sizes: A from -1/2 to -2 N, steps around 1e-3 to 1e-1."""
     rng = np.random.default_rng(seed)
     pixels = (dims.batch, dims.height, dims.width)
     x = rng.standard_normal((*pixels, dims.channels))
@@ -41,9 +41,8 @@ def random_case(dims: ScanDims, in_dtype: int, seed: int) -> ScanCase:
     a *= np.arange(1, dims.state + 1)[None, :, None]
     d = rng.standard_normal((ROUTES, dims.channels))
     element = NUMPY_TYPES[in_dtype]
-    inputs = (x.astype(element), proj.astype(element)) + tuple(
-        value.astype(np.float32) for value in (dt_weight, dt_bias, a, d)
-    )
+    parameters = (value.astype(np.float32) for value in (dt_weight, dt_bias, a, d))
+    inputs = (x.astype(element), proj.astype(element), *parameters)
     return ScanCase(dims, inputs, selective_scan_2d_float64(*inputs))
 
 

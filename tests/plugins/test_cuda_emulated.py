@@ -1,4 +1,4 @@
-"""The CUDA kernels, compiled for the host, against the float64 reference: arithmetic and indexing."""
+"""The CUDA kernels, compiled for the host, against float64: their arithmetic and indexing."""
 
 from __future__ import annotations
 

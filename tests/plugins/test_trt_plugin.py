@@ -1,0 +1,124 @@
+"""libvmamba_trt.so: its symbols, and engines that TensorRT-RTX builds with it, without a GPU."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from scan_models import DEFAULT_DIMS, INT32, ScanModel, write_model
+
+from vmamba_deploy import native
+from vmamba_deploy.ops.contract import BFLOAT16, FLOAT16, FLOAT32, ScanDims
+
+PROBE = Path(__file__).with_name("build_engine_probe.py")
+TYPE_NAMES = {FLOAT32: "FLOAT", FLOAT16: "HALF", BFLOAT16: "BF16"}
+VANILLA_DIMS = ScanDims(batch=1, height=6, width=4, channels=16, state=16, rank=2)
+
+
+@pytest.fixture(scope="session")
+def plugin_library() -> Path:
+    available, reason = native.available("vmamba_trt")
+    if not available:
+        pytest.skip(reason)
+    return native.library_path("vmamba_trt")
+
+
+@pytest.fixture(scope="session")
+def rtx_environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """An environment in which the parser's dlopen("libtensorrt_rtx.so") finds the wheel's file."""
+    spec = importlib.util.find_spec("tensorrt_rtx_libs")
+    if spec is None or spec.origin is None:
+        pytest.skip("tensorrt-rtx-cu13 is not installed")
+    folder = tmp_path_factory.mktemp("rtx")
+    library = Path(spec.origin).with_name("libtensorrt_rtx.so.1")
+    (folder / "libtensorrt_rtx.so").symlink_to(library)
+    return {**os.environ, "LD_LIBRARY_PATH": f"{folder}:{library.parent}"}
+
+
+@pytest.fixture
+def build(plugin_library: Path, rtx_environment: dict[str, str], tmp_path: Path) -> Any:
+    def run(model: ScanModel) -> dict[str, Any]:
+        path = write_model(tmp_path / "scan.onnx", model)
+        arguments = [str(plugin_library), str(path), json.dumps(model.profile())]
+        result = subprocess.run(
+            [sys.executable, str(PROBE), *arguments],
+            env=rtx_environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=300,
+        )
+        assert result.returncode == 0, f"ended with {result.returncode}: {result.stderr}"
+        answer: dict[str, Any] = json.loads(result.stdout.splitlines()[-1])
+        return answer
+
+    return run
+
+
+def read_binary(*command: str) -> list[str]:
+    if shutil.which(command[0]) is None:
+        pytest.skip(f"{command[0]} is not installed")
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+
+
+def test_it_exports_two_functions_and_no_more(plugin_library: Path) -> None:
+    lines = read_binary("nm", "-D", "--defined-only", str(plugin_library))
+    assert sorted(line.split()[-1] for line in lines) == ["getCreators", "setLoggerFinder"]
+
+
+def test_it_needs_no_symbol_of_tensorrt_cuda_or_the_cpp_library(plugin_library: Path) -> None:
+    undefined = [line.split()[-1] for line in read_binary("nm", "-D", "-u", str(plugin_library))]
+    assert undefined
+    foreign = ("nvinfer", "getPluginRegistry", "getLogger", "createInfer", "cuda", "_Z")
+    assert [name for name in undefined if name.startswith(foreign) or "nvinfer" in name] == []
+
+
+def test_it_is_linked_to_the_c_library_alone(plugin_library: Path) -> None:
+    lines = read_binary("readelf", "-d", str(plugin_library))
+    needed = {line.split("[")[1].rstrip("]").split(".so")[0] for line in lines if "NEEDED" in line}
+    assert needed <= {"libc", "libm", "libdl", "librt", "libpthread", "ld-linux-x86-64"}
+    assert not any("RPATH" in line or "RUNPATH" in line for line in lines)
+
+
+@pytest.mark.parametrize("dynamic", [False, True], ids=["static", "dynamic"])
+@pytest.mark.parametrize(
+    ("in_dtype", "out_dtype"),
+    [(FLOAT32, FLOAT32), (FLOAT16, FLOAT32), (FLOAT16, FLOAT16), (BFLOAT16, BFLOAT16)],
+)
+def test_an_engine_is_built(build: Any, in_dtype: int, out_dtype: int, dynamic: bool) -> None:
+    dims = VANILLA_DIMS if in_dtype == FLOAT32 or dynamic else DEFAULT_DIMS
+    answer = build(ScanModel(dims, in_dtype, out_dtype, dynamic))
+    assert answer["errors"] == []
+    assert answer["creator"] == ["SelectiveScan2D", "1"]
+    assert answer["fields"] == ["out_dtype"]
+    assert answer["plugin_layers"] == 1
+    pixels = [-1, -1, -1] if dynamic else [dims.batch, dims.height, dims.width]
+    assert answer["output"] == [[*pixels, dims.channels], TYPE_NAMES[out_dtype]]
+    assert answer["engine_bytes"] > 1000
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (ScanModel(without_out_dtype=True), "lacks the attribute out_dtype"),
+        (ScanModel(out_dtype=7), "is 7: 1 float32, 10 float16, 16 bfloat16"),
+        (ScanModel(in_dtype=FLOAT16, out_dtype=BFLOAT16), "or that of x, 10"),
+        (ScanModel(extra_proj_features=4), "input proj has shape [2,5,7,24], expected [2,5,7,20]"),
+        (ScanModel(extra_proj_features=4, dynamic=True), "expected [-1,-1,-1,20]"),
+        (ScanModel(proj_dtype=FLOAT16), "x is float32 and proj is float16"),
+        (ScanModel(in_dtype=INT32), "x is neither float32, float16 nor bfloat16"),
+        (ScanModel(input_count=5), "the node has 5 inputs and 1 outputs, expected 6 and 1"),
+    ],
+)
+def test_a_wrong_node_is_explained(build: Any, model: ScanModel, message: str) -> None:
+    answer = build(model)
+    assert answer["loaded"]
+    assert answer["engine_bytes"] == 0
+    assert any(message in error for error in answer["errors"]), answer["errors"]
