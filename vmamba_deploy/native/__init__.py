@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vmamba_deploy.native.build import available, build, library_path
+from vmamba_deploy.native.building import available, build, library_path
 from vmamba_deploy.native.layout import LIBRARIES
 from vmamba_deploy.native.report import toolchain_report
 

@@ -1,0 +1,135 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from vmamba_deploy import native
+from vmamba_deploy.errors import EnvironmentProblem, IntegrityError
+from vmamba_deploy.native import cuda, headers
+from vmamba_deploy.native.debian import AptSource, apt_sources
+from vmamba_deploy.native.toolchain import HostCompiler
+
+
+def fake_nvcc(root: Path, version: str, newest_gcc: int = 15) -> Path:
+    nvcc = root / "bin/nvcc"
+    nvcc.parent.mkdir(parents=True)
+    nvcc.write_text(
+        f'#!/bin/sh\n[ "$1" = --version ] && echo "release {version[:4]}, V{version}" && exit\n'
+        f'echo "#\\$ TOP={root}" >&2\n'
+    )
+    nvcc.chmod(0o755)
+    config = root / "include/crt/host_config.h"
+    config.parent.mkdir(parents=True)
+    config.write_text(f"#if __GNUC__ > {newest_gcc}\n#error unsupported\n#endif\n")
+    return nvcc
+
+
+def test_cuda_is_looked_for_in_order(tmp_path, monkeypatch):
+    monkeypatch.delenv("CUDACXX", raising=False)
+    on_path = fake_nvcc(tmp_path / "path", "13.0.1")
+    home = fake_nvcc(tmp_path / "home", "13.0.2")
+    named = fake_nvcc(tmp_path / "named", "13.0.3")
+    monkeypatch.setenv("CUDA_HOME", str(home.parent.parent))
+    monkeypatch.setenv("PATH", "/bin")
+    assert cuda.find_cuda() == cuda.CudaToolkit(home, "13.0.2")
+    monkeypatch.setenv("PATH", f"{on_path.parent}:/bin")
+    assert cuda.find_cuda() == cuda.CudaToolkit(on_path, "13.0.1")
+    monkeypatch.setenv("CUDACXX", str(named))
+    assert cuda.find_cuda() == cuda.CudaToolkit(named, "13.0.3")
+
+
+def test_a_compiler_that_nvcc_refuses_is_told(tmp_path, monkeypatch):
+    toolkit = cuda.CudaToolkit(fake_nvcc(tmp_path, "13.0.88", newest_gcc=15), "13.0.88")
+    monkeypatch.setenv("PATH", "/bin")
+    monkeypatch.setattr(cuda, "find_gcc", lambda at_most: None)
+    newer = HostCompiler(Path("/usr/bin/g++"), "g++ 16", 16)
+    with pytest.raises(EnvironmentProblem, match="up to version 15") as caught:
+        toolkit.host_compiler(newer)
+    assert caught.value.hint == "apt-get install g++-15"
+    accepted = HostCompiler(Path("/usr/bin/g++"), "g++ 15", 15)
+    assert toolkit.host_compiler(accepted) is accepted
+
+
+def test_without_nvcc_and_downloads_the_remedy_is_told(monkeypatch):
+    monkeypatch.setenv("VMAMBA_ALLOW_DOWNLOADS", "0")
+    monkeypatch.setattr(cuda, "find_cuda", lambda: None)
+    with pytest.raises(EnvironmentProblem, match="nvcc") as caught:
+        cuda.require_cuda()
+    assert "nvidia-cuda-nvcc==" in (caught.value.hint or "")
+
+
+def test_the_variable_for_headers_wins(tmp_path, monkeypatch):
+    (tmp_path / "NvInferRuntime.h").write_text("")
+    monkeypatch.setenv("TENSORRT_INCLUDE_DIR", str(tmp_path))
+    assert headers.require_tensorrt_headers() == tmp_path
+
+
+def test_a_variable_that_names_the_wrong_folder_is_told(tmp_path, monkeypatch):
+    monkeypatch.setenv("ONNXRUNTIME_INCLUDE_DIR", str(tmp_path))
+    with pytest.raises(EnvironmentProblem, match=r"has no onnxruntime_c_api\.h"):
+        headers.require_onnxruntime_headers()
+
+
+def test_missing_headers_name_the_variable(monkeypatch):
+    monkeypatch.setenv("VMAMBA_ALLOW_DOWNLOADS", "0")
+    monkeypatch.setattr(headers.Headers, "find", lambda self: None)
+    with pytest.raises(EnvironmentProblem, match="ONNX Runtime") as caught:
+        headers.require_onnxruntime_headers()
+    assert "ONNXRUNTIME_INCLUDE_DIR" in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "#define TRT_MAJOR_ENTERPRISE 10\n#define TRT_MINOR_ENTERPRISE 14\n"
+        "#define TRT_PATCH_ENTERPRISE 1\n#define NV_TENSORRT_MAJOR TRT_MAJOR_ENTERPRISE\n",
+        "#define NV_TENSORRT_MAJOR 10 //!< major\n#define NV_TENSORRT_MINOR 14\n"
+        "#define NV_TENSORRT_PATCH 1\n",
+    ],
+)
+def test_the_version_in_tensorrts_headers(tmp_path, text):
+    (tmp_path / "NvInferVersion.h").write_text(text)
+    assert headers.tensorrt_version(tmp_path) == "10.14.1"
+
+
+def test_the_version_in_onnxruntimes_headers(tmp_path):
+    (tmp_path / "onnxruntime_c_api.h").write_text("#pragma once\n#define ORT_API_VERSION 21\n")
+    assert headers.onnxruntime_api_version(tmp_path) == 21
+
+
+def test_changed_tensorrt_headers_are_refused(tmp_path):
+    folder = tmp_path / "kernel_lens/include/tensorrt"
+    folder.mkdir(parents=True)
+    (folder / "NvInferRuntime.h").write_text("// not the one\n")
+    with pytest.raises(IntegrityError, match="kernel-lens"):
+        headers.check_tensorrt_package(tmp_path)
+
+
+def test_apt_sources_of_both_formats(tmp_path):
+    parts = tmp_path / "sources.list.d"
+    parts.mkdir()
+    (tmp_path / "sources.list").write_text(
+        "# deb http://off.example/a stable main\n"
+        "deb [arch=amd64 signed-by=/k.gpg] http://one.example/a bookworm main contrib\n"
+        "deb-src http://src.example/a bookworm main\n"
+    )
+    (parts / "two.sources").write_text(
+        "Types: deb\n# a comment\nURIs: http://two.example/a\nSuites: bookworm bookworm-updates\n"
+        "Components: main\n\n"
+        "Types: deb\nEnabled: no\nURIs: http://off.example/b\nSuites: bookworm\nComponents: main\n"
+    )
+    (parts / "ignored.save").write_text("deb http://off.example/c bookworm main\n")
+    assert list(apt_sources(tmp_path)) == [
+        AptSource("http://one.example/a", ("bookworm",), ("main", "contrib")),
+        AptSource("http://two.example/a", ("bookworm", "bookworm-updates"), ("main",)),
+    ]
+
+
+def test_the_report_has_a_remedy_for_all_that_is_missing(monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.delenv("CXX", raising=False)
+    report = native.toolchain_report()
+    assert [item.name for item in report][:2] == ["C++ compiler", "CMake"]
+    assert not report[0].found
+    assert all(item.found or item.remedy for item in report)
