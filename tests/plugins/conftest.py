@@ -2,56 +2,31 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from vmamba_deploy import native
+
 # The helpers beside the tests are modules of their own.
 sys.path.insert(0, str(Path(__file__).parent))
-
-PLUGINS = Path(__file__).resolve().parents[2] / "plugins"
-EMULATION = PLUGINS / "tests" / "emulation"
-EMULATED_SOURCES = (
-    PLUGINS / "kernels" / "cuda" / "selective_scan_2d.cu",
-    PLUGINS / "kernels" / "cuda" / "scan_params.cpp",
-    PLUGINS / "kernels" / "common" / "last_error.cpp",
-    PLUGINS / "kernels" / "common" / "validate.cpp",
-)
-EMULATION_FLAGS = (
-    "-std=c++17",
-    "-Wall",
-    "-Wextra",
-    "-Werror",
-    "-Wno-unknown-pragmas",
-    "-ffp-contract=off",
-    "-fPIC",
-    "-fvisibility=hidden",
-    "-DVMAMBA_HOST_EMULATION",
-    f"-I{PLUGINS / 'include'}",
-    f"-I{PLUGINS / 'kernels'}",
-    f"-I{EMULATION}",
-)
-
-
-def compile_emulated(output: Path, *arguments: str) -> Path:
-    """Compile the CUDA sources for the host with g++; skips where there is none."""
-    compiler = shutil.which("g++")
-    if compiler is None:
-        pytest.skip("g++ is not installed")
-    sources = [str(source) for source in EMULATED_SOURCES]
-    command = [compiler, *EMULATION_FLAGS, *arguments, "-x", "c++", *sources, "-o", str(output)]
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert result.returncode == 0, result.stderr
-    return output
 
 
 @pytest.fixture(scope="session")
 def emulated_library(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The C interface over the CUDA kernels, run by loops on the host."""
+    from emulation import compile_emulated
+
     folder = tmp_path_factory.mktemp("emulated")
     return compile_emulated(
         folder / "libvmamba_cuda_emulated.so", "-O2", "-mfma", "-mf16c", "-shared"
     )
+
+
+@pytest.fixture(scope="session")
+def plugin_library() -> Path:
+    available, reason = native.available("vmamba_trt")
+    if not available:
+        pytest.skip(reason)
+    return native.library_path("vmamba_trt")

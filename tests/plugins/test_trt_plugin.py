@@ -14,20 +14,11 @@ from typing import Any
 import pytest
 from scan_models import DEFAULT_DIMS, INT32, ScanModel, write_model
 
-from vmamba_deploy import native
 from vmamba_deploy.ops.contract import BFLOAT16, FLOAT16, FLOAT32, ScanDims
 
 PROBE = Path(__file__).with_name("build_engine_probe.py")
 TYPE_NAMES = {FLOAT32: "FLOAT", FLOAT16: "HALF", BFLOAT16: "BF16"}
 VANILLA_DIMS = ScanDims(batch=1, height=6, width=4, channels=16, state=16, rank=2)
-
-
-@pytest.fixture(scope="session")
-def plugin_library() -> Path:
-    available, reason = native.available("vmamba_trt")
-    if not available:
-        pytest.skip(reason)
-    return native.library_path("vmamba_trt")
 
 
 @pytest.fixture(scope="session")

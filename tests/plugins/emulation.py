@@ -1,0 +1,44 @@
+"""Compiling the CUDA sources for the host."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+PLUGINS = Path(__file__).resolve().parents[2] / "plugins"
+EMULATION = PLUGINS / "tests" / "emulation"
+EMULATED_SOURCES = (
+    PLUGINS / "kernels" / "cuda" / "selective_scan_2d.cu",
+    PLUGINS / "kernels" / "cuda" / "scan_params.cpp",
+    PLUGINS / "kernels" / "common" / "last_error.cpp",
+    PLUGINS / "kernels" / "common" / "validate.cpp",
+)
+EMULATION_FLAGS = (
+    "-std=c++17",
+    "-Wall",
+    "-Wextra",
+    "-Werror",
+    "-Wno-unknown-pragmas",
+    "-ffp-contract=off",
+    "-fPIC",
+    "-fvisibility=hidden",
+    "-DVMAMBA_HOST_EMULATION",
+    f"-I{PLUGINS / 'include'}",
+    f"-I{PLUGINS / 'kernels'}",
+    f"-I{EMULATION}",
+)
+
+
+def compile_emulated(output: Path, *arguments: str) -> Path:
+    """Compile the CUDA sources for the host with g++; skips where there is none."""
+    compiler = shutil.which("g++")
+    if compiler is None:
+        pytest.skip("g++ is not installed")
+    sources = [str(source) for source in EMULATED_SOURCES]
+    command = [compiler, *EMULATION_FLAGS, *arguments, "-x", "c++", *sources, "-o", str(output)]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    return output

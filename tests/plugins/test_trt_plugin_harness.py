@@ -1,0 +1,82 @@
+"""The plugin driven through its interface as TensorRT does, over the emulated kernels.
+
+Address and undefined-behaviour sanitizers watch the plugin and the kernels.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+from emulation import EMULATION, PLUGINS, compile_emulated
+from scan_cases import FLOAT32_MAX_BAR, NMSE_BARS, NUMPY_TYPES, ScanCase, errors, random_case
+
+from vmamba_deploy.native.headers import tensorrt_headers
+from vmamba_deploy.ops.contract import BFLOAT16, FLOAT16, FLOAT32, ScanDims
+
+PLUGIN_SOURCES = ("creator.cpp", "logging.cpp", "plugin.cpp", "signature.cpp")
+
+
+@pytest.fixture(scope="session")
+def harness(plugin_library: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The program, compiled with the headers that the library was built with."""
+    assert plugin_library.is_file()
+    tensorrt = tensorrt_headers().find()
+    assert tensorrt is not None
+    return compile_emulated(
+        tmp_path_factory.mktemp("harness") / "plugin_harness",
+        *("-O1", "-g", "-mfma", "-mf16c", "-fsanitize=address,undefined"),
+        *("-fno-sanitize-recover=all", "-isystem", str(tensorrt)),
+        f"-I{PLUGINS / 'tensorrt'}",
+        *("-x", "c++", str(EMULATION / "plugin_harness.cpp")),
+        *(str(PLUGINS / "tensorrt" / name) for name in PLUGIN_SOURCES),
+    )
+
+
+def write_call(path: Path, case: ScanCase, in_dtype: int, out_dtype: int) -> None:
+    header = [out_dtype]
+    for index, value in enumerate(case.inputs):
+        header += [in_dtype if index < 2 else FLOAT32, value.ndim, *value.shape]
+    data = b"".join(np.ascontiguousarray(value).tobytes() for value in case.inputs)
+    path.write_bytes(np.array(header, np.int64).tobytes() + data)
+
+
+@pytest.mark.parametrize(
+    ("in_dtype", "out_dtype"),
+    [
+        (FLOAT32, FLOAT32),
+        (FLOAT16, FLOAT32),
+        (BFLOAT16, FLOAT32),
+        (FLOAT16, FLOAT16),
+        (BFLOAT16, BFLOAT16),
+    ],
+)
+@pytest.mark.parametrize(
+    "dims",
+    [
+        ScanDims(batch=2, height=7, width=9, channels=19, state=1, rank=4),
+        ScanDims(batch=1, height=13, width=11, channels=133, state=16, rank=3),
+        ScanDims(batch=1, height=3, width=2, channels=5, state=18, rank=1),
+    ],
+    ids=str,
+)
+def test_its_whole_life(
+    harness: Path, tmp_path: Path, dims: ScanDims, in_dtype: int, out_dtype: int
+) -> None:
+    case = random_case(dims, in_dtype, seed=dims.channels)
+    call, answer = tmp_path / "call.bin", tmp_path / "y.bin"
+    write_call(call, case, in_dtype, out_dtype)
+    result = subprocess.run(
+        [str(harness), str(call), str(answer)], capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0, result.stderr
+    got = np.frombuffer(answer.read_bytes(), NUMPY_TYPES[out_dtype]).reshape(case.expected.shape)
+    nmse, largest = errors(got, case.expected)
+    assert nmse <= NMSE_BARS[out_dtype]
+    if out_dtype == FLOAT32:
+        assert largest <= FLOAT32_MAX_BAR
+    # One refusal for each input, each naming what is wrong.
+    assert result.stderr.count("expected") == len(case.inputs) + 1
+    assert "the node has 5 inputs" in result.stderr
