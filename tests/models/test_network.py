@@ -26,7 +26,7 @@ LoadReference = Callable[[Path], VMamba]
 def small_network(preset: str) -> VMamba:
     """A network with the preset's kind of layers, small enough for the reference scan."""
     config = replace(
-        PRESETS[preset].config, depths=(1, 1, 2, 1), dims=(8, 16, 32, 64), num_classes=7
+        PRESETS[preset].config, depths=(1, 1, 1, 1), dims=(8, 16, 32, 64), num_classes=7
     )
     model = empty_network(config)
     initialize(model, seed=3)
