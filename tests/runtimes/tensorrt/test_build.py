@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import logging
+import signal
+import subprocess
+import sys
 
 import onnx
 import pytest
@@ -155,6 +158,33 @@ def test_a_cancelled_build_leaves_nothing_and_keeps_the_old_engine(
         build_engine(plan, output, progress=interrupt)
     assert [path.name for path in output.parent.iterdir()] == ["model.engine"]
     assert output.read_bytes() == b"the older one"
+
+
+INTERRUPTED = """
+import sys
+from pathlib import Path
+from vmamba_deploy.runtimes.tensorrt import TENSORRT_RTX, EnginePlan, build_engine
+plan = EnginePlan(Path(sys.argv[1]), TENSORRT_RTX, plugin_library=Path(sys.argv[2]))
+try:
+    build_engine(plan, Path(sys.argv[3]), progress=lambda *event: print(*event, flush=True))
+except KeyboardInterrupt:
+    sys.exit(130)
+"""
+
+
+def test_ctrl_c_stops_tensorrt_in_good_order(rtx, plugin, scan_model, tmp_path):
+    output = tmp_path / "out" / "e"
+    command = [sys.executable, "-c", INTERRUPTED, scan_model(scans=60), plugin, output]
+    with subprocess.Popen(
+        list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130, errors
+    assert "FATAL" not in errors
+    assert not output.parent.exists() or not list(output.parent.iterdir())
 
 
 def test_tensorrt_is_quiet_on_the_console(rtx, plugin, scan_model, tmp_path, capfd, caplog):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from pathlib import Path
@@ -112,18 +113,24 @@ def _build_cancellably(
     feed = ProgressFeed()
     config.progress_monitor = make_monitor(trt, feed)
     result: list[Any] = []
-    worker = threading.Thread(
-        target=lambda: result.append(builder.build_serialized_network(network, config)),
-        name="tensorrt-build",
-    )
-    worker.start()
+    done = threading.Event()
+
+    def work() -> None:
+        try:
+            result.append(builder.build_serialized_network(network, config))
+        finally:
+            done.set()
+
+    # Waiting on an event, as an interrupted Thread.join of Python 3.11 takes the thread for ended.
+    threading.Thread(target=work, name="tensorrt-build").start()
     try:
-        while worker.is_alive():
-            worker.join(_POLL_SECONDS)
+        while not done.wait(_POLL_SECONDS):
             feed.drain(progress)
         feed.drain(progress)
     except BaseException:
         feed.cancel()
-        worker.join()
+        while not done.is_set():
+            with contextlib.suppress(KeyboardInterrupt):  # once is enough
+                done.wait(_POLL_SECONDS)
         raise
     return result[0] if result else None
