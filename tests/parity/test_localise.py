@@ -108,6 +108,13 @@ def test_the_first_drifting_block_and_the_module_inside_it_are_found(exported):
     assert inside[0].layer == "layers.0.blocks.1.norm"
 
 
+def test_blocks_are_found_below_a_preprocessing_wrapper():
+    wrapped = nn.Module()
+    wrapped.model = Net()
+    assert block_names(wrapped) == [f"model.{name}" for name in block_names(wrapped.model)]
+    assert len(block_names(wrapped)) == len(BLOCKS)
+
+
 def test_nan_counts_as_drift(exported):
     net, path = exported
     model = spoilt(path, "layers.1.blocks.0.fc.bias", lambda bias: bias * np.nan)

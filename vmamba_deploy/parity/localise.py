@@ -29,7 +29,8 @@ SessionFactory = Callable[[bytes], Any]
 """Opens an `onnxruntime.InferenceSession` on a serialised model."""
 
 _SCOPES = "pkg.torch.onnx.name_scopes"
-_BLOCK = re.compile(r"patch_embed|layers\.\d+\.(blocks\.\d+|downsample)|classifier")
+# `model.` stands in front when the preprocessing is part of the graph.
+_BLOCK = re.compile(r"(model\.)?(patch_embed|layers\.\d+\.(blocks\.\d+|downsample)|classifier)")
 
 
 @dataclass(frozen=True)

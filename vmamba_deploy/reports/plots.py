@@ -48,6 +48,7 @@ def layer_error_svg(series: Sequence[LayerSeries]) -> str:
 
 def short_name(layer: str) -> str:
     """`layers.2.blocks.5` as `2.5`, `layers.0.downsample` as `0 down`, others as they are."""
+    layer = layer.removeprefix("model.")
     block = re.fullmatch(r"layers\.(\d+)\.blocks\.(\d+)", layer)
     if block:
         return f"{block[1]}.{block[2]}"
