@@ -2,7 +2,7 @@
 
 Every limit is scale-free, so that it holds for random and for trained weights. To measure again,
 run the comparison over the presets: each `report.json` has the figures beside the limits. Largest
-seen in fp32 (vmamba_tiny_s1l8, random weights, 13 images, ONNX Runtime with the function body): NMSE
+seen in fp32 (vmamba_tiny_s1l8, random weights, 13 images, ONNX Runtime with the body): NMSE
 6e-11, max_spread 3e-5, 1 - cosine 3e-11. The limits of fp16 and bf16 come from the width of their
 mantissas (11 and 8 bits) and have not been measured yet.
 """
