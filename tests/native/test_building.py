@@ -114,12 +114,13 @@ def test_sources_that_change_during_the_build_are_built_again(own_cache):
     edits = iter(['extern "C" int tiny() { return 8; }\n'])
 
     def edit_once(what: str, part: float | None) -> None:
-        text = next(edits, None)
-        if part is not None and text is not None:
+        text = None if part is None else next(edits, None)
+        if text is not None:
             source.write_text(text)
 
     path = native.library_path("vmamba_cpu", progress=edit_once)
     assert path == native.library_path("vmamba_cpu")
+    assert ctypes.CDLL(str(path)).tiny() == 8
 
 
 def test_two_processes_build_it_once(own_cache):
