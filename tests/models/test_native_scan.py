@@ -25,12 +25,14 @@ def test_golden_outputs(golden: Any) -> None:
 
 
 @torch.no_grad()
-@pytest.mark.parametrize(("precision", "tolerance"), [("fp32", 2e-5), ("fp16", 5e-3)])
+@pytest.mark.parametrize(("precision", "tolerance"), [("fp32", 2e-5), ("fp16", 3e-2)])
 def test_agrees_with_the_reference_where_the_scan_matters(precision: Any, tolerance: float) -> None:
     model = convert_precision(create_model("t", seed=4), precision)
     images = torch.randn(2, 3, 32, 48)
     native = model(images)
     set_scan_backend(model, "reference")
+    # In half precision one flipped rounding makes all later ones differ, so two right answers lie
+    # as far from each other (5e-3) as from float32; without its scan the network is 0.7 away.
     torch.testing.assert_close(native, model(images), atol=tolerance, rtol=0)
 
 
