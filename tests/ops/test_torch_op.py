@@ -132,9 +132,8 @@ def test_no_silent_fallback(monkeypatch, tmp_path):
     monkeypatch.setenv("VMAMBA_NATIVE_DIR", str(tmp_path))
     native_abi.load_native.cache_clear()
     try:
-        with pytest.raises(EnvironmentProblem) as problem:
+        with pytest.raises(EnvironmentProblem, match=r"no libvmamba_cpu\.so"):
             selective_scan_2d(*random_inputs(), FLOAT32)
-        assert problem.value.hint == "make native"
     finally:
         native_abi.load_native.cache_clear()
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import os
 from collections.abc import Callable
 from ctypes import (
     CFUNCTYPE,
@@ -147,9 +146,6 @@ def load_native(name: str) -> NativeLibrary:
     Raises:
         EnvironmentProblem: it cannot be found, built or loaded.
     """
-    folder = os.environ.get("VMAMBA_NATIVE_DIR")
-    if folder:
-        return NativeLibrary(Path(folder) / f"lib{name}.so", name)
     from vmamba_deploy.native import library_path
 
     try:
