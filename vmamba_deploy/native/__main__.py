@@ -30,7 +30,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _show(what: str, part: float | None) -> None:
     percent = "" if part is None else f" {part:4.0%}"
-    sys.stderr.write(f"{what}{percent}\n")
+    # One line that is written over on a terminal, one line for each step in a log.
+    redrawn = sys.stderr.isatty() and part is not None and part < 1
+    sys.stderr.write(f"{what}{percent}" + ("\r" if redrawn else "\n"))
 
 
 if __name__ == "__main__":
