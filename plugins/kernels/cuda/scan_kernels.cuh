@@ -35,8 +35,10 @@ __device__ inline int64_t state_offset(const ScanParams &params, const ChunkItem
          item.channel;
 }
 
+// One block per multiprocessor is enough for the launch bounds: asked for more, the compiler
+// spills.
 template <typename T, int kStates>
-__global__ void __launch_bounds__(kMaxThreads) chunk_ends(ScanParams params) {
+__global__ void __launch_bounds__(kMaxThreads, 1) chunk_ends(ScanParams params) {
   const int64_t items =
       params.batch * VMAMBA_ROUTES * params.chunks * params.state_groups * params.channel_blocks;
   for (int64_t index = blockIdx.x; index < items; index += gridDim.x) {
@@ -62,7 +64,7 @@ __global__ void __launch_bounds__(kMaxThreads) chunk_ends(ScanParams params) {
   }
 }
 
-__global__ void __launch_bounds__(kMaxThreads) carry_states(ScanParams params) {
+__global__ void __launch_bounds__(kMaxThreads, 1) carry_states(ScanParams params) {
   const int64_t items = params.batch * VMAMBA_ROUTES * params.state * params.channel_blocks;
   for (int64_t index = blockIdx.x; index < items; index += gridDim.x) {
     int64_t rest = index;
@@ -123,7 +125,7 @@ __device__ void merge_chunk(const ScanParams &params, const ChunkItem &item) {
 
 // kColumns false: routes 0 and 2, true: routes 1 and 3. Both cover the same pixels of a chunk.
 template <typename T, int kStates, bool kColumns>
-__global__ void __launch_bounds__(kMaxThreads) merge_routes(ScanParams params) {
+__global__ void __launch_bounds__(kMaxThreads, 1) merge_routes(ScanParams params) {
   const int64_t items = params.batch * params.chunks * params.channel_blocks;
   for (int64_t index = blockIdx.x; index < items; index += gridDim.x) {
     int64_t rest = index;

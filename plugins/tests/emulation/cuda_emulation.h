@@ -12,7 +12,7 @@
 
 #define __global__ static
 #define __device__
-#define __launch_bounds__(threads)
+#define __launch_bounds__(threads, blocks)
 
 namespace vmamba {
 struct EmulatedIndex {
