@@ -54,6 +54,19 @@ def test_the_engine_holds_one_plugin_per_scan(exported):
     assert {"model.engine", "libvmamba_trt.so"} <= set(outcome.manifest["files"])
 
 
+def test_the_report_tells_every_runtime_and_layer(exported):
+    outcome, _ = exported
+    report = json.loads((outcome.folder / "report.json").read_text())
+    assert report["verdict"] == "passed"
+    named = {run["runtime"]: run for run in report["runs"]}
+    assert {"pytorch", "onnxruntime-body", "onnxruntime-library"} < set(named)
+    assert report["engine"]["built"] == HAS_RTX
+    (series,) = report["layers"]
+    assert len(series["errors"]) > 5
+    assert series["first_drift"] is None
+    assert "<svg" in (outcome.folder / "report.html").read_text()
+
+
 def test_a_failed_parity_goes_elsewhere_and_keeps_the_old_folder(exported, tmp_path, monkeypatch):
     outcome, _ = exported
     target = tmp_path / "out"
@@ -73,6 +86,7 @@ def test_a_failed_parity_goes_elsewhere_and_keeps_the_old_folder(exported, tmp_p
     assert failed.exit_code == ExitCode.PARITY_FAILED
     assert failed.folder == tmp_path / "out.failed"
     assert (target / "manifest.json").read_bytes() == before
+    assert json.loads((failed.folder / "report.json").read_text())["verdict"] == "failed"
     with pytest.raises(IntegrityError, match="marked as failed"):
         verify(failed.folder)
 

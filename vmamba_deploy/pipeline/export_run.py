@@ -15,6 +15,7 @@ from vmamba_deploy.pipeline.events import OnEvent, Steps
 from vmamba_deploy.pipeline.onnx_facts import OnnxFacts, read_onnx_facts
 from vmamba_deploy.pipeline.parity_step import check_parity
 from vmamba_deploy.pipeline.plan import ExportPlan
+from vmamba_deploy.pipeline.report_step import write_reports
 
 if TYPE_CHECKING:
     from vmamba_deploy.models import LoadedModel
@@ -99,6 +100,15 @@ def _run_in(
     results: tuple[RunResult, ...] = ()
     if plan.check_parity:
         results = _prove(facts, loaded, engine, plan, steps)
+    with steps.step("report", "writing the report"):
+        write_reports(
+            output.staging,
+            facts=facts,
+            loaded=loaded,
+            engine=engine,
+            results=results,
+            seconds=steps.seconds,
+        )
     with steps.step("manifest", "describing the files"):
         failures = [result for result in results if result.status == "failed"]
         manifest = write_manifest(
