@@ -47,7 +47,7 @@ class InputFileError(VmambaError):
     exit_code = ExitCode.BAD_INPUT
 
 
-class EnvironmentProblem(VmambaError):
+class EnvironmentProblem(VmambaError):  # noqa: N818  EnvironmentError is a builtin
     """Something that must be installed or present on this machine is not."""
 
     exit_code = ExitCode.ENVIRONMENT

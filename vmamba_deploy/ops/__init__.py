@@ -1,0 +1,1 @@
+"""The op: its contract as data, its references, and its PyTorch operator."""

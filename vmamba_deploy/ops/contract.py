@@ -64,7 +64,8 @@ def infer_dims(
 ) -> ScanDims:
     """Check the six input shapes against each other and return the sizes.
 
-    Shapes: x [B,H,W,D], proj [B,H,W,4*(R+2N)], dt_weight [4,R,D], dt_bias [4,D], a [4,N,D], d [4,D].
+    Shapes: x [B,H,W,D], proj [B,H,W,4*(R+2N)], dt_weight [4,R,D], dt_bias [4,D], a [4,N,D],
+    d [4,D].
 
     Raises:
         ValueError: naming the first input that does not fit, its shape and the expected one.

@@ -46,13 +46,13 @@ typedef enum vmamba_dtype {
 } vmamba_dtype;
 
 typedef struct vmamba_scan_desc {
-  int64_t batch;    /* B >= 0; 0 is a valid, empty call */
-  int64_t height;   /* H >= 1 */
-  int64_t width;    /* W >= 1 */
-  int64_t channels; /* D >= 1 */
-  int32_t state;    /* N in 1..256 */
-  int32_t rank;     /* R in 1..256 */
-  int32_t in_dtype; /* vmamba_dtype of x and proj */
+  int64_t batch;     /* B >= 0; 0 is a valid, empty call */
+  int64_t height;    /* H >= 1 */
+  int64_t width;     /* W >= 1 */
+  int64_t channels;  /* D >= 1 */
+  int32_t state;     /* N in 1..256 */
+  int32_t rank;      /* R in 1..256 */
+  int32_t in_dtype;  /* vmamba_dtype of x and proj */
   int32_t out_dtype; /* vmamba_dtype of y: VMAMBA_FLOAT32 or in_dtype */
 } vmamba_scan_desc;
 
@@ -66,7 +66,8 @@ typedef struct vmamba_scan_args {
   void *y;
 } vmamba_scan_args;
 
-/* Runs task(arg, i) for i in 0..count-1, in any order, on any threads, and returns when all ended. */
+/* Runs task(arg, i) for i in 0..count-1, in any order, on any threads, and returns when all ended.
+ * parallel_for NULL: this library's own threads, at most `threads` of them. */
 typedef void (*vmamba_task)(void *arg, int64_t index);
 typedef struct vmamba_executor {
   void *context;
@@ -82,8 +83,9 @@ VMAMBA_API const char *vmamba_last_error(void);
 /* VMAMBA_OK, or VMAMBA_INVALID_ARGUMENT with the reason in vmamba_last_error(). */
 VMAMBA_API vmamba_status vmamba_scan_validate(const vmamba_scan_desc *desc);
 
-/* CPU. executor NULL: this library's own threads (VMAMBA_NUM_THREADS, else the cores of the process).
- * The bits of y do not depend on the number of threads, nor on an image's place in the batch. */
+/* CPU. executor NULL: this library's own threads (VMAMBA_NUM_THREADS, else the cores of the
+ * process). The bits of y do not depend on the number of threads, nor on an image's place in the
+ * batch. */
 VMAMBA_API vmamba_status vmamba_scan_cpu(const vmamba_scan_desc *desc, const vmamba_scan_args *args,
                                          const vmamba_executor *executor);
 
@@ -92,11 +94,12 @@ VMAMBA_API vmamba_status vmamba_scan_cpu(const vmamba_scan_desc *desc, const vma
 VMAMBA_API const char *vmamba_cpu_isa(void);
 
 /* CUDA. Pointers are device pointers, stream is a cudaStream_t. Nothing is allocated and nothing is
- * synchronised, so a call may be captured in a CUDA graph. workspace: vmamba_scan_cuda_workspace bytes,
- * 256-byte aligned, contents undefined before and after. */
+ * synchronised, so a call may be captured in a CUDA graph. workspace: vmamba_scan_cuda_workspace
+ * bytes, 256-byte aligned, contents undefined before and after. */
 VMAMBA_API vmamba_status vmamba_scan_cuda_workspace(const vmamba_scan_desc *desc, size_t *bytes);
-VMAMBA_API vmamba_status vmamba_scan_cuda(const vmamba_scan_desc *desc, const vmamba_scan_args *args,
-                                          void *workspace, size_t workspace_bytes, void *stream);
+VMAMBA_API vmamba_status vmamba_scan_cuda(const vmamba_scan_desc *desc,
+                                          const vmamba_scan_args *args, void *workspace,
+                                          size_t workspace_bytes, void *stream);
 
 #ifdef __cplusplus
 }
