@@ -75,8 +75,8 @@ def _engine_info(engine: EngineRecord) -> EngineInfo:
 
 
 def _can_localise(facts: OnnxFacts, results: Sequence[RunResult]) -> bool:
-    """The library ran (well or not), and the graph takes what the bare network takes."""
-    ran = any(run.runtime == _RUNTIME_OF_LAYERS and run.status != "skipped" for run in results)
+    """The library gave logits (good or not), and the graph takes what the bare network takes."""
+    ran = any(run.runtime == _RUNTIME_OF_LAYERS and run.metrics is not None for run in results)
     return ran and not facts.takes_bytes()
 
 
