@@ -12,14 +12,14 @@ from __future__ import annotations
 
 import json
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import click
 import numpy as np
+import numpy.typing as npt
+from interleaving import Call, interleave, quartiles
 
-Call = Callable[[], object]
+IDENTITY = "onnxruntime-identity"
 
 
 def identity_graph(path: Path) -> bytes:
@@ -64,39 +64,22 @@ def competitors(preset: str, batch: int, threads: int, folder: Path) -> dict[str
 
     return {
         "onnxruntime-library": lambda: with_library.run(None, feed),
-        "onnxruntime-identity": lambda: identity.run(None, feed),
+        IDENTITY: lambda: identity.run(None, feed),
         "onnxruntime-body": lambda: body.run(None, feed),
         "pytorch-eager": eager,
     }
 
 
-def interleave(calls: dict[str, Call], rounds: int, warmup: int = 3) -> dict[str, list[float]]:
-    """Milliseconds of each call, one of each per round, so that noise meets all alike."""
-    times: dict[str, list[float]] = {name: [] for name in calls}
-    for turn in range(rounds + warmup):
-        for name, call in calls.items():
-            start = time.perf_counter()
-            call()
-            if turn >= warmup:
-                times[name].append((time.perf_counter() - start) * 1e3)
-    return times
-
-
-def summarise(times: dict[str, list[float]], base: str) -> list[dict[str, object]]:
-    """Median, interquartile range, and the median of the per-round ratio to `base`."""
-    rows: list[dict[str, object]] = []
-    for name, values in times.items():
-        low, median, high = np.percentile(values, [25, 50, 75])
-        ratios = np.asarray(values) / np.asarray(times[base])
-        rows.append(
-            {
-                "competitor": name,
-                "median_ms": round(float(median), 2),
-                "iqr_ms": [round(float(low), 2), round(float(high), 2)],
-                "ratio_to_identity": round(float(np.median(ratios)), 3),
-            }
-        )
-    return rows
+def summarise(times: dict[str, npt.NDArray[np.float64]]) -> list[dict[str, object]]:
+    """Median and quartiles of each time, and the median ratio to the graph without scans."""
+    return [
+        {
+            "competitor": name,
+            "ms": quartiles(values),
+            "ratio_to_identity": quartiles(values / times[IDENTITY])["median"],
+        }
+        for name, values in times.items()
+    ]
 
 
 @click.command(help=__doc__)
@@ -109,14 +92,14 @@ def main(preset: str, batch: int, threads: int, rounds: int, as_json: bool) -> N
     """Run the comparison and print it."""
     with tempfile.TemporaryDirectory() as folder:
         times = interleave(competitors(preset, batch, threads, Path(folder)), rounds)
-    rows = summarise(times, "onnxruntime-identity")
     if as_json:
-        click.echo(json.dumps({"preset": preset, "batch": batch, "rows": rows}))
+        click.echo(json.dumps({"preset": preset, "batch": batch, "rows": summarise(times)}))
         return
-    for row in rows:
+    for name, values in times.items():
+        spread, ratio = quartiles(values), quartiles(values / times[IDENTITY])["median"]
         click.echo(
-            f"{row['competitor']:<22}{row['median_ms']:>9} ms  iqr {row['iqr_ms']}"
-            f"  x{row['ratio_to_identity']}"
+            f"{name:<22}{spread['median']:8.1f} ms ({spread['q25']:.1f}..{spread['q75']:.1f})"
+            f"  {ratio:.2f}x the graph without its scans"
         )
 
 

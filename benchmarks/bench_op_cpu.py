@@ -1,7 +1,7 @@
 """The op on a CPU: our kernel against the PyTorch reference loop and the ONNX body in ONNX Runtime.
 
-Every round runs all contenders one after the other, so that what else the machine does meets them
-alike; a ratio is taken within a round, and its median and quartiles are reported. The floor is the
+Every round gives each contender a turn, so that what else the machine does meets them alike; a
+ratio is taken within a round, and its median and quartiles are reported. The floor is the
 number of multiply-adds of the kernel over the rate that a large matrix product attains in the same
 process: no implementation with these polynomials can be faster.
 
@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import json
 import os
-import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,11 +19,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 import numpy as np
+from interleaving import Call, elapsed_ms, interleave, quartiles
 
 if TYPE_CHECKING:
     import torch
-
-Contender = Callable[[], object]
 
 # dt projection R; softplus 22, its product with x 1; per state: decay 9, recurrence and output 3.
 SPECIAL_MULTIPLY_ADDS, MULTIPLY_ADDS_PER_STATE = 23, 12
@@ -72,12 +70,12 @@ def random_tensors(shape: Shape) -> tuple[torch.Tensor, ...]:
     )
 
 
-def call_on(op: Callable[..., object], tensors: tuple[torch.Tensor, ...]) -> Contender:
+def call_on(op: Callable[..., object], tensors: tuple[torch.Tensor, ...]) -> Call:
     """The op on these inputs, with a float32 result."""
     return lambda: op(*tensors, 1)
 
 
-def onnx_body(tensors: tuple[torch.Tensor, ...], threads: int) -> Contender:
+def onnx_body(tensors: tuple[torch.Tensor, ...], threads: int) -> Call:
     """The op's function body of standard ops in a stock ONNX Runtime session."""
     import onnx
     import onnxruntime as ort
@@ -103,7 +101,7 @@ def onnx_body(tensors: tuple[torch.Tensor, ...], threads: int) -> Contender:
     )
     model = onnx.helper.make_model(
         onnx.helper.make_graph([node], "op", values, [y]),
-        functions=[selective_scan_2d_function(opset)],
+        functions=[selective_scan_2d_function(opset, state=tensors[4].shape[1])],
         opset_imports=[
             onnx.helper.make_opsetid("", opset),
             onnx.helper.make_opsetid(contract.OP_DOMAIN, contract.OP_VERSION),
@@ -117,30 +115,6 @@ def onnx_body(tensors: tuple[torch.Tensor, ...], threads: int) -> Contender:
     )
     feeds = {name: tensor.numpy() for name, tensor in zip(names, tensors, strict=True)}
     return lambda: session.run(None, feeds)
-
-
-def elapsed_ms(contender: Contender) -> float:
-    """Wall time of one call."""
-    start = time.perf_counter()
-    contender()
-    return (time.perf_counter() - start) * 1e3
-
-
-def interleave(contenders: dict[str, Contender], rounds: int) -> dict[str, np.ndarray]:
-    """Times in ms, [rounds] for each contender; one untimed round first."""
-    times: dict[str, list[float]] = {name: [] for name in contenders}
-    for number in range(rounds + 1):
-        for name, contender in contenders.items():
-            spent = elapsed_ms(contender)
-            if number:
-                times[name].append(spent)
-    return {name: np.array(values) for name, values in times.items()}
-
-
-def quartiles(values: np.ndarray) -> dict[str, float]:
-    """Median and quartiles."""
-    low, middle, high = np.percentile(values, [25, 50, 75])
-    return {"median": float(middle), "q25": float(low), "q75": float(high)}
 
 
 def matrix_product_rate(rounds: int = 15) -> float:
@@ -158,7 +132,7 @@ def compare(shape: Shape, threads: int, rounds: int) -> dict[str, Any]:
     from vmamba_deploy.ops.torch_reference import selective_scan_2d_reference
 
     tensors = random_tensors(shape)
-    contenders: dict[str, Contender] = {
+    contenders: dict[str, Call] = {
         "kernel": call_on(selective_scan_2d, tensors),
         "pytorch_reference": call_on(selective_scan_2d_reference, tensors),
         "onnxruntime_body": onnx_body(tensors, threads),
