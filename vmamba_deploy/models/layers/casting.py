@@ -18,6 +18,26 @@ def cast(x: Tensor, dtype: torch.dtype) -> Tensor:
     return x if x.dtype == dtype else x.to(dtype)
 
 
+def emulates_half(weight: Tensor) -> bool:
+    """Whether a product with this weight is computed in float32 and rounded once.
+
+    Most CPUs have no half precision arithmetic, and PyTorch then takes seconds per image. Products
+    of half precision numbers accumulated in float32 and rounded once are also what a GPU's tensor
+    cores compute. A traced graph keeps its half precision layers.
+    """
+    half = weight.dtype in (torch.float16, torch.bfloat16)
+    return half and weight.device.type == "cpu" and not torch.compiler.is_compiling()
+
+
+def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """Linear map of the last axis, [..., I] by [O, I] to [..., O], in the dtype of its weight."""
+    x = cast(x, weight.dtype)
+    if emulates_half(weight):
+        wide_bias = None if bias is None else bias.float()
+        return F.linear(x.float(), weight.float(), wide_bias).to(weight.dtype)
+    return F.linear(x, weight, bias)
+
+
 class Linear(nn.Linear):
     """Linear layer over the last axis that computes in the dtype of its weight."""
 
@@ -28,7 +48,7 @@ class Linear(nn.Linear):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map [..., in_features] to [..., out_features]."""
-        return F.linear(cast(x, self.weight.dtype), self.weight, self.bias)
+        return linear(x, self.weight, self.bias)
 
 
 class LayerNorm(nn.LayerNorm):
@@ -64,5 +84,10 @@ class Conv2d(nn.Conv2d):
 
     def forward_image(self, image: Tensor) -> Tensor:
         """Convolve [B, C, H, W] to [B, H', W', C']."""
-        y: Tensor = self._conv_forward(cast(image, self.weight.dtype), self.weight, self.bias)
-        return y.permute(0, 2, 3, 1)
+        weight, bias = self.weight, self.bias
+        image = cast(image, weight.dtype)
+        if emulates_half(weight):
+            image, weight = image.float(), weight.float()
+            bias = None if bias is None else bias.float()
+        y: Tensor = self._conv_forward(image, weight, bias)
+        return cast(y, self.weight.dtype).permute(0, 2, 3, 1)

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vmamba_deploy.models.layers.casting import Conv2d, LayerNorm, Linear, cast
+from vmamba_deploy.models.layers.casting import Conv2d, LayerNorm, Linear, cast, linear
 from vmamba_deploy.models.scan import ScanBackend, selective_scan_fp32
 from vmamba_deploy.ops.contract import ROUTES
 
@@ -86,7 +86,7 @@ class SS2D(nn.Module):
         x = F.silu(self.conv2d(x))
         x_proj = self.frozen_x_proj if self.frozen else self.x_proj_weight.flatten(0, 1)
         # Projections are per pixel, so they commute with the routes: one product for all four.
-        proj = F.linear(x, x_proj)
+        proj = linear(x, x_proj)
         y = selective_scan_fp32(self.scan_backend, x, proj, self.scan_parameters())
         y = self.out_norm(y)
         if gate is not None:
