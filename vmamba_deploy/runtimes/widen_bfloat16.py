@@ -11,6 +11,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vmamba_deploy.errors import InputFileError
 from vmamba_deploy.ops.contract import BFLOAT16, FLOAT32, OP_DOMAIN
 
 if TYPE_CHECKING:
@@ -21,14 +22,23 @@ _NATIVE = {"Cast", "Constant", "Identity", "Reshape", "Shape", "Squeeze", "Trans
 
 
 def widened_for_cpu(model: Path | bytes) -> str | bytes:
-    """What to give to `InferenceSession`: the model itself, or its widened form for bfloat16."""
-    import onnx
+    """What to give to `InferenceSession`: the model itself, or its widened form for bfloat16.
 
-    graph = (
-        onnx.load(str(model), load_external_data=False)
-        if isinstance(model, Path)
-        else onnx.load_from_string(model)
-    )
+    Raises:
+        InputFileError: the model cannot be read.
+    """
+    import onnx
+    from google.protobuf.message import DecodeError
+
+    try:
+        graph = (
+            onnx.load(str(model), load_external_data=False)
+            if isinstance(model, Path)
+            else onnx.load_from_string(model)
+        )
+    except (DecodeError, OSError) as error:
+        name = model if isinstance(model, Path) else "the model"
+        raise InputFileError(f"{name} cannot be read as an ONNX file: {error}") from error
     if not _uses_bfloat16(graph):
         return str(model) if isinstance(model, Path) else model
     if isinstance(model, Path):
