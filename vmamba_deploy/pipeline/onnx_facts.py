@@ -104,7 +104,7 @@ def read_onnx_facts(path: Path) -> OnnxFacts:
         InputFileError: no such file, or not an ONNX model with inputs and outputs.
     """
     import onnx
-    from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+    from google.protobuf.message import DecodeError
 
     try:
         model = onnx.load(str(path), load_external_data=False)

@@ -33,7 +33,7 @@ def check_onnx_input(path: Path) -> OnnxSummary:
         InputFileError: it cannot be read or is not a sound ONNX model.
     """
     import onnx
-    from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+    from google.protobuf.message import DecodeError
 
     if not path.is_file():
         raise InputFileError(f"the ONNX file {path} does not exist")
