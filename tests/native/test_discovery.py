@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from vmamba_deploy import native
 from vmamba_deploy.errors import EnvironmentProblem, IntegrityError
 from vmamba_deploy.native import cuda, headers
 from vmamba_deploy.native.debian import AptSource, apt_sources
+from vmamba_deploy.native.fetch import known_file
 from vmamba_deploy.native.toolchain import HostCompiler
 
 
@@ -104,6 +106,47 @@ def test_changed_tensorrt_headers_are_refused(tmp_path):
     (folder / "NvInferRuntime.h").write_text("// not the one\n")
     with pytest.raises(IntegrityError, match="kernel-lens"):
         headers.check_tensorrt_package(tmp_path)
+
+
+@pytest.fixture
+def no_debian(tmp_path, monkeypatch):
+    """A machine without ONNX Runtime's headers, and with no Debian mirror to fetch them from."""
+
+    def refuse(*_: object) -> None:
+        raise EnvironmentProblem("no Debian mirror")
+
+    monkeypatch.setattr(headers, "debian_package", refuse)
+    monkeypatch.setattr(headers, "toolchain_folder", lambda: tmp_path / "toolchain")
+    monkeypatch.setattr(headers, "_SYSTEM_INCLUDES", ())
+    monkeypatch.delenv("ONNXRUNTIME_INCLUDE_DIR", raising=False)
+    monkeypatch.delenv("VMAMBA_ALLOW_DOWNLOADS", raising=False)
+    published = tmp_path / "onnxruntime_c_api.h"
+    published.write_text("#define ORT_API_VERSION 21\n")
+    monkeypatch.setattr(headers, "ONNXRUNTIME_HEADER_URL", published.as_uri())
+    digest = hashlib.sha256(published.read_bytes()).hexdigest()
+    monkeypatch.setattr(headers, "ONNXRUNTIME_HEADER_SHA256", digest)
+    return published
+
+
+def test_without_debian_onnxruntimes_header_comes_from_its_makers(no_debian):
+    folder = headers.require_onnxruntime_headers()
+    assert headers.onnxruntime_api_version(folder) == 21
+    no_debian.unlink()
+    assert headers.require_onnxruntime_headers() == folder
+
+
+def test_without_debian_and_network_both_reasons_are_told(no_debian):
+    no_debian.unlink()
+    with pytest.raises(EnvironmentProblem, match=r"no Debian mirror; .* cannot be fetched"):
+        headers.require_onnxruntime_headers()
+
+
+def test_a_changed_file_is_refused_and_not_kept(tmp_path):
+    served = tmp_path / "served.h"
+    served.write_text("// not the one\n")
+    with pytest.raises(IntegrityError, match="was not kept"):
+        known_file(served.as_uri(), "0" * 64, tmp_path / "kept")
+    assert not (tmp_path / "kept").exists()
 
 
 def test_apt_sources_of_both_formats(tmp_path):

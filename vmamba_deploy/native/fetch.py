@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
+import http.client
 import shutil
 import sys
 import tempfile
+import urllib.request
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from vmamba_deploy.errors import EnvironmentProblem
+from vmamba_deploy.errors import EnvironmentProblem, IntegrityError
 from vmamba_deploy.native.processes import output_of
+
+_TIMEOUT_SECONDS = 30
+_LARGEST_FILE_BYTES = 16 << 20
 
 
 def fetch_once(destination: Path, fill: Callable[[Path], None]) -> None:
@@ -60,3 +66,26 @@ def pip_packages(
             verify(folder)
 
     fetch_once(destination, install)
+
+
+def known_file(url: str, sha256: str, destination: Path) -> None:
+    """Fetch one small file, whose content is known, into a folder of its own.
+
+    Raises:
+        EnvironmentProblem: the server cannot be reached.
+        IntegrityError: it sends another file than the known one.
+    """
+
+    def download(folder: Path) -> None:
+        try:
+            with urllib.request.urlopen(url, timeout=_TIMEOUT_SECONDS) as response:
+                content = response.read(_LARGEST_FILE_BYTES)
+        except (OSError, http.client.HTTPException) as error:  # URLError is an OSError
+            reason = getattr(error, "reason", None) or str(error) or type(error).__name__
+            raise EnvironmentProblem(f"{url} cannot be fetched: {reason}") from error
+        found = hashlib.sha256(content).hexdigest()
+        if found != sha256:
+            raise IntegrityError(f"{url} has sha256 {found}, expected {sha256}: it was not kept")
+        (folder / url.rpartition("/")[2]).write_bytes(content)
+
+    fetch_once(destination, download)

@@ -11,13 +11,21 @@ from pathlib import Path
 
 from vmamba_deploy.errors import EnvironmentProblem, IntegrityError
 from vmamba_deploy.native.debian import debian_package
-from vmamba_deploy.native.fetch import pip_packages
+from vmamba_deploy.native.fetch import known_file, pip_packages
 from vmamba_deploy.native.layout import downloads_allowed, toolchain_folder
 
 # This package carries NVIDIA's Apache-licensed headers of TensorRT 10.14.
 TENSORRT_PACKAGE = "kernel-lens==2.0.1"
 TENSORRT_HEADER_SHA256 = "7476a417a8f4befd865e043fc956f8583e537c74faa29c2305c5ef9f898bd9b4"
 _KERNEL_LENS = Path("kernel_lens/include/tensorrt")
+# Of ONNX Runtime one header is needed: as Debian packages it, else as its makers publish it.
+ONNXRUNTIME_PACKAGE, ONNXRUNTIME_SUITE = "libonnxruntime-dev", "trixie"
+ONNXRUNTIME_HEADER_URL = (
+    "https://raw.githubusercontent.com/microsoft/onnxruntime/v1.21.0"
+    "/include/onnxruntime/core/session/onnxruntime_c_api.h"
+)
+ONNXRUNTIME_HEADER_SHA256 = "7783e9664bdb0b1b36145b5c8587dd1bc9a399aa000edf2e3dd03003cafc6882"
+_SYSTEM_INCLUDES = (Path("/usr/include"), Path("/usr/local/include"))
 _MULTIARCH = sysconfig.get_config_var("MULTIARCH") or "x86_64-linux-gnu"
 
 
@@ -85,9 +93,9 @@ def onnxruntime_headers() -> Headers:
         tuple(
             root / folder
             for root in (
-                Path("/usr/include"),
-                Path("/usr/local/include"),
+                *_SYSTEM_INCLUDES,
                 toolchain_folder() / "onnxruntime/usr/include",
+                toolchain_folder() / "onnxruntime-header",
             )
             for folder in below
         ),
@@ -151,19 +159,30 @@ def onnxruntime_api_version(folder: Path) -> int | None:
 
 
 def require_onnxruntime_headers() -> Path:
-    """The folder of ONNX Runtime's headers, fetched from Debian where downloads are allowed.
+    """The folder of ONNX Runtime's header, fetched where downloads are allowed.
+
+    From Debian's mirror if this machine has one, else from the repository of its makers.
 
     Raises:
         EnvironmentProblem: not found and not to be had.
+        IntegrityError: the fetched header is not the known one.
     """
     headers = onnxruntime_headers()
     found = headers.find()
     if found is None and downloads_allowed():
-        try:
-            debian_package("libonnxruntime-dev", "trixie", toolchain_folder() / "onnxruntime")
-        except EnvironmentProblem as problem:
-            raise headers.missing(problem.message) from problem
+        _fetch_onnxruntime_header(headers)
         found = headers.find()
     if found is None:
         raise headers.missing()
     return found
+
+
+def _fetch_onnxruntime_header(headers: Headers) -> None:
+    try:
+        debian_package(ONNXRUNTIME_PACKAGE, ONNXRUNTIME_SUITE, toolchain_folder() / "onnxruntime")
+    except EnvironmentProblem as no_debian:
+        folder = toolchain_folder() / "onnxruntime-header"
+        try:
+            known_file(ONNXRUNTIME_HEADER_URL, ONNXRUNTIME_HEADER_SHA256, folder)
+        except EnvironmentProblem as problem:
+            raise headers.missing(f"{no_debian.message}; {problem.message}") from problem
