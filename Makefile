@@ -9,7 +9,7 @@ PYTEST_ARGS ?=
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help setup export test check lint format types layers native clean
+.PHONY: help setup compiler export test check lint format types layers native clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -32,10 +32,16 @@ $(VENV)/.dev: $(VENV)/.runtime requirements-dev.txt
 	@$(PIP) install -r requirements-dev.txt
 	@touch $@
 
-export: $(VENV)/.runtime ## the main job: ONNX, engine, plugin and parity report of VMamba-T in fp16
+# Asked before minutes of installing; the package itself looks closer.
+compiler:
+	@for name in "$$CXX" g++ c++ clang++; do command -v "$$name" >/dev/null && exit 0; done; \
+	  test -n "$$VMAMBA_NATIVE_DIR" || { echo "error: no C++ compiler found" >&2; \
+	  echo "hint: apt-get install build-essential, or name a C++17 compiler in CXX" >&2; exit 4; }
+
+export: compiler $(VENV)/.runtime ## the main job: ONNX, engine, plugin and parity report of VMamba-T in fp16
 	$(BIN)/python export.py --model $(MODEL) --$(PRECISION)
 
-native: $(VENV)/.runtime ## build the native libraries ahead; ARCHS=all for every GPU architecture
+native: compiler $(VENV)/.runtime ## build the native libraries ahead; ARCHS=all for every GPU architecture
 	$(BIN)/python -m vmamba_deploy.native $(if $(ARCHS),--archs $(ARCHS))
 
 test: $(VENV)/.dev check ## the checks, then the test suite
