@@ -9,8 +9,22 @@ option(VMAMBA_ONNXRUNTIME "Build libvmamba_ort.so, the ONNX Runtime custom-op li
 option(VMAMBA_TESTS "Build the native tests" OFF)
 option(VMAMBA_WERROR "Warnings are errors" OFF)
 option(VMAMBA_SANITIZE "Address and undefined-behaviour sanitizers in host code" OFF)
-set(TENSORRT_INCLUDE_DIR "" CACHE PATH "Folder of NvInferRuntime.h")
-set(ONNXRUNTIME_INCLUDE_DIR "" CACHE PATH "Folder of onnxruntime_c_api.h")
+
+# Named on the command line or in the environment, else a system folder, else what `make native` fetched.
+set(fetched "${PROJECT_SOURCE_DIR}/../build/toolchain")
+if(VMAMBA_TENSORRT)
+  find_path(TENSORRT_INCLUDE_DIR NvInferRuntime.h
+            HINTS ENV TENSORRT_INCLUDE_DIR
+            PATHS "${fetched}/tensorrt/kernel_lens/include/tensorrt"
+            DOC "Folder of NvInferRuntime.h")
+endif()
+if(VMAMBA_ONNXRUNTIME)
+  find_path(ONNXRUNTIME_INCLUDE_DIR onnxruntime_c_api.h
+            HINTS ENV ONNXRUNTIME_INCLUDE_DIR
+            PATHS "${fetched}/onnxruntime/usr/include" "${fetched}/onnxruntime-header"
+            PATH_SUFFIXES onnxruntime onnxruntime/core/session
+            DOC "Folder of onnxruntime_c_api.h")
+endif()
 
 if(NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)
   set(CMAKE_BUILD_TYPE Release CACHE STRING "" FORCE)
