@@ -10,26 +10,31 @@ namespace VMAMBA_BUILD {
 // Route 0 is row-major, 1 column-major, 2 and 3 are their reverses.
 class RouteWalk {
  public:
-  RouteWalk(int route, int64_t height, int64_t width)
-      : inner_size_(route % 2 == 0 ? width : height),
-        inner_step_(route % 2 == 0 ? 1 : width),
-        outer_step_(route % 2 == 0 ? width : 1),
-        sign_(route < 2 ? 1 : -1),
-        first_(route < 2 ? 0 : height * width - 1) {}
+  RouteWalk(int route, int64_t height, int64_t width) {
+    const bool rows = route % 2 == 0;
+    const int64_t sign = route < 2 ? 1 : -1;
+    line_ = rows ? width : height;
+    lines_left_ = rows ? height : width;
+    step_ = sign * (rows ? 1 : width);
+    to_next_line_ = sign * (rows ? 1 : 1 - (height - 1) * width);
+    pixel_ = route < 2 ? 0 : height * width - 1;
+    line_left_ = line_;
+  }
 
-  // The row-major number of the next pixel.
+  // The row-major number of the next pixel; after the last one, the last one again.
   int64_t next() {
-    const int64_t pixel = first_ + sign_ * (outer_ * outer_step_ + inner_ * inner_step_);
-    if (++inner_ == inner_size_) {
-      inner_ = 0;
-      ++outer_;
+    const int64_t pixel = pixel_;
+    if (--line_left_ > 0) {
+      pixel_ += step_;
+    } else if (--lines_left_ > 0) {
+      pixel_ += to_next_line_;
+      line_left_ = line_;
     }
     return pixel;
   }
 
  private:
-  int64_t inner_size_, inner_step_, outer_step_, sign_, first_;
-  int64_t inner_ = 0, outer_ = 0;
+  int64_t line_, step_, to_next_line_, pixel_, line_left_, lines_left_;
 };
 
 }  // namespace VMAMBA_BUILD

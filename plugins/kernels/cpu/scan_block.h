@@ -4,6 +4,10 @@
 // the special functions run over the whole tile (independent, so at full throughput), and only the
 // recurrence itself is sequential, for V vectors of channels at once. The merged map of the block
 // stays in the cache for all four routes.
+//
+// Steps, and with them states and the merged map, are in units of log(2) until the result is
+// written: with dt_weight and dt_bias scaled by log2(e) once, softplus and decay need powers of 2
+// alone.
 #ifndef VMAMBA_KERNELS_CPU_SCAN_BLOCK_H
 #define VMAMBA_KERNELS_CPU_SCAN_BLOCK_H
 
@@ -43,10 +47,17 @@ VMAMBA_INLINE void store_group(float *target, const Vec (&group)[K]) {
   VMAMBA_UNROLL for (int k = 0; k < K; ++k) store(target + k * kLanes, group[k]);
 }
 
+constexpr float kLog2E = 0x1.715476p+0f, kLn2 = 0x1.62e430p-1f;
+
 template <typename In, int V>
 class BlockScan {
  public:
   static constexpr int kChannels = V * kLanes;
+  static constexpr int kProjectPixels = 4;             // that the matrix product takes at a time
+  static constexpr int kGroupPixels = V == 1 ? 4 : 2;  // and the special functions
+  static constexpr int kGroup = kGroupPixels * V;
+  static_assert(kTilePixels % kProjectPixels == 0 && kProjectPixels % kGroupPixels == 0,
+                "a short tile is completed to whole groups of both");
 
   explicit BlockScan(const BlockTask &task)
       : desc_(*task.desc),
@@ -63,9 +74,7 @@ class BlockScan {
         scratch_(desc_, kChannels, task.scratch) {}
 
   void run() {
-    // The passes over a tile work on whole groups, past the pixels of a short one.
-    memset(scratch_.delta, 0, kTilePixels * kChannels * sizeof(float));
-    start_merge_with_skip();
+    sum_skips();
     for (int route = 0; route < VMAMBA_ROUTES; ++route) run_route(route);
     switch (desc_.out_dtype) {
       case VMAMBA_FLOAT16:
@@ -86,19 +95,13 @@ class BlockScan {
   int lanes(int vector) const { return vector == V - 1 ? last_lanes_ : kLanes; }
 
   // The skips of the four routes all multiply the same x.
-  void start_merge_with_skip() {
+  void sum_skips() {
     for (int v = 0; v < V; ++v) {
       Vec sum = splat(0.0f);
       for (int route = 0; route < VMAMBA_ROUTES; ++route) {
         sum = sum + load_lanes(parameter(args_.d, route, v), lanes(v));
       }
       store(scratch_.skip + v * kLanes, sum);
-    }
-    for (int64_t pixel = 0; pixel < pixels_; ++pixel) {
-      for (int v = 0; v < V; ++v) {
-        store(scratch_.merge + pixel * kChannels + v * kLanes,
-              load(scratch_.skip + v * kLanes) * load_x(pixel, v));
-      }
     }
   }
 
@@ -109,17 +112,27 @@ class BlockScan {
     for (int64_t done = 0; done < pixels_; done += kTilePixels) {
       const int64_t left = pixels_ - done;
       count_ = left < kTilePixels ? static_cast<int>(left) : kTilePixels;
-      for (int t = 0; t < count_; ++t) {
-        pixel_[t] = walk.next();
-        row_[t] = proj_row(proj_ + (pixel_[t] * VMAMBA_ROUTES + route) * features_, t);
-      }
+      enter_tile(walk, route);
       project_steps();
-      apply_softplus();
-      apply_input();
+      compute_steps();
       for (int n = 0; n < desc_.state; ++n) {
         compute_decay(n);
-        advance_state(n);
+        if (route == 0 && n == 0) {
+          advance_state<true>(n);
+        } else {
+          advance_state<false>(n);
+        }
       }
+    }
+  }
+
+  // The passes over a tile work on whole groups of pixels: those of a short tile are completed with
+  // its last pixel, and what is computed there is not used.
+  void enter_tile(RouteWalk &walk, int route) {
+    const int padded = (count_ + kProjectPixels - 1) / kProjectPixels * kProjectPixels;
+    for (int t = 0; t < padded; ++t) {
+      pixel_[t] = walk.next();
+      row_[t] = proj_row(proj_ + (pixel_[t] * VMAMBA_ROUTES + route) * features_, t);
     }
   }
 
@@ -131,20 +144,17 @@ class BlockScan {
   void pack_parameters(int route) {
     for (int v = 0; v < V; ++v) {
       const int at = v * kLanes;
-      store(scratch_.dt_bias + at, load_lanes(parameter(args_.dt_bias, route, v), lanes(v)));
+      store(scratch_.dt_bias + at,
+            kLog2E * load_lanes(parameter(args_.dt_bias, route, v), lanes(v)));
       for (int r = 0; r < desc_.rank; ++r) {
         store(scratch_.dt_weight + r * kChannels + at,
-              load_lanes(parameter(args_.dt_weight, route * desc_.rank + r, v), lanes(v)));
+              kLog2E * load_lanes(parameter(args_.dt_weight, route * desc_.rank + r, v), lanes(v)));
       }
       for (int n = 0; n < desc_.state; ++n) {
-        const Vec a = load_lanes(parameter(args_.a, route * desc_.state + n, v), lanes(v));
-        store(scratch_.log2_decay + n * kChannels + at, a * 0x1.715476p+0f);
+        store(scratch_.a + n * kChannels + at,
+              load_lanes(parameter(args_.a, route * desc_.state + n, v), lanes(v)));
       }
     }
-  }
-
-  Vec load_x(int64_t pixel, int v) const {
-    return load_lanes(x_ + pixel * channels_ + v * kLanes, lanes(v));
   }
 
   const float *proj_row(const float *source, int) { return source; }
@@ -158,87 +168,79 @@ class BlockScan {
     return row;
   }
 
-  // delta tile = dt rows (count, R) times dt_weight (R, C), plus the bias.
+  // delta tile = dt rows (count, R) times dt_weight (R, C), plus the bias: last, because it may be
+  // large, and then each further term would be rounded to it.
   void project_steps() {
-    int t = 0;
-    for (; t + 4 <= count_; t += 4) project_pixels<4>(t);
-    for (; t < count_; ++t) project_pixels<1>(t);
-  }
-
-  template <int P>
-  void project_pixels(int t) {
-    Vec sum[P][V];
-    const float *row[P];
-    VMAMBA_UNROLL for (int p = 0; p < P; ++p) {
-      load_group(scratch_.dt_bias, sum[p]);
-      row[p] = row_[t + p];
-    }
-    const float *weight = scratch_.dt_weight;
-    const int rank = desc_.rank;
-    for (int r = 0; r < rank; ++r, weight += kChannels) {
-      Vec w[V];
-      load_group(weight, w);
+    constexpr int P = kProjectPixels;
+    float *delta = scratch_.delta;
+    const int count = count_, rank = desc_.rank;
+    Vec bias[V];
+    load_group(scratch_.dt_bias, bias);
+    for (int t = 0; t < count; t += P, delta += P * kChannels) {
+      Vec sum[P][V];
+      const float *row[P];
       VMAMBA_UNROLL for (int p = 0; p < P; ++p) {
-        const Vec dt = splat(row[p][r]);
-        VMAMBA_UNROLL for (int v = 0; v < V; ++v) sum[p][v] = fma(dt, w[v], sum[p][v]);
+        VMAMBA_UNROLL for (int v = 0; v < V; ++v) sum[p][v] = splat(0.0f);
+        row[p] = row_[t + p];
+      }
+      const float *weight = scratch_.dt_weight;
+      for (int r = 0; r < rank; ++r, weight += kChannels) {
+        Vec w[V];
+        load_group(weight, w);
+        VMAMBA_UNROLL for (int p = 0; p < P; ++p) {
+          const Vec dt = splat(row[p][r]);
+          VMAMBA_UNROLL for (int v = 0; v < V; ++v) sum[p][v] = fma(dt, w[v], sum[p][v]);
+        }
+      }
+      VMAMBA_UNROLL for (int p = 0; p < P; ++p) {
+        VMAMBA_UNROLL for (int v = 0; v < V; ++v) sum[p][v] = sum[p][v] + bias[v];
+        store_group(delta + p * kChannels, sum[p]);
       }
     }
-    float *const delta = scratch_.delta + t * kChannels;
-    VMAMBA_UNROLL for (int p = 0; p < P; ++p) store_group(delta + p * kChannels, sum[p]);
   }
 
-  // Over the tile as a flat array of vectors, in whole groups: what lies past its last pixel is
-  // computed and not used.
-  void apply_softplus() {
-    constexpr int kGroup = 4;
-    float *const delta = scratch_.delta;
-    float *const exponential = scratch_.decay;  // free until the decay is computed
-    const int floats = count_ * kChannels;
-    for (int at = 0; at < floats; at += kGroup * kLanes) {
-      Vec e[kGroup];
-      load_group(delta + at, e);
-      exp_of_minus_magnitude(e);
-      store_group(exponential + at, e);
-    }
-    for (int at = 0; at < floats; at += kGroup * kLanes) {
-      Vec v[kGroup], e[kGroup];
-      load_group(delta + at, v);
-      load_group(exponential + at, e);
-      softplus_from_exp(v, e);
-      store_group(delta + at, e);
-    }
-  }
-
-  // driven = delta * x.
-  void apply_input() {
+  // delta = softplus(delta) and driven = delta * x.
+  void compute_steps() {
+    float *delta = scratch_.delta;
     float *driven = scratch_.driven;
-    const float *delta = scratch_.delta;
-    for (int t = 0; t < count_; ++t) {
-      for (int v = 0; v < V; ++v, driven += kLanes, delta += kLanes) {
-        store(driven, load(delta) * load_x(pixel_[t], v));
+    const In *const x = x_;
+    const int64_t channels = channels_;
+    const int count = count_, last_lanes = last_lanes_;
+    for (int t = 0; t < count; t += kGroupPixels) {
+      Vec step[kGroup];
+      load_group(delta, step);
+      softplus2(step);
+      store_group(delta, step);
+      VMAMBA_UNROLL for (int p = 0; p < kGroupPixels; ++p) {
+        const In *const x_here = x + pixel_[t + p] * channels;
+        VMAMBA_UNROLL for (int v = 0; v < V; ++v) {
+          const Vec input = load_lanes(x_here + v * kLanes, v == V - 1 ? last_lanes : kLanes);
+          store(driven + (p * V + v) * kLanes, step[p * V + v] * input);
+        }
       }
+      delta += kGroup * kLanes;
+      driven += kGroup * kLanes;
     }
   }
 
   // decay = exp(delta * a), several pixels at a time.
   void compute_decay(int n) {
-    constexpr int kPixels = V == 1 ? 4 : 2;
-    constexpr int kGroup = kPixels * V;
-    Vec log2_decay[V];
-    load_group(scratch_.log2_decay + n * kChannels, log2_decay);
+    Vec a[V];
+    load_group(scratch_.a + n * kChannels, a);
     const float *const delta = scratch_.delta;
     float *const decay = scratch_.decay;
     const int floats = count_ * kChannels;
     for (int at = 0; at < floats; at += kGroup * kLanes) {
       Vec z[kGroup];
       load_group(delta + at, z);
-      VMAMBA_UNROLL for (int k = 0; k < kGroup; ++k) z[k] = z[k] * log2_decay[k % V];
+      VMAMBA_UNROLL for (int k = 0; k < kGroup; ++k) z[k] = z[k] * a[k % V];
       exp2(z);
       store_group(decay + at, z);
     }
   }
 
-  // h = decay * h + B * (delta * x), merge += C * h.
+  // h = decay * h + B * (delta * x), merge += C * h; the first of all starts the merged map.
+  template <bool kFirst>
   void advance_state(int n) {
     Vec h[V];
     load_group(scratch_.state + n * kChannels, h);
@@ -254,19 +256,29 @@ class BlockScan {
       float *merged = merge + pixel_[t] * kChannels;
       VMAMBA_UNROLL for (int v = 0; v < V; ++v) {
         h[v] = fma(load(decay + v * kLanes), h[v], b * load(driven + v * kLanes));
-        store(merged + v * kLanes, fma(c, h[v], load(merged + v * kLanes)));
+        store(merged + v * kLanes, kFirst ? c * h[v] : fma(c, h[v], load(merged + v * kLanes)));
       }
     }
     store_group(scratch_.state + n * kChannels, h);
   }
 
+  // y = merge, back in its own unit, plus the skip.
   template <typename Out>
   void write_merged(Out *y) const {
+    const float *merge = scratch_.merge;
+    const In *x = x_;
+    y += y_offset_;
+    Vec skip[V];
+    load_group(scratch_.skip, skip);
     for (int64_t pixel = 0; pixel < pixels_; ++pixel) {
       for (int v = 0; v < V; ++v) {
-        store_lanes(y + y_offset_ + pixel * channels_ + v * kLanes,
-                    load(scratch_.merge + pixel * kChannels + v * kLanes), lanes(v));
+        const int at = v * kLanes;
+        const Vec scanned = kLn2 * load(merge + at);
+        store_lanes(y + at, fma(skip[v], load_lanes(x + at, lanes(v)), scanned), lanes(v));
       }
+      merge += kChannels;
+      x += channels_;
+      y += channels_;
     }
   }
 

@@ -16,16 +16,16 @@ constexpr int kTilePixels = 32;
 
 // Sizes in floats; C is the block's channels (whole vectors), F = R + 2 N.
 struct ScratchLayout {
-  float *merge;       // [H*W, C] sum of the routes
-  float *dt_weight;   // [R, C] of the route, padded with zeros to whole vectors
-  float *dt_bias;     // [C]
-  float *log2_decay;  // [N, C] a * log2(e)
-  float *skip;        // [C] d, summed over the routes
-  float *state;       // [N, C] h
-  float *delta;       // [kTilePixels, C]
-  float *driven;      // [kTilePixels, C] delta * x
-  float *decay;       // [kTilePixels, C]
-  float *proj;        // [kTilePixels, F], when proj is not float32 in memory
+  float *merge;      // [H*W, C] sum of the routes
+  float *dt_weight;  // [R, C] of the route times log2(e), padded with zeros to whole vectors
+  float *dt_bias;    // [C] times log2(e)
+  float *a;          // [N, C]
+  float *skip;       // [C] d, summed over the routes
+  float *state;      // [N, C] h
+  float *delta;      // [kTilePixels, C]
+  float *driven;     // [kTilePixels, C] delta * x
+  float *decay;      // [kTilePixels, C]
+  float *proj;       // [kTilePixels, F], when proj is not float32 in memory
   size_t bytes;
 
   ScratchLayout(const vmamba_scan_desc &desc, int64_t channels, void *scratch) {
@@ -39,7 +39,7 @@ struct ScratchLayout {
     merge = take(desc.height * desc.width * channels);
     dt_weight = take(desc.rank * channels);
     dt_bias = take(channels);
-    log2_decay = take(desc.state * channels);
+    a = take(desc.state * channels);
     skip = take(channels);
     state = take(desc.state * channels);
     delta = take(kTilePixels * channels);
