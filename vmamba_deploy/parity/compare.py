@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from vmamba_deploy.errors import EnvironmentProblem, ParityError, VmambaError
+from vmamba_deploy.errors import EnvironmentProblem, InputFileError, VmambaError
 from vmamba_deploy.parity.inputs import InputSet
 from vmamba_deploy.parity.metrics import compute_metrics, worst
 from vmamba_deploy.parity.results import InputResult, RunResult
@@ -43,8 +43,9 @@ def compare_runtimes(
         verbose: let Polygraphy print what it does.
 
     Raises:
-        EnvironmentProblem: the reference cannot run here; its VmambaErrors pass too.
-        ParityError: the reference itself raised, or its logits are not finite.
+        EnvironmentProblem: the reference cannot run here; its own VmambaErrors pass as they are.
+        InputFileError: its logits are not finite.
+        MemoryError: it needs more than there is.
     """
     if not inputs:
         raise ValueError("nothing to compare: no inputs")
@@ -72,12 +73,12 @@ def _run_reference(reference: Runtime, inputs: Sequence[InputSet]) -> Any:
     try:
         expected = run_all(reference, inputs, label="reference")
     except RunFailed as error:
-        if isinstance(error.__cause__, VmambaError):
+        if isinstance(error.__cause__, VmambaError | MemoryError):
             raise error.__cause__ from error
-        raise ParityError(f"the reference {reference.name} failed: {error}") from error
+        raise EnvironmentProblem(f"the reference {reference.name} cannot run: {error}") from error
     for iteration, one in zip(expected, inputs, strict=True):
         if not np.isfinite(iteration[_OUTPUT]).all():
-            raise ParityError(
+            raise InputFileError(
                 f"the reference {reference.name} gives NaN or infinity on {one.name}",
                 hint="the weights are broken: no runtime can be compared with them",
             )
@@ -98,7 +99,7 @@ def _judge(
     except RunFailed as error:
         return RunResult(candidate.name, "failed", str(error), limits)
     judged = _compare(expected, got, inputs, limits)
-    measured = [one.metrics for one in judged if one.metrics is not None]
+    measured = [one.metrics for one in judged if one.metrics is not None and not one.flat]
     wrong = [f"{one.name}: {one.reason}" for one in judged if not one.passed]
     return RunResult(
         candidate.name,
@@ -142,12 +143,14 @@ class _Verdict:
 def _judge_set(
     one: InputSet, expected: Any, got: Any, limits: Thresholds, seconds: float | None
 ) -> InputResult:
+    if one.flat:
+        limits = limits.for_flat_images()
     if got.shape != expected.shape:
         reason = f"logits have shape {list(got.shape)}, expected {list(expected.shape)}"
-        return InputResult(one.name, one.batch, False, reason, None, seconds)
+        return InputResult(one.name, one.batch, False, reason, None, seconds, one.flat)
     metrics = compute_metrics(expected, got, tie_spread=limits.max_spread)
     reason = ", ".join(limits.violations(metrics))
-    return InputResult(one.name, one.batch, not reason, reason, metrics, seconds)
+    return InputResult(one.name, one.batch, not reason, reason, metrics, seconds, one.flat)
 
 
 @contextlib.contextmanager

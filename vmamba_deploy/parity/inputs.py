@@ -23,7 +23,8 @@ ByteArray = npt.NDArray[np.uint8]
 PHOTOS = ("cat", "coffee", "astronaut", "rocket", "retina", "galaxies")
 """Names of the photographs that travel with the package; LICENSES.md beside them has the terms."""
 
-_SYNTHETIC = ("normal", "uniform", "black", "white")
+_NOISE = ("normal", "uniform")
+_FLAT = ("black", "white")
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,11 @@ class InputSet:
         """Images in the set."""
         return len(self.images)
 
+    @property
+    def flat(self) -> bool:
+        """Whether every image is one colour, which makes rounding errors weigh far more."""
+        return set(self.images) <= set(_FLAT)
+
 
 def build_inputs(
     batches: Sequence[int],
@@ -57,9 +63,9 @@ def build_inputs(
 ) -> list[InputSet]:
     """Make the sets of a comparison.
 
-    Each distinct batch size gives one set: the photographs first, then noise and constant images,
-    repeated with fresh noise and mirrored photographs until the batch is full. The smallest batch
-    size is also run on each kind of synthetic image alone, so batch 1 sees more than one photo.
+    Each distinct batch size gives one set: the photographs first, then noise, repeated with fresh
+    noise and mirrored photographs until the batch is full. The smallest batch size is also run on
+    each kind of synthetic image alone, so batch 1 sees more than one photo.
 
     Args:
         batches: batch sizes, usually the smallest, usual and largest of an engine's profile.
@@ -79,7 +85,7 @@ def build_inputs(
         for batch in sorted(set(batches))
     ]
     smallest = min(batches)
-    sets += [source.batch(f"{kind}-b{smallest}", (kind,) * smallest) for kind in _SYNTHETIC]
+    sets += [source.batch(f"{kind}-b{smallest}", (kind,) * smallest) for kind in (*_NOISE, *_FLAT)]
     return sets
 
 
@@ -137,8 +143,9 @@ class _ImageSource:
         self._photos: dict[str, ByteArray] = {}
 
     def mixed_names(self, count: int) -> tuple[str, ...]:
-        """Names of `count` images: photographs, synthetic ones, then the photographs mirrored."""
-        cycle = (*PHOTOS, *_SYNTHETIC, *(f"{photo}-mirrored" for photo in PHOTOS), *_SYNTHETIC[:2])
+        """Names of `count` images: photographs, noise, then the photographs mirrored and noise."""
+        mirrored = (f"{photo}-mirrored" for photo in PHOTOS)
+        cycle = (*PHOTOS, *_NOISE, *mirrored, *_NOISE)
         return tuple(cycle[index % len(cycle)] for index in range(count))
 
     def batch(self, name: str, images: tuple[str, ...]) -> InputSet:

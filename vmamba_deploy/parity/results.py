@@ -13,7 +13,7 @@ RunStatus = Literal["passed", "failed", "skipped"]
 
 @dataclass(frozen=True)
 class InputResult:
-    """One runtime on one input set."""
+    """One runtime on one input set; `flat` sets, of one colour, have limits of their own."""
 
     name: str
     batch: int
@@ -21,11 +21,12 @@ class InputResult:
     reason: str
     metrics: Metrics | None
     seconds: float | None = None
+    flat: bool = False
 
 
 @dataclass(frozen=True)
 class RunResult:
-    """One runtime on all input sets; `metrics` are the worst of them."""
+    """One runtime on all input sets; `metrics` are the worst of those that are not flat."""
 
     runtime: str
     status: RunStatus

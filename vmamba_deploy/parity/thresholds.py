@@ -9,10 +9,13 @@ mantissas (11 and 8 bits) and have not been measured yet.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from vmamba_deploy.errors import UsageError
 from vmamba_deploy.parity.metrics import Metrics
+
+# How much larger a squared error may be on images of one colour.
+_FLAT_POWER = 100.0
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,19 @@ class Thresholds:
     cosine: float
     max_spread: float
     decided_top1: float = 1.0
+
+    def for_flat_images(self) -> Thresholds:
+        """Limits for images of one colour, where a rounding error weighs ten times as much.
+
+        Such a map has next to no variance over space, and the LayerNorms magnify what rounding
+        leaves: PyTorch itself, converted to half precision, loses that much.
+        """
+        return replace(
+            self,
+            nmse=_FLAT_POWER * self.nmse,
+            cosine=1 - _FLAT_POWER * (1 - self.cosine),
+            max_spread=_FLAT_POWER**0.5 * self.max_spread,
+        )
 
     def violations(self, metrics: Metrics) -> list[str]:
         """Say what is beyond its limit; empty when all is well. NaN never passes."""
