@@ -1,4 +1,5 @@
 import math
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -9,6 +10,8 @@ from onnx import numpy_helper
 from torch import nn
 
 from vmamba_deploy.errors import InputFileError
+from vmamba_deploy.export import ExportOptions, export_onnx
+from vmamba_deploy.models import load_weights
 from vmamba_deploy.parity.localise import (
     block_names,
     first_drift,
@@ -16,6 +19,7 @@ from vmamba_deploy.parity.localise import (
     localise,
     localise_within,
 )
+from vmamba_deploy.runtimes.onnxruntime import create_session
 
 
 class Block(nn.Module):
@@ -138,3 +142,14 @@ def test_a_file_without_the_exporters_notes_is_refused(exported):
         del node.metadata_props[:]
     with pytest.raises(InputFileError, match="which layer"):
         localise(net, model, images(), open_session)
+
+
+def test_bfloat16_files_are_measured_too(tmp_path):
+    golden = Path(__file__).parents[1] / "data" / "golden" / "vssm_s1.pth"
+    loaded = load_weights(str(golden))
+    path = tmp_path / "model.onnx"
+    export_onnx(loaded, path, ExportOptions(precision="bf16", image_size=64))
+    images = np.random.default_rng(1).normal(size=(1, 3, 64, 64)).astype(np.float32)
+    errors = localise(loaded.model, path, images, create_session)
+    assert len(errors) == len(block_names(loaded.model))
+    assert all(0 < error.nmse < 1e-2 for error in errors)

@@ -141,18 +141,18 @@ def _run_onnx(
     open_session: SessionFactory,
 ) -> dict[str, npt.NDArray[Any]]:
     import onnx
+    from onnx import TensorProto, helper
 
     probed = onnx.ModelProto()
     probed.CopyFrom(model)
-    known = {value.name for value in probed.graph.output}
-    values = list(dict.fromkeys(outputs.values()))
-    # Without a type in the file, ONNX Runtime takes the one that it infers.
-    probed.graph.output.extend(
-        onnx.ValueInfoProto(name=value) for value in values if value not in known
-    )
+    probes = {value: f"{value}__probe" for value in outputs.values()}
+    for value, probe in probes.items():
+        # As float32: ONNX Runtime's Python interface has no bfloat16 arrays.
+        probed.graph.node.append(helper.make_node("Cast", [value], [probe], to=TensorProto.FLOAT))
+        probed.graph.output.append(helper.make_tensor_value_info(probe, TensorProto.FLOAT, None))
     session = open_session(probed.SerializeToString())
     feed = {session.get_inputs()[0].name: pixel_values}
-    got = dict(zip(values, session.run(values, feed), strict=True))
+    got = dict(zip(probes, session.run(list(probes.values()), feed), strict=True))
     return {layer: got[value] for layer, value in outputs.items()}
 
 

@@ -62,8 +62,8 @@ class Thresholds:
         return found
 
 
-_FP32 = Thresholds(nmse=1e-8, cosine=1 - 1e-7, max_spread=1e-3)
-_FP16 = Thresholds(nmse=1e-4, cosine=1 - 1e-4, max_spread=5e-2)
+_FP32 = Thresholds(nmse=1e-10, cosine=1 - 1e-10, max_spread=2e-4)
+_FP16 = Thresholds(nmse=5e-5, cosine=1 - 5e-5, max_spread=5e-2)
 _BF16 = Thresholds(nmse=5e-3, cosine=1 - 4e-3, max_spread=3e-1)
 
 _TABLE = {
