@@ -143,3 +143,17 @@ def test_interruption_ends_with_130(monkeypatch, capsys):
         main(["info", "."])
     assert exit_info.value.code == 130
     assert "interrupted" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [["--nonsense"], ["--batch", "8,1"], ["--target-sm", "x"]])
+def test_with_json_every_refusal_is_one_json_line_on_stdout(capsys, arguments):
+    with pytest.raises(SystemExit) as ended:
+        main(["export", "-m", "t", "--json", *arguments])
+    assert ended.value.code == ExitCode.USAGE
+    (line,) = capsys.readouterr().out.splitlines()
+    assert json.loads(line)["event"] == "error"
+    assert json.loads(line)["exit_code"] == ExitCode.USAGE
+
+
+def test_an_opset_of_the_future():
+    assert_refused(run("export", "-m", "t", "--opset", "99"), ExitCode.USAGE, "opset 99 is too new")

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from vmamba_deploy.errors import EnvironmentProblem, ParityError
+from vmamba_deploy.errors import EnvironmentProblem, InputFileError, UsageError
 from vmamba_deploy.parity.compare import compare_runtimes
 from vmamba_deploy.parity.inputs import InputSet
 from vmamba_deploy.runtimes.base import RuntimeStatus
@@ -121,8 +121,24 @@ def test_unavailable_runtime_is_skipped_unopened():
 def test_reference_must_run_and_be_finite():
     with pytest.raises(EnvironmentProblem, match="no such GPU"):
         compare_runtimes(Fake(available=False), [Fake()], inputs(1), "fp32")
-    with pytest.raises(ParityError, match="NaN"):
+    with pytest.raises(InputFileError, match="NaN"):
         compare_runtimes(Fake(lambda y: y * np.nan), [Fake()], inputs(1), "fp32")
+
+
+@pytest.mark.parametrize(
+    ("raised", "expected"),
+    [
+        (UsageError("too large"), UsageError),
+        (MemoryError(), MemoryError),
+        (RuntimeError("no kernel"), EnvironmentProblem),
+    ],
+)
+def test_a_failing_reference_is_no_parity_error(raised, expected):
+    def broken(_logits):
+        raise raised
+
+    with pytest.raises(expected):
+        compare_runtimes(Fake(broken, name="pytorch"), [Fake()], inputs(1), "fp32")
 
 
 def test_polygraphy_is_quiet_and_progress_ends_at_one(capfd):

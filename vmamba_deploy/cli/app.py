@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import sys
 from collections.abc import Sequence
@@ -83,12 +84,20 @@ def main(arguments: Sequence[str] | None = None, *, command: str | None = None) 
             given, prog_name=None if command else "vmamba-deploy", standalone_mode=False
         )
     except click.ClickException as error:
+        _print_json_error(given, error.format_message(), error.exit_code)
         error.show()
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
+        _print_json_error(given, "interrupted", INTERRUPTED)
         click.echo("interrupted; nothing half-written stays", err=True)
         sys.exit(INTERRUPTED)
     sys.exit(result if isinstance(result, int) else 0)
+
+
+def _print_json_error(arguments: Sequence[str], message: str, exit_code: int) -> None:
+    """What ends a run from outside a command is told on stdout too where `--json` is asked for."""
+    if "--json" in arguments:
+        click.echo(json.dumps({"event": "error", "message": message, "exit_code": exit_code}))
 
 
 def _terminate(_signal: int, _frame: object) -> None:

@@ -152,19 +152,13 @@ def _open_sessions(
 def _runtimes(facts: OnnxFacts, weights: str | None, threads: int) -> list[Runtime]:
     import torch
 
-    from vmamba_deploy.export import deployable_module
-    from vmamba_deploy.export.options import ExportOptions
+    from vmamba_deploy.pipeline.parity_step import network
     from vmamba_deploy.runtimes.onnxruntime import OnnxRuntimeBody, OnnxRuntimeLibrary
     from vmamba_deploy.runtimes.pytorch import PyTorchRuntime
 
     if threads:
         torch.set_num_threads(threads)
-    options = ExportOptions(
-        precision=facts.precision,
-        image_size=facts.image_size(),
-        preprocess=facts.takes_bytes(),
-    )
-    module, _, _ = deployable_module(load_reference(facts, weights), options)
+    module = network(facts, load_reference(facts, weights), facts.precision)
     return [
         PyTorchRuntime(module),
         OnnxRuntimeBody(facts.path, threads=threads),

@@ -10,7 +10,7 @@ from vmamba_deploy.artifacts.manifest import MANIFEST_NAME, Manifest, write_mani
 from vmamba_deploy.artifacts.output_folder import open_output_folder
 from vmamba_deploy.pipeline.artefacts import onnx_file_of
 from vmamba_deploy.pipeline.describe import describe
-from vmamba_deploy.pipeline.engine_step import build_engine_file
+from vmamba_deploy.pipeline.engine_step import build_engine_file, check_engine_plan
 from vmamba_deploy.pipeline.events import OnEvent, Steps
 from vmamba_deploy.pipeline.export_run import ENGINE_NAME, ONNX_NAME
 from vmamba_deploy.pipeline.onnx_facts import read_onnx_facts
@@ -38,16 +38,17 @@ def run_build(
     onnx_path = onnx_file_of(source)
     facts = read_onnx_facts(onnx_path)
     describe(facts, {})
+    check_engine_plan(plan, facts.precision)
     target = output or _default_output(source, onnx_path)
-    data = onnx_path.with_name(onnx_path.name + ".data")
-    weights_bytes = onnx_path.stat().st_size + (data.stat().st_size if data.exists() else 0)
+    data = [onnx_path.with_name(name) for name in facts.data_files]
+    weights_bytes = sum(file.stat().st_size for file in (onnx_path, *data))
     needed = 2 * weights_bytes + _ENGINE_OVERHEAD_BYTES
     with open_output_folder(target, needed_bytes=needed) as folder:
         copy = folder.staging / ONNX_NAME
         shutil.copyfile(onnx_path, copy)
-        if data.exists():
-            # The graph names its data file, so that keeps its own name.
-            shutil.copyfile(data, folder.staging / data.name)
+        for file in data:
+            # The graph names its data files, so they keep their own names.
+            shutil.copyfile(file, folder.staging / file.name)
         with steps.step("engine", "building the TensorRT engine") as told:
             engine = build_engine_file(
                 replace(facts, path=copy), copy.with_name(ENGINE_NAME), plan, steps.progress

@@ -9,12 +9,15 @@ from vmamba_deploy.artifacts.manifest import MANIFEST_NAME, read_manifest
 from vmamba_deploy.errors import IntegrityError
 from vmamba_deploy.pipeline.artefacts import onnx_file_of
 from vmamba_deploy.pipeline.events import OnEvent, Steps
-from vmamba_deploy.pipeline.onnx_facts import read_onnx_facts
-from vmamba_deploy.pipeline.parity_step import check_parity
+from vmamba_deploy.pipeline.onnx_facts import OnnxFacts, read_onnx_facts
+from vmamba_deploy.pipeline.parity_step import check_parity, network, parity_inputs
 from vmamba_deploy.pipeline.plan import check_batches
 from vmamba_deploy.pipeline.reference import load_reference
+from vmamba_deploy.pipeline.report_step import write_reports
 
 if TYPE_CHECKING:
+    from vmamba_deploy.models import LoadedModel
+    from vmamba_deploy.parity.inputs import InputSet
     from vmamba_deploy.parity.results import RunResult
 
 
@@ -25,8 +28,20 @@ def run_compare(
     batches: tuple[int, ...] = (1, 8),
     weights: str | None = None,
     seed: int = 0,
+    report: Path | None = None,
+    polygraphy: Path | None = None,
 ) -> tuple[RunResult, ...]:
     """Compare PATH, an artefact folder (verified first) or an ONNX file, with PyTorch in fp32.
+
+    Args:
+        path: what to compare.
+        on_event: told every step.
+        batches: sizes to compare at.
+        weights: where they are, when not where the file says.
+        seed: of the random inputs.
+        report: folder for report.json and report.html.
+        polygraphy: first part of the names of two files for `polygraphy run`, with the inputs and
+            with the reference's logits.
 
     Raises:
         IntegrityError: the folder is not what its manifest says.
@@ -40,17 +55,49 @@ def run_compare(
         loaded = load_reference(facts, weights)
         told.append(loaded.source)
     with steps.step("parity", "comparing with PyTorch") as told:
+        engine = _engine_of(path)
         results = check_parity(
             facts,
             loaded,
-            engine=_engine_of(path),
+            engine=engine,
             batches=batches,
             seed=seed,
             progress=steps.progress,
         )
         failed = sum(result.status == "failed" for result in results)
         told.append(f"{failed} of {len(results)} runtimes failed")
+    if polygraphy is not None:
+        with steps.step("polygraphy", "saving inputs and reference for polygraphy") as told:
+            told += _save_reference(polygraphy, facts, loaded, parity_inputs(facts, batches, seed))
+    if report is not None:
+        with steps.step("report", "writing the report") as told:
+            report.mkdir(parents=True, exist_ok=True)
+            write_reports(
+                report,
+                facts=facts,
+                loaded=loaded,
+                engine=engine,
+                results=results,
+                seconds=steps.seconds,
+            )
+            told.append(str(report))
     return results
+
+
+def _save_reference(
+    prefix: Path, facts: OnnxFacts, loaded: LoadedModel, inputs: list[InputSet]
+) -> list[str]:
+    """The names of the files with the images and with what PyTorch in fp32 makes of them."""
+    from vmamba_deploy.runtimes.polygraphy_data import save_polygraphy_io
+    from vmamba_deploy.runtimes.pytorch import PyTorchSession
+
+    session = PyTorchSession(network(facts, loaded, "fp32"))
+    files = save_polygraphy_io(
+        prefix,
+        [{facts.inputs[0].name: one.pixel_values} for one in inputs],
+        [{facts.outputs[0].name: session(one.pixel_values)} for one in inputs],
+    )
+    return [str(file) for file in files]
 
 
 def _engine_of(path: Path) -> dict[str, Any]:

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vmamba_deploy.errors import UsageError
 from vmamba_deploy.ops.contract import OP_TYPE, PLUGIN_NAMESPACE, PLUGIN_VERSION
-from vmamba_deploy.pipeline.onnx_facts import OnnxFacts
+from vmamba_deploy.pipeline.onnx_facts import OnnxFacts, Precision
 from vmamba_deploy.pipeline.plan import EnginePlan
 
 if TYPE_CHECKING:
     from vmamba_deploy.runtimes.tensorrt.plan import BuiltEngine
+    from vmamba_deploy.runtimes.tensorrt.plan import EnginePlan as FlavouredPlan
 
 MIN_SIDE = 32
+NETWORK_SCRIPT_NAME = "polygraphy_network.py"
+_TURING = (7, 5)
 Progress = Callable[[str, float | None], None]
 
 
@@ -48,7 +52,10 @@ class EngineRecord:
         """The manifest's `engine`."""
         built = self.built
         if built is None:
-            return {"built": False, "reason": self.reason}
+            from vmamba_deploy.runtimes.tensorrt.flavour import likely_flavour
+
+            flavour = likely_flavour(self.plan.flavour).name
+            return {"built": False, "reason": self.reason, "flavour": flavour}
         smallest, usual, largest = (list(shape) for shape in self.profile)
         return {
             "built": True,
@@ -76,27 +83,68 @@ def no_engine(reason: str, plan: EnginePlan) -> EngineRecord:
     return EngineRecord(None, reason, plan)
 
 
+def check_engine_plan(plan: EnginePlan, precision: Precision) -> None:
+    """Refuse, before the long work, what cannot be built on this machine.
+
+    Raises:
+        UsageError, EnvironmentProblem: see `check_feasible` and `choose_flavour`.
+    """
+    from vmamba_deploy.runtimes.tensorrt.build import check_feasible
+
+    if _TURING in plan.target_sm and precision != "fp16":
+        raise UsageError(
+            f"--target-sm 75 takes fp16 only, not {precision}: TensorRT-RTX has no other matrix "
+            "products for it",
+            hint="add --fp16, or leave 75 out",
+        )
+    check_feasible(_flavoured(plan, Path("model.onnx")))
+
+
 def build_engine_file(
     facts: OnnxFacts, output: Path, plan: EnginePlan, progress: Progress
 ) -> EngineRecord:
     """Build the engine of an ONNX file, and put the plugin library beside it unless embedded.
+
+    A plugin beside the engine comes with a network script for polygraphy.
 
     Raises:
         UsageError, EnvironmentProblem, BuildError, InputFileError: see `build_engine`.
     """
     from vmamba_deploy.native import library_path
     from vmamba_deploy.runtimes.tensorrt.build import build_engine
+    from vmamba_deploy.runtimes.tensorrt.network_script import write_network_script
+
+    sizes = size_profile(facts)
+    flavoured = replace(
+        _flavoured(plan, facts.path),
+        image_sizes=sizes if facts.has_free_size() else (),
+        plugin_library=library_path("vmamba_trt", progress=progress),
+    )
+
+    def on_phase(phase: str, step: int, total: int) -> None:
+        progress(f"{flavoured.flavour.title}: {phase}", step / total if total else None)
+
+    built = build_engine(flavoured, output, progress=on_phase)
+    profile = tuple(
+        _input_shape(facts, batch, size)
+        for batch, size in zip(plan.profile_batches, sizes, strict=True)
+    )
+    if not built.plugin_embedded:
+        library = output.parent / built.plugin_library.name
+        shutil.copyfile(built.plugin_library, library)
+        script = output.parent / NETWORK_SCRIPT_NAME
+        write_network_script(facts.path, library, script, profile=profile)
+    return EngineRecord(built, None, plan, profile)
+
+
+def _flavoured(plan: EnginePlan, onnx_path: Path) -> FlavouredPlan:
     from vmamba_deploy.runtimes.tensorrt.flavour import choose_flavour
     from vmamba_deploy.runtimes.tensorrt.plan import EnginePlan as FlavouredPlan
 
-    flavour = choose_flavour(plan.flavour)
-    sizes = size_profile(facts)
-    flavoured = FlavouredPlan(
-        onnx_path=facts.path,
-        flavour=flavour,
+    return FlavouredPlan(
+        onnx_path=onnx_path,
+        flavour=choose_flavour(plan.flavour),
         batch=plan.profile_batches,
-        image_sizes=sizes if facts.has_free_size() else (),
-        plugin_library=library_path("vmamba_trt", progress=progress),
         workspace_bytes=plan.workspace_mib << 20 if plan.workspace_mib else None,
         timing_cache=plan.timing_cache,
         version_compatible=plan.version_compatible,
@@ -105,18 +153,6 @@ def build_engine_file(
         target_sms=tuple(10 * major + minor for major, minor in plan.target_sm),
         embed_plugin=plan.embed_plugin,
     )
-
-    def on_phase(phase: str, step: int, total: int) -> None:
-        progress(f"{flavour.title}: {phase}", step / total if total else None)
-
-    built = build_engine(flavoured, output, progress=on_phase)
-    if not built.plugin_embedded:
-        shutil.copyfile(built.plugin_library, output.parent / built.plugin_library.name)
-    profile = tuple(
-        _input_shape(facts, batch, size)
-        for batch, size in zip(plan.profile_batches, sizes, strict=True)
-    )
-    return EngineRecord(built, None, plan, profile)
 
 
 def size_profile(facts: OnnxFacts) -> tuple[tuple[int, int], ...]:

@@ -39,6 +39,7 @@ class Event:
 
 
 OnEvent = Callable[[Event], None]
+_SECONDS_BETWEEN_PROGRESS = 0.1
 
 
 class Steps:
@@ -47,6 +48,7 @@ class Steps:
     def __init__(self, on_event: OnEvent) -> None:
         self._on_event = on_event
         self._current: str | None = None
+        self._told: tuple[str, float] = "", 0.0
         self.seconds: dict[str, float] = {}
 
     @contextmanager
@@ -63,7 +65,12 @@ class Steps:
         self._current = None
 
     def progress(self, message: str, fraction: float | None = None) -> None:
-        """Tell how far the running step is."""
+        """Tell how far the running step is; what repeats within a moment is left out."""
+        now = time.monotonic()
+        last, when = self._told
+        if message == last and now - when < _SECONDS_BETWEEN_PROGRESS and fraction != 1.0:
+            return
+        self._told = message, now
         self._on_event(Event("progress", message, step=self._current, fraction=fraction))
 
     def warn(self, message: str) -> None:

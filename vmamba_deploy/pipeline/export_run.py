@@ -10,7 +10,12 @@ from vmamba_deploy.artifacts.manifest import Manifest, write_manifest
 from vmamba_deploy.artifacts.output_folder import OutputFolder, open_output_folder
 from vmamba_deploy.errors import ExitCode
 from vmamba_deploy.pipeline.describe import describe
-from vmamba_deploy.pipeline.engine_step import EngineRecord, build_engine_file, no_engine
+from vmamba_deploy.pipeline.engine_step import (
+    EngineRecord,
+    build_engine_file,
+    check_engine_plan,
+    no_engine,
+)
 from vmamba_deploy.pipeline.events import OnEvent, Steps
 from vmamba_deploy.pipeline.onnx_facts import OnnxFacts, read_onnx_facts
 from vmamba_deploy.pipeline.parity_step import check_parity
@@ -79,6 +84,8 @@ def run_export(plan: ExportPlan, on_event: OnEvent) -> ExportOutcome:
 
     steps = Steps(on_event)
     preset = resolve_preset(plan.model).name if plan.model else None
+    if plan.build_engine:
+        check_engine_plan(plan.engine, plan.precision)
     with open_output_folder(plan.output_folder(preset)) as output:
         loaded = _load_weights(plan, steps)
         output.require_space(_estimate_bytes(loaded, plan))
@@ -105,7 +112,7 @@ def _run_in(
             output.staging,
             facts=facts,
             loaded=loaded,
-            engine=engine,
+            engine=engine.as_manifest(),
             results=results,
             seconds=steps.seconds,
         )

@@ -28,7 +28,10 @@ class TensorFacts:
 
 @dataclass(frozen=True)
 class OnnxFacts:
-    """An ONNX file from outside: sets of operators, interface, metadata, number of scans."""
+    """An ONNX file from outside: sets of operators, interface, metadata, number of scans.
+
+    `data_files` are the names of the files beside it that hold weights.
+    """
 
     path: Path
     op_sets: dict[str, int]
@@ -38,6 +41,7 @@ class OnnxFacts:
     nodes: int
     scan_nodes: int
     has_function_body: bool
+    data_files: tuple[str, ...] = ()
 
     @property
     def opset(self) -> int:
@@ -101,7 +105,8 @@ def read_onnx_facts(path: Path) -> OnnxFacts:
     """Read the structure of an ONNX file; external weights are not loaded.
 
     Raises:
-        InputFileError: no such file, or not an ONNX model with inputs and outputs.
+        InputFileError: no such file, not an ONNX model with inputs and outputs, or one whose
+            weights lie outside of its folder.
     """
     import onnx
     from google.protobuf.message import DecodeError
@@ -127,7 +132,26 @@ def read_onnx_facts(path: Path) -> OnnxFacts:
         has_function_body=any(
             (body.domain, body.name) == (OP_DOMAIN, OP_TYPE) for body in model.functions
         ),
+        data_files=_data_files(path, graph),
     )
+
+
+def _data_files(path: Path, graph: Any) -> tuple[str, ...]:
+    from onnx.external_data_helper import ExternalDataInfo, uses_external_data
+
+    names = {
+        ExternalDataInfo(tensor).location
+        for tensor in graph.initializer
+        if uses_external_data(tensor)
+    }
+    for name in names:
+        if Path(name).name != name or (path.parent / name).is_symlink():
+            raise InputFileError(f"{path} takes weights from {name!r}, which is not beside it")
+        if not (path.parent / name).is_file():
+            raise InputFileError(
+                f"{path} needs the file {name} beside it", hint="copy both files together"
+            )
+    return tuple(sorted(names))
 
 
 def _tensor_facts(value: Any) -> TensorFacts:

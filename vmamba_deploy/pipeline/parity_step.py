@@ -7,11 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vmamba_deploy.artifacts.manifest import MANIFEST_NAME
+from vmamba_deploy.pipeline.engine_step import size_profile
 from vmamba_deploy.pipeline.onnx_facts import OnnxFacts, Precision
 from vmamba_deploy.runtimes.base import RuntimeStatus
 
 if TYPE_CHECKING:
-    import numpy.typing as npt
+    from torch import nn
 
     from vmamba_deploy.models import LoadedModel
     from vmamba_deploy.parity.inputs import InputSet
@@ -57,22 +59,20 @@ def check_parity(
         progress: told what runs and the fraction done.
 
     Raises:
-        ParityError: the reference itself gives no finite logits.
+        InputFileError: the reference itself gives no finite logits.
     """
     from vmamba_deploy.parity.compare import compare_runtimes
-    from vmamba_deploy.parity.inputs import build_inputs
     from vmamba_deploy.runtimes.onnxruntime import OnnxRuntimeBody, OnnxRuntimeLibrary
+    from vmamba_deploy.runtimes.pytorch import PyTorchRuntime
 
-    reference = _pytorch(facts, loaded, "fp32")
+    reference = PyTorchRuntime(network(facts, loaded, "fp32"))
     candidates: list[Runtime] = [
-        _pytorch(facts, loaded, facts.precision),
+        PyTorchRuntime(network(facts, loaded, facts.precision)),
         OnnxRuntimeBody(facts.path),
         OnnxRuntimeLibrary(facts.path),
         engine_runtime(facts.path.with_suffix(".engine"), engine),
     ]
-    inputs = build_inputs(fitting(batches, facts), size=facts.image_size(), seed=seed)
-    if facts.takes_bytes():
-        inputs = [as_bytes(one) for one in inputs]
+    inputs = parity_inputs(facts, batches, seed)
     results = compare_runtimes(
         reference,
         candidates,
@@ -84,25 +84,36 @@ def check_parity(
 
 
 def engine_runtime(path: Path, engine: dict[str, Any]) -> Runtime:
-    """The runtime of an engine as a manifest describes it."""
-    if not engine["built"]:
-        return AbsentEngine("tensorrt", str(engine["reason"]))
-    from vmamba_deploy.runtimes.tensorrt.flavour import FLAVOURS
+    """The runtime of an engine as a manifest describes it.
+
+    In a folder with a manifest, the files are verified before TensorRT reads them.
+    """
+    from vmamba_deploy.runtimes.tensorrt.flavour import likely_flavour
     from vmamba_deploy.runtimes.tensorrt.run import TensorRTRuntime
 
+    if not engine["built"]:
+        return AbsentEngine(engine.get("flavour", likely_flavour().name), str(engine["reason"]))
     if engine["weights_stripped"]:
         return AbsentEngine(engine["flavour"], "its weights are stripped; refit it before running")
-    embedded = engine["plugin"]["delivery"] == "embedded"
-    targets = (capability.split(".") for capability in engine["compute_capabilities"])
-    return TensorRTRuntime(
-        path,
-        FLAVOURS[engine["flavour"]],
-        plugin_library=None if embedded else path.parent / "libvmamba_trt.so",
-        built_with=engine["version"],
-        version_compatible=engine["version_compatible"],
-        target_sms=tuple(10 * int(major) + int(minor) for major, minor in targets),
-        plugin_embedded=embedded,
-    )
+    if (path.parent / MANIFEST_NAME).exists():
+        return TensorRTRuntime.from_folder(path.parent, engine_name=path.name)
+    return TensorRTRuntime.from_manifest(path, engine)
+
+
+def parity_inputs(facts: OnnxFacts, batches: Sequence[int], seed: int = 0) -> list[InputSet]:
+    """Batches in the file's own layout; where it leaves the size free, other sizes as well.
+
+    Those are the smallest and the largest of the engine's profile, and one that is not square.
+    """
+    from vmamba_deploy.parity.inputs import build_inputs
+
+    sizes = _other_sizes(facts)
+    taken, raw = fitting(batches, facts), facts.takes_bytes()
+    sets = build_inputs(taken, size=facts.image_size(), seed=seed, raw=raw)
+    for height, width in sizes:
+        photos, *_ = build_inputs(taken[:1], size=(height, width), seed=seed, raw=raw)
+        sets.append(replace(photos, name=f"{photos.name}-{height}x{width}"))
+    return sets
 
 
 def fitting(batches: Sequence[int], facts: OnnxFacts) -> tuple[int, ...]:
@@ -111,26 +122,20 @@ def fitting(batches: Sequence[int], facts: OnnxFacts) -> tuple[int, ...]:
     return (fixed,) if isinstance(fixed, int) else tuple(batches)
 
 
-def as_bytes(one: InputSet) -> InputSet:
-    """The same images as uint8 [B,H,W,3], for a graph that normalises them itself."""
-    import numpy as np
-
-    from vmamba_deploy.models import IMAGENET_PREPROCESSING
-
-    std = np.asarray(IMAGENET_PREPROCESSING.std, dtype=np.float32)
-    mean = np.asarray(IMAGENET_PREPROCESSING.mean, dtype=np.float32)
-    channels_last = one.pixel_values.transpose(0, 2, 3, 1)
-    rgb = channels_last * std + mean
-    pixels: npt.NDArray[Any] = np.clip(np.rint(rgb * 255), 0, 255).astype(np.uint8)
-    return replace(one, pixel_values=pixels)
-
-
-def _pytorch(facts: OnnxFacts, loaded: LoadedModel, precision: Precision) -> Runtime:
+def network(facts: OnnxFacts, loaded: LoadedModel, precision: Precision) -> nn.Module:
+    """The PyTorch module that takes what the file takes, in another precision if need be."""
     from vmamba_deploy.export import ExportOptions, deployable_module
-    from vmamba_deploy.runtimes.pytorch import PyTorchRuntime
 
     options = ExportOptions(
         precision=precision, image_size=facts.image_size(), preprocess=facts.takes_bytes()
     )
     module, _, _ = deployable_module(loaded, options)
-    return PyTorchRuntime(module)
+    return module
+
+
+def _other_sizes(facts: OnnxFacts) -> list[tuple[int, int]]:
+    if not facts.has_free_size():
+        return []
+    smallest, traced, largest = size_profile(facts)
+    wanted = [smallest, (smallest[0], largest[1]), largest]
+    return [size for size in dict.fromkeys(wanted) if size != traced]

@@ -14,6 +14,8 @@ Flavour = Literal["auto", "tensorrt", "rtx"]
 
 MAX_IMAGE_SIZE = 8192
 MAX_BATCH = 4096
+# The last for which the exporter converts every op that the networks use.
+MAX_OPSET = 25
 
 
 def check_batches(batches: tuple[int, ...]) -> None:
@@ -108,6 +110,10 @@ class ExportPlan:
             raise UsageError(
                 f"image size {self.image_size[0]}x{self.image_size[1]} is above the limit of "
                 f"{MAX_IMAGE_SIZE} pixels a side"
+            )
+        if self.opset is not None and self.opset > MAX_OPSET:
+            raise UsageError(
+                f"opset {self.opset} is too new: this release writes up to {MAX_OPSET}"
             )
         self.export_options()
 

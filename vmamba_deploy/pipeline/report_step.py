@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from vmamba_deploy.pipeline.engine_step import EngineRecord
 from vmamba_deploy.pipeline.onnx_facts import OnnxFacts
 
 if TYPE_CHECKING:
@@ -16,7 +15,6 @@ if TYPE_CHECKING:
 
 JSON_NAME = "report.json"
 HTML_NAME = "report.html"
-_RUNTIME_OF_LAYERS = "onnxruntime-library"
 
 
 def write_reports(
@@ -24,7 +22,7 @@ def write_reports(
     *,
     facts: OnnxFacts,
     loaded: LoadedModel,
-    engine: EngineRecord,
+    engine: dict[str, Any],
     results: Sequence[RunResult],
     seconds: dict[str, float],
 ) -> None:
@@ -33,6 +31,7 @@ def write_reports(
     Args:
         folder: where to; the ONNX file is `facts.path`.
         loaded: the fp32 network.
+        engine: the manifest's `engine`; the file itself is beside the ONNX file.
         results: of the comparison; empty when it was not asked for.
         seconds: by step.
 
@@ -50,54 +49,64 @@ def write_reports(
         preset=loaded.preset_name,
         precision=facts.precision,
         weights=WeightsInfo(loaded.source, loaded.sha256, note),
-        engine=_engine_info(engine),
+        engine=_engine_info(engine, facts.path.with_suffix(".engine")),
         runs=tuple(results),
         machine=describe_machine(),
         tools=tool_versions(),
         created=utc_now(),
         timings=dict(seconds),
-        layers=(_layer_errors(facts, loaded),) if _can_localise(facts, results) else (),
+        layers=tuple(_layer_errors(facts, loaded, name) for name in _to_localise(results)),
     )
     write_json(report, folder / JSON_NAME)
     write_html(report, folder / HTML_NAME)
 
 
-def _engine_info(engine: EngineRecord) -> EngineInfo:
+def _engine_info(engine: dict[str, Any], path: Path) -> EngineInfo:
     from vmamba_deploy.reports.model import EngineInfo
 
-    built = engine.built
-    if built is None:
-        return EngineInfo(False, reason=engine.reason)
+    if not engine["built"]:
+        return EngineInfo(False, reason=engine["reason"])
     return EngineInfo(
-        True, built.flavour, built.version, built.plugin_layers, built.size_bytes,
-        built.build_seconds,
-    )  # fmt: skip
+        True,
+        engine["flavour"],
+        engine["version"],
+        engine["plugin_layers"],
+        path.stat().st_size,
+        engine.get("build_seconds"),
+    )
 
 
-def _can_localise(facts: OnnxFacts, results: Sequence[RunResult]) -> bool:
-    """The library gave logits (good or not), and the graph takes what the bare network takes."""
-    ran = any(run.runtime == _RUNTIME_OF_LAYERS and run.metrics is not None for run in results)
-    return ran and not facts.takes_bytes()
+def _to_localise(results: Sequence[RunResult]) -> list[str]:
+    """The ONNX Runtimes that failed, else the quick one; only where they gave logits, good or not.
+
+    A session that raises on the whole graph would raise on its layers too.
+    """
+    ran = {
+        run.runtime: run.status
+        for run in results
+        if run.runtime.startswith("onnxruntime") and run.metrics is not None
+    }
+    failed = [name for name, status in ran.items() if status == "failed"]
+    return failed or [name for name in ran if name == "onnxruntime-library"]
 
 
-def _layer_errors(facts: OnnxFacts, loaded: LoadedModel) -> LayerSeries:
+def _layer_errors(facts: OnnxFacts, loaded: LoadedModel, runtime: str) -> LayerSeries:
     """Errors of the file's blocks on one photograph; the first beyond the limit is named."""
     from vmamba_deploy.native import library_path
-    from vmamba_deploy.parity.inputs import build_inputs
     from vmamba_deploy.parity.localise import first_drift, localise
     from vmamba_deploy.parity.thresholds import thresholds_for
-    from vmamba_deploy.pipeline.parity_step import fitting
+    from vmamba_deploy.pipeline.parity_step import network, parity_inputs
     from vmamba_deploy.reports.model import LayerSeries
     from vmamba_deploy.runtimes.onnxruntime import create_session
 
-    (photos, *_) = build_inputs(fitting((1,), facts), size=facts.image_size())
-    library = library_path("vmamba_ort")
+    (photos, *_) = parity_inputs(facts, (1,))
+    library = library_path("vmamba_ort") if runtime == "onnxruntime-library" else None
     errors = localise(
-        loaded.model,
+        network(facts, loaded, "fp32"),
         facts.path,
         photos.pixel_values,
         lambda model: create_session(model, library=library),
     )
-    limit = thresholds_for(_RUNTIME_OF_LAYERS, facts.precision).nmse
+    limit = thresholds_for(runtime, facts.precision).nmse
     drifted = first_drift(errors, limit)
-    return LayerSeries(_RUNTIME_OF_LAYERS, tuple(errors), limit, drifted.layer if drifted else None)
+    return LayerSeries(runtime, tuple(errors), limit, drifted.layer if drifted else None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -20,10 +20,20 @@ if TYPE_CHECKING:
 @click.option("--batch", type=BatchList(), default="1,8", show_default=True, help="Batch sizes.")
 @click.option("--weights", help="Weights for PyTorch, when they have moved.")
 @click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, help="Of the random inputs.")
+@click.option(
+    "--report",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder to write report.json and report.html to.",
+)
+@click.option(
+    "--save-polygraphy",
+    "polygraphy",
+    metavar="PREFIX",
+    type=click.Path(path_type=Path),
+    help="Save PREFIX-inputs.json and PREFIX-outputs.json for `polygraphy run`.",
+)
 @reporting
-def command(
-    terminal: Terminal, *, path: Path, batch: tuple[int, ...], weights: str | None, seed: int
-) -> ExitCode:
+def command(terminal: Terminal, *, path: Path, batch: tuple[int, ...], **options: Any) -> ExitCode:
     """Compare PATH, an artefact folder or an ONNX file, with PyTorch in fp32.
 
     The folder is verified against its manifest first. Ends with 6 when a runtime disagrees.
@@ -32,7 +42,7 @@ def command(
     from vmamba_deploy.pipeline.compare_run import run_compare
     from vmamba_deploy.pipeline.export_run import parity_fields
 
-    results = run_compare(path, terminal.on_event, batches=batch, weights=weights, seed=seed)
+    results = run_compare(path, terminal.on_event, batches=batch, **options)
     failed = [result.runtime for result in results if result.status == "failed"]
     terminal.show(parity_table(results))
     code = ExitCode.PARITY_FAILED if failed else ExitCode.OK

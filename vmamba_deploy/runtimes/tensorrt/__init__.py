@@ -5,7 +5,7 @@ Importing this package imports neither TensorRT nor onnx.
 
 from __future__ import annotations
 
-from vmamba_deploy.runtimes.tensorrt.build import build_engine
+from vmamba_deploy.runtimes.tensorrt.build import build_engine, check_feasible
 from vmamba_deploy.runtimes.tensorrt.cuda_driver import Gpu, GpuSearch, find_gpus
 from vmamba_deploy.runtimes.tensorrt.engine_file import EngineInfo, engine_info
 from vmamba_deploy.runtimes.tensorrt.flavour import (
@@ -15,6 +15,7 @@ from vmamba_deploy.runtimes.tensorrt.flavour import (
     TENSORRT_RTX,
     Flavour,
     choose_flavour,
+    likely_flavour,
 )
 from vmamba_deploy.runtimes.tensorrt.network_script import write_network_script
 from vmamba_deploy.runtimes.tensorrt.plan import BuiltEngine, EnginePlan, Progress
@@ -35,8 +36,10 @@ __all__ = [
     "TensorRTRuntime",
     "TensorRTSession",
     "build_engine",
+    "check_feasible",
     "choose_flavour",
     "engine_info",
     "find_gpus",
+    "likely_flavour",
     "write_network_script",
 ]

@@ -10,7 +10,11 @@ from typing import Any
 
 from vmamba_deploy.artifacts.atomic import atomic_write
 from vmamba_deploy.errors import BuildError, EnvironmentProblem, UsageError
-from vmamba_deploy.runtimes.tensorrt.builder_config import configure, read_timing_cache
+from vmamba_deploy.runtimes.tensorrt.builder_config import (
+    configure,
+    read_timing_cache,
+    target_members,
+)
 from vmamba_deploy.runtimes.tensorrt.cuda_driver import GpuSearch, find_gpus
 from vmamba_deploy.runtimes.tensorrt.network import parse_network
 from vmamba_deploy.runtimes.tensorrt.onnx_input import check_onnx_input
@@ -40,12 +44,8 @@ def build_engine(
         BuildError: TensorRT cannot parse or build it, or a scan did not become our plugin.
         KeyboardInterrupt: once TensorRT has stopped.
     """
-    flavour = plan.flavour
-    search = find_gpus()
-    status = flavour.can_build_here(search)
-    if not status.available:
-        raise EnvironmentProblem(status.reason, hint=flavour.install_hint)
-    _check_needs_gpu(plan, search)
+    flavour, search = plan.flavour, find_gpus()
+    check_feasible(plan, search)
     summary = check_onnx_input(plan.onnx_path)
     if summary.scan_nodes == 0:
         raise BuildError(f"{plan.onnx_path} has no selective scan: it is not a VMamba export")
@@ -76,7 +76,7 @@ def build_engine(
     return BuiltEngine(
         path=output,
         flavour=flavour.name,
-        version=str(trt.__version__),
+        version=flavour.version,
         plugin_layers=parsed.plugin_layers,
         plugin_library=library,
         plugin_embedded=plan.embed_plugin,
@@ -87,7 +87,19 @@ def build_engine(
     )
 
 
-def _check_needs_gpu(plan: EnginePlan, search: GpuSearch) -> None:
+def check_feasible(plan: EnginePlan, search: GpuSearch | None = None) -> None:
+    """Refuse what cannot be built here whatever the ONNX file, which need not exist yet.
+
+    Raises:
+        UsageError: the flavour knows no such GPU, or needs one here for what the plan asks.
+        EnvironmentProblem: TensorRT or the GPU that it builds on is missing.
+    """
+    search = search or find_gpus()
+    status = plan.flavour.can_build_here(search)
+    if not status.available:
+        raise EnvironmentProblem(status.reason, hint=plan.flavour.install_hint)
+    if plan.target_sms:
+        target_members(plan.flavour.module(), plan)
     if plan.strip_weights and search.first is None:
         raise UsageError(
             f"{plan.flavour.title} makes weight-stripped engines on a GPU only: {search.reason}",

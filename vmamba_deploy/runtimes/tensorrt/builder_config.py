@@ -8,6 +8,10 @@ from vmamba_deploy.errors import BuildError, UsageError
 from vmamba_deploy.runtimes.tensorrt.plan import EnginePlan
 
 _COLOUR_CHANNELS = 3
+_TARGET_HINTS = {
+    "90": "Hopper runs engines of the full TensorRT, built on the card: --trt tensorrt",
+    "100": "this GPU runs engines of the full TensorRT, built on the card: --trt tensorrt",
+}
 
 
 def configure(trt: Any, builder: Any, network: Any, plan: EnginePlan) -> Any:
@@ -36,7 +40,15 @@ def configure(trt: Any, builder: Any, network: Any, plan: EnginePlan) -> Any:
 
 
 def set_targets(trt: Any, config: Any, plan: EnginePlan) -> None:
-    """Name the GPUs for which TensorRT-RTX compiles.
+    """Name the GPUs for which TensorRT-RTX compiles."""
+    members = target_members(trt, plan)
+    config.num_compute_capabilities = len(members)
+    for index, member in enumerate(members):
+        config.set_compute_capability(member, index)
+
+
+def target_members(trt: Any, plan: EnginePlan) -> list[Any]:
+    """The members of `trt.ComputeCapability` for `plan.target_sms`.
 
     Raises:
         UsageError: one that this version does not know, with those that it does.
@@ -50,12 +62,11 @@ def set_targets(trt: Any, config: Any, plan: EnginePlan) -> None:
     for sm in wanted:
         if sm not in known:
             raise UsageError(
-                f"{plan.flavour.title} {trt.__version__} cannot build for --target-sm {sm}; "
-                f"it knows {', '.join(known)}"
+                f"{plan.flavour.title} {plan.flavour.version} cannot build for --target-sm {sm}; "
+                f"it knows {', '.join(known)}",
+                hint=_TARGET_HINTS.get(sm),
             )
-    config.num_compute_capabilities = len(wanted)
-    for index, sm in enumerate(wanted):
-        config.set_compute_capability(known[sm], index)
+    return [known[sm] for sm in wanted]
 
 
 def read_timing_cache(config: Any, plan: EnginePlan) -> None:

@@ -50,7 +50,10 @@ class Flavour:
 
     @property
     def version(self) -> str:
-        """Its version as the package index knows it, '' when it is not installed."""
+        """Its version as the package index knows it, '' when it is not installed.
+
+        Manifests and checks of them use this one, never the module's own `__version__`.
+        """
         for distribution in self.distributions:
             try:
                 return version(distribution)
@@ -138,6 +141,14 @@ TENSORRT_RTX = Flavour(
 FLAVOURS: Mapping[str, Flavour] = MappingProxyType(
     {flavour.name: flavour for flavour in (TENSORRT, TENSORRT_RTX)}
 )
+
+
+def likely_flavour(choice: str = "auto", search: GpuSearch | None = None) -> Flavour:
+    """What `choose_flavour` takes, or would take if it could build: for naming an absent engine."""
+    try:
+        return choose_flavour(choice, search)
+    except EnvironmentProblem:
+        return TENSORRT if choice == "tensorrt" else TENSORRT_RTX
 
 
 def choose_flavour(choice: str = "auto", search: GpuSearch | None = None) -> Flavour:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from vmamba_deploy.artifacts.atomic import atomic_write
@@ -23,8 +24,8 @@ _TEMPLATE = '''\
     export POLYGRAPHY_USE_TENSORRT_RTX=1     # for TensorRT-RTX; leave it out for TensorRT
     polygraphy inspect model {script_name} --model-type trt-network-script
     polygraphy convert {script_name} --model-type trt-network-script -o model.engine \\\\
-        --trt-min-shapes {input}:[1,3,224,224] --trt-opt-shapes {input}:[8,3,224,224] \\\\
-        --trt-max-shapes {input}:[32,3,224,224]
+        --trt-min-shapes {input}:{smallest} --trt-opt-shapes {input}:{usual} \\\\
+        --trt-max-shapes {input}:{largest}
     polygraphy run {script_name} --model-type trt-network-script --trt     # needs a GPU
 
 It needs polygraphy and TensorRT only. The network is strongly typed: precision options do not
@@ -90,10 +91,18 @@ def load_network():
 '''
 
 
-def write_network_script(onnx_path: Path, plugin_path: Path, out_path: Path) -> Path:
+def write_network_script(
+    onnx_path: Path,
+    plugin_path: Path,
+    out_path: Path,
+    *,
+    profile: Sequence[Sequence[int]] = ((1, 3, 224, 224), (8, 3, 224, 224), (32, 3, 224, 224)),
+) -> Path:
     """Write a script for `polygraphy run|convert|inspect --model-type trt-network-script`.
 
-    The two paths are written relative to the script, so the folder can be moved as a whole.
+    `profile` holds the smallest, usual and largest shape of `pixel_values` that the commands in the
+    script's docstring show. The two paths are written relative to the script, so the folder can be
+    moved as a whole.
 
     Raises:
         InputFileError: the ONNX file or the plugin library is not there, or not sound.
@@ -110,6 +119,9 @@ def write_network_script(onnx_path: Path, plugin_path: Path, out_path: Path) -> 
         onnx_name=onnx_path.name,
         script_name=out_path.name,
         input="pixel_values",
+        smallest=_shape_text(profile[0]),
+        usual=_shape_text(profile[1]),
+        largest=_shape_text(profile[2]),
         onnx_path=_relative(onnx_path, folder),
         plugin_path=_relative(plugin_path, folder),
         creator=(OP_TYPE, PLUGIN_VERSION, PLUGIN_NAMESPACE),
@@ -119,6 +131,10 @@ def write_network_script(onnx_path: Path, plugin_path: Path, out_path: Path) -> 
     with atomic_write(out_path) as temporary:
         temporary.write_text(text, encoding="utf-8")
     return out_path
+
+
+def _shape_text(shape: Sequence[int]) -> str:
+    return f"[{','.join(map(str, shape))}]"
 
 
 def _relative(path: Path, folder: Path) -> str:

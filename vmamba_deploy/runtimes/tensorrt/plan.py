@@ -75,6 +75,11 @@ class EnginePlan:
             )
         if self.flavour.is_rtx:
             self._check_rtx()
+        if self.target_sms and self.hardware_compatible:
+            raise UsageError(
+                "--target-sm names GPUs, --hardware-compatible asks for all from Ampere on",
+                hint="give one of the two",
+            )
         unknown = [str(sm) for sm in self.target_sms if not 10 <= sm <= 999]
         if unknown:
             raise UsageError(

@@ -10,6 +10,7 @@ from vmamba_deploy.ops.contract import OP_TYPE, PLUGIN_NAMESPACE, PLUGIN_VERSION
 from vmamba_deploy.runtimes.tensorrt.flavour import Flavour
 
 NATIVE_NAME = "vmamba_trt"
+PLUGIN_LIBRARY_NAME = f"lib{NATIVE_NAME}.so"
 
 
 def find_plugin_library(path: Path | None = None) -> Path:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vmamba_deploy.errors import BuildError, IntegrityError, UsageError
+from vmamba_deploy.artifacts.manifest import read_manifest, verify
+from vmamba_deploy.errors import BuildError, EnvironmentProblem, IntegrityError, UsageError
 from vmamba_deploy.runtimes.base import RuntimeStatus
 from vmamba_deploy.runtimes.tensorrt.cuda_driver import GpuSearch, find_gpus
 from vmamba_deploy.runtimes.tensorrt.device_memory import Buffer, Device
-from vmamba_deploy.runtimes.tensorrt.flavour import Flavour
-from vmamba_deploy.runtimes.tensorrt.plugin_library import find_plugin_library, load_plugin
+from vmamba_deploy.runtimes.tensorrt.flavour import FLAVOURS, Flavour
+from vmamba_deploy.runtimes.tensorrt.plugin_library import (
+    PLUGIN_LIBRARY_NAME,
+    find_plugin_library,
+    load_plugin,
+)
 from vmamba_deploy.runtimes.tensorrt.trt_logging import make_logger
 
 if TYPE_CHECKING:
@@ -21,12 +27,15 @@ if TYPE_CHECKING:
 class TensorRTRuntime:
     """One engine file, to be run on the first GPU of this machine.
 
+    `from_folder` is the way to deployed artefacts: it takes all of the following from the manifest.
+
     Args:
         engine: the file.
         flavour: that built it.
         plugin_library: `libvmamba_trt.so` beside it; None builds or finds it.
         built_with: the version that built the engine, as its manifest says; None: not known.
         version_compatible: whether other versions may load it.
+        hardware_compatible: whether GPUs newer than the oldest of `target_sms` may run it.
         target_sms: the compute capabilities it was built for, empty: all that the flavour takes.
         plugin_embedded: the library is inside; then loading the engine runs it.
     """
@@ -39,12 +48,57 @@ class TensorRTRuntime:
         plugin_library: Path | None = None,
         built_with: str | None = None,
         version_compatible: bool = False,
+        hardware_compatible: bool = False,
         target_sms: tuple[int, ...] = (),
         plugin_embedded: bool = False,
     ) -> None:
         self._engine, self._flavour, self._library = engine, flavour, plugin_library
         self._built_with, self._version_compatible = built_with, version_compatible
+        self._hardware_compatible = hardware_compatible
         self._target_sms, self._plugin_embedded = target_sms, plugin_embedded
+        self._folder: Path | None = None
+
+    @classmethod
+    def from_manifest(cls, engine: Path, described: Mapping[str, Any]) -> TensorRTRuntime:
+        """The runtime of an engine that a manifest's `engine` describes; checks no hashes.
+
+        Raises:
+            IntegrityError: it describes no engine.
+            UsageError: the engine's weights were stripped.
+        """
+        if not described["built"]:
+            raise IntegrityError(f"there is no engine: {described['reason']}")
+        if described["weights_stripped"]:
+            raise UsageError(f"{engine} has no weights", hint="refit it from the ONNX file first")
+        embedded = described["plugin"]["delivery"] == "embedded"
+        targets = (capability.split(".") for capability in described["compute_capabilities"])
+        return cls(
+            engine,
+            FLAVOURS[described["flavour"]],
+            plugin_library=None if embedded else engine.parent / PLUGIN_LIBRARY_NAME,
+            built_with=described["version"],
+            version_compatible=described["version_compatible"],
+            hardware_compatible=described["hardware_compatible"],
+            target_sms=tuple(10 * int(major) + int(minor) for major, minor in targets),
+            plugin_embedded=embedded,
+        )
+
+    @classmethod
+    def from_folder(cls, folder: Path, *, engine_name: str = "model.engine") -> TensorRTRuntime:
+        """The engine of an artefact folder.
+
+        Every file is checked against the manifest by `open`, before TensorRT reads a byte of it.
+
+        Raises:
+            IntegrityError: no manifest, or one that lists no such engine.
+            UsageError: the engine's weights were stripped.
+        """
+        manifest = read_manifest(folder)
+        runtime = cls.from_manifest(folder / engine_name, manifest["engine"])
+        if engine_name not in manifest["files"]:
+            raise IntegrityError(f"the manifest of {folder} does not list {engine_name}")
+        runtime._folder = folder
+        return runtime
 
     @property
     def name(self) -> str:
@@ -66,7 +120,7 @@ class TensorRTRuntime:
             )
         assert search.first is not None  # can_run_here said so
         major, minor = search.first.compute_capability
-        if self._target_sms and 10 * major + minor not in self._target_sms:
+        if not self._runs_on(10 * major + minor):
             targets = ", ".join(f"{sm // 10}.{sm % 10}" for sm in self._target_sms)
             return RuntimeStatus(
                 False, f"the engine was built for compute capability {targets}, not {major}.{minor}"
@@ -80,8 +134,14 @@ class TensorRTRuntime:
 
         Raises:
             EnvironmentProblem: see `status`.
-            IntegrityError: TensorRT does not accept the engine.
+            IntegrityError: the folder is not what its manifest says, or TensorRT does not accept
+                the engine.
         """
+        search = find_gpus()
+        status = self.status(search)
+        if not status.available:
+            raise EnvironmentProblem(status.reason)
+        self._verify(search)
         trt = self._flavour.module()
         if not self._plugin_embedded:
             load_plugin(self._flavour, find_plugin_library(self._library))
@@ -97,6 +157,23 @@ class TensorRTRuntime:
                 hint="build the engine again on this machine",
             )
         return TensorRTSession(trt, runtime, engine, device)
+
+    def _runs_on(self, sm: int) -> bool:
+        if not self._target_sms or sm in self._target_sms:
+            return True
+        return self._hardware_compatible and sm >= min(self._target_sms)
+
+    def _verify(self, search: GpuSearch) -> None:
+        if self._folder is None:
+            return
+        assert search.first is not None  # status said so
+        major, minor = search.first.compute_capability
+        verify(
+            self._folder,
+            flavour=self._flavour.name,
+            flavour_version=self._flavour.version,
+            compute_capability=f"{major}.{minor}",
+        )
 
 
 class TensorRTSession:
