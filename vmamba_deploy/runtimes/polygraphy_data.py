@@ -39,6 +39,7 @@ def save_polygraphy_io(
     """
     from polygraphy.comparator import IterationResult, RunResults
     from polygraphy.json import save_json
+    from polygraphy.logger import G_LOGGER
 
     if len(inputs) != len(outputs) or not inputs:
         raise UsageError(f"got {len(inputs)} inputs and {len(outputs)} outputs; one each is needed")
@@ -49,7 +50,8 @@ def save_polygraphy_io(
     outputs_path = path_prefix.with_name(path_prefix.name + "-outputs.json")
     with atomic_write(inputs_path) as temporary:
         save_json([dict(tensors) for tensors in inputs], str(temporary))
-    with atomic_write(outputs_path) as temporary:
+    # Polygraphy's log goes to stdout, which may be carrying JSON lines.
+    with atomic_write(outputs_path) as temporary, G_LOGGER.verbosity(G_LOGGER.CRITICAL):
         results.save(str(temporary))
     return inputs_path, outputs_path
 
