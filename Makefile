@@ -23,7 +23,7 @@ $(VENV)/.python:
 	@touch $@
 
 $(VENV)/.runtime: $(VENV)/.python requirements.txt pyproject.toml
-	@echo "installing the pinned requirements into $(VENV) (about a minute)"
+	@echo "installing the pinned requirements into $(VENV) (one or two minutes)"
 	@$(PIP) install -r requirements.txt
 	@$(PIP) install --no-deps --editable .
 	@touch $@
