@@ -118,6 +118,16 @@ def test_unavailable_runtime_is_skipped_unopened():
     assert result.metrics is None
 
 
+def test_a_runtime_that_turns_out_to_lack_something_is_skipped():
+    class Unbuildable(Fake):
+        def open(self):
+            raise EnvironmentProblem("no compiler")
+
+    (result,) = compare_runtimes(Fake(name="pytorch"), [Unbuildable()], inputs(1), "fp32")
+    assert result.status == "skipped"
+    assert "no compiler" in result.reason
+
+
 def test_reference_must_run_and_be_finite():
     with pytest.raises(EnvironmentProblem, match="no such GPU"):
         compare_runtimes(Fake(available=False), [Fake()], inputs(1), "fp32")

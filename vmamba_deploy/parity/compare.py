@@ -33,8 +33,9 @@ def compare_runtimes(
 ) -> list[RunResult]:
     """Compare each candidate's logits with the reference's on every input set.
 
-    A candidate that cannot run here is `skipped` with its reason. One that raises, gives a wrong
-    shape, NaN or an error beyond its threshold is `failed`. The others are `passed`.
+    A candidate that cannot run here, or turns out to lack something on this machine, is `skipped`
+    with its reason. One that raises, gives a wrong shape, NaN or an error beyond its threshold is
+    `failed`. The others are `passed`.
 
     Args:
         reference: PyTorch in fp32.
@@ -97,7 +98,8 @@ def _judge(
     try:
         got = run_all(candidate, inputs, label=candidate.name)
     except RunFailed as error:
-        return RunResult(candidate.name, "failed", str(error), limits)
+        missing = isinstance(error.__cause__, EnvironmentProblem)
+        return RunResult(candidate.name, "skipped" if missing else "failed", str(error), limits)
     judged = _compare(expected, got, inputs, limits)
     measured = [one.metrics for one in judged if one.metrics is not None and not one.flat]
     wrong = [f"{one.name}: {one.reason}" for one in judged if not one.passed]
