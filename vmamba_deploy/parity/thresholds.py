@@ -1,10 +1,10 @@
 """What a runtime may differ from PyTorch in fp32 by: one table, by kind of runtime and precision.
 
-Every limit is scale-free, so that it holds for random and for trained weights. To measure again,
-run the comparison over the presets: each `report.json` has the figures beside the limits. Largest
-seen in fp32 (vmamba_tiny_s1l8, random weights, 13 images, ONNX Runtime with the body): NMSE
-6e-11, max_spread 3e-5, 1 - cosine 3e-11. The limits of fp16 and bf16 come from the width of their
-mantissas (11 and 8 bits) and have not been measured yet.
+Every limit is scale-free, so that it holds for random and for trained weights. Measured over the
+nine presets, random weights, photographs and noise, in PyTorch and ONNX Runtime (docs/parity.md; to
+measure again: benchmarks/parity_table.py). A limit is about four times the largest figure seen,
+which a vanilla preset gave in each precision; the others stay ten times below. What faults cost,
+in NMSE: losing one route of one block of VMamba-T 1e-3, A wrong by a tenth 4e-3, no recurrence 0.16.
 """
 
 from __future__ import annotations
@@ -57,14 +57,19 @@ class Thresholds:
             value, least = getattr(metrics, name), name in {"cosine", "decided_top1"}
             # Written so that a comparison with NaN counts as a violation.
             if not (value >= limit if least else value <= limit):
-                word = "below" if least else "above"
-                found.append(f"{name} {value:.3g} is {word} {limit:.3g}")
+                found.append(_violation(name, value, limit, least=least))
         return found
 
 
+def _violation(name: str, value: float, limit: float, *, least: bool) -> str:
+    if name == "cosine":
+        return f"1 - cosine {1 - value:.3g} is above {1 - limit:.3g}"
+    return f"{name} {value:.3g} is {'below' if least else 'above'} {limit:.3g}"
+
+
 _FP32 = Thresholds(nmse=1e-10, cosine=1 - 1e-10, max_spread=2e-4)
-_FP16 = Thresholds(nmse=5e-5, cosine=1 - 5e-5, max_spread=5e-2)
-_BF16 = Thresholds(nmse=5e-3, cosine=1 - 4e-3, max_spread=3e-1)
+_FP16 = Thresholds(nmse=2e-4, cosine=1 - 2e-4, max_spread=1.5e-1)
+_BF16 = Thresholds(nmse=1e-2, cosine=1 - 1e-2, max_spread=5e-1)
 
 _TABLE = {
     ("pytorch", "fp32"): _FP32,
