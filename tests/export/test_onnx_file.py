@@ -108,7 +108,11 @@ def test_the_file_names_modules_but_nothing_of_the_exporting_machine(small, expo
     path = exported(small)
     assert b"site-packages" not in path.read_bytes()
     assert __file__.encode() not in path.read_bytes()
-    paths = {module_path(node) for node in onnx.load(path).graph.node}
+    model = onnx.load(path)
+    weights = {tensor.name for tensor in model.graph.initializer}
+    assert "layers.1.blocks.0.op.x_proj_weight_transposed" in weights
+    assert "layers.1.blocks.0.mlp.fc1.weight_transposed" in weights
+    paths = {module_path(node) for node in model.graph.node}
     assert {"patch_embed.0", "layers.2.blocks.1.op", "classifier.head"} & paths
 
 

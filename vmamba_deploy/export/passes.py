@@ -56,7 +56,9 @@ def name_linear_weights(model: onnx.ModelProto) -> None:
         if node.op_type != "MatMul" or uses.get(node.input[1]) != 1:
             continue
         weight, path = initializers.get(node.input[1]), module_path(node)
-        new_name = f"{path}.weight_transposed"
+        # SS2D's own product is x_proj; every other one belongs to a Linear.
+        weight_name = "x_proj_weight" if path.endswith(".op") else "weight"
+        new_name = f"{path}.{weight_name}_transposed"
         if weight is None or not path or new_name in initializers:
             continue
         old_name = weight.name
