@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from vmamba_deploy.runtimes.base import Runtime, Session
 
 Clock = Callable[[], float]
+_SETTLE_SECONDS = 0.05
 
 
 @dataclass(frozen=True)
@@ -89,10 +90,16 @@ def interleaved(
     repeats: int,
     clock: Clock = time.perf_counter,
 ) -> list[Latency]:
-    """Run every session once per round; the first named is the yardstick of the ratios."""
+    """Time every session once per round; the first named is the yardstick of the ratios.
+
+    Thread pools spin for some milliseconds after a call and would take the cores of the next
+    session. So each turn begins with a pause, and with an untimed call that wakes its own threads.
+    """
     times: dict[str, list[float]] = {name: [] for name in sessions}
     for repeat in range(-1, repeats):
         for name, session in sessions.items():
+            time.sleep(_SETTLE_SECONDS)
+            session(pixel_values)
             start = clock()
             session(pixel_values)
             if repeat >= 0:
