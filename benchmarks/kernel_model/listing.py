@@ -1,0 +1,74 @@
+"""The loops of the kernels of a source, as a table for the terminal."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from benchmarks.kernel_model.classes import Kind
+from benchmarks.kernel_model.profile import Passage, passages
+from benchmarks.kernel_model.sass import kernels, resources
+from benchmarks.kernel_model.solo import solo_cycles
+from benchmarks.kernel_model.tools import MachineCode, demangled
+
+_COLUMNS = tuple(Kind)
+
+
+def loop_tables(
+    code: MachineCode, *, pattern: str = "", opcodes: bool = False, per: float = 1.0
+) -> str:
+    """Resources and, for each loop, the instructions of a pass, of the kernels whose name matches.
+
+    Numbers are instructions of a warp in one pass of the loop's body, inner loops left out; a block
+    behind a branch that goes either way counts half. `alone` is the cycles of a pass of a warp that
+    has the multiprocessor for itself. All are divided by `per`, such as the elements
+    of a thread in a pass.
+    """
+    used = resources(code.ptxas)
+    parts = []
+    for name, function in kernels(code).items():
+        title = demangled(name)
+        if re.search(pattern, title) is None:
+            continue
+        have = used[name]
+        parts.append(
+            f"{title}  sm_{code.architecture}: {have.registers} registers, "
+            f"{have.static_shared_bytes} B static shared, {have.stack_bytes} B stack, "
+            f"{have.spill_store_bytes}+{have.spill_load_bytes} B spilled"
+        )
+        parts += _table(passages(function), opcodes, per)
+        parts.append("")
+    return "\n".join(parts)
+
+
+def _table(rows: list[Passage], opcodes: bool, per: float) -> list[str]:
+    head = f"  {'loop':20}{'at':34}{'all':>8}{'alone':>8}"
+    lines = [head + "".join(f"{kind:>9}" for kind in _COLUMNS)]
+    for row in rows:
+        counts = row.by_kind()
+        lines.append(
+            f"  {'  ' * row.depth + (row.name or 'no loop'):20}{_where(row):34}"
+            f"{_number(row.count() / per):>8}{_number(solo_cycles(row.steps) / per):>8}"
+            + "".join(f"{_number(counts[kind] / per):>9}" for kind in _COLUMNS)
+        )
+        if opcodes:
+            lines.append("      " + _opcodes(row.by_mnemonic()))
+    return lines
+
+
+def _where(row: Passage) -> str:
+    if row.header is None:
+        return ""
+    return f"{Path(row.header[0]).name}:{row.header[1]}"
+
+
+def _number(count: float) -> str:
+    if not count:
+        return "."
+    return f"{count:.0f}" if count >= 20 else f"{count:.3g}"
+
+
+def _opcodes(counts: dict[str, float]) -> str:
+    return ", ".join(
+        f"{name} {count:.0f}" for name, count in sorted(counts.items(), key=lambda each: -each[1])
+    )
