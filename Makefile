@@ -6,10 +6,11 @@ ARCHS ?=
 MODEL ?= t
 PRECISION ?= fp16
 PYTEST_ARGS ?=
+GPU_CHECK_ARGS ?=
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help setup compiler export test check lint format types layers native clean
+.PHONY: help setup compiler export test check lint format types layers native gpu-check clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -43,6 +44,10 @@ export: compiler $(VENV)/.runtime ## the main job: ONNX, engine, plugin and pari
 
 native: compiler $(VENV)/.runtime ## build the native libraries ahead; ARCHS=all for every GPU architecture
 	$(BIN)/python -m vmamba_deploy.native $(if $(ARCHS),--archs $(ARCHS))
+
+# Without .venv: a machine with a GPU has a PyTorch of its own, and maybe no network.
+gpu-check: ## prove and measure on a GPU in under 9 minutes; needs nvcc and PyTorch (PYTHON=...) alone
+	$(PYTHON) -m benchmarks.gpu_check $(GPU_CHECK_ARGS)
 
 test: $(VENV)/.dev check ## the checks, then the test suite
 	$(BIN)/python -m pytest -n 2 --dist loadfile $(PYTEST_ARGS)

@@ -1,0 +1,1 @@
+"""Measurements: `python -m benchmarks` compares, `make gpu-check` proves on a GPU."""

@@ -1,0 +1,114 @@
+"""The op against float64 at every shape class, over poisoned memory, and bit for bit again."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from benchmarks.gpu_check.accuracy_cases import (
+    DTYPES,
+    LARGEST_BAR,
+    NMSE_BARS,
+    RELATIVE_BAR,
+    AccuracyCase,
+    fixed_cases,
+    random_case,
+)
+from benchmarks.gpu_check.context import Json, StageContext
+from benchmarks.gpu_check.native_scan import poisoned_scan
+from benchmarks.op_inputs import OpInputs, random_inputs
+from benchmarks.plain_chain import scan_routes
+
+RANDOM_SHAPES = 1000
+_RESERVE_S = 5.0
+
+
+class InaccurateError(AssertionError):
+    """Some case is beyond its bar; the stage's result says which."""
+
+
+def run(context: StageContext) -> Json:
+    """Every fixed case in every dtype, then as many random ones as there is time for."""
+    result: Json = {"cases": [], "random": None, "failures": []}
+    for case in fixed_cases(rehearsal=context.rehearsal):
+        for dtypes in DTYPES:
+            _keep(result, "cases", judged(case, dtypes, context.device))
+        context.save(result)
+    result["random"] = _random_shapes(context, result)
+    context.save(result)
+    if result["failures"]:
+        first = result["failures"][0]
+        raise InaccurateError(
+            f"{len(result['failures'])} cases are beyond their bar, first {first}"
+        )
+    return result
+
+
+def judged(case: AccuracyCase, dtypes: tuple[torch.dtype, torch.dtype], device: str) -> Json:
+    """The errors of one case, whether they pass, and whether a second run gives equal bits."""
+    in_dtype, out_dtype = dtypes
+    inputs = random_inputs(case.dims, in_dtype, device, seed=case.dims.length)
+    if case.offset:
+        inputs = replace(
+            inputs, x=_moved(inputs.x, case.offset), proj=_moved(inputs.proj, case.offset)
+        )
+    y = poisoned_scan(inputs, out_dtype)
+    again = poisoned_scan(inputs, out_dtype)
+    errors = _errors(y.double(), _expected(inputs))
+    passed = errors["nmse"] <= NMSE_BARS[out_dtype] and torch.equal(y, again)
+    if out_dtype == torch.float32:
+        passed = passed and errors["relative"] <= RELATIVE_BAR and errors["largest"] <= LARGEST_BAR
+    return {
+        "kind": case.kind,
+        "dims": asdict(case.dims),
+        "x": str(in_dtype).removeprefix("torch."),
+        "y": str(out_dtype).removeprefix("torch."),
+        **errors,
+        "equal_bits": torch.equal(y, again),
+        "passed": passed,
+    }
+
+
+def _moved(values: Tensor, offset: int) -> Tensor:
+    """The same values, contiguous, `offset` elements behind the start of their memory."""
+    memory = torch.empty(values.numel() + offset, dtype=values.dtype, device=values.device)
+    memory[offset:] = values.flatten()
+    return memory[offset:].view(values.shape)
+
+
+def _expected(inputs: OpInputs) -> Tensor:
+    x, proj, *parameters = inputs.as_float64()
+    return scan_routes(x, proj.unflatten(-1, (4, -1)), *parameters)
+
+
+def _errors(y: Tensor, expected: Tensor) -> dict[str, float]:
+    """Norm-wise relative error, NMSE, largest |d| / (1 + |y|); infinite where y is not finite."""
+    difference = torch.nan_to_num(y - expected, nan=torch.inf)
+    nmse = float((difference.square().sum() / expected.square().sum()).item())
+    largest = float((difference.abs() / (1 + expected.abs())).max().item())
+    return {"relative": nmse**0.5, "nmse": nmse, "largest": largest}
+
+
+def _random_shapes(context: StageContext, result: Json) -> Json:
+    wanted = 12 if context.rehearsal else RANDOM_SHAPES
+    worst: dict[str, float] = {}
+    done = 0
+    for seed in range(wanted):
+        if context.seconds_left() < _RESERVE_S:
+            break
+        case = random_case(seed, largest_side=9 if context.rehearsal else 40)
+        row = judged(case, DTYPES[seed % len(DTYPES)], context.device)
+        worst[row["y"]] = max(worst.get(row["y"], 0.0), row["relative"])
+        if not row["passed"]:
+            result["failures"].append(row)
+        done += 1
+    return {"done": done, "wanted": wanted, "worst_relative": worst}
+
+
+def _keep(result: dict[str, Any], where: str, row: Json) -> None:
+    result[where].append(row)
+    if not row["passed"]:
+        result["failures"].append(row)

@@ -1,0 +1,65 @@
+"""Running other commands of the project within a stage's time."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from benchmarks.gpu_check.context import Json
+
+_TAIL = 3000
+_COUNT = re.compile(r"(\d+) (passed|failed|skipped|error)")
+
+
+@dataclass(frozen=True)
+class ProjectCommand:
+    """`python -m <arguments>`, run if the Python packages that it imports are there."""
+
+    name: str
+    arguments: tuple[str, ...]
+    packages: tuple[str, ...]
+    share: float = 1.0  # of the time that is left
+
+
+def run_command(command: ProjectCommand, seconds: float) -> Json:
+    """Status, counts of pytest where it is one, and the end of the output."""
+    absent = [name for name in command.packages if importlib.util.find_spec(name) is None]
+    if absent:
+        return {"status": "skipped", "reason": f"Python has no {', '.join(absent)}", "output": ""}
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", *command.arguments],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            timeout=max(seconds, 1),
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return {"status": "timeout", "reason": f"stopped after {seconds:.0f} s", "output": ""}
+    counts = {word: int(number) for number, word in _COUNT.findall(done.stdout[-500:])}
+    status = "passed" if done.returncode == 0 else "failed"
+    if status == "passed" and counts and not counts.get("passed"):
+        status = "skipped"
+    return {"status": status, "counts": counts, "output": done.stdout[-_TAIL:]}
+
+
+def run_all(commands: Sequence[ProjectCommand], seconds: float) -> dict[str, Json]:
+    """The results by name; each command gets its share of what is left."""
+    return {each.name: run_command(each, seconds * each.share) for each in commands}
+
+
+class CommandFailedError(AssertionError):
+    """A command of the stage failed; the stage's result has its output."""
+
+
+def raise_for_failures(results: dict[str, Json]) -> None:
+    """Raise CommandFailedError with the first failure's output."""
+    for name, result in results.items():
+        if result["status"] in ("failed", "timeout"):
+            raise CommandFailedError(f"{name}: {result['status']}\n{result['output']}")

@@ -1,0 +1,116 @@
+"""The record as text for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from benchmarks.gpu_check.context import Json
+
+
+def text_tables(record: Json) -> str:
+    """The stages, the op, the networks, the resolutions and the bars, each as a table."""
+    parts = (_stages(record), _op(record), _networks(record), _resolutions(record), _bars(record))
+    return "\n\n".join(part for part in parts if part)
+
+
+def _aligned(title: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Columns as wide as their widest cell; '' without rows."""
+    if not rows:
+        return ""
+    widths = [max(len(row[i]) for row in (head, *rows)) for i in range(len(head))]
+    lines = [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        for row in (head, *rows)
+    ]
+    return "\n".join([title, *(line.rstrip() for line in lines)])
+
+
+def _rows(record: Json, stage: str) -> list[Json]:
+    result = record["stages"].get(stage, {}).get("result") or {}
+    rows: list[Json] = result.get("rows", [])
+    return rows
+
+
+def _number(value: float | None, digits: int = 1) -> str:
+    return "-" if value is None else f"{value:.{digits}f}"
+
+
+def _stages(record: Json) -> str:
+    rows = [
+        (
+            name,
+            entry["status"],
+            f"{entry['seconds']:.0f}",
+            (entry["error"] or "").strip().split("\n")[-1][:100],
+        )
+        for name, entry in record["stages"].items()
+    ]
+    return _aligned("Stages", ("stage", "status", "s", "why"), rows)
+
+
+def _op(record: Json) -> str:
+    rows = [
+        (
+            row["shape"],
+            str(row["batch"]),
+            _number(row["times_us"]["ours"]["median"]),
+            _number(row["times_us"]["op_alone"]["median"]),
+            _number(row["floor"]["bytes"]),
+            _number(row["floor"]["special_functions"]),
+            _number(row["times_us"]["plain_chain"]["median"]),
+            _number(row["published_chain_us"], 0),
+            _number(row["published_chain_over_ours"]),
+        )
+        for row in _rows(record, "op_timing")
+    ]
+    head = (
+        "shape",
+        "batch",
+        "ours us",
+        "op alone",
+        "floor: bytes",
+        "floor: special",
+        "plain chain",
+        "published",
+        "x",
+    )
+    return _aligned("The op with its x_proj product", head, rows)
+
+
+def _networks(record: Json) -> str:
+    rows = [
+        (
+            row["model"],
+            row["runtime"],
+            row["precision"],
+            str(row["batch"]),
+            _number(row["images_per_s"], 0),
+            _number(row["ms_per_image"], 3),
+        )
+        for stage in ("networks", "compiled")
+        for row in _rows(record, stage)
+    ]
+    return _aligned(
+        "Networks", ("model", "runtime", "precision", "batch", "images/s", "ms/image"), rows
+    )
+
+
+def _resolutions(record: Json) -> str:
+    rows = [
+        (f"{row['width']}x{row['height']}", str(row["batch"]), _number(row["ns_per_pixel"], 2))
+        for row in _rows(record, "high_resolution")
+    ]
+    return _aligned("Cost per pixel", ("image", "batch", "ns"), rows)
+
+
+def _bars(record: Json) -> str:
+    verdicts = {True: "pass", False: "MISSED", None: "not measured"}
+    return _aligned("Bars", ("bar", "wanted", "measured", ""), list(_bar_rows(record, verdicts)))
+
+
+def _bar_rows(
+    record: Json, verdicts: dict[bool | None, str]
+) -> Iterator[tuple[str, str, str, str]]:
+    for bar in record.get("bars", []):
+        measured = "-" if bar["measured"] is None else f"{bar['measured']:.3g}"
+        yield bar["name"], bar["wanted"], measured, verdicts[bar["passed"]]

@@ -1,0 +1,86 @@
+"""Times on a device: captured in CUDA graphs and interleaved; wall clock in a rehearsal."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Mapping
+
+import torch
+
+Call = Callable[[], object]
+Milliseconds = list[float]
+
+# A replay is timed over at least this long, so that the resolution of events does not show.
+STRETCH_MS = 2.0
+WARM_UPS = 3
+
+
+class Measured:
+    """A call made ready: `spend()` runs it a number of times and returns ms of one of them."""
+
+    def __init__(self, call: Call, device: str, *, graph: bool = True) -> None:
+        self._on_gpu = device == "cuda"
+        for _ in range(WARM_UPS if self._on_gpu else 1):
+            call()
+        self._call = _captured(call) if self._on_gpu and graph else call
+        self._repeats = 1
+        once = self.spend()
+        self._repeats = max(1, round(STRETCH_MS / max(once, 1e-4))) if self._on_gpu else 1
+
+    def spend(self) -> float:
+        """Milliseconds of one call, the mean of as many as fill the stretch."""
+        if not self._on_gpu:
+            start = time.perf_counter()
+            self._call()
+            return (time.perf_counter() - start) * 1e3
+        begin, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
+        begin.record()
+        for _ in range(self._repeats):
+            self._call()
+        end.record()
+        end.synchronize()
+        return begin.elapsed_time(end) / self._repeats
+
+
+def _captured(call: Call) -> Call:
+    """The call as the replay of a CUDA graph; its tensors live as long as the replay does."""
+    stream = torch.cuda.Stream()
+    stream.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(stream):
+        call()
+    torch.cuda.current_stream().wait_stream(stream)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        call()
+    return graph.replay
+
+
+def interleaved(
+    calls: Mapping[str, Measured], *, rounds: int, seconds: float
+) -> dict[str, Milliseconds]:
+    """Milliseconds of each call, each having its turn in every round.
+
+    Stops after `rounds`, or once `seconds` have passed and there are three rounds.
+    """
+    times: dict[str, Milliseconds] = {name: [] for name in calls}
+    start = time.monotonic()
+    for done in range(rounds):
+        if done >= 3 and time.monotonic() - start > seconds:
+            break
+        for name, measured in calls.items():
+            times[name].append(measured.spend())
+    return times
+
+
+def spread(values: Milliseconds) -> dict[str, float]:
+    """Median and quartiles."""
+    if len(values) < 2:
+        return {"median": values[0], "q25": values[0], "q75": values[0]}
+    low, middle, high = statistics.quantiles(values, n=4, method="inclusive")
+    return {"median": middle, "q25": low, "q75": high}
+
+
+def ratio_spread(others: Milliseconds, ours: Milliseconds) -> dict[str, float]:
+    """Median and quartiles of other over ours, taken within each round."""
+    return spread([other / own for other, own in zip(others, ours, strict=True)])

@@ -1,0 +1,155 @@
+"""Every tensor operation of a forward pass, with what it computes and moves; timed on a GPU.
+
+The operations are caught as PyTorch dispatches them, so the list is the network's own and not a
+second description of it. On the meta device nothing is computed: sizes alone pass through.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from vmamba_deploy.ops.contract import ROUTES
+
+PRODUCT, CONVOLUTION, DEPTHWISE, SCAN = "product", "convolution", "depthwise", "scan"
+NORM, ELEMENTWISE = "norm", "elementwise"
+KINDS = (PRODUCT, CONVOLUTION, DEPTHWISE, SCAN, NORM, ELEMENTWISE)
+
+_PRODUCTS = {"aten::mm": 0, "aten::bmm": 0, "aten::addmm": 1}  # where the left factor stands
+_NORMS = {"aten::native_layer_norm", "aten::_fused_rms_norm"}
+_ACTIVATIONS = {"aten::gelu": 1, "aten::silu": 1, "aten::silu_": 1}  # special functions per value
+_FREE = {"aten::_unsafe_view", "aten::empty", "aten::empty_like", "aten::detach"}
+_SCAN = "vmamba::selective_scan_2d"
+
+
+@dataclass(frozen=True)
+class OpRecord:
+    """One operation.
+
+    Attributes:
+        layer: the module it ran in, as the state dict names it.
+        name: such as `aten::mm`.
+        kind: one of KINDS.
+        flops: operations of products and convolutions, two per multiply-add; else 0.
+        scan_steps: state updates of a scan: routes x pixels x channels x states; else 0.
+        special_functions: exponentials, logarithms and reciprocals.
+        moved_bytes: of every input and every result, once.
+        time_ms: measured; None where nothing was.
+    """
+
+    layer: str
+    name: str
+    kind: str
+    flops: int
+    scan_steps: int
+    special_functions: int
+    moved_bytes: int
+    time_ms: float | None = None
+
+
+def record_operations(
+    model: nn.Module, pixel_values: Tensor, *, timed: bool = False
+) -> list[OpRecord]:
+    """The operations of one forward pass in their order; `timed` needs a GPU."""
+    recorder = _Recorder(timed=timed)
+    with torch.no_grad(), recorder.following(model):
+        if timed:
+            # The GPU waits while the CPU queues the pass, so no time of launching is measured.
+            torch.cuda._sleep(2**28)
+        with recorder:
+            model(pixel_values)
+    return recorder.finished()
+
+
+class _Recorder(TorchDispatchMode):
+    def __init__(self, *, timed: bool) -> None:
+        super().__init__()
+        self._timed = timed
+        self._modules: list[str] = [""]
+        self._records: list[OpRecord] = []
+        self._events: list[tuple[torch.cuda.Event, torch.cuda.Event]] = []
+
+    @contextmanager
+    def following(self, model: nn.Module) -> Iterator[None]:
+        """Know at each moment which module runs."""
+        hooks = []
+        for name, module in model.named_modules():
+            hooks.append(module.register_forward_pre_hook(self._enter(name)))
+            hooks.append(module.register_forward_hook(lambda *_: self._leave()))
+        try:
+            yield
+        finally:
+            for hook in hooks:
+                hook.remove()
+
+    def finished(self) -> list[OpRecord]:
+        """The records, with their times where they were taken."""
+        if not self._timed:
+            return self._records
+        torch.cuda.synchronize()
+        return [
+            replace(record, time_ms=begin.elapsed_time(end))
+            for record, (begin, end) in zip(self._records, self._events, strict=True)
+        ]
+
+    def _enter(self, name: str) -> Callable[..., None]:
+        return lambda *_: self._modules.append(name)
+
+    def _leave(self) -> None:
+        self._modules.pop()
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        if _moves_nothing(func):
+            return func(*args, **(kwargs or {}))
+        if self._timed:
+            begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+            begin.record()
+        result = func(*args, **(kwargs or {}))
+        if self._timed:
+            end.record()
+            self._events.append((begin, end))
+        self._records.append(_describe(self._modules[-1], func, args, result))
+        return result
+
+
+def _moves_nothing(func: Any) -> bool:
+    """Whether the operation only looks at its input in another way."""
+    returns = func._schema.returns
+    views = any(value.alias_info is not None for value in returns) and not func._schema.is_mutable
+    return views or func._schema.name in _FREE
+
+
+def _describe(layer: str, func: Any, args: tuple[Any, ...], result: Any) -> OpRecord:
+    name = func._schema.name
+    tensors = [leaf for leaf in tree_leaves((args, result)) if isinstance(leaf, Tensor)]
+    record = OpRecord(
+        layer, name, ELEMENTWISE, 0, 0, 0, moved_bytes=sum(tensor.nbytes for tensor in tensors)
+    )
+    if name in _PRODUCTS:
+        left, right = args[_PRODUCTS[name] :][:2]
+        return replace(record, kind=PRODUCT, flops=2 * left.numel() * right.shape[-1])
+    if name == "aten::convolution":
+        weight, groups = args[1], args[8]
+        kind = DEPTHWISE if groups == weight.shape[0] and groups > 1 else CONVOLUTION
+        return replace(record, kind=kind, flops=2 * result.numel() * weight[0].numel())
+    if name == _SCAN:
+        x, states = args[0], args[4].shape[1]
+        steps = ROUTES * x.numel()
+        return replace(
+            record, kind=SCAN, scan_steps=steps * states, special_functions=steps * (1 + states)
+        )
+    if name in _NORMS:
+        return replace(record, kind=NORM, special_functions=math.prod(args[0].shape[:-1]))
+    per_value = _ACTIVATIONS.get(name, 0)
+    special = per_value * args[0].numel() if per_value else 0
+    return replace(record, special_functions=special)
