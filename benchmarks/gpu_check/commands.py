@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from benchmarks.gpu_check.context import Json
+from benchmarks.gpu_check.context import Json, StageSkippedError
 
 _TAIL = 3000
 _COUNT = re.compile(r"(\d+) (passed|failed|skipped|error)")
@@ -59,7 +59,17 @@ class CommandFailedError(AssertionError):
 
 
 def raise_for_failures(results: dict[str, Json]) -> None:
-    """Raise CommandFailedError with the first failure's output."""
+    """Raise CommandFailedError with the first failure's output.
+
+    Raises:
+        StageSkippedError: every command was skipped.
+    """
     for name, result in results.items():
         if result["status"] in ("failed", "timeout"):
             raise CommandFailedError(f"{name}: {result['status']}\n{result['output']}")
+    if all(result["status"] == "skipped" for result in results.values()):
+        raise StageSkippedError("; ".join(f"{name}: {_why(one)}" for name, one in results.items()))
+
+
+def _why(result: Json) -> str:
+    return result.get("reason") or "every test was skipped"

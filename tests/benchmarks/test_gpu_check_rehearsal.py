@@ -33,12 +33,11 @@ HIDDEN = (
     "tensorrt_rtx",
 )
 HIDE = f"""
-import sys
-class Hidden:
-    def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in {HIDDEN!r}:
-            raise ModuleNotFoundError(f"No module named {{name!r}} (hidden)", name=name)
-sys.meta_path.insert(0, Hidden())
+from importlib.machinery import PathFinder
+found = PathFinder.find_spec
+def find_spec(name, path=None, target=None):
+    return None if name.split(".")[0] in {HIDDEN!r} else found(name, path, target)
+PathFinder.find_spec = find_spec
 from vmamba_deploy.native import toolchain
 toolchain.find_tool = lambda name: None
 """
@@ -70,7 +69,7 @@ def rehearsal(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict, str]:
 def test_every_stage_that_needs_no_gpu_passes(rehearsal: tuple[dict, str]) -> None:
     stages = rehearsal[0]["stages"]
     skipped = {name for name, entry in stages.items() if entry["status"] == "skipped"}
-    assert skipped == {"kernel_times", "sanitizer", "ncu", "tests"}
+    assert skipped == {"kernel_times", "sanitizer", "ncu", "runtimes", "tests"}
     assert all(entry["status"] == "passed" for name, entry in stages.items() if name not in skipped)
 
 
