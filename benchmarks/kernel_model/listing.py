@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 from benchmarks.kernel_model.classes import Kind
-from benchmarks.kernel_model.profile import Passage, passages
+from benchmarks.kernel_model.profile import Passage, profile
 from benchmarks.kernel_model.sass import kernels, resources
 from benchmarks.kernel_model.solo import solo_cycles
 from benchmarks.kernel_model.tools import MachineCode, demangled
@@ -36,30 +35,24 @@ def loop_tables(
             f"{have.static_shared_bytes} B static shared, {have.stack_bytes} B stack, "
             f"{have.spill_store_bytes}+{have.spill_load_bytes} B spilled"
         )
-        parts += _table(passages(function), opcodes, per)
+        parts += _table(profile(function), opcodes, per)
         parts.append("")
     return "\n".join(parts)
 
 
-def _table(rows: list[Passage], opcodes: bool, per: float) -> list[str]:
+def _table(outermost: Passage, opcodes: bool, per: float) -> list[str]:
     head = f"  {'loop':20}{'at':34}{'all':>8}{'alone':>8}"
     lines = [head + "".join(f"{kind:>9}" for kind in _COLUMNS)]
-    for row in rows:
+    for row in outermost.walk():
         counts = row.by_kind()
         lines.append(
-            f"  {'  ' * row.depth + (row.name or 'no loop'):20}{_where(row):34}"
+            f"  {'  ' * row.depth + (row.name or 'no loop'):20}{row.place:34}"
             f"{_number(row.count() / per):>8}{_number(solo_cycles(row.steps) / per):>8}"
             + "".join(f"{_number(counts[kind] / per):>9}" for kind in _COLUMNS)
         )
         if opcodes:
             lines.append("      " + _opcodes(row.by_mnemonic()))
     return lines
-
-
-def _where(row: Passage) -> str:
-    if row.header is None:
-        return ""
-    return f"{Path(row.header[0]).name}:{row.header[1]}"
 
 
 def _number(count: float) -> str:

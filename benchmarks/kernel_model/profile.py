@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
-from collections.abc import Hashable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
 from typing import TypeVar
 
 from benchmarks.kernel_model.classes import Kind, Pipe, kind_of, pipe_of
 from benchmarks.kernel_model.flow import Block, FlowGraph, Loop, flow_graph
 from benchmarks.kernel_model.sass import Function, Instruction
 
-# The part of the passes in which a block of a loop is entered, for a branch that says nothing.
+# The part of the passes in which a branch of which nothing is known goes either way.
 EVEN = 0.5
-Line = tuple[str, int]
+# A block belongs to the source lines that at least this part of its instructions come from.
+_BELONGS = 0.3
 _Key = TypeVar("_Key", bound=Hashable)
+
+
+@dataclass(frozen=True)
+class Hint:
+    """Code of source lines that match `pattern` is executed in this part of the passes."""
+
+    pattern: str
+    likelihood: float
 
 
 @dataclass(frozen=True)
@@ -25,15 +37,23 @@ class Step:
     likelihood: float
 
 
-@dataclass(frozen=True)
+@dataclass
 class Passage:
     """The code that one pass of a loop executes outside of inner loops; or of no loop at all."""
 
     name: str  # "0.1": the second loop inside the first; "" for what lies in no loop
     depth: int
-    header: Line | None
-    lines: dict[str, tuple[int, int]]  # file -> first and last line of its code
+    statement: str  # the source line of the loop, such as "for (int n = 0; n < count; ++n) {"
+    place: str  # its file and line, "scan.cuh:12"
+    entered: float  # how often the loop is entered in a pass of the one around it
     steps: list[Step]
+    inner: list[Passage] = field(default_factory=list)
+
+    def walk(self) -> Iterator[Passage]:
+        """This passage and all inside it, outer ones first."""
+        yield self
+        for passage in self.inner:
+            yield from passage.walk()
 
     def count(self) -> float:
         """Instructions of a pass."""
@@ -59,90 +79,122 @@ def _weighted(items: Iterable[tuple[_Key, float]]) -> dict[_Key, float]:
     return total
 
 
-def passages(function: Function) -> list[Passage]:
-    """What lies in no loop, then every loop, outer ones before those inside them."""
-    graph = flow_graph(function)
-    likelihoods = _likelihoods(graph, None)
-    found = [_passage("", 0, graph, graph.outside(), likelihoods, None)]
-    for position, outermost in enumerate(graph.loops):
-        found += _of_loop(graph, outermost, str(position), 1)
-    return found
+@cache
+def _lines(file: str) -> list[str]:
+    path = Path(file)
+    return path.read_text(errors="replace").splitlines() if path.is_file() else []
 
 
-def _of_loop(graph: FlowGraph, loop: Loop, name: str, depth: int) -> list[Passage]:
-    likelihoods = _likelihoods(graph, loop)
-    found = [_passage(name, depth, graph, loop.own_blocks(), likelihoods, loop)]
-    for position, inner in enumerate(loop.inner):
-        found += _of_loop(graph, inner, f"{name}.{position}", depth + 1)
-    return found
+def source_text(instruction: Instruction) -> str:
+    """The source line of an instruction, without indentation; "" where there is none."""
+    if instruction.line is None:
+        return ""
+    file, line = instruction.line
+    lines = _lines(file)
+    return lines[line - 1].strip() if line <= len(lines) else ""
 
 
-def _passage(
-    name: str,
-    depth: int,
-    graph: FlowGraph,
-    own: set[int],
-    likelihoods: Mapping[int, float],
-    loop: Loop | None,
-) -> Passage:
-    steps = [
-        Step(each, likelihoods.get(index, 0.0))
-        for index in sorted(own)
-        for each in graph.blocks[index].instructions
-    ]
-    lines: dict[str, tuple[int, int]] = {}
-    for step in steps:
-        if step.instruction.line is not None:
-            file, line = step.instruction.line
-            first, last = lines.get(file, (line, line))
-            lines[file] = (min(first, line), max(last, line))
-    header = graph.blocks[loop.header].instructions[0].line if loop else None
-    return Passage(name, depth, header, lines, steps)
+def profile(function: Function, hints: Sequence[Hint] = ()) -> Passage:
+    """The code of a function outside of its loops, with the loops inside it.
 
-
-def _likelihoods(graph: FlowGraph, loop: Loop | None) -> dict[int, float]:
-    """The part of the passes of a loop (or of the runs of the kernel) in which a block is entered.
-
-    A branch that may leave the loop is taken to stay in it, an inner loop to be entered; any other
-    branch goes either way evenly.
+    A branch that may leave a loop is taken to stay in it; an inner loop to be entered; a block of
+    which a hint speaks has the hint's likelihood; any other branch goes either way evenly.
     """
-    inside = loop.blocks if loop else set(graph.blocks)
-    header = loop.header if loop else 0
-    headers = {header} | {each.header for _, each in graph.walk()}
-    found = dict.fromkeys(inside, 0.0)
-    found[header] = 1.0
-    for index in _forward_order(graph.blocks, header, inside, graph):
-        ways = [
-            way
-            for way in graph.blocks[index].successors
-            if way in inside and way != header and not _is_back_edge(graph, index, way, headers)
+    return _Profiler(flow_graph(function), hints).passage(None, "", 0, 1.0)
+
+
+class _Profiler:
+    def __init__(self, graph: FlowGraph, hints: Sequence[Hint]) -> None:
+        self._graph = graph
+        self._hints = [(re.compile(hint.pattern), hint.likelihood) for hint in hints]
+        self._headers = {loop.header: loop for _, loop in graph.walk()}
+
+    def passage(self, loop: Loop | None, name: str, depth: int, entered: float) -> Passage:
+        graph = self._graph
+        likelihoods = self._likelihoods(loop)
+        inner = loop.inner if loop else graph.loops
+        own = loop.own_blocks() if loop else graph.outside()
+        steps = [
+            Step(each, min(1.0, likelihoods[index]))
+            for index in sorted(own)
+            for each in graph.blocks[index].instructions
         ]
-        for way in ways:
-            found[way] += found[index] * (EVEN if len(ways) == 2 else 1.0)
-    return found
+        latch = self._latch(loop) if loop else None
+        found = Passage(
+            name,
+            depth,
+            source_text(latch) if latch else "",
+            f"{Path(latch.line[0]).name}:{latch.line[1]}" if latch and latch.line else "",
+            entered,
+            steps,
+        )
+        for position, each in enumerate(inner):
+            inner_name = f"{name}.{position}".lstrip(".")
+            found.inner.append(
+                self.passage(each, inner_name, depth + 1, min(1.0, likelihoods[each.header]))
+            )
+        return found
+
+    def _latch(self, loop: Loop) -> Instruction:
+        ends = [i for i in loop.blocks if loop.header in self._graph.blocks[i].successors]
+        return self._graph.blocks[max(ends)].instructions[-1]
+
+    def _likelihoods(self, loop: Loop | None) -> dict[int, float]:
+        blocks = self._graph.blocks
+        inside = loop.blocks if loop else set(blocks)
+        header = loop.header if loop else 0
+        found = dict.fromkeys(inside, 0.0)
+        found[header] = 1.0
+        hinted: dict[int, float] = {}
+        for index in self._forward_order(header, inside):
+            ways = self._ways(index, header, inside)
+            if len(ways) == 2:
+                hinted |= {
+                    way: hint for way in ways if (hint := self._hint(blocks[way])) is not None
+                }
+            for way, part in zip(ways, _split(found[index], ways, hinted), strict=True):
+                found[way] = hinted[way] if way in hinted else found[way] + part
+        return found
+
+    def _ways(self, index: int, header: int, inside: set[int]) -> list[int]:
+        return [
+            way
+            for way in self._graph.blocks[index].successors
+            if way in inside and way != header and not self._is_back_edge(index, way)
+        ]
+
+    def _is_back_edge(self, index: int, way: int) -> bool:
+        return way in self._headers and index in self._headers[way].blocks
+
+    def _hint(self, block: Block) -> float | None:
+        texts = [source_text(each) for each in block.instructions]
+        for pattern, likelihood in self._hints:
+            matching = sum(1 for text in texts if pattern.search(text))
+            if matching and matching >= _BELONGS * len(texts):
+                return likelihood
+        return None
+
+    def _forward_order(self, start: int, inside: set[int]) -> list[int]:
+        order: list[int] = []
+        seen = {start}
+        stack = [(start, iter(self._ways(start, start, inside)))]
+        while stack:
+            index, rest = stack[-1]
+            for way in rest:
+                if way not in seen:
+                    seen.add(way)
+                    stack.append((way, iter(self._ways(way, start, inside))))
+                    break
+            else:
+                order.append(index)
+                stack.pop()
+        return order[::-1]
 
 
-def _is_back_edge(graph: FlowGraph, index: int, way: int, headers: set[int]) -> bool:
-    return way in headers and any(
-        each.header == way and index in each.blocks for _, each in graph.walk()
-    )
-
-
-def _forward_order(
-    blocks: Mapping[int, Block], start: int, inside: set[int], graph: FlowGraph
-) -> list[int]:
-    headers = {start} | {each.header for _, each in graph.walk()}
-    order: list[int] = []
-    seen = {start}
-    stack = [(start, iter(blocks[start].successors))]
-    while stack:
-        index, rest = stack[-1]
-        for way in rest:
-            if way in inside and way not in seen and not _is_back_edge(graph, index, way, headers):
-                seen.add(way)
-                stack.append((way, iter(blocks[way].successors)))
-                break
-        else:
-            order.append(index)
-            stack.pop()
-    return order[::-1]
+def _split(mass: float, ways: Sequence[int], hinted: Mapping[int, float]) -> list[float]:
+    if len(ways) == 1:
+        return [mass]
+    known = [way for way in ways if way in hinted]
+    if len(known) == 1:
+        return [0.0 if way in hinted else max(0.0, mass - hinted[known[0]]) for way in ways]
+    return [mass * EVEN for _ in ways]

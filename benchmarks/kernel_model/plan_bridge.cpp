@@ -1,0 +1,28 @@
+// The plan of the CUDA kernels, as numbers that Python reads.
+#include <cstdint>
+
+#include "cuda/launch_plan.h"
+
+extern "C" {
+
+struct BridgedPlan {
+  int32_t shared_map, warps_per_scan, scans_per_block;
+  int32_t tiles, tiles_per_segment, segments;
+  int32_t shared_bytes;
+  double estimated_cycles;
+};
+
+__attribute__((visibility("default"))) void bridged_plan(const vmamba_scan_desc *desc,
+                                                         const vmamba::DeviceLimits *limits,
+                                                         BridgedPlan *bridged) {
+  const vmamba::LaunchPlan plan = vmamba::make_plan(*desc, *limits);
+  bridged->shared_map = plan.shared_map ? 1 : 0;
+  bridged->warps_per_scan = plan.warps_per_scan;
+  bridged->scans_per_block = plan.scans_per_block;
+  bridged->tiles = plan.tiles;
+  bridged->tiles_per_segment = plan.tiles_per_segment;
+  bridged->segments = plan.segments;
+  bridged->shared_bytes = plan.shared.total;
+  bridged->estimated_cycles = plan.estimated_cycles;
+}
+}
