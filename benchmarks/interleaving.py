@@ -14,6 +14,8 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import numpy.typing as npt
 
+from vmamba_deploy.reports.machine import describe_machine, tool_versions, utc_now
+
 Call = Callable[[], object]
 SETTLE_SECONDS = 0.05
 STRETCH_MS = 20.0
@@ -52,3 +54,10 @@ def quartiles(values: npt.NDArray[np.float64]) -> dict[str, float]:
     """Median and quartiles."""
     low, middle, high = np.percentile(values, [25, 50, 75])
     return {"median": float(middle), "q25": float(low), "q75": float(high)}
+
+
+def machine_text() -> str:
+    """Where and when a measurement was made, in one sentence."""
+    machine, tools = describe_machine(), tool_versions(("torch", "onnxruntime"))
+    versions = ", ".join(f"{name} {version}" for name, version in tools.items())
+    return f"{machine.cpu}, {machine.cores} cores, {versions}, {utc_now()[:10]}."

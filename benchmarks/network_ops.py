@@ -38,7 +38,8 @@ class OpRecord:
         layer: the module it ran in, as the state dict names it.
         name: such as `aten::mm`.
         kind: one of KINDS.
-        flops: operations of products and convolutions, two per multiply-add; else 0.
+        flops: of products and convolutions, two per multiply-add; of a scan those of its dt
+            projection, which is a product too; else 0.
         scan_steps: state updates of a scan: routes x pixels x channels x states; else 0.
         special_functions: exponentials, logarithms and reciprocals.
         moved_bytes: of every input and every result, once.
@@ -146,7 +147,11 @@ def _describe(layer: str, func: Any, args: tuple[Any, ...], result: Any) -> OpRe
         x, states = args[0], args[4].shape[1]
         steps = ROUTES * x.numel()
         return replace(
-            record, kind=SCAN, scan_steps=steps * states, special_functions=steps * (1 + states)
+            record,
+            kind=SCAN,
+            flops=2 * steps * args[2].shape[1],
+            scan_steps=steps * states,
+            special_functions=steps * (1 + states),
         )
     if name in _NORMS:
         return replace(record, kind=NORM, special_functions=math.prod(args[0].shape[:-1]))

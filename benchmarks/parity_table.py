@@ -1,7 +1,5 @@
 """Export every preset in every precision and print the parity figures as a Markdown table.
 
-    python benchmarks/parity_table.py --output build/parity --markdown docs/parity_table.md
-
 Each run is `export.py` itself, so the numbers are those of report.json. Runs whose report is there
 already are not repeated. Only the reports are kept.
 """
@@ -17,9 +15,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-import click
-
-from vmamba_deploy.models.presets import PRESETS
+from vmamba_deploy.errors import BuildError
 
 PRECISIONS = ("fp32", "fp16", "bf16")
 RUNTIMES = ("pytorch", "onnxruntime-body", "onnxruntime-library")
@@ -40,7 +36,7 @@ def export_report(preset: str, precision: str, batch: str, kept: Path) -> dict[s
             wall = time.perf_counter() - start
             published = output if output.exists() else output.with_name(output.name + ".failed")
             if not published.exists():
-                raise click.ClickException(f"{preset} {precision}: exit code {ended.returncode}")
+                raise BuildError(f"{preset} {precision}: exit code {ended.returncode}")
             kept.mkdir(parents=True, exist_ok=True)
             report = json.loads((published / "report.json").read_text())
             report["timings"]["wall"] = round(wall, 1)
@@ -84,32 +80,3 @@ def table(reports: list[dict[str, Any]]) -> str:
     head = ["network", *RUNTIMES, "plugins", "engine MB", "build s", "export s", "parity s"]
     lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}", *map(row, reports)]
     return "\n".join(lines) + "\n"
-
-
-@click.command(help=__doc__)
-@click.option("--preset", "presets", multiple=True, default=tuple(PRESETS))
-@click.option("--precision", "precisions", multiple=True, default=PRECISIONS)
-@click.option("--batch", default="1,4,8", show_default=True)
-@click.option("--output", default=Path("build/parity"), type=click.Path(path_type=Path))
-@click.option("--markdown", type=click.Path(path_type=Path), help="Also write the table here.")
-def main(
-    presets: tuple[str, ...],
-    precisions: tuple[str, ...],
-    batch: str,
-    output: Path,
-    markdown: Path | None,
-) -> None:
-    """Run what is missing, print the table."""
-    reports = [
-        export_report(preset, precision, batch, output)
-        for preset in presets
-        for precision in precisions
-    ]
-    text = table(reports)
-    click.echo(text)
-    if markdown is not None:
-        markdown.write_text(text)
-
-
-if __name__ == "__main__":
-    main()

@@ -2,7 +2,7 @@
 
 Every limit is scale-free, so that it holds for random and for trained weights. Measured over the
 nine presets, random weights, photographs and noise, in PyTorch and ONNX Runtime (docs/parity.md; to
-measure again: benchmarks/parity_table.py). A limit is two to ten times the largest figure
+measure again: python -m benchmarks parity). A limit is two to ten times the largest figure
 seen, a vanilla preset's in each precision; the others stay ten times below. What faults cost
 in VMamba-T, as NMSE: one route of one block lost 1e-3, A wrong by a tenth 4e-3, no recurrence 0.16.
 """

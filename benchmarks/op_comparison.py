@@ -1,25 +1,21 @@
-"""The op on a CPU: our kernel against the PyTorch reference loop and the ONNX body in ONNX Runtime.
+"""The op on a CPU: our kernel against PyTorch's tensor operations and the ONNX body.
 
 Every round gives each contender a turn, so that what else the machine does meets them alike; a
 ratio is taken within a round, and its median and quartiles are reported. The floor is the
 number of multiply-adds of the kernel over the rate that a large matrix product attains in the same
 process: no implementation with these polynomials can be faster.
-
-    python benchmarks/bench_op_cpu.py --threads 2 --json op_cpu.json
 """
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import click
 import numpy as np
-from interleaving import Call, elapsed_ms, interleave, quartiles
+
+from benchmarks.interleaving import Call, elapsed_ms, interleave, machine_text, quartiles
 
 if TYPE_CHECKING:
     import torch
@@ -30,44 +26,42 @@ SPECIAL_MULTIPLY_ADDS, MULTIPLY_ADDS_PER_STATE = 16, 11
 
 @dataclass(frozen=True)
 class Shape:
-    """One call: map side (H = W), channels, state, rank and how often the network has it."""
+    """One call on one image: the map, channels, state, rank; how often the network has it."""
 
-    side: int
+    height: int
+    width: int
     channels: int
     state: int
     rank: int
     layers: int = 1
-    batch: int = 1
 
     @property
     def multiply_adds(self) -> float:
         """Of one call, counted in the source of the kernel."""
         per_step = self.rank + SPECIAL_MULTIPLY_ADDS + MULTIPLY_ADDS_PER_STATE * self.state
-        return 4.0 * self.batch * self.side**2 * self.channels * per_step
+        return 4.0 * self.height * self.width * self.channels * per_step
 
 
-BAR_SHAPE = Shape(56, 96, 1, 6)
+BAR_SHAPE = Shape(56, 56, 96, 1, 6)
 TINY_LAYERS = (
-    Shape(56, 96, 1, 6, layers=2),
-    Shape(28, 192, 1, 12, layers=2),
-    Shape(14, 384, 1, 24, layers=8),
-    Shape(7, 768, 1, 48, layers=2),
+    Shape(56, 56, 96, 1, 6, layers=2),
+    Shape(28, 28, 192, 1, 12, layers=2),
+    Shape(14, 14, 384, 1, 24, layers=8),
+    Shape(7, 7, 768, 1, 48, layers=2),
 )
+# (height, width) of images; the first stage's map has a quarter of each.
+RESOLUTIONS = ((224, 224), (512, 512), (768, 768), (1024, 1024), (800, 1280))
 
 
-def random_tensors(shape: Shape) -> tuple[torch.Tensor, ...]:
-    """The op's six inputs, float32."""
+def float32_tensors(shape: Shape) -> tuple[torch.Tensor, ...]:
+    """The op's six inputs, float32, on the CPU."""
     import torch
 
-    pixels = (shape.batch, shape.side, shape.side)
-    return (
-        torch.randn(*pixels, shape.channels),
-        torch.randn(*pixels, 4 * (shape.rank + 2 * shape.state)),
-        torch.randn(4, shape.rank, shape.channels) * shape.rank**-0.5,
-        torch.rand(4, shape.channels) * 5 - 6,
-        -torch.exp(torch.rand(4, shape.state, shape.channels)),
-        torch.randn(4, shape.channels),
-    )
+    from benchmarks.op_inputs import random_inputs
+    from vmamba_deploy.ops.contract import ScanDims
+
+    dims = ScanDims(1, shape.height, shape.width, shape.channels, shape.state, shape.rank)
+    return random_inputs(dims, torch.float32, "cpu").scan
 
 
 def call_on(op: Callable[..., object], tensors: tuple[torch.Tensor, ...]) -> Call:
@@ -127,14 +121,18 @@ def matrix_product_rate(rounds: int = 15) -> float:
 
 
 def compare(shape: Shape, threads: int, rounds: int) -> dict[str, Any]:
-    """Our kernel against the two slow forms at one shape."""
+    """Our kernel against the slow forms at one shape."""
+    from benchmarks.plain_chain import scan_routes
     from vmamba_deploy.ops.torch_op import selective_scan_2d
     from vmamba_deploy.ops.torch_reference import selective_scan_2d_reference
 
-    tensors = random_tensors(shape)
+    tensors = float32_tensors(shape)
+    x, proj, *parameters = tensors
+    by_route = proj.unflatten(-1, (4, -1))
     contenders: dict[str, Call] = {
         "kernel": call_on(selective_scan_2d, tensors),
-        "pytorch_reference": call_on(selective_scan_2d_reference, tensors),
+        "pytorch_loop": call_on(selective_scan_2d_reference, tensors),
+        "pytorch_chunks": lambda: scan_routes(x, by_route, *parameters),
         "onnxruntime_body": onnx_body(tensors, threads),
     }
     times = interleave(contenders, rounds)
@@ -154,7 +152,7 @@ def tiny_layers(rounds: int, rate: float) -> dict[str, Any]:
     from vmamba_deploy.ops.torch_op import selective_scan_2d
 
     calls = {
-        str(shape.channels): call_on(selective_scan_2d, random_tensors(shape))
+        str(shape.channels): call_on(selective_scan_2d, float32_tensors(shape))
         for shape in TINY_LAYERS
     }
     times = interleave(calls, rounds)
@@ -168,37 +166,29 @@ def tiny_layers(rounds: int, rate: float) -> dict[str, Any]:
     }
 
 
-def show(report: dict[str, Any]) -> None:
-    """The report as text."""
-    click.echo(f"{report['isa']}, {report['threads']} threads")
-    click.echo(f"matrix product: {report['multiply_adds_per_s'] / 1e9:.1f} G multiply-adds/s")
-    bar = report["bar"]
-    click.echo(f"D=96 56x56 N=1 R=6, floor {report['bar_floor_ms']:.2f} ms")
-    for name, spread in bar["times_ms"].items():
-        line = f"  {name:18s} {spread['median']:8.2f} ms ({spread['q25']:.2f}..{spread['q75']:.2f})"
-        if name in bar["speedup"]:
-            ratio = bar["speedup"][name]
-            line += f"  {ratio['median']:6.1f}x ({ratio['q25']:.1f}..{ratio['q75']:.1f})"
-        click.echo(line)
-    tiny = report["tiny_s1l8"]
-    for name, spread in tiny["times_ms"].items():
-        click.echo(
-            f"  D={name:4s} {spread['median']:.3f} ms "
-            f"({spread['q25']:.3f}..{spread['q75']:.3f}, best {tiny['best_ms'][name]:.3f})"
+def resolutions(rounds: int) -> list[dict[str, Any]]:
+    """The first stage's op on images of five sizes: what a pixel of the image costs."""
+    from vmamba_deploy.ops.torch_op import selective_scan_2d
+
+    calls = {
+        f"{height}x{width}": call_on(
+            selective_scan_2d, float32_tensors(Shape(height // 4, width // 4, 96, 1, 6))
         )
-    total = tiny["total_ms"]
-    click.echo(
-        f"  14 scans of tiny_s1l8: {total['median']:.2f} ms "
-        f"({total['q25']:.2f}..{total['q75']:.2f}), floor {tiny['floor_ms']:.2f} ms"
-    )
+        for height, width in RESOLUTIONS
+    }
+    times = interleave(calls, rounds)
+    return [
+        {
+            "height": height,
+            "width": width,
+            "ns_per_pixel": quartiles(times[f"{height}x{width}"] * 1e6 / (height * width)),
+        }
+        for height, width in RESOLUTIONS
+    ]
 
 
-@click.command(help=__doc__)
-@click.option("--threads", default=2, show_default=True, help="Threads of every contender.")
-@click.option("--rounds", default=15, show_default=True, help="Interleaved rounds.")
-@click.option("--json", "json_path", type=click.Path(path_type=Path), help="Write the report here.")
-def main(threads: int, rounds: int, json_path: Path | None) -> None:
-    """Measure, print, and write the report if asked."""
+def compare_op(threads: int, rounds: int) -> dict[str, Any]:
+    """The report: the op at the shape of the bar, and the 14 scans of VMamba-T."""
     os.environ["VMAMBA_NUM_THREADS"] = str(threads)
     import torch
 
@@ -207,8 +197,9 @@ def main(threads: int, rounds: int, json_path: Path | None) -> None:
     torch.set_num_threads(threads)
     with torch.inference_mode():
         rate = matrix_product_rate()
-        report: dict[str, Any] = {
+        return {
             "schema_version": 1,
+            "machine": machine_text(),
             "isa": load_native("vmamba_cpu").function("vmamba_cpu_isa")().decode(),
             "threads": threads,
             "rounds": rounds,
@@ -216,13 +207,5 @@ def main(threads: int, rounds: int, json_path: Path | None) -> None:
             "bar": compare(BAR_SHAPE, threads, rounds),
             "bar_floor_ms": BAR_SHAPE.multiply_adds / rate * 1e3,
             "tiny_s1l8": tiny_layers(rounds, rate),
+            "resolutions": resolutions(rounds),
         }
-    show(report)
-    if json_path is not None:
-        partial = json_path.with_name(json_path.name + ".partial")
-        partial.write_text(json.dumps(report, indent=2) + "\n")
-        partial.replace(json_path)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,0 +1,159 @@
+"""`python -m benchmarks`: the one entry to every measurement."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import click
+
+from vmamba_deploy.errors import VmambaError
+
+_JSON = click.option(
+    "--json", "json_path", type=click.Path(path_type=Path), help="Write the results here."
+)
+_THREADS = click.option("--threads", default=2, show_default=True, help="Of every competitor.")
+_ROUNDS = click.option("--rounds", default=15, show_default=True, help="Interleaved rounds.")
+
+
+@click.group()
+def main() -> None:
+    """Measure, compare and report. Competitors take turns, so that noise meets all alike."""
+
+
+@main.command()
+@_THREADS
+@_ROUNDS
+@_JSON
+def op(threads: int, rounds: int, json_path: Path | None) -> None:
+    """The op on the CPU: our kernel against PyTorch's tensor operations and the ONNX body."""
+    from benchmarks.op_comparison import compare_op
+    from benchmarks.texts import op_text
+
+    _give(op_text, compare_op(threads, rounds), json_path)
+
+
+@main.command()
+@click.option("--model", "preset", default="t", show_default=True)
+@click.option("--batch", type=click.IntRange(1), default=1, show_default=True)
+@click.option("--image-size", type=click.IntRange(32), default=224, show_default=True)
+@click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
+@click.option(
+    "--competitor", "names", multiple=True, help="May be repeated; default: all but the compiled."
+)
+@_THREADS
+@_ROUNDS
+@_JSON
+def model(
+    preset: str,
+    batch: int,
+    image_size: int,
+    device: str,
+    names: tuple[str, ...],
+    threads: int,
+    rounds: int,
+    json_path: Path | None,
+) -> None:
+    """A whole network: every runtime of this machine, fp32 on the CPU and fp16 on a GPU."""
+    from benchmarks.model_comparison import COMPETITORS, Entrants, compare_model
+    from benchmarks.texts import model_text
+
+    unknown = sorted(set(names) - set(COMPETITORS))
+    if unknown:
+        raise click.BadParameter(f"{unknown[0]} is none of {', '.join(COMPETITORS)}")
+    with tempfile.TemporaryDirectory() as folder:
+        entrants = Entrants(preset, batch, threads, device, Path(folder), image_size)
+        _give(model_text, compare_model(entrants, rounds, names), json_path)
+
+
+@main.command()
+@click.option("--preset", "presets", multiple=True, help="May be repeated; default: all nine.")
+@click.option("--precision", "precisions", multiple=True, help="Default: fp32, fp16 and bf16.")
+@click.option("--batch", default="1,4,8", show_default=True)
+@click.option("--output", default=Path("build/parity"), type=click.Path(path_type=Path))
+@click.option("--markdown", type=click.Path(path_type=Path), help="Also write the table here.")
+def parity(
+    presets: tuple[str, ...],
+    precisions: tuple[str, ...],
+    batch: str,
+    output: Path,
+    markdown: Path | None,
+) -> None:
+    """Export every preset in every precision and print the parity figures as a Markdown table."""
+    from benchmarks.parity_table import PRECISIONS, export_report, table
+    from vmamba_deploy.models.presets import PRESETS
+
+    text = table(
+        [
+            export_report(preset, precision, batch, output)
+            for preset in presets or tuple(PRESETS)
+            for precision in precisions or PRECISIONS
+        ]
+    )
+    click.echo(text)
+    if markdown is not None:
+        markdown.write_text(text)
+
+
+@main.command("network-floor")
+@click.option("--model", "preset", default="t", show_default=True)
+@click.option("--batch", "batches", multiple=True, type=click.IntRange(1), default=(128, 1))
+@_JSON
+def network_floor_command(preset: str, batches: tuple[int, ...], json_path: Path | None) -> None:
+    """The least time of every layer on an H100, from its bytes, products and special functions."""
+    from benchmarks.network_floor import network_floor
+    from benchmarks.texts import floor_text
+    from vmamba_deploy.models.presets import resolve_preset
+
+    _give(floor_text, network_floor(resolve_preset(preset).name, batches), json_path)
+
+
+@main.command()
+@click.option("--check", is_flag=True, help="Write nothing; exit 1 if the page is not up to date.")
+@click.option(
+    "--gpu",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="A record of `make gpu-check`, to be kept in the repository.",
+)
+def report(check: bool, gpu: Path | None) -> None:
+    """Write docs/performance.md and its figures from the results kept in the repository."""
+    from benchmarks.report.page import PAGE, page_is_current, write_page
+    from benchmarks.report.results import keep_gpu_record
+
+    if gpu is not None:
+        keep_gpu_record(gpu)
+    if not check:
+        for path in write_page():
+            click.echo(path)
+    elif not page_is_current():
+        click.echo(f"{PAGE} is not what the kept results give; run: python -m benchmarks report")
+        sys.exit(1)
+
+
+@main.command("gpu-check", context_settings={"ignore_unknown_options": True})
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def gpu_check(arguments: tuple[str, ...]) -> None:
+    """The same as `make gpu-check`; takes its options."""
+    from benchmarks.gpu_check.__main__ import main as check
+
+    sys.exit(check(arguments))
+
+
+def _give(text: Any, results: dict[str, Any], json_path: Path | None) -> None:
+    click.echo(text(results))
+    if json_path is not None:
+        from benchmarks.gpu_check.context import write_json
+
+        write_json(json_path, results)
+
+
+if __name__ == "__main__":
+    try:
+        main(prog_name="python -m benchmarks")
+    except VmambaError as error:
+        click.echo(f"error: {error.message}", err=True)
+        if error.hint:
+            click.echo(f"hint: {error.hint}", err=True)
+        sys.exit(int(error.exit_code))

@@ -1,0 +1,1 @@
+"""docs/performance.md and its figures, made from measured results."""

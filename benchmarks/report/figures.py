@@ -1,0 +1,122 @@
+"""The figures of docs/performance.md as SVG, drawn from the kept results."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.figure import Figure
+
+from benchmarks.network_floor import SECTIONS
+from benchmarks.network_ops import KINDS
+from benchmarks.report.results import Json, Results
+from vmamba_deploy.artifacts.atomic import atomic_write
+
+# Equal results give equal files: no date, and ids that do not change.
+_METADATA = {"Date": None, "Creator": None}
+_COLOURS = ("#30638e", "#00798c", "#6a994e", "#d1495b", "#edae49", "#b8b8b8")
+
+
+def draw_figures(results: Results, op_rows: Sequence[Json], folder: Path) -> list[Path]:
+    """Draw what there are results for; returns the files."""
+    figures = {"op_times.svg": op_times(op_rows)}
+    if results.floor:
+        figures["network_floor.svg"] = network_floor(results.floor)
+    if results.cpu_op or results.stage("high_resolution").get("rows"):
+        figures["cost_per_pixel.svg"] = cost_per_pixel(results)
+    for name, figure in figures.items():
+        save(figure, folder / name)
+    return [folder / name for name in figures]
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write an SVG file that appears whole or not at all."""
+    with mpl.rc_context({"svg.hashsalt": path.name}), atomic_write(path) as partial:
+        figure.savefig(partial, format="svg", metadata=_METADATA, bbox_inches="tight")
+
+
+def op_times(rows: Sequence[Json]) -> Figure:
+    """Per shape and batch: the published chain, ours (measured or predicted) and the floor."""
+    batches = sorted({row["batch"] for row in rows}, reverse=True)
+    figure = Figure(figsize=(9, 6), layout="constrained")
+    for axes, batch in zip(figure.subplots(len(batches), 1), batches, strict=True):
+        chosen = [row for row in rows if row["batch"] == batch]
+        series = _op_series(chosen)
+        width = 0.8 / len(series)
+        for number, (label, values) in enumerate(series.items()):
+            places = [i + (number - (len(series) - 1) / 2) * width for i in range(len(chosen))]
+            axes.bar(places, values, width, label=label, color=_COLOURS[number])
+        axes.set_yscale("log")
+        axes.set_ylabel("microseconds")
+        axes.set_title(f"batch {batch}", loc="left")
+        axes.set_xticks(range(len(chosen)), [row["shape"] for row in chosen], fontsize=7)
+    handles, labels = figure.axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, fontsize=8, ncols=4, loc="outside upper right")
+    return figure
+
+
+def _op_series(rows: Sequence[Json]) -> dict[str, list[float]]:
+    series = {"public chain, as published": [row["published_us"] for row in rows]}
+    if all(row["ours_us"] for row in rows):
+        series["ours, measured"] = [row["ours_us"]["median"] for row in rows]
+    if all(row["predicted_us"] for row in rows):
+        series["ours, predicted"] = [row["predicted_us"] for row in rows]
+    return series | {"floor": [row["floor_us"] for row in rows]}
+
+
+def network_floor(floor: Json) -> Figure:
+    """Stacked by kind, a bar per part of the network; what was measured beside its floor."""
+    batches = floor["batches"]
+    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    for axes, (batch, floors) in zip(
+        figure.subplots(1, len(batches), squeeze=False)[0], batches.items(), strict=True
+    ):
+        measured = floors["measured_us"]
+        width = 0.4 if measured else 0.7
+        _stack(axes, floors["floor_us"], -width / 2 if measured else 0.0, width, hatch=None)
+        if measured:
+            _stack(axes, measured, width / 2, width, hatch="//")
+        axes.set_xticks(range(len(SECTIONS)), SECTIONS, fontsize=8)
+        axes.set_title(f"batch {batch}" + (", hatched: measured" if measured else ""), loc="left")
+        axes.set_ylabel("microseconds")
+    figure.axes[0].legend(fontsize=8)
+    return figure
+
+
+def _stack(
+    axes: Any, cells: dict[str, dict[str, float]], shift: float, width: float, *, hatch: str | None
+) -> None:
+    places = [i + shift for i in range(len(SECTIONS))]
+    bottom = [0.0] * len(SECTIONS)
+    for kind, colour in zip(KINDS, _COLOURS, strict=True):
+        values = [cells[name][kind] for name in SECTIONS]
+        label = None if hatch else kind
+        axes.bar(places, values, width, bottom=bottom, label=label, color=colour, hatch=hatch)
+        bottom = [low + value for low, value in zip(bottom, values, strict=True)]
+
+
+def cost_per_pixel(results: Results) -> Figure:
+    """Cost per pixel over the pixels of an image, each curve relative to its first point."""
+    figure = Figure(figsize=(7, 3.4), layout="constrained")
+    axes = figure.subplots()
+    if results.cpu_op:
+        rows = results.cpu_op["resolutions"]
+        _curve(axes, rows, [row["ns_per_pixel"]["median"] for row in rows], "the op on a CPU")
+    gpu_rows = results.stage("high_resolution").get("rows", [])
+    for full, label in ((True, "the network on a GPU, full batch"), (False, "batch 1")):
+        rows = [row for row in gpu_rows if row["full_batch"] is full]
+        if rows:
+            _curve(axes, rows, [row["ns_per_pixel"] for row in rows], label)
+    axes.axhspan(1 / 1.25, 1.25, color="#dddddd", zorder=0, label="within 25%")
+    axes.set_ylim(bottom=0)
+    axes.set_xlabel("megapixels")
+    axes.set_ylabel("cost per pixel, 224 x 224 = 1")
+    axes.legend(fontsize=8)
+    return figure
+
+
+def _curve(axes: Any, rows: Sequence[Json], costs: Sequence[float], label: str) -> None:
+    pixels = [row["height"] * row["width"] / 1e6 for row in rows]
+    axes.plot(pixels, [cost / costs[0] for cost in costs], marker="o", label=label)

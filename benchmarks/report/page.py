@@ -1,0 +1,171 @@
+"""docs/performance.md from the kept results."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from benchmarks.network_floor import H100, summary
+from benchmarks.network_ops import KINDS, OpRecord
+from benchmarks.op_shapes import BATCHES, PUBLISHED, PUBLISHED_IMAGES_PER_S, OpShape
+from benchmarks.report.figures import draw_figures
+from benchmarks.report.results import Json, Results, kept_results
+from vmamba_deploy.artifacts.atomic import atomic_write
+
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+PAGE = DOCS / "performance.md"
+FIGURES = DOCS / "figures"
+_TEMPLATE = "performance.md.j2"
+_PREDICTED_GPU = "H100"
+
+
+def write_page() -> list[Path]:
+    """Make the page and its figures anew; returns what was written."""
+    results = with_measured_layers(kept_results())
+    with atomic_write(PAGE) as partial:
+        partial.write_text(page_text(results))
+    return [PAGE, *draw_figures(results, op_rows(results), FIGURES)]
+
+
+def page_is_current() -> bool:
+    """Whether the page in the repository is what the kept results give."""
+    return PAGE.is_file() and PAGE.read_text() == page_text(with_measured_layers(kept_results()))
+
+
+def page_text(results: Results) -> str:
+    """The page as Markdown."""
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        undefined=StrictUndefined,
+        trim_blocks=False,
+        autoescape=False,  # Markdown, from results of our own
+        keep_trailing_newline=True,
+    )
+    environment.filters |= {"digits": three_digits, "fixed": fixed, "last_line": _last_line}
+    text = environment.get_template(_TEMPLATE).render(
+        gpu=results.gpu,
+        environment=results.stage("environment"),
+        predictions=predicted_us(results),
+        op_rows=op_rows(results),
+        network_rows=network_rows(results),
+        floor=results.floor,
+        rates=next(iter(results.floor["batches"].values()))["rates"] if results.floor else None,
+        kinds=KINDS,
+        high_resolution=results.stage("high_resolution"),
+        resolutions=resolution_rows(results),
+        cpu_op=results.cpu_op,
+        cpu_model=results.cpu_model,
+        cpu_machine=(results.cpu_op or results.cpu_model or {}).get("machine", ""),
+    )
+    lines = [line.rstrip() for line in text.splitlines()]
+    return _without_double_blanks(lines)
+
+
+def with_measured_layers(results: Results) -> Results:
+    """The floor with the layer times of the GPU check beside it, at their batch size."""
+    layers = results.stage("layers")
+    if not results.floor or not layers.get("rows"):
+        return results
+    records = [OpRecord(**row) for row in layers["rows"]]
+    batches = dict(results.floor["batches"])
+    batches[str(layers["batch"])] = summary(records, H100)
+    floor = results.floor | {"batches": batches}
+    return Results(results.gpu, results.kernel_model, floor, results.cpu_op, results.cpu_model)
+
+
+def predicted_us(results: Results) -> dict[tuple[str, int], float]:
+    """Microseconds that the kernel model predicts for an H100, by shape and batch size."""
+    rows = (results.kernel_model or {}).get("predictions", [])
+    return {
+        (row["shape"], row["batch"]): row["total_us"]
+        for row in rows
+        if row["gpu"].startswith(_PREDICTED_GPU)
+    }
+
+
+def op_rows(results: Results) -> list[Json]:
+    """One row per shape and batch: published, floor, predicted and, from a GPU, ours."""
+    measured = {
+        (row["shape"], row["batch"]): row for row in results.stage("op_timing").get("rows", [])
+    }
+    predictions = predicted_us(results)
+    rows = []
+    for batch in BATCHES:
+        for shape, published in PUBLISHED.items():
+            ours: Json = measured.get((shape.name, batch), {})
+            rows.append(
+                {
+                    "shape": shape.name,
+                    "batch": batch,
+                    "published_us": published[batch].chain_us,
+                    "floor_us": ours["floor"]["larger"]
+                    if ours
+                    else computed_floor_us(shape, batch),
+                    "predicted_us": predictions.get((shape.name, batch)),
+                    "ours_us": ours["times_us"]["ours"] if ours else None,
+                    "ratio": ours.get("published_chain_over_ours"),
+                    "plain_ratio": ours.get("plain_chain_over_ours"),
+                }
+            )
+    return rows
+
+
+def computed_floor_us(shape: OpShape, batch: int) -> float:
+    """The floor of a shape at the rates of an H100."""
+    moved = shape.bytes_moved(batch) / H100.bytes_moved
+    return max(moved, shape.special_functions(batch) / H100.special_functions) * 1e6
+
+
+def network_rows(results: Results) -> list[Json]:
+    """The networks of every stage, with what the public code reached where that is known."""
+    rows = []
+    for stage in ("networks", "compiled", "runtimes"):
+        for row in results.stage(stage).get("rows", []):
+            published = PUBLISHED_IMAGES_PER_S.get(row["model"], {}) if row["batch"] == 128 else {}
+            way = "torch.compile" if "compile" in row["runtime"] else None
+            way = way or f"{row['runtime']} {row['precision']}"
+            rows.append(row | {"published": published.get(way), "nmse": row.get("nmse")})
+    return rows
+
+
+def resolution_rows(results: Results) -> list[Json]:
+    """The rows with a full batch, each with the cost of a single image beside it."""
+    rows = results.stage("high_resolution").get("rows", [])
+    single = {
+        (row["height"], row["width"]): row["ns_per_pixel"] for row in rows if row["batch"] == 1
+    }
+    return [
+        row | {"single": single.get((row["height"], row["width"]))}
+        for row in rows
+        if row["full_batch"]
+    ]
+
+
+def three_digits(value: float) -> str:
+    """A number with three significant digits, or all of its whole part."""
+    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def fixed(value: float, places: int) -> str:
+    """A number with so many decimal places."""
+    return f"{value:.{places}f}"
+
+
+def _last_line(text: str) -> str:
+    lines = [line for line in text.splitlines() if line.strip()]
+    return lines[-1].replace("|", "/") if lines else ""
+
+
+def _without_double_blanks(lines: list[str]) -> str:
+    """The lines with one blank line where there were several, none within a table."""
+    kept: list[str] = []
+    for number, line in enumerate(lines):
+        if line:
+            kept.append(line)
+            continue
+        rest = next((later for later in lines[number:] if later), "")
+        in_table = bool(kept) and kept[-1].startswith("|") and rest.startswith("|")
+        if kept and kept[-1] and not in_table:
+            kept.append("")
+    return "\n".join(kept).rstrip() + "\n"

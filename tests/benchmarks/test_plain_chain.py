@@ -1,0 +1,56 @@
+"""The plain PyTorch chain computes what the op is specified to compute."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from benchmarks.op_inputs import random_inputs
+from benchmarks.op_shapes import OP_SHAPES, PUBLISHED
+from benchmarks.plain_chain import chunked_scan, plain_chain, scan_routes
+from vmamba_deploy.ops.contract import ScanDims
+from vmamba_deploy.ops.float64_reference import selective_scan_2d_float64
+
+
+@pytest.mark.parametrize(
+    "dims",
+    [
+        ScanDims(2, 7, 5, 8, 1, 3),
+        ScanDims(1, 1, 1, 4, 2, 1),
+        ScanDims(1, 3, 11, 5, 4, 2),
+        ScanDims(1, 1, 37, 3, 1, 1),
+    ],
+)
+def test_in_float64_it_is_the_reference(dims: ScanDims) -> None:
+    inputs = random_inputs(dims, torch.float32, "cpu", seed=3)
+    x, proj, *parameters = inputs.as_float64()
+    y = scan_routes(x, proj.unflatten(-1, (4, -1)), *parameters)
+    expected = torch.from_numpy(selective_scan_2d_float64(*inputs.scan))
+    assert torch.allclose(y, expected, rtol=1e-11, atol=1e-11)
+
+
+def test_with_its_projection_it_is_x_proj_and_the_op() -> None:
+    inputs = random_inputs(ScanDims(2, 6, 5, 8, 2, 3), torch.float64, "cpu")
+    proj = torch.nn.functional.linear(inputs.x, inputs.x_proj)
+    parameters = [each.double() for each in inputs.parameters]
+    expected = selective_scan_2d_float64(inputs.x, proj, *parameters)
+    y = plain_chain(inputs.x, inputs.x_proj, *parameters)
+    assert torch.allclose(y, torch.from_numpy(expected), rtol=1e-11, atol=1e-11)
+
+
+@pytest.mark.parametrize("length", [1, 2, 3, 10, 16, 17])
+def test_chunks_carry_their_state(length: int) -> None:
+    decay, driven = torch.rand(2, length, 3).double(), torch.randn(2, length, 3).double()
+    h, expected = torch.zeros(2, 3).double(), []
+    for step in range(length):
+        h = decay[:, step] * h + driven[:, step]
+        expected.append(h)
+    assert torch.allclose(chunked_scan(decay, driven), torch.stack(expected, dim=1))
+
+
+def test_floors_of_the_shapes_are_those_of_the_published_table() -> None:
+    """Microseconds at the 3.0 TB/s that were measured with the published times."""
+    floors = [60, 29, 15, 7, 111, 143, 29, 14]
+    assert list(PUBLISHED) == list(OP_SHAPES)
+    for shape, floor in zip(OP_SHAPES, floors, strict=True):
+        assert shape.bytes_moved(128) / 3.0e6 == pytest.approx(floor, abs=0.6)

@@ -1,0 +1,179 @@
+"""docs/performance.md is what the kept results give, with and without a record of a GPU."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from benchmarks.__main__ import main
+from benchmarks.gpu_check.bars import judge
+from benchmarks.network_floor import network_floor, operations
+from benchmarks.op_shapes import OP_SHAPES, PUBLISHED
+from benchmarks.report.figures import draw_figures
+from benchmarks.report.page import (
+    DOCS,
+    PAGE,
+    op_rows,
+    page_is_current,
+    page_text,
+    three_digits,
+    with_measured_layers,
+)
+from benchmarks.report.results import Results, keep_gpu_record, kept_results
+from vmamba_deploy.errors import InputFileError
+
+EMPTY = Results(gpu=None, kernel_model=None, floor=None, cpu_op=None, cpu_model=None)
+
+
+def stage(result: dict, status: str = "passed", error: str | None = None) -> dict:
+    return {"status": status, "seconds": 3.0, "budget_s": 9.0, "error": error, "result": result}
+
+
+def spread(value: float) -> dict[str, float]:
+    return {"median": value, "q25": 0.9 * value, "q75": 1.1 * value}
+
+
+def op_row(index: int, batch: int, ours_us: float) -> dict:
+    shape = OP_SHAPES[index]
+    published = PUBLISHED[shape][batch].chain_us
+    return {
+        "shape": shape.name,
+        "batch": batch,
+        "times_us": {"ours": spread(ours_us), "op_alone": spread(ours_us / 2)},
+        "plain_chain_over_ours": spread(30.0),
+        "published_chain_us": published,
+        "published_chain_over_ours": published / ours_us,
+        "floor": {"bytes": 60.0, "special_functions": 80.0, "larger": 80.0},
+    }
+
+
+@pytest.fixture
+def record() -> dict:
+    """A record such as `make gpu-check` writes, with a stage that failed."""
+    layers = [vars(row) | {"time_ms": 0.25} for row in operations("vmamba_tiny_s1l8", batch=128)]
+    network = {
+        "model": "vmamba_tiny_s1l8",
+        "runtime": "CUDA graph",
+        "precision": "fp16",
+        "batch": 128,
+        "images_per_s": 9000.0,
+        "ms_per_image": 0.111,
+        "nmse": 1e-6,
+    }
+    sizes = [(224, 224, 128, 10.0), (1024, 1024, 6, 11.0), (1024, 1024, 1, 13.0)]
+    resolutions = [
+        {"height": h, "width": w, "batch": b, "full_batch": b > 1, "ns_per_pixel": ns}
+        for h, w, b, ns in sizes
+    ]
+    environment = {
+        "gpu": {"name": "A Test GPU", "multiprocessors": 132},
+        "nvidia_smi": {"driver_version": "580.1"},
+        "torch": "2.11",
+        "cuda": "13.0",
+        "time": "2026-11-23",
+        "ceilings": {"copy_bytes_per_s": 3e12, "product_flop_per_s": 8e14},
+    }
+    stages = {
+        "environment": stage(environment),
+        "op_timing": stage({"rows": [op_row(0, 128, 220.0), op_row(0, 1, 30.0)]}),
+        "networks": stage({"rows": [network]}),
+        "high_resolution": stage(
+            {"model": "vmamba_tiny_s1l8", "rows": resolutions, "largest_over_smallest": 1.1}
+        ),
+        "layers": stage({"model": "vmamba_tiny_s1l8", "batch": 128, "rows": layers}),
+        "ncu": stage({}, status="failed", error="Traceback\nno permission | to read counters"),
+    }
+    made = {"schema_version": 1, "rehearsal": False, "seconds": 400.0, "stages": stages}
+    return made | {"bars": judge(made)}
+
+
+def test_the_page_in_the_repository_is_what_the_kept_results_give() -> None:
+    assert page_is_current(), "run: python -m benchmarks report"
+
+
+def test_every_figure_of_the_page_is_there() -> None:
+    shown = [line for line in PAGE.read_text().splitlines() if line.startswith("![")]
+    assert shown
+    for line in shown:
+        assert (DOCS / line.split("](")[1].rstrip(")")).read_text().startswith("<?xml")
+
+
+def test_without_any_result_the_page_says_what_is_missing() -> None:
+    text = page_text(EMPTY)
+    assert "No GPU was at hand: nothing in this section was measured." in text
+    assert "There are no predicted times yet" in text
+    assert "| D96 L3136 N1 | 128 | 3566 | 73.7 |" in text
+
+
+def test_predictions_stand_beside_the_published_times() -> None:
+    rows = [
+        {"gpu": "H100 SXM", "shape": shape.name, "batch": batch, "total_us": 123.0}
+        for shape in OP_SHAPES
+        for batch in (128, 1)
+    ]
+    text = page_text(replace(EMPTY, kernel_model={"predictions": rows}))
+    assert "| D96 L3136 N1 | 128 | 3566 | 73.7 | 123 |" in text
+    assert "no predicted times" not in text
+
+
+def test_a_record_of_a_gpu_fills_the_page(record: dict) -> None:
+    floor = network_floor("vmamba_tiny_s1l8", (128, 1))
+    text = page_text(with_measured_layers(replace(EMPTY, gpu=record, floor=floor)))
+    assert "No GPU was at hand" not in text
+    assert "one A Test GPU (132 multiprocessors, driver" in text
+    assert "| D96 L3136 N1 | 128 | 3566 | 80 | 220.0 (198.0..242.0) | 16.2x |" in text
+    assert "| ncu | failed: no permission / to read counters | 3 |" in text
+    assert "| vmamba_tiny_s1l8 | CUDA graph | fp16 | 128 | 9000 | 0.111 |" in text
+    assert "| 1024 x 1024 | 6 | 11.00 | 13 |" in text
+    assert "| op D96 L3136 N1 batch 1, published chain over ours | >= 3 | 2.4 | missed |" in text
+    # 14 scans of 0.25 ms: 2, 2, 8 and 2 in the stages.
+    assert "(2000)" in text
+
+
+def test_measured_layers_stand_beside_their_floor_at_their_batch_size(record: dict) -> None:
+    results = replace(EMPTY, gpu=record, floor=network_floor("vmamba_tiny_s1l8", (128, 1)))
+    batches = with_measured_layers(results).floor["batches"]
+    assert batches["128"]["measured_us"]["stage 3"]["scan"] == pytest.approx(2000.0)
+    assert batches["1"]["measured_us"] is None
+
+
+def test_figures_are_the_same_each_time(record: dict, tmp_path: Path) -> None:
+    floor = network_floor("vmamba_tiny_s1l8", (128, 1))
+    results = with_measured_layers(replace(EMPTY, gpu=record, floor=floor))
+    for name in ("first", "second"):
+        draw_figures(results, op_rows(results), tmp_path / name)
+    first = {path.name: path.read_bytes() for path in (tmp_path / "first").iterdir()}
+    second = {path.name: path.read_bytes() for path in (tmp_path / "second").iterdir()}
+    assert set(first) == {"op_times.svg", "network_floor.svg", "cost_per_pixel.svg"}
+    assert first == second
+
+
+def test_only_the_record_of_a_gpu_is_kept(record: dict, tmp_path: Path) -> None:
+    path, folder = tmp_path / "record.json", tmp_path / "results"
+    path.write_text(json.dumps(record | {"rehearsal": True}))
+    with pytest.raises(InputFileError, match="not the record of a run on a GPU"):
+        keep_gpu_record(path, folder)
+    path.write_text(json.dumps(record))
+    keep_gpu_record(path, folder)
+    assert kept_results(folder).gpu == record
+
+
+def test_a_broken_result_is_named(tmp_path: Path) -> None:
+    (tmp_path / "cpu_op.json").write_text("{")
+    with pytest.raises(InputFileError, match=r"cpu_op\.json is not JSON"):
+        kept_results(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(16699, "16699"), (73.68, "73.7"), (0.5758, "0.576"), (0, "0")]
+)
+def test_numbers_have_three_digits(value: float, text: str) -> None:
+    assert three_digits(value) == text
+
+
+def test_the_command_checks_the_page() -> None:
+    assert CliRunner().invoke(main, ["report", "--check"]).exit_code == 0
