@@ -75,8 +75,7 @@ def _blocks(function: Function) -> dict[int, Block]:
     for position, each in enumerate(code):
         if each.mnemonic in _ENDS:
             leaders.add(position + 1)
-            if each.target in function.labels:
-                leaders.add(function.labels[each.target])
+            leaders.update(function.labels[to] for to in each.targets if to in function.labels)
     starts = sorted(position for position in leaders if position < len(code))
     blocks = {}
     for start, end in zip(starts, [*starts[1:], len(code)], strict=True):
@@ -88,10 +87,9 @@ def _successors(function: Function, end: int) -> list[int]:
     last = function.instructions[end - 1]
     found = []
     if last.mnemonic in _ENDS:
-        target = function.labels.get(last.target or "")
         diverged = last.opcode.startswith("BRA.DIV")
-        if target is not None and not diverged:
-            found.append(target)
+        if not diverged:
+            found += [function.labels[to] for to in last.targets if to in function.labels]
         if not diverged and not _conditional(last):
             return found
     if end < len(function.instructions):

@@ -14,8 +14,6 @@ from benchmarks.kernel_model.classes import Kind, Pipe, kind_of, pipe_of
 from benchmarks.kernel_model.flow import Block, FlowGraph, Loop, flow_graph
 from benchmarks.kernel_model.sass import Function, Instruction
 
-# The part of the passes in which a branch of which nothing is known goes either way.
-EVEN = 0.5
 # A block belongs to the source lines that at least this part of its instructions come from.
 _BELONGS = 0.3
 _Key = TypeVar("_Key", bound=Hashable)
@@ -23,7 +21,7 @@ _Key = TypeVar("_Key", bound=Hashable)
 
 @dataclass(frozen=True)
 class Hint:
-    """Code of source lines that match `pattern` is executed in this part of the passes."""
+    """Code of source lines that match, or called from them, runs in this part of the passes."""
 
     pattern: str
     likelihood: float
@@ -85,20 +83,19 @@ def _lines(file: str) -> list[str]:
     return path.read_text(errors="replace").splitlines() if path.is_file() else []
 
 
-def source_text(instruction: Instruction) -> str:
-    """The source line of an instruction, without indentation; "" where there is none."""
-    if instruction.line is None:
-        return ""
-    file, line = instruction.line
-    lines = _lines(file)
-    return lines[line - 1].strip() if line <= len(lines) else ""
+def source_texts(instruction: Instruction) -> Iterator[str]:
+    """The source line of an instruction, then those of the calls it was inlined into."""
+    for file, line in instruction.lines:
+        lines = _lines(file)
+        yield lines[line - 1].strip() if line <= len(lines) else ""
 
 
 def profile(function: Function, hints: Sequence[Hint] = ()) -> Passage:
     """The code of a function outside of its loops, with the loops inside it.
 
-    A branch that may leave a loop is taken to stay in it; an inner loop to be entered; a block of
-    which a hint speaks has the hint's likelihood; any other branch goes either way evenly.
+    A block of which a hint speaks has the hint's likelihood. Else a branch that may leave a loop is
+    taken to stay in it, one around an inner loop to enter that, and any other to go either way
+    evenly.
     """
     return _Profiler(flow_graph(function), hints).passage(None, "", 0, 1.0)
 
@@ -123,8 +120,8 @@ class _Profiler:
         found = Passage(
             name,
             depth,
-            source_text(latch) if latch else "",
-            f"{Path(latch.line[0]).name}:{latch.line[1]}" if latch and latch.line else "",
+            next(source_texts(latch), "") if latch else "",
+            f"{Path(latch.lines[0][0]).name}:{latch.lines[0][1]}" if latch and latch.lines else "",
             entered,
             steps,
         )
@@ -146,13 +143,15 @@ class _Profiler:
         found = dict.fromkeys(inside, 0.0)
         found[header] = 1.0
         hinted: dict[int, float] = {}
-        for index in self._forward_order(header, inside):
+        order = self._forward_order(header, inside)
+        ahead = self._loops_ahead(order, header, inside)
+        for index in order:
             ways = self._ways(index, header, inside)
-            if len(ways) == 2:
+            if len(ways) > 1:
                 hinted |= {
                     way: hint for way in ways if (hint := self._hint(blocks[way])) is not None
                 }
-            for way, part in zip(ways, _split(found[index], ways, hinted), strict=True):
+            for way, part in zip(ways, _split(found[index], ways, hinted, ahead), strict=True):
                 found[way] = hinted[way] if way in hinted else found[way] + part
         return found
 
@@ -166,10 +165,21 @@ class _Profiler:
     def _is_back_edge(self, index: int, way: int) -> bool:
         return way in self._headers and index in self._headers[way].blocks
 
+    def _loops_ahead(
+        self, order: Sequence[int], header: int, inside: set[int]
+    ) -> dict[int, frozenset[int]]:
+        """The headers of inner loops that are still to come from each block."""
+        found: dict[int, frozenset[int]] = {}
+        for index in reversed(order):
+            own = {index} if index in self._headers and index != header else set()
+            after = (found[way] for way in self._ways(index, header, inside))
+            found[index] = frozenset(own).union(*after)
+        return found
+
     def _hint(self, block: Block) -> float | None:
-        texts = [source_text(each) for each in block.instructions]
+        texts = [list(source_texts(each)) for each in block.instructions]
         for pattern, likelihood in self._hints:
-            matching = sum(1 for text in texts if pattern.search(text))
+            matching = sum(1 for frames in texts if any(map(pattern.search, frames)))
             if matching and matching >= _BELONGS * len(texts):
                 return likelihood
         return None
@@ -191,10 +201,18 @@ class _Profiler:
         return order[::-1]
 
 
-def _split(mass: float, ways: Sequence[int], hinted: Mapping[int, float]) -> list[float]:
-    if len(ways) == 1:
-        return [mass]
-    known = [way for way in ways if way in hinted]
-    if len(known) == 1:
-        return [0.0 if way in hinted else max(0.0, mass - hinted[known[0]]) for way in ways]
-    return [mass * EVEN for _ in ways]
+def _split(
+    mass: float,
+    ways: Sequence[int],
+    hinted: Mapping[int, float],
+    ahead: Mapping[int, frozenset[int]],
+) -> list[float]:
+    """What goes each of the ways, from a block with this likelihood."""
+    left = max(0.0, mass - sum(hinted[way] for way in ways if way in hinted))
+    free = [way for way in ways if way not in hinted]
+    around = frozenset.intersection(*(ahead[way] for way in free)) if free else frozenset()
+    entering = [way for way in free if ahead[way] - around] or free
+    return [
+        hinted[way] if way in hinted else left / len(entering) if way in entering else 0.0
+        for way in ways
+    ]

@@ -17,12 +17,14 @@ _FUNCTION = re.compile(r"^\s*\.type\s+(\S+?),@function")
 _ENTRY = re.compile(r"STO_CUDA_ENTRY")
 _LABEL = re.compile(r"^(\.L_\w+|\$?[\w$.]+):\s*$")
 _LINE = re.compile(r'^\s*//## File "([^"]+)", line (\d+)')
+Line = tuple[str, int]
 _INSTRUCTION = re.compile(
     r"^\s*/\*([0-9a-f]{4,})\*/\s+(?:(@!?U?P\w+)\s+)?([A-Z][\w.]*)\s*(.*?)\s*;\s*"
     r"/\* 0x([0-9a-f]{16}) \*/"
 )
 _UPPER_WORD = re.compile(r"^\s*/\* 0x([0-9a-f]{16}) \*/\s*$")
 _TARGET = re.compile(r"`\((\S+?)\)")
+_TABLE = re.compile(r'BRANCH_TARGETS ([^"]+)"')
 NO_SCOREBOARD = 7
 
 
@@ -38,7 +40,7 @@ class Instruction:
     write_scoreboard: int  # 0..5, or NO_SCOREBOARD
     read_scoreboard: int
     waits: int  # bit i: waits for scoreboard i
-    line: tuple[str, int] | None  # file and line of the source
+    lines: tuple[Line, ...]  # file and line of the source, then of the calls it was inlined into
 
     @property
     def mnemonic(self) -> str:
@@ -46,10 +48,10 @@ class Instruction:
         return self.opcode.split(".", 1)[0]
 
     @property
-    def target(self) -> str | None:
-        """The label to which it may jump."""
-        found = _TARGET.search(self.operands)
-        return found[1] if found else None
+    def targets(self) -> list[str]:
+        """The labels to which it may jump: one, or those of a jump table."""
+        table = _TABLE.search(self.operands)
+        return table[1].replace(" ", "").split(",") if table else _TARGET.findall(self.operands)
 
 
 @dataclass
@@ -75,26 +77,28 @@ class Resources:
 
 
 def functions(listing: str) -> list[Function]:
-    """The functions of a listing made with `nvdisasm -c -hex -g`, in its order."""
+    """The functions of a listing made with `nvdisasm -c -hex -gi`, in its order."""
     found: list[Function] = []
-    line: tuple[str, int] | None = None
+    lines: tuple[Line, ...] = ()
+    new_place = True  # the next line mark begins another stack of calls
     pending: re.Match[str] | None = None
     for text in listing.splitlines():
         if begin := _FUNCTION.match(text):
             found.append(Function(begin[1]))
-            line = None
+            lines = ()
         elif not found:
             continue
         elif _ENTRY.search(text):
             found[-1].entry = True
         elif at := _LINE.match(text):
-            line = (at[1], int(at[2]))
+            lines = (*(() if new_place else lines), (at[1], int(at[2])))
+            new_place = False
         elif label := _LABEL.match(text):
             found[-1].labels[label[1]] = len(found[-1].instructions)
         elif instruction := _INSTRUCTION.match(text):
-            pending = instruction
+            pending, new_place = instruction, True
         elif pending is not None and (upper := _UPPER_WORD.match(text)):
-            found[-1].instructions.append(_instruction(pending, int(upper[1], 16), line))
+            found[-1].instructions.append(_instruction(pending, int(upper[1], 16), lines))
             pending = None
     return found
 
@@ -104,7 +108,7 @@ def kernels(code: MachineCode) -> dict[str, Function]:
     return {each.name: each for each in functions(code.listing) if each.entry}
 
 
-def _instruction(match: re.Match[str], upper: int, line: tuple[str, int] | None) -> Instruction:
+def _instruction(match: re.Match[str], upper: int, lines: tuple[Line, ...]) -> Instruction:
     return Instruction(
         offset=int(match[1], 16),
         predicate=match[2] or "",
@@ -114,7 +118,7 @@ def _instruction(match: re.Match[str], upper: int, line: tuple[str, int] | None)
         write_scoreboard=upper >> 46 & 7,
         read_scoreboard=upper >> 49 & 7,
         waits=upper >> 52 & 0x3F,
-        line=line,
+        lines=lines,
     )
 
 

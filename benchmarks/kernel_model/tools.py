@@ -32,6 +32,7 @@ ARCHITECTURES = (80, 86, 87, 89, 90, 100, 120)
 FLAGS = ("-std=c++17", "-O3", "-DNDEBUG", "-lineinfo", "-Xcompiler=-fPIC", "-Xptxas=-v")
 _PACKAGED = Path("nvidia/cu13/bin/nvdisasm")
 _WORKERS = 2
+_LISTING = ("-c", "-hex", "-gi")
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,7 @@ def _one(nvcc: Path, source: Path, architecture: int, include: Sequence[Path]) -
     command += [f"--compiler-bindir={require_cuda().host_compiler(find_host_compiler()).path}"]
     command += [f"-gencode=arch=compute_{architecture},code=sm_{architecture}"]
     preprocessed = output_of([*command, "-E", source])
-    digest = hashlib.sha256("\n".join(map(str, [*command, require_nvdisasm()])).encode())
+    digest = hashlib.sha256("\n".join(map(str, [*command, require_nvdisasm(), *_LISTING])).encode())
     digest.update(preprocessed.encode())
     stem = folder / f"{source.stem}-{architecture}-{digest.hexdigest()[:16]}"
     listing, log = stem.with_suffix(".sass"), stem.with_suffix(".ptxas")
@@ -106,7 +107,7 @@ def _one(nvcc: Path, source: Path, architecture: int, include: Sequence[Path]) -
         try:
             text = _compile([*command, "-cubin", "-o", cubin, source])
             _write(log, text)
-            _write(listing, output_of([require_nvdisasm(), "-c", "-hex", "-g", cubin]))
+            _write(listing, output_of([require_nvdisasm(), *_LISTING, cubin]))
         finally:
             cubin.unlink(missing_ok=True)
     return MachineCode(source, architecture, listing.read_text(), log.read_text())

@@ -1,0 +1,167 @@
+"""How often each loop of the CUDA kernels runs, and how often each of their branches is taken.
+
+A loop is known by its source line, code behind a branch by the line of the branch or of a call in
+it. So the sources may move, but a loop or branch that is rewritten must be named here again: a loop
+without a rule is an error, and so is a rule that finds nothing.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from benchmarks.kernel_model.classes import Kind
+from benchmarks.kernel_model.plan import Plan
+from benchmarks.kernel_model.profile import Hint, Passage
+from benchmarks.op_shapes import ROUTES, OpShape
+from vmamba_deploy.errors import BuildError
+
+TILE_PIXELS, GROUP_CHANNELS, RUNS, TERMS, STATE_BATCH, WARP = 56, 16, 8, 16, 16, 32
+ELEMENTS_PER_THREAD = TILE_PIXELS * GROUP_CHANNELS // WARP  # of a tile
+
+
+@dataclass(frozen=True)
+class Work:
+    """What one warp of a launch does with one item: some routes of a segment of one scan."""
+
+    shape: OpShape
+    plan: Plan
+    routes: tuple[int, ...]  # that the launch walks, one after the other
+    item_routes: int  # how many of them one item walks
+
+    @property
+    def length(self) -> int:
+        """Pixels of the map."""
+        return self.shape.side**2
+
+    @property
+    def states(self) -> int:
+        """States that a warp computes: where there are many, the warps of a scan divide them."""
+        return -(-self.shape.state // self.plan.warps_per_scan)
+
+    @property
+    def turns(self) -> float:
+        """Tiles that a warp takes of a route: where there is one state, the warps take turns."""
+        tiles = min(self.plan.tiles, self.plan.tiles_per_segment)
+        return max(1.0, tiles / self.plan.warps_per_scan) if self.shape.state == 1 else tiles
+
+    def part(self, *routes: int) -> float:
+        """The part of this launch's passes that is spent on these routes."""
+        return sum(1 for route in self.routes if route in routes) / len(self.routes)
+
+    @property
+    def cut_tiles(self) -> float:
+        """The part of the tiles that reach past the end of the map."""
+        return 0.0 if self.length % TILE_PIXELS == 0 else 1.0 / self.plan.tiles
+
+
+@dataclass(frozen=True)
+class Trip:
+    """How often a loop runs; `unit` tells by which class of instruction it was unrolled."""
+
+    statement: str
+    count: Callable[[Work], float]
+    unit: tuple[Kind, int] | None = None  # a class, and its instructions in one iteration
+
+
+def _lanes_of_a_pixel(work: Work) -> int:
+    return 1 << math.ceil(math.log2(min(work.states, STATE_BATCH)))
+
+
+def _carry_rounds(work: Work) -> float:
+    return math.ceil(work.states * GROUP_CHANNELS / WARP)
+
+
+def _full_products(work: Work) -> float:
+    return max(0.0, math.ceil((work.shape.rank - TERMS - TERMS / 2) / TERMS))
+
+
+TRIPS = (
+    Trip(r"item < items", lambda work: 1.0),
+    Trip(r"step < 2 \* params\.last_pass", lambda work: work.item_routes),
+    Trip(r"turn < turns\.count\(\)", lambda work: work.turns),
+    Trip(r"r < params\.rank; r \+= kRuns", lambda work: math.ceil(work.shape.rank / RUNS)),
+    Trip(r"r < params\.rank; \+\+r", lambda work: work.shape.rank, (Kind.SHARED, 1)),
+    Trip(r"term < params\.rank; term \+= kTerms", lambda work: math.ceil(work.shape.rank / TERMS)),
+    Trip(r"term \+ kTerms / 2 < params\.rank", _full_products),
+    Trip(r"n < scan\.end_state\(\); n \+= kRuns", lambda work: math.ceil(work.states / RUNS)),
+    Trip(r"s < earlier", lambda work: (work.plan.segments - 1) / 2, (Kind.SPECIAL, 4)),
+    Trip(r"first < end_state\(\)", lambda work: math.ceil(work.states / STATE_BATCH)),
+    Trip(r"lanes < count", lambda work: math.log2(_lanes_of_a_pixel(work))),
+    Trip(
+        r"e < kTilePixels",
+        lambda work: TILE_PIXELS * _lanes_of_a_pixel(work) / WARP,
+        (Kind.SHARED, 1),
+    ),
+    Trip(r"n < count; \+\+n", lambda work: min(work.states, STATE_BATCH)),
+    Trip(r"n < end; n \+= kWarpLanes\) scan\.carry", _carry_rounds, (Kind.SHARED, 1)),
+    Trip(r"n < end; n \+= kWarpLanes\) \{", _carry_rounds, (Kind.SHARED, 1)),
+)
+
+# The first that matches counts. Inputs and y are halves: y is rounded.
+BRANCHES: tuple[tuple[str, Callable[[Work], float]], ...] = (
+    (r"walk\(Place<FromSkip", lambda work: work.part(0)),
+    (r"walk\(Place<Map, Map>", lambda work: work.part(1, 2)),
+    (r"write_y<T>\(", lambda work: work.part(3)),
+    (r"write_y<float>\(", lambda work: 0.0),
+    (r"add_terms<1, true>", lambda work: float(work.shape.rank <= TERMS // 2)),
+    (r"add_terms<2, true>", lambda work: float(work.shape.rank > TERMS // 2)),
+    (
+        r"add_terms<1, false>",
+        lambda work: float(
+            work.shape.rank > TERMS // 2 and 0 < work.shape.rank % TERMS <= TERMS // 2
+        ),
+    ),
+    (r"position\(j\) >= params_\.length", lambda work: work.cut_tiles),
+    (r"position\(j\) < length", lambda work: 1.0),
+    (r"pair_wait\(own_barrier\)", lambda work: float(work.plan.warps_per_scan > 1)),
+    (r"pair_arrive\(next_barrier\)", lambda work: float(work.plan.warps_per_scan > 1)),
+    (r"set_start\(params", lambda work: float(work.plan.warps_per_scan == 1)),
+)
+
+
+def hints(work: Work) -> list[Hint]:
+    """How often the code behind each known branch runs."""
+    return [Hint(pattern, likelihood(work)) for pattern, likelihood in BRANCHES]
+
+
+def trips(passage: Passage, work: Work) -> float:
+    """Passes of a loop in one of the loop around it, once it is entered.
+
+    Raises:
+        BuildError: the loop is not in the table.
+    """
+    rule = _rule(passage)
+    count = float(rule.count(work))
+    if rule.unit is not None:
+        kind, per_iteration = rule.unit
+        unrolled = max(1, round(passage.by_kind()[kind] / per_iteration))
+        # Iterations that do not fill an unrolled pass run in a loop of their own, or in branches.
+        return count / unrolled
+    return count
+
+
+def _rule(passage: Passage) -> Trip:
+    for rule in TRIPS:
+        if re.search(rule.statement, passage.statement):
+            return rule
+    raise BuildError(
+        f"the loop at {passage.place} has no rule: {passage.statement or 'no source line'}",
+        hint="say how often it runs in benchmarks/kernel_model/kernels.py",
+    )
+
+
+def unused_rules(outermost: Sequence[Passage]) -> list[str]:
+    """The patterns of `TRIPS` that match no loop of these kernels."""
+    statements = [each.statement for kernel in outermost for each in kernel.walk()]
+    return [
+        rule.statement
+        for rule in TRIPS
+        if not any(re.search(rule.statement, statement) for statement in statements)
+    ]
+
+
+ALL_ROUTES = tuple(range(ROUTES))
+ROWS, COLUMNS = (0, 2), (1, 3)

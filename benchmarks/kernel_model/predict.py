@@ -1,0 +1,217 @@
+"""The time of the op on a GPU, from the kernels' machine code.
+
+For each launch, cycles of a warp's item = sum over its loops of passes x cycles of a pass, the
+latter simulated with as many warps on a scheduler as fit (simulate.py), divided by EFFICIENCY.
+Where several warps pass a carry along, a route takes at least tiles x cycles of one hand-over.
+Blocks run in rounds of as many as are resident; the last round has what is left. The launch takes
+the longest of that, its bytes over the L2's bandwidth and its bytes over the memory's, plus the
+cost of a launch. The op is the sum of its launches and of x_proj.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cache
+
+from benchmarks.kernel_model.classes import Kind
+from benchmarks.kernel_model.compiled import CompiledKernels
+from benchmarks.kernel_model.gpus import SCHEDULERS, Gpu
+from benchmarks.kernel_model.handover import handover_cycles
+from benchmarks.kernel_model.kernels import (
+    ALL_ROUTES,
+    COLUMNS,
+    ELEMENTS_PER_THREAD,
+    GROUP_CHANNELS,
+    ROWS,
+    Work,
+    hints,
+    trips,
+)
+from benchmarks.kernel_model.occupancy import resident_blocks
+from benchmarks.kernel_model.plan import Plan, make_plan
+from benchmarks.kernel_model.profile import Passage, Step, profile
+from benchmarks.kernel_model.sass import Instruction
+from benchmarks.kernel_model.simulate import pass_cycles
+from benchmarks.kernel_model.traffic import projection_seconds, route_traffic
+from benchmarks.op_shapes import PUBLISHED, ROUTES, OpShape
+from vmamba_deploy.errors import BuildError
+
+# What a scheduler attains of the simulated rate: the rest goes to instruction fetches, register
+# banks and uneven blocks. Not measured yet; set it from the first profile.
+EFFICIENCY = 0.85
+TILE_LOOP = "turn < turns.count()"
+
+
+@dataclass(frozen=True)
+class LaunchPrediction:
+    """One kernel of a call."""
+
+    kernel: str
+    blocks: int
+    block_warps: int
+    warps_per_scheduler: float  # while the GPU is full
+    instructions_per_element: float  # of the tile loop, over its elements and routes
+    compute_us: float
+    l2_us: float
+    dram_us: float
+    bound: str
+    total_us: float
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The op at one shape and batch on one GPU."""
+
+    gpu: str
+    shape: str
+    batch: int
+    plan: str
+    launches: tuple[LaunchPrediction, ...]
+    projection_us: float
+    total_us: float
+    floor_us: float
+    floor_bound: str
+    published_chain_us: float
+
+    @property
+    def speedup(self) -> float:
+        """Over the public chain, whose time is of an H100."""
+        return self.published_chain_us / self.total_us
+
+
+def predict(code: CompiledKernels, shape: OpShape, batch: int, gpu: Gpu) -> Prediction:
+    """The op with float16 inputs and output."""
+    plan = make_plan(shape, batch, gpu)
+    model = _Model(code, shape, batch, gpu, plan)
+    launches = tuple(model.launches())
+    projection = projection_seconds(shape, batch, gpu)
+    by_bytes = shape.bytes_moved(batch) / gpu.dram_bytes_per_s
+    by_special = shape.special_functions(batch) / gpu.special_per_s
+    return Prediction(
+        gpu=gpu.name,
+        shape=shape.name,
+        batch=batch,
+        plan=_plan_text(plan),
+        launches=launches,
+        projection_us=projection * 1e6,
+        total_us=sum(launch.total_us for launch in launches) + projection * 1e6,
+        floor_us=max(by_bytes, by_special) * 1e6,
+        floor_bound="bytes" if by_bytes > by_special else "special functions",
+        published_chain_us=PUBLISHED[shape][batch].chain_us,
+    )
+
+
+def _plan_text(plan: Plan) -> str:
+    place = "shared" if plan.shared_map else "global"
+    split = f", {plan.segments} segments" if plan.segments > 1 else ""
+    return f"{place} map, {plan.scans_per_block} x {plan.warps_per_scan} warps{split}"
+
+
+class _Model:
+    def __init__(
+        self, code: CompiledKernels, shape: OpShape, batch: int, gpu: Gpu, plan: Plan
+    ) -> None:
+        self._code, self._shape, self._batch, self._gpu = code, shape, batch, gpu
+        self._plan = plan
+        self._groups = -(-shape.channels // GROUP_CHANNELS)
+        self._group_blocks = -(-self._groups // plan.scans_per_block)
+
+    def launches(self) -> list[LaunchPrediction]:
+        one_state = str(self._shape.state == 1).lower()
+        merge = f"merge_routes<__half, {one_state}, true, {str(self._plan.shared_map).lower()}>"
+        items = self._batch * self._plan.segments * self._group_blocks
+        if self._plan.segments == 1:
+            return [self._launch(merge, items, ALL_ROUTES, ROUTES)]
+        ends = f"segment_ends<__half, {one_state}, true>"
+        return [
+            self._launch(ends, items * ROUTES, ALL_ROUTES, 1),
+            self._launch(merge, items, ROWS, len(ROWS)),
+            self._launch(merge, items, COLUMNS, len(COLUMNS)),
+        ]
+
+    def _launch(
+        self, name: str, blocks: int, routes: tuple[int, ...], item_routes: int
+    ) -> LaunchPrediction:
+        gpu, plan = self._gpu, self._plan
+        function, used = self._code.named(name)
+        work = Work(self._shape, plan, routes, item_routes)
+        resident = resident_blocks(
+            gpu,
+            registers=used.registers,
+            block_warps=plan.block_warps,
+            shared_bytes=plan.shared_bytes + used.static_shared_bytes,
+        )
+        if resident == 0:
+            raise BuildError(f"a block of {name} does not fit into a multiprocessor of {gpu.name}")
+        outermost = profile(function, hints(work))
+        # Where the channels do not fill the last block of an image, some of its warps are idle.
+        busy_warps = plan.block_warps * self._groups / (self._group_blocks * plan.scans_per_block)
+        per_multiprocessor = math.ceil(blocks / gpu.multiprocessors)
+        full_rounds, rest = divmod(per_multiprocessor, resident)
+        cycles = 0.0
+        for rounds, held in ((full_rounds, resident), (1, rest)):
+            if rounds and held:
+                warps = math.ceil(held * busy_warps / SCHEDULERS)
+                cycles += rounds * self._item_cycles(outermost, work, warps)
+        compute = cycles / EFFICIENCY / gpu.clock_hz
+        held = min(per_multiprocessor, resident)
+        in_flight = min(blocks, resident * gpu.multiprocessors) * plan.scans_per_block
+        traffic = route_traffic(work, self._batch, in_flight, gpu, ends="ends" in name)
+        times = {
+            "instructions and latency": compute,
+            "L2 bytes": traffic.l2 / gpu.l2_bytes_per_s,
+            "memory bytes": traffic.dram / gpu.dram_bytes_per_s,
+        }
+        bound = max(times, key=lambda each: times[each])
+        return LaunchPrediction(
+            kernel=name,
+            blocks=blocks,
+            block_warps=plan.block_warps,
+            warps_per_scheduler=held * busy_warps / SCHEDULERS,
+            instructions_per_element=sum(tile_instructions(outermost, work).values())
+            / ELEMENTS_PER_THREAD,
+            compute_us=compute * 1e6,
+            l2_us=times["L2 bytes"] * 1e6,
+            dram_us=times["memory bytes"] * 1e6,
+            bound=bound,
+            total_us=(times[bound] + gpu.launch_s) * 1e6,
+        )
+
+    def _item_cycles(self, passage: Passage, work: Work, warps: int) -> float:
+        """Cycles of a pass of a passage with all inside it, with `warps` on each scheduler."""
+        cycles = _pass_cycles(tuple(_likely(passage.steps)), warps, self._gpu)
+        for inner in passage.inner:
+            count = trips(inner, work)
+            each = self._item_cycles(inner, work, warps)
+            if TILE_LOOP in inner.statement and work.plan.warps_per_scan > 1:
+                hand_over = handover_cycles(_likely(inner.steps))
+                each = max(each, work.plan.warps_per_scan * hand_over)
+            cycles += inner.entered * count * each
+        return cycles
+
+
+@cache
+def _pass_cycles(trace: tuple[Instruction, ...], warps: int, gpu: Gpu) -> float:
+    return pass_cycles(trace, warps, gpu)
+
+
+def _likely(steps: list[Step]) -> list[Instruction]:
+    return [step.instruction for step in steps if step.likelihood >= 0.5]
+
+
+def tile_instructions(outermost: Passage, work: Work) -> dict[Kind, float]:
+    """Instructions of a warp for one tile of one route by class, inner loops included."""
+    loop = next((each for each in outermost.walk() if TILE_LOOP in each.statement), None)
+    if loop is None:
+        raise BuildError(f"no loop over tiles ({TILE_LOOP}) in a kernel")
+    return _by_kind(loop, work)
+
+
+def _by_kind(passage: Passage, work: Work) -> dict[Kind, float]:
+    counts = dict(passage.by_kind())
+    for inner in passage.inner:
+        passes = inner.entered * trips(inner, work)
+        for kind, count in _by_kind(inner, work).items():
+            counts[kind] = counts.get(kind, 0.0) + passes * count
+    return counts
