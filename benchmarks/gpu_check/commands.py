@@ -8,9 +8,13 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from benchmarks.gpu_check.context import Json, StageSkippedError
 
+ROOT = Path(__file__).resolve().parents[2]
+PYTEST = ("pytest", "-m", "gpu", "-q", "-p", "no:cacheprovider", "--continue-on-collection-errors")
+TEST_PACKAGES = ("pytest", "hypothesis", "ml_dtypes")
 _TAIL = 3000
 _COUNT = re.compile(r"(\d+) (passed|failed|skipped|error)")
 
@@ -23,6 +27,26 @@ class ProjectCommand:
     arguments: tuple[str, ...]
     packages: tuple[str, ...]
     share: float = 1.0  # of the time that is left
+
+
+def gpu_test_files(*folders: str) -> tuple[str, ...]:
+    """The test files below these folders that have tests for a GPU, at least one.
+
+    Only they are collected: the others may import packages that a bare machine lacks.
+
+    Raises:
+        StageSkippedError: there is none; pytest would take that for all tests.
+    """
+    files = (file for folder in folders for file in (ROOT / folder).rglob("test_*.py"))
+    marked = sorted(file for file in files if "mark.gpu" in file.read_text())
+    if not marked:
+        raise StageSkippedError(f"{', '.join(folders)}: no test needs a GPU")
+    return tuple(str(file.relative_to(ROOT)) for file in marked)
+
+
+def text_of(output: str | bytes | None) -> str:
+    """What a stopped process had printed."""
+    return output.decode(errors="replace") if isinstance(output, bytes) else output or ""
 
 
 def run_command(command: ProjectCommand, seconds: float) -> Json:
@@ -38,10 +62,12 @@ def run_command(command: ProjectCommand, seconds: float) -> Json:
             text=True,
             errors="replace",
             timeout=max(seconds, 1),
+            cwd=ROOT,
             check=False,
         )
-    except subprocess.TimeoutExpired:
-        return {"status": "timeout", "reason": f"stopped after {seconds:.0f} s", "output": ""}
+    except subprocess.TimeoutExpired as error:
+        reason = f"stopped after {seconds:.0f} s"
+        return {"status": "timeout", "reason": reason, "output": text_of(error.output)[-_TAIL:]}
     counts = {word: int(number) for number, word in _COUNT.findall(done.stdout[-500:])}
     status = "passed" if done.returncode == 0 else "failed"
     if status == "passed" and counts and not counts.get("passed"):

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from vmamba_deploy.artifacts.atomic import atomic_write
+from vmamba_deploy.native.layout import NATIVE_DIR_VARIABLE
 
 Json = dict[str, Any]
 
@@ -53,6 +54,10 @@ class StageContext:
     def save(self, result: Json) -> None:
         """Keep what is there so far: a stage that is stopped later loses only the rest."""
         write_json(self.result_path, result)
+
+    def built_library(self) -> dict[str, str]:
+        """The variable under which a process finds what `build` made, without asking compilers."""
+        return {NATIVE_DIR_VARIABLE: str(Path(self.result_of("build")["library"]).parent)}
 
     def result_of(self, stage: str) -> Json:
         """The result of an earlier stage, {} if it has none."""

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from benchmarks.gpu_check.commands import ProjectCommand, raise_for_failures, run_command
+from benchmarks.gpu_check.commands import (
+    PYTEST,
+    TEST_PACKAGES,
+    ProjectCommand,
+    gpu_test_files,
+    raise_for_failures,
+    run_command,
+)
 from benchmarks.gpu_check.context import Json, StageContext
 
-COMMAND = ProjectCommand(
-    "pytest -m gpu",
-    ("pytest", "-m", "gpu", "-q", "--ignore=tests/plugins", "--ignore=tests/runtimes"),
-    ("pytest", "hypothesis", "ml_dtypes", "click", "onnx"),
-)
+_RESERVE_S = 1.0
+# The stage `runtimes` runs those of the plugin and of the other runtimes.
+_FOLDERS = ("tests/benchmarks", "tests/export", "tests/models", "tests/ops", "tests/pipeline")
 
 
 def run(context: StageContext) -> Json:
-    """What pytest counts; the tests of the stage `runtimes` are left to it."""
-    result = run_command(COMMAND, context.seconds_left() - 1)
+    """What pytest counts."""
+    files = gpu_test_files(*_FOLDERS)
+    command = ProjectCommand("pytest -m gpu", (*PYTEST, *files), TEST_PACKAGES)
+    result = run_command(command, context.seconds_left() - _RESERVE_S)
     context.save(result)
-    raise_for_failures({COMMAND.name: result})
+    raise_for_failures({command.name: result})
     return result

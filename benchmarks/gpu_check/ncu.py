@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 import shutil
 import subprocess
 import sys
@@ -45,7 +46,10 @@ def run(context: StageContext) -> Json:
     command += [sys.executable, "-m", "benchmarks.gpu_check.device_calls", "shapes"]
     command += ["--first", str(_CALLS)]
     limit = max(context.seconds_left() - 2, 1)
-    done = subprocess.run(command, capture_output=True, text=True, timeout=limit, check=False)
+    variables = os.environ | context.built_library()
+    done = subprocess.run(
+        command, capture_output=True, text=True, env=variables, timeout=limit, check=False
+    )
     rows = rows_of(done.stdout)
     if not rows:
         raise ProfilerError((done.stdout + done.stderr)[-3000:])

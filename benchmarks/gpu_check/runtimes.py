@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
-from benchmarks.gpu_check.commands import ProjectCommand, raise_for_failures, run_all
+from benchmarks.gpu_check.commands import (
+    PYTEST,
+    TEST_PACKAGES,
+    ProjectCommand,
+    gpu_test_files,
+    raise_for_failures,
+    run_all,
+)
 from benchmarks.gpu_check.context import Json, StageContext
 
-_PYTEST = ("pytest", "-m", "gpu", "-q", "-x")
-_TEST_PACKAGES = ("pytest", "hypothesis", "ml_dtypes")
-COMMANDS = (
-    ProjectCommand("plugin harness", (*_PYTEST, "tests/plugins"), _TEST_PACKAGES, share=0.35),
-    ProjectCommand(
-        "runtimes", (*_PYTEST, "tests/runtimes"), (*_TEST_PACKAGES, "onnxruntime"), share=0.55
-    ),
-)
-_REHEARSED = (ProjectCommand("pytest", ("pytest", "--version"), ("pytest",)),)
+_RESERVE_S = 2.0
 
 
 def run(context: StageContext) -> Json:
     """The outcome of each command."""
-    commands = _REHEARSED if context.rehearsal else COMMANDS
-    results = run_all(commands, context.seconds_left())
+    results = run_all(_commands(context), context.seconds_left() - _RESERVE_S)
     result: Json = {"commands": results}
     context.save(result)
     raise_for_failures(results)
     return result
+
+
+def _commands(context: StageContext) -> tuple[ProjectCommand, ...]:
+    if context.rehearsal:
+        return (ProjectCommand("pytest", ("pytest", "--version"), ("pytest",)),)
+    plugin = (*PYTEST, *gpu_test_files("tests/plugins", "tests/onnxruntime_library"))
+    others = (*PYTEST, *gpu_test_files("tests/runtimes"))
+    return (
+        ProjectCommand("plugin and library", plugin, TEST_PACKAGES, share=0.4),
+        ProjectCommand("runtimes", others, (*TEST_PACKAGES, "onnx"), share=0.6),
+    )

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+from benchmarks.gpu_check.commands import text_of
 from benchmarks.gpu_check.context import Json, StageContext, StageSkippedError
 
 TOOLS = ("memcheck", "racecheck")
@@ -29,7 +31,8 @@ def run(context: StageContext) -> Json:
         raise StageSkippedError("compute-sanitizer is not on this machine")
     result: Json = {"program": program, "tools": {}}
     for left, tool in zip(range(len(TOOLS), 0, -1), TOOLS, strict=True):
-        result["tools"][tool] = _checked(program, tool, context.seconds_left() / left - 1)
+        limit = context.seconds_left() / left - 1
+        result["tools"][tool] = _checked([program, "--tool", tool], context.built_library(), limit)
         context.save(result)
     bad = [tool for tool, one in result["tools"].items() if one["errors"] != 0]
     if bad:
@@ -41,16 +44,22 @@ def _is_file(path: str) -> bool:
     return Path(path).is_file()
 
 
-def _checked(program: str, tool: str, limit_s: float) -> Json:
+def _checked(tool: list[str], variables: dict[str, str], limit_s: float) -> Json:
     """`errors` is None if the tool did not come to an end."""
-    command = [program, "--tool", tool, "--print-limit", "20"]
+    command = [*tool, "--print-limit", "20"]
     command += [sys.executable, "-m", "benchmarks.gpu_check.device_calls", "sanitizer"]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=limit_s, check=False)
+        done = subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            env=os.environ | variables,
+            timeout=limit_s,
+            check=False,
+        )
     except subprocess.TimeoutExpired as error:
-        output = error.stdout or b""
-        text = output.decode(errors="replace") if isinstance(output, bytes) else output
-        return {"errors": None, "output": f"stopped after {limit_s:.0f} s\n{text[-_TAIL:]}"}
+        printed = text_of(error.stdout)[-_TAIL:]
+        return {"errors": None, "output": f"stopped after {limit_s:.0f} s\n{printed}"}
     output = done.stdout + done.stderr
     return {"errors": errors_in(output, done.returncode), "output": output[-_TAIL:]}
 
