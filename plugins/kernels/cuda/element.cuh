@@ -1,4 +1,4 @@
-// Loads and stores of the three element types, and the elementary functions of the scan.
+// Loads and stores of four channels of a pixel in the three element types.
 #ifndef VMAMBA_KERNELS_CUDA_ELEMENT_CUH
 #define VMAMBA_KERNELS_CUDA_ELEMENT_CUH
 
@@ -10,14 +10,40 @@ __device__ inline float to_float(float value) { return value; }
 __device__ inline float to_float(__half value) { return __half2float(value); }
 __device__ inline float to_float(__nv_bfloat16 value) { return __bfloat162float(value); }
 
-__device__ inline void store(float *target, float value) { *target = value; }
-__device__ inline void store(__half *target, float value) { *target = __float2half_rn(value); }
-__device__ inline void store(__nv_bfloat16 *target, float value) {
-  *target = __float2bfloat16_rn(value);
+__device__ inline void from_float(float value, float *to) { *to = value; }
+__device__ inline void from_float(float value, __half *to) { *to = __float2half_rn(value); }
+__device__ inline void from_float(float value, __nv_bfloat16 *to) {
+  *to = __float2bfloat16_rn(value);
 }
 
-// log(1 + exp(v)): relatively exact for very negative v, and v itself for large v.
-__device__ inline float softplus(float v) { return fmaxf(v, 0.0f) + log1pf(expf(-fabsf(v))); }
+__device__ inline uint32_t bits(__half value) { return __half_as_ushort(value); }
+__device__ inline uint32_t bits(__nv_bfloat16 value) { return __bfloat16_as_ushort(value); }
+
+// Four neighbouring channels: one load or store of 8 or 16 bytes.
+template <typename T>
+struct alignas(4 * sizeof(T)) Quad {
+  T channel[4];
+};
+
+template <typename T>
+struct alignas(2 * sizeof(T)) Pair {
+  T term[2];
+};
+
+template <typename T>
+__device__ inline void load_quad(const T *from, float (&to)[4]) {
+  const Quad<T> quad = *reinterpret_cast<const Quad<T> *>(from);
+#pragma unroll
+  for (int i = 0; i < 4; ++i) to[i] = to_float(quad.channel[i]);
+}
+
+template <typename T>
+__device__ inline void store_quad(T *to, const float (&from)[4]) {
+  Quad<T> quad;
+#pragma unroll
+  for (int i = 0; i < 4; ++i) from_float(from[i], &quad.channel[i]);
+  *reinterpret_cast<Quad<T> *>(to) = quad;
+}
 
 }  // namespace vmamba
 

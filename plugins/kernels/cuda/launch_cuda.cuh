@@ -5,8 +5,14 @@
 #include <cuda_runtime.h>
 
 #include "common/last_error.h"
+#include "cuda/launch_plan.h"
 
 namespace vmamba {
+
+struct Grid {
+  int64_t x;
+  int32_t y, threads, shared_bytes;
+};
 
 inline vmamba_status status_of(cudaError_t error) {
   switch (error) {
@@ -22,17 +28,53 @@ inline vmamba_status status_of(cudaError_t error) {
   }
 }
 
-template <typename Params>
-vmamba_status launch(void (*kernel)(Params), const char *name, int64_t blocks, int32_t threads,
-                     void *stream, Params params) {
-  void *arguments[] = {&params};
-  const cudaError_t error = cudaLaunchKernel(
-      reinterpret_cast<const void *>(kernel), dim3(static_cast<unsigned>(blocks)),
-      dim3(static_cast<unsigned>(threads)), arguments, 0, static_cast<cudaStream_t>(stream));
+inline vmamba_status check(cudaError_t error, const char *what, const char *name) {
   if (error == cudaSuccess) return VMAMBA_OK;
   cudaGetLastError();  // ours to report: the caller's next check must not find it again
-  return fail(status_of(error), "launch of %s: %s (%s)", name, cudaGetErrorString(error),
+  return fail(status_of(error), "%s %s: %s (%s)", what, name, cudaGetErrorString(error),
               cudaGetErrorName(error));
+}
+
+// Of the current device. Four queries of the runtime, each well under a microsecond.
+inline vmamba_status device_limits(DeviceLimits *limits) {
+  int device = 0, major = 0, minor = 0;
+  vmamba_status status = check(cudaGetDevice(&device), "query of", "the current device");
+  const struct {
+    cudaDeviceAttr attribute;
+    int *value;
+  } queries[] = {
+      {cudaDevAttrMultiProcessorCount, &limits->multiprocessors},
+      {cudaDevAttrMaxSharedMemoryPerBlockOptin, &limits->shared_bytes_per_block},
+      {cudaDevAttrMaxSharedMemoryPerMultiprocessor, &limits->shared_bytes_per_multiprocessor},
+      {cudaDevAttrComputeCapabilityMajor, &major},
+      {cudaDevAttrComputeCapabilityMinor, &minor},
+  };
+  for (const auto &query : queries) {
+    if (status != VMAMBA_OK) return status;
+    status = check(cudaDeviceGetAttribute(query.value, query.attribute, device), "query of",
+                   "the device's limits");
+  }
+  limits->compute_capability = 10 * major + minor;
+  return status;
+}
+
+template <typename Params>
+vmamba_status launch(void (*kernel)(Params), const char *name, const Grid &grid, void *stream,
+                     Params params) {
+  const void *const function = reinterpret_cast<const void *>(kernel);
+  const int32_t granted_bytes = 48 * 1024;  // without asking
+  if (grid.shared_bytes > granted_bytes) {
+    const cudaError_t error = cudaFuncSetAttribute(
+        function, cudaFuncAttributeMaxDynamicSharedMemorySize, grid.shared_bytes);
+    const vmamba_status status = check(error, "shared memory of", name);
+    if (status != VMAMBA_OK) return status;
+  }
+  void *arguments[] = {&params};
+  const dim3 blocks(static_cast<unsigned>(grid.x), static_cast<unsigned>(grid.y));
+  return check(
+      cudaLaunchKernel(function, blocks, dim3(static_cast<unsigned>(grid.threads)), arguments,
+                       static_cast<size_t>(grid.shared_bytes), static_cast<cudaStream_t>(stream)),
+      "launch of", name);
 }
 
 }  // namespace vmamba

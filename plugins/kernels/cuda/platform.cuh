@@ -5,10 +5,8 @@
 #ifdef VMAMBA_HOST_EMULATION
 #include "cuda_emulation.h"
 #else
-#include <cuda_bf16.h>
-#include <cuda_fp16.h>
-
 #include "cuda/launch_cuda.cuh"
+#include "cuda/warp_ops.cuh"
 #endif
 
 #endif  // VMAMBA_KERNELS_CUDA_PLATFORM_CUH

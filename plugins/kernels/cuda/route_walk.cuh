@@ -9,37 +9,31 @@
 
 namespace vmamba {
 
-// Walks pixel numbers along the rows (routes 0 and 2) or the columns (1 and 3), forwards or back.
-// One division when it is made, additions from then on.
+// Walks the pixels of a route: one division when it is made (by multiplication), additions from
+// then on. A slot is a pixel's place in the map.
 class RouteWalk {
  public:
-  __device__ RouteWalk(const ScanParams &params, int32_t route, int32_t position)
-      : step_(route % 2 == 0 ? 1 : params.width),
-        line_(route % 2 == 0 ? params.length : params.height),
-        backward_(route >= 2) {
-    const int32_t outer = position / line_;
-    inner_ = position - outer * line_;
-    pixel_ = inner_ * step_ + outer;
+  // position: in the order of the lines, which a backward route goes down.
+  __device__ RouteWalk(const LineOrder &order, int32_t position) : order_(order) {
+    const int32_t outer = order.lines_before(position);
+    inner_ = position - outer * order.line;
+    pixel_ = inner_ * order.pixel_inner + outer * order.pixel_outer;
+    slot_ = inner_ * order.slot_inner + outer * order.slot_outer;
   }
 
   __device__ int32_t pixel() const { return pixel_; }
+  __device__ int32_t slot() const { return slot_; }
 
   __device__ void advance() {
-    const int32_t wrap = (line_ - 1) * step_ - 1;  // from the end of a line to the next one's start
-    if (backward_) {
-      const bool at_edge = inner_ == 0;
-      pixel_ += at_edge ? wrap : -step_;
-      inner_ = at_edge ? line_ - 1 : inner_ - 1;
-    } else {
-      const bool at_edge = inner_ == line_ - 1;
-      pixel_ += at_edge ? -wrap : step_;
-      inner_ = at_edge ? 0 : inner_ + 1;
-    }
+    const bool at_edge = inner_ == order_.edge;
+    pixel_ += at_edge ? order_.pixel_wrap : order_.pixel_step;
+    slot_ += at_edge ? order_.slot_wrap : order_.slot_step;
+    inner_ = at_edge ? order_.entry : inner_ + order_.turn;
   }
 
  private:
-  int32_t step_, line_, inner_, pixel_;
-  bool backward_;
+  const LineOrder &order_;
+  int32_t inner_, pixel_, slot_;
 };
 
 }  // namespace vmamba

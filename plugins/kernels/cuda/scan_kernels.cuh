@@ -1,15 +1,21 @@
-// The three phases of the scan. No barrier, no atomic, no shared memory: a thread owns what it
-// writes.
+// The kernels. One launch where the images and channels alone fill the GPU:
 //
-//   chunk_ends    every chunk from h = 0: its end state and the sum of its deltas
-//   carry_states  over the chunks of a route: the state in which each chunk starts
-//   merge_routes  every chunk again from its true start, added to the map; first the two row
-//   routes,
-//                 then, in stream order, the two column routes, whose last one rounds to y
+//   merge_routes     each scan (one image, 16 channels): routes 0 and 2 along the rows, then 1 and
+//   3
+//                    along the columns, added up in the map; the last one writes y
+//
+// and three where they do not, with every route cut into segments of whole tiles:
+//
+//   segment_ends     every segment of every route from h = 0: its end state and its sum of steps
+//   merge_routes     the segments again, from their true starts: along the rows
+//   merge_routes     and along the columns
+//
+// No atomics: a sum's order is fixed by the plan, and the same call gives the same bits.
 #ifndef VMAMBA_KERNELS_CUDA_SCAN_KERNELS_CUH
 #define VMAMBA_KERNELS_CUDA_SCAN_KERNELS_CUH
 
-#include "cuda/chunk_scan.cuh"
+#include "cuda/map.cuh"
+#include "cuda/route_scan.cuh"
 
 namespace vmamba {
 
@@ -21,125 +27,179 @@ __device__ inline int32_t take_digit(int64_t &number, int32_t size) {
   return digit;
 }
 
-__device__ inline int32_t take_channel(int64_t &number, const ScanParams &params) {
-  return take_digit(number, params.channel_blocks) * kMaxThreads +
-         static_cast<int32_t>(threadIdx.x);
+__device__ inline int32_t group_blocks(const ScanParams &params) {
+  return (params.groups + params.plan.scans_per_block - 1) / params.plan.scans_per_block;
 }
 
-__device__ inline int64_t chunk_row(const ScanParams &params, const ChunkItem &item) {
-  return (item.image * VMAMBA_ROUTES + item.route) * params.chunks + item.chunk;
+// The place of a segment's sums; its ends stand at N times this.
+__device__ inline int64_t segment_place(const ScanParams &params, int64_t image, int32_t route,
+                                        int32_t segment, int32_t group) {
+  return (((image * VMAMBA_ROUTES + route) * params.plan.segments + segment) * params.groups +
+          group) *
+         kGroupChannels;
 }
 
-__device__ inline int64_t state_offset(const ScanParams &params, const ChunkItem &item) {
-  return (chunk_row(params, item) * params.state + item.group * kGroupStates) * params.channels +
-         item.channel;
-}
+// Which scan of the block and which of its warps a warp is.
+struct WarpPlace {
+  int32_t scan, member;
+  unsigned char *scan_memory, *warp_memory;
 
-// One block per multiprocessor is enough for the launch bounds: asked for more, the compiler
-// spills.
-template <typename T, int kStates>
-__global__ void __launch_bounds__(kMaxThreads, 1) chunk_ends(ScanParams params) {
-  const int64_t items =
-      params.batch * VMAMBA_ROUTES * params.chunks * params.state_groups * params.channel_blocks;
-  for (int64_t index = blockIdx.x; index < items; index += gridDim.x) {
-    int64_t rest = index;
-    ChunkItem item;
-    item.channel = take_channel(rest, params);
-    item.group = take_digit(rest, params.state_groups);
-    item.chunk = take_digit(rest, params.chunks);
-    item.route = take_digit(rest, VMAMBA_ROUTES);
-    item.image = rest;
-    if (item.channel >= params.channels) continue;
-    ChunkScan<T, kStates> scan(params, item);
-    float delta_sum = 0.0f;
-    scan.run([&](int32_t, float delta, float, const T *) { delta_sum += delta; });
-    float *ends = params.chunk_states + state_offset(params, item);
-#pragma unroll
-    for (int n = 0; n < kStates; ++n) {
-      if (n < scan.states()) ends[static_cast<int64_t>(n) * params.channels] = scan.h[n];
-    }
-    if (item.group == 0) {
-      params.delta_sums[chunk_row(params, item) * params.channels + item.channel] = delta_sum;
-    }
+  __device__ explicit WarpPlace(const ScanParams &params) {
+    // Through a shuffle, by which the compiler knows that it is one number for all lanes.
+    const float number = static_cast<float>(threadIdx.x / kWarpLanes);
+    const int32_t warp = static_cast<int32_t>(shuffle_from(number, 0));
+    const LaunchPlan &plan = params.plan;
+    scan = warp / plan.warps_per_scan;
+    member = warp - scan * plan.warps_per_scan;
+    scan_memory = dynamic_shared() + scan * plan.shared.scan_bytes;
+    warp_memory = dynamic_shared() + plan.shared.first_warp + warp * plan.shared.warp_bytes;
   }
-}
 
-__global__ void __launch_bounds__(kMaxThreads, 1) carry_states(ScanParams params) {
-  const int64_t items = params.batch * VMAMBA_ROUTES * params.state * params.channel_blocks;
-  for (int64_t index = blockIdx.x; index < items; index += gridDim.x) {
-    int64_t rest = index;
-    const int32_t channel = take_channel(rest, params);
-    const int32_t n = take_digit(rest, params.state);
-    const int32_t route = take_digit(rest, VMAMBA_ROUTES);
-    if (channel >= params.channels) continue;
-    const float a =
-        params.args.a[(static_cast<int64_t>(route) * params.state + n) * params.channels + channel];
-    const int32_t first = route < 2 ? 0 : params.chunks - 1;
-    const int32_t step = route < 2 ? 1 : -1;
-    int64_t row = (rest * VMAMBA_ROUTES + route) * params.chunks + first;
-    float h = 0.0f;
-    for (int32_t i = 0; i < params.chunks; ++i, row += step) {
-      float *slot = params.chunk_states + (row * params.state + n) * params.channels + channel;
-      const float end = *slot;
-      *slot = h;
-      h = fmaf(expf(params.delta_sums[row * params.channels + channel] * a), h, end);
-    }
+  __device__ float *carry(const ScanParams &params) const {
+    return reinterpret_cast<float *>(scan_memory + params.plan.shared.carry);
   }
-}
+};
 
-// Adds one route, for one group of states, to the map over one chunk.
-template <typename T, int kStates>
-__device__ void merge_chunk(const ScanParams &params, const ChunkItem &item) {
-  ChunkScan<T, kStates> scan(params, item);
-  if (params.chunks > 1) {
-    const float *starts = params.chunk_states + state_offset(params, item);
-#pragma unroll
-    for (int n = 0; n < kStates; ++n) {
-      if (n < scan.states()) scan.h[n] = starts[static_cast<int64_t>(n) * params.channels];
-    }
+// The tiles that one warp takes of a segment, in the route's order: those of one state in turn with
+// the other warps of its scan, those of many states all.
+struct TileTurns {
+  int32_t begin, end;  // of the segment
+  int32_t member, members;
+
+  __device__ TileTurns(const ScanParams &params, int32_t segment, int32_t member, int32_t members)
+      : begin(segment * params.plan.tiles_per_segment),
+        end(min(begin + params.plan.tiles_per_segment, params.plan.tiles)),
+        member(member),
+        members(members) {}
+
+  __device__ int32_t count() const { return (end - begin - member + members - 1) / members; }
+
+  __device__ int32_t tile(int32_t turn, bool backward) const {
+    return begin + member + (backward ? count() - 1 - turn : turn) * members;
   }
-  const bool opens = item.route == 0 && item.group == 0;
-  const bool rounds = params.rounds_output && item.route == VMAMBA_ROUTES - 1 &&
-                      item.group == params.state_groups - 1;
-  const float skip =
-      item.group == 0
-          ? params.args.d[static_cast<int64_t>(item.route) * params.channels + item.channel]
-          : 0.0f;
-  const int64_t first = item.image * params.length * params.channels + item.channel;
-  scan.run([&](int32_t pixel, float, float u, const T *c) {
-    // Only the first group has the skip: 0 * u would make NaN of an infinite u.
-    float out = item.group == 0 ? skip * u : 0.0f;
-#pragma unroll
-    for (int n = 0; n < kStates; ++n) {
-      if (n < scan.states()) out = fmaf(to_float(c[n]), scan.h[n], out);
-    }
-    const int64_t offset = first + static_cast<int64_t>(pixel) * params.channels;
-    const float merged = opens ? out : params.map[offset] + out;
-    if (rounds) {
-      store(static_cast<T *>(params.args.y) + offset, merged);
-    } else {
-      params.map[offset] = merged;
-    }
-  });
-}
 
-// kColumns false: routes 0 and 2, true: routes 1 and 3. Both cover the same pixels of a chunk.
-template <typename T, int kStates, bool kColumns>
-__global__ void __launch_bounds__(kMaxThreads, 1) merge_routes(ScanParams params) {
-  const int64_t items = params.batch * params.chunks * params.channel_blocks;
-  for (int64_t index = blockIdx.x; index < items; index += gridDim.x) {
-    int64_t rest = index;
-    ChunkItem item;
-    item.channel = take_channel(rest, params);
-    item.chunk = take_digit(rest, params.chunks);
-    item.image = rest;
-    if (item.channel >= params.channels) continue;
-    for (int32_t back = 0; back < 2; ++back) {
-      item.route = 2 * back + (kColumns ? 1 : 0);
-      for (item.group = 0; item.group < params.state_groups; ++item.group) {
-        merge_chunk<T, kStates>(params, item);
+  __device__ TileLink link(int32_t tile, bool backward) const {
+    TileLink link;
+    link.first = tile == (backward ? end - 1 : begin);
+    link.last = tile == (backward ? begin : end - 1);
+    link.own_barrier = members == 1 ? 0 : 1 + member;
+    link.next_barrier = 1 + (member + (backward ? members - 1 : 1)) % members;
+    return link;
+  }
+};
+
+// Sets the carry to the state in which a segment starts.
+template <typename T, bool kOneState, bool kAligned>
+__device__ void set_start(const ScanParams &params, const RouteScan<T, kOneState, kAligned> &scan,
+                          int64_t image, int32_t route, int32_t segment, int32_t group) {
+  const Lane<kAligned> &lane = scan.lane();
+  const int32_t own = lane.quad * kLaneChannels;
+  const bool backward = route >= 2;
+  const int32_t earlier = backward ? params.plan.segments - 1 - segment : segment;
+  __syncwarp();
+  for (int32_t n = scan.first_state() + lane.run; n < scan.end_state(); n += kRuns) {
+    LaneValues h = {0.0f, 0.0f, 0.0f, 0.0f};
+    LaneValues a;
+    lane.load(params.args.a + (static_cast<int64_t>(route) * params.state + n) * params.channels,
+              a);
+#pragma unroll 4
+    for (int32_t s = 0; s < earlier; ++s) {
+      const int64_t place =
+          segment_place(params, image, route, backward ? params.plan.segments - 1 - s : s, group);
+      LaneValues sums, ends;
+      load_quad(params.segment_sums + place + own, sums);
+      load_quad(params.segment_ends + place * params.state + n * kGroupChannels + own, ends);
+#pragma unroll
+      for (int i = 0; i < kLaneChannels; ++i) {
+        h[i] = fmaf(exp2_approx(a[i] * sums[i]), h[i], ends[i]);
       }
     }
+    store_quad(scan.carry() + n * kGroupChannels + own, h);
+  }
+  __syncwarp();
+}
+
+__device__ inline void synchronize(const ScanParams &params) {
+  if (params.plan.warps_per_scan > 1) {
+    __syncthreads();
+  } else {
+    __syncwarp();
+  }
+}
+
+template <typename T, bool kOneState, bool kAligned>
+__global__ void __launch_bounds__(kResidentWarps *kWarpLanes, 1) segment_ends(ScanParams params) {
+  const WarpPlace warp(params);
+  const int64_t items = params.batch * VMAMBA_ROUTES * params.plan.segments * group_blocks(params);
+  for (int64_t item = blockIdx.x; item < items; item += gridDim.x) {
+    int64_t image = item;
+    const int32_t group =
+        take_digit(image, group_blocks(params)) * params.plan.scans_per_block + warp.scan;
+    const int32_t route = take_digit(image, VMAMBA_ROUTES);
+    const int32_t segment = take_digit(image, params.plan.segments);
+    if (group >= params.groups) continue;
+    const Lane<kAligned> lane(params, group);
+    RouteScan<T, kOneState, kAligned> scan(params, lane, warp.member, warp.warp_memory,
+                                           warp.carry(params));
+    scan.open(image, route);
+    const bool backward = route >= 2;
+    const int32_t first = scan.first_state() * kGroupChannels;
+    const int32_t end = scan.end_state() * kGroupChannels;
+    for (int32_t n = first + lane.index; n < end; n += kWarpLanes) scan.carry()[n] = 0.0f;
+    __syncwarp();
+    LaneValues sums = {0.0f, 0.0f, 0.0f, 0.0f};
+    const TileTurns turns(params, segment, 0, 1);
+    for (int32_t turn = 0; turn < turns.count(); ++turn) {
+      const int32_t tile = turns.tile(turn, backward);
+      scan.scan(scan.run(tile), turns.link(tile, backward), sums, NoMerge{});
+    }
+    const int64_t place = segment_place(params, image, route, segment, group);
+    float *const ends = params.segment_ends + place * params.state;
+    for (int32_t n = first + lane.index; n < end; n += kWarpLanes) ends[n] = scan.carry()[n];
+#pragma unroll
+    for (int i = 0; i < kLaneChannels; ++i) {
+#pragma unroll
+      for (int distance = 4; distance < kWarpLanes; distance *= 2) {
+        sums[i] += shuffle_from(sums[i], lane.index ^ distance);
+      }
+    }
+    if (lane.run == 0 && warp.member == 0)
+      store_quad(params.segment_sums + place + lane.quad * kLaneChannels, sums);
+    __syncwarp();
+  }
+}
+
+template <typename T, bool kOneState, bool kAligned>
+__global__ void __launch_bounds__(kResidentWarps *kWarpLanes, 1) merge_routes(ScanParams params) {
+  const WarpPlace warp(params);
+  const int32_t turn_members = kOneState ? params.plan.warps_per_scan : 1;
+  const int64_t items = params.batch * params.plan.segments * group_blocks(params);
+  for (int64_t item = blockIdx.x; item < items; item += gridDim.x) {
+    int64_t image = item;
+    const int32_t group =
+        take_digit(image, group_blocks(params)) * params.plan.scans_per_block + warp.scan;
+    const int32_t segment = take_digit(image, params.plan.segments);
+    if (group >= params.groups) continue;  // never where warps share a scan: its block has no other
+    const Lane<kAligned> lane(params, group);
+    RouteScan<T, kOneState, kAligned> scan(params, lane, warp.member, warp.warp_memory,
+                                           warp.carry(params));
+    const TileTurns turns(params, segment, kOneState ? warp.member : 0, turn_members);
+    const Merge<T, kAligned> merge(params, lane, image,
+                                   reinterpret_cast<float *>(warp.scan_memory));
+    for (int32_t step = 2 * params.first_pass; step < 2 * params.last_pass + 2; ++step) {
+      const int32_t route = step / 2 + step % 2 * 2;  // 0, 2, 1, 3
+      const bool backward = route >= 2;
+      if (route == 1) synchronize(params);  // from rows to columns a pixel changes its warp
+      scan.open(image, route);
+      if (turn_members == 1) set_start(params, scan, image, route, segment, group);
+      LaneValues unused = {0.0f, 0.0f, 0.0f, 0.0f};
+#pragma unroll 1
+      for (int32_t turn = 0; turn < turns.count(); ++turn) {
+        const int32_t tile = turns.tile(turn, backward);
+        scan.scan(scan.run(tile), turns.link(tile, backward), unused, merge);
+      }
+    }
+    synchronize(params);
   }
 }
 

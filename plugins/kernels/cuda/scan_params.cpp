@@ -1,21 +1,21 @@
 #include "cuda/scan_params.h"
 
+#include <initializer_list>
+
 #include "common/last_error.h"
 
 namespace vmamba {
 namespace {
 
-constexpr int64_t kMaxLength = INT32_MAX / 2;
-constexpr int64_t kMaxChannels = INT32_MAX / 2;
+// Positions, slots (at most twice the pixels) and channel numbers are 32-bit.
+constexpr int64_t kMaxLength = INT32_MAX / 4;
+constexpr int64_t kMaxChannels = INT32_MAX / 4;
 constexpr int64_t kSectionAlignment = 256;
 
-int64_t ceil_div(int64_t value, int64_t divisor) { return (value + divisor - 1) / divisor; }
-
 // Bytes of a section of floats, rounded up; -1 on overflow.
-int64_t section_bytes(int64_t batch, int64_t per_image, int64_t channels) {
+int64_t section_bytes(int64_t rows, int64_t floats) {
   int64_t bytes = 0;
-  if (__builtin_mul_overflow(batch, per_image, &bytes) ||
-      __builtin_mul_overflow(bytes, channels, &bytes) ||
+  if (__builtin_mul_overflow(rows, floats, &bytes) ||
       __builtin_mul_overflow(bytes, static_cast<int64_t>(sizeof(float)), &bytes) ||
       __builtin_add_overflow(bytes, kSectionAlignment - 1, &bytes)) {
     return -1;
@@ -23,9 +23,42 @@ int64_t section_bytes(int64_t batch, int64_t per_image, int64_t channels) {
   return bytes / kSectionAlignment * kSectionAlignment;
 }
 
+void set_divisor(LineOrder *order) {
+  int32_t bits = 0;  // 2^bits >= line
+  while ((int64_t{1} << bits) < order->line) ++bits;
+  order->shift = 31 + bits;
+  order->magic = static_cast<uint32_t>((uint64_t{1} << order->shift) / order->line + 1);
+}
+
+LineOrder line_order(int32_t route, int32_t height, int32_t width, int32_t slot_pitch) {
+  const bool rows = route % 2 == 0;
+  LineOrder order{};
+  order.line = rows ? width : height;
+  order.pixel_inner = rows ? 1 : width;
+  order.pixel_outer = rows ? width : 1;
+  order.slot_inner = rows ? 1 : slot_pitch;
+  order.slot_outer = rows ? slot_pitch : 1;
+  const bool backward = route >= 2;
+  order.turn = backward ? -1 : 1;
+  order.edge = backward ? 0 : order.line - 1;
+  order.entry = backward ? order.line - 1 : 0;
+  order.pixel_step = order.turn * order.pixel_inner;
+  order.slot_step = order.turn * order.slot_inner;
+  order.pixel_wrap = order.turn * (order.pixel_outer - (order.line - 1) * order.pixel_inner);
+  order.slot_wrap = order.turn * (order.slot_outer - (order.line - 1) * order.slot_inner);
+  set_divisor(&order);
+  return order;
+}
+
+int32_t element_bytes(int32_t dtype) { return dtype == VMAMBA_FLOAT32 ? 4 : 2; }
+
+bool starts_at(const void *pointer, int32_t bytes) {
+  return reinterpret_cast<uintptr_t>(pointer) % static_cast<uintptr_t>(bytes) == 0;
+}
+
 }  // namespace
 
-vmamba_status layout_workspace(const vmamba_scan_desc &desc, WorkspaceLayout *layout) {
+vmamba_status layout_workspace(const vmamba_scan_desc &desc, Workspace *workspace) {
   int64_t length = 0;
   if (__builtin_mul_overflow(desc.height, desc.width, &length) || length > kMaxLength) {
     return fail(VMAMBA_UNSUPPORTED, "height * width is over %lld",
@@ -34,13 +67,15 @@ vmamba_status layout_workspace(const vmamba_scan_desc &desc, WorkspaceLayout *la
   if (desc.channels > kMaxChannels) {
     return fail(VMAMBA_UNSUPPORTED, "channels is over %lld", static_cast<long long>(kMaxChannels));
   }
-  const int64_t chunks = ceil_div(length, chunk_length(desc));
-  const int64_t per_route = chunks > 1 ? VMAMBA_ROUTES * chunks : 0;
-  const int64_t map_pixels = desc.out_dtype == VMAMBA_FLOAT32 ? 0 : length;
-  const int64_t sections[] = {section_bytes(desc.batch, per_route * desc.state, desc.channels),
-                              section_bytes(desc.batch, per_route, desc.channels),
-                              section_bytes(desc.batch, map_pixels, desc.channels)};
-  size_t *const offsets[] = {&layout->chunk_states, &layout->delta_sums, &layout->map};
+  const int64_t segments = VMAMBA_ROUTES * most_segments(desc);
+  // One tile is one segment, whose map never leaves shared memory.
+  const bool needs_map = desc.out_dtype != VMAMBA_FLOAT32 && tiles_of(length) > 1;
+  const int64_t sections[] = {
+      section_bytes(segments, kGroupChannels),
+      section_bytes(segments, int64_t{desc.state} * kGroupChannels),
+      section_bytes(needs_map ? desc.batch : 0, length * desc.channels),
+  };
+  size_t *const offsets[] = {&workspace->segment_sums, &workspace->segment_ends, &workspace->map};
   int64_t total = 0;
   for (int i = 0; i < 3; ++i) {
     *offsets[i] = static_cast<size_t>(total);
@@ -48,12 +83,23 @@ vmamba_status layout_workspace(const vmamba_scan_desc &desc, WorkspaceLayout *la
       return fail(VMAMBA_UNSUPPORTED, "the workspace is over 63 bits");
     }
   }
-  layout->bytes = static_cast<size_t>(total);
+  workspace->bytes = static_cast<size_t>(total);
   return VMAMBA_OK;
 }
 
+bool is_aligned(const vmamba_scan_desc &desc, const vmamba_scan_args &args) {
+  const int32_t in = element_bytes(desc.in_dtype), out = element_bytes(desc.out_dtype);
+  if (desc.channels % kLaneChannels != 0 || desc.rank % 2 != 0) return false;
+  if (!starts_at(args.x, 4 * in) || !starts_at(args.proj, 2 * in)) return false;
+  if (!starts_at(args.y, 4 * out)) return false;
+  for (const float *parameter : {args.dt_weight, args.dt_bias, args.a, args.d}) {
+    if (!starts_at(parameter, 16)) return false;
+  }
+  return true;
+}
+
 ScanParams make_params(const vmamba_scan_desc &desc, const vmamba_scan_args &args,
-                       const WorkspaceLayout &layout, void *workspace) {
+                       const LaunchPlan &plan, const Workspace &layout, void *workspace) {
   char *const base = static_cast<char *>(workspace);
   // A call that needs no workspace may pass NULL, to which no offset may be added.
   const auto section = [base](size_t offset) {
@@ -61,21 +107,28 @@ ScanParams make_params(const vmamba_scan_desc &desc, const vmamba_scan_args &arg
   };
   ScanParams params{};
   params.args = args;
-  params.chunk_states = section(layout.chunk_states);
-  params.delta_sums = section(layout.delta_sums);
+  params.segment_sums = section(layout.segment_sums);
+  params.segment_ends = section(layout.segment_ends);
   params.rounds_output = desc.out_dtype != VMAMBA_FLOAT32;
   params.map = params.rounds_output ? section(layout.map) : static_cast<float *>(args.y);
   params.batch = desc.batch;
-  params.height = static_cast<int32_t>(desc.height);
-  params.width = static_cast<int32_t>(desc.width);
   params.length = static_cast<int32_t>(desc.height * desc.width);
   params.channels = static_cast<int32_t>(desc.channels);
   params.state = desc.state;
   params.rank = desc.rank;
-  params.chunk_length = chunk_length(desc);
-  params.chunks = static_cast<int32_t>(ceil_div(params.length, params.chunk_length));
-  params.state_groups = static_cast<int32_t>(ceil_div(desc.state, kGroupStates));
-  params.channel_blocks = static_cast<int32_t>(ceil_div(desc.channels, kMaxThreads));
+  params.features = VMAMBA_ROUTES * (desc.rank + 2 * desc.state);
+  params.groups = groups_of(desc.channels);
+  const int32_t height = static_cast<int32_t>(desc.height);
+  const int32_t width = static_cast<int32_t>(desc.width);
+  const int32_t slot_pitch = width | 1;
+  for (int32_t route = 0; route < VMAMBA_ROUTES; ++route) {
+    params.orders[route] = line_order(route, height, width, slot_pitch);
+  }
+  params.plan = plan;
+  const int32_t in_bytes = element_bytes(desc.in_dtype);
+  params.x_row_bytes = params.channels * in_bytes;
+  params.proj_row_bytes = params.features * in_bytes;
+  params.map_row_bytes = params.channels * static_cast<int32_t>(sizeof(float));
   return params;
 }
 

@@ -1,47 +1,72 @@
-// How a call is cut into chunks, and what every kernel of it receives.
+// What every kernel of a call receives.
 #ifndef VMAMBA_KERNELS_CUDA_SCAN_PARAMS_H
 #define VMAMBA_KERNELS_CUDA_SCAN_PARAMS_H
 
 #include <cstddef>
 #include <cstdint>
 
+#include "cuda/launch_plan.h"
+#include "cuda/tile_shape.h"
 #include "vmamba/selective_scan_2d.h"
+
+#ifdef __CUDACC__
+#define VMAMBA_HOST_DEVICE __host__ __device__
+#else
+#define VMAMBA_HOST_DEVICE
+#endif
 
 namespace vmamba {
 
-constexpr int32_t kMaxTilePixels = 8;  // a chunk is a whole number of tiles
-constexpr int32_t kGroupStates = 16;   // states that a thread holds in registers
-constexpr int32_t kMaxThreads = 128;
+// The pixels of a route as lines, rows or columns. From the last pixel of a line to the first of
+// the next is a wrap. A route that goes backward takes the positions of its forward twin in
+// reverse.
+struct LineOrder {
+  int32_t line;         // pixels of a line
+  int32_t turn;         // 1, or -1 backward
+  int32_t edge, entry;  // where on a line a wrap begins and where it ends
+  int32_t pixel_step, pixel_wrap, slot_step, slot_wrap;  // by which a turn moves
+  int32_t pixel_inner, pixel_outer, slot_inner, slot_outer;
+  uint32_t magic;  // position / line == position * magic >> shift for 0 <= position < 2^31
+  int32_t shift;
+
+  VMAMBA_HOST_DEVICE int32_t lines_before(int32_t position) const {
+    return static_cast<int32_t>(static_cast<uint64_t>(position) * magic >> shift);
+  }
+  VMAMBA_HOST_DEVICE int32_t pixel(int32_t position) const {
+    const int32_t outer = lines_before(position);
+    return (position - outer * line) * pixel_inner + outer * pixel_outer;
+  }
+};
 
 struct ScanParams {
   vmamba_scan_args args;
-  float *chunk_states;  // [B,4,chunks,N,D]: end states, which the carry turns into start states
-  float *delta_sums;    // [B,4,chunks,D]
-  float *map;           // [B,L,D]: the merge so far; y itself where y is float32
+  float *segment_sums;  // [B,4,segments,groups,16]: the sum of log2(1 + e^v) over a segment
+  float *segment_ends;  // [B,4,segments,groups,N,16]: its end state from h = 0, over log 2
+  float *map;           // [B,L,D]: what the rows add up to; y itself where y is float32
   int64_t batch;
-  int32_t height, width, length, channels, state, rank;
-  int32_t chunk_length, chunks, state_groups, channel_blocks;
-  bool rounds_output;  // y is not float32
+  int32_t length, channels, state, rank, features, groups;
+  LineOrder orders[VMAMBA_ROUTES];
+  LaunchPlan plan;
+  int32_t first_pass, last_pass;  // 0 is the pass over the rows, 1 the one over the columns
+  int32_t x_row_bytes, proj_row_bytes, map_row_bytes;  // of one pixel
+  bool rounds_output;                                  // y is not float32
 };
 
-// The cut depends on L and N alone: an image gives the same bits in every batch.
-// 4 N keeps the chunk states near the size of the map.
-inline int32_t chunk_length(const vmamba_scan_desc &desc) {
-  const int32_t wanted = 4 * desc.state;
-  const int32_t rounded = (wanted + kMaxTilePixels - 1) / kMaxTilePixels * kMaxTilePixels;
-  return rounded < 2 * kMaxTilePixels ? 2 * kMaxTilePixels : rounded;
-}
-
-struct WorkspaceLayout {
-  size_t chunk_states = 0, delta_sums = 0, map = 0;  // byte offsets
+struct Workspace {
+  size_t segment_sums = 0, segment_ends = 0, map = 0;  // byte offsets
   size_t bytes = 0;
 };
 
-// VMAMBA_UNSUPPORTED where a size passes what the kernels index. Grows with every size of desc.
-vmamba_status layout_workspace(const vmamba_scan_desc &desc, WorkspaceLayout *layout);
+// Enough for desc and for every desc with a smaller batch, height or width, on every GPU: a
+// TensorRT engine asks once, for the largest shapes of its profile, and perhaps on another machine.
+// VMAMBA_UNSUPPORTED where a size passes what the kernels index.
+vmamba_status layout_workspace(const vmamba_scan_desc &desc, Workspace *workspace);
+
+// Whether four channels and two features can be read, and four results written, at a time.
+bool is_aligned(const vmamba_scan_desc &desc, const vmamba_scan_args &args);
 
 ScanParams make_params(const vmamba_scan_desc &desc, const vmamba_scan_args &args,
-                       const WorkspaceLayout &layout, void *workspace);
+                       const LaunchPlan &plan, const Workspace &layout, void *workspace);
 
 }  // namespace vmamba
 

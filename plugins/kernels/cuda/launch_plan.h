@@ -1,0 +1,50 @@
+// Which kernels a call runs, with how many warps: chosen here, from shapes and the GPU's limits.
+#ifndef VMAMBA_KERNELS_CUDA_LAUNCH_PLAN_H
+#define VMAMBA_KERNELS_CUDA_LAUNCH_PLAN_H
+
+#include <cstdint>
+
+#include "vmamba/selective_scan_2d.h"
+
+namespace vmamba {
+
+struct DeviceLimits {
+  int32_t multiprocessors;
+  int32_t shared_bytes_per_block;
+  int32_t shared_bytes_per_multiprocessor;
+  int32_t compute_capability;  // 90 for 9.0
+};
+
+// Where a block's shared memory holds what, in bytes.
+struct SharedLayout {
+  int32_t carry, scan_bytes;    // one scan: its map at 0, then its carry
+  int32_t staging, warp_bytes;  // one warp: its weights at 0, then staged B and C
+  int32_t first_warp;           // where the warps' parts begin
+  int32_t total;
+};
+
+// A scan is one group of 16 channels of one image.
+struct LaunchPlan {
+  bool global_map;         // the map of the merge is in global, not in shared memory
+  int32_t warps_per_scan;  // over 1, they take the tiles in turn (N = 1) or divide the states
+  int32_t scans_per_block;
+  int32_t tiles;              // of a route
+  int32_t tiles_per_segment;  // all of them where segments is 1
+  int32_t segments;           // over 1, three launches: ends, rows, columns
+  SharedLayout shared;
+  double estimated_cycles;  // by which the choice was made
+};
+
+// Sizes of desc must have passed layout_workspace.
+LaunchPlan make_plan(const vmamba_scan_desc &desc, const DeviceLimits &limits);
+
+// No plan for desc, or for a smaller batch, height or width, has more segments over all images and
+// groups than this: what a workspace must hold.
+int64_t most_segments(const vmamba_scan_desc &desc);
+
+int32_t tiles_of(int64_t length);
+int32_t groups_of(int64_t channels);
+
+}  // namespace vmamba
+
+#endif  // VMAMBA_KERNELS_CUDA_LAUNCH_PLAN_H

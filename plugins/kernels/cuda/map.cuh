@@ -1,0 +1,142 @@
+// The map in which the four routes of a scan meet.
+#ifndef VMAMBA_KERNELS_CUDA_MAP_CUH
+#define VMAMBA_KERNELS_CUDA_MAP_CUH
+
+#include "cuda/route_scan.cuh"
+
+namespace vmamba {
+
+// A lane's part of a tensor [L,D] of one image, its rows `row_bytes` apart.
+template <typename T, bool kAligned>
+struct GlobalRows {
+  const Lane<kAligned> &lane;
+  T *first;
+  int32_t row_bytes;
+
+  __device__ void load(const Run &run, int j, LaneValues &to) const {
+    lane.load(row_of(first, run.pixels[j], row_bytes), to);
+  }
+  __device__ void store(const Run &run, int j, const LaneValues &from) const {
+    lane.store(row_of(first, run.pixels[j], row_bytes), from);
+  }
+};
+
+// A scan's map in shared memory, [slots,16]. Every slot is whole: channels past D have a place too.
+struct SharedSlots {
+  float *own;
+
+  __device__ void load(const Run &run, int j, LaneValues &to) const {
+    load_quad(own + run.slots[j] * kGroupChannels, to);
+  }
+  __device__ void store(const Run &run, int j, const LaneValues &from) const {
+    store_quad(own + run.slots[j] * kGroupChannels, from);
+  }
+};
+
+// The map is in shared memory, that of a whole image or of a segment, or in global memory where the
+// former is too large and the latter would cost more. A segment's map goes through global memory
+// from the pass over the rows to that over the columns, for which it changes its shape.
+template <typename T, bool kAligned>
+class Merge {
+ public:
+  static constexpr bool kMerges = true;
+
+  __device__ Merge(const ScanParams &params, const Lane<kAligned> &lane, int64_t image,
+                   float *shared_map)
+      : params_(params),
+        lane_(lane),
+        first_(image * params.length * params.channels),
+        shared_{shared_map + lane.quad * kLaneChannels} {}
+
+  // What a tile's results of one route are added to. first: of the warps that add for this route.
+  // The first of all brings the skip along instead of reading the map.
+  __device__ void load(const Run &run, int32_t route, bool first, LaneTile &out) const {
+    if (route == 0 && first) {
+      load_skip(run, out);
+    } else if (params_.plan.global_map || (cut() && route == 1 && first)) {
+      load_from(run, global(), out);
+    } else {
+      load_from(run, shared_, out);
+    }
+  }
+
+  // last: of the warps that add for this route. The last of all writes y instead of the map.
+  __device__ void store(const Run &run, int32_t route, bool last, const LaneTile &out) const {
+    if (route == VMAMBA_ROUTES - 1 && last) {
+      if (params_.rounds_output) {
+        store_to(run, y<T>(params_.x_row_bytes), out);
+      } else {
+        store_to(run, y<float>(params_.map_row_bytes), out);
+      }
+    } else if (params_.plan.global_map || (cut() && route == 2 && last)) {
+      store_to(run, global(), out);
+    } else {
+      store_to(run, shared_, out);
+    }
+  }
+
+ private:
+  __device__ bool cut() const { return params_.plan.segments > 1; }
+
+  // Pixels past the end have no place.
+  template <typename From>
+  __device__ void load_from(const Run &run, const From &from, LaneTile &out) const {
+#pragma unroll
+    for (int j = 0; j < kRunPixels; ++j) {
+#pragma unroll
+      for (int i = 0; i < kLaneChannels; ++i) out[j][i] = 0.0f;
+      if (run.position(j) < params_.length) from.load(run, j, out[j]);
+    }
+  }
+
+  template <typename To>
+  __device__ void store_to(const Run &run, const To &to, const LaneTile &out) const {
+#pragma unroll
+    for (int j = 0; j < kRunPixels; ++j) {
+      if (run.position(j) < params_.length) to.store(run, j, out[j]);
+    }
+  }
+
+  __device__ GlobalRows<float, kAligned> global() const {
+    return {lane_, params_.map + first_, params_.map_row_bytes};
+  }
+
+  template <typename Out>
+  __device__ GlobalRows<Out, kAligned> y(int32_t row_bytes) const {
+    return {lane_, static_cast<Out *>(params_.args.y) + first_, row_bytes};
+  }
+
+  // The sum of the four routes' D, times x.
+  __device__ void load_skip(const Run &run, LaneTile &out) const {
+    LaneValues skip;
+    load_d(skip);
+    const GlobalRows<const T, kAligned> x{lane_, static_cast<const T *>(params_.args.x) + first_,
+                                          params_.x_row_bytes};
+    load_from(run, x, out);
+#pragma unroll
+    for (int j = 0; j < kRunPixels; ++j) {
+#pragma unroll
+      for (int i = 0; i < kLaneChannels; ++i) out[j][i] *= skip[i];
+    }
+  }
+
+  __device__ void load_d(LaneValues &skip) const {
+    lane_.load(params_.args.d, skip);
+#pragma unroll
+    for (int route = 1; route < VMAMBA_ROUTES; ++route) {
+      LaneValues d;
+      lane_.load(params_.args.d + static_cast<int64_t>(route) * params_.channels, d);
+#pragma unroll
+      for (int i = 0; i < kLaneChannels; ++i) skip[i] += d[i];
+    }
+  }
+
+  const ScanParams &params_;
+  const Lane<kAligned> &lane_;
+  const int64_t first_;
+  const SharedSlots shared_;
+};
+
+}  // namespace vmamba
+
+#endif  // VMAMBA_KERNELS_CUDA_MAP_CUH

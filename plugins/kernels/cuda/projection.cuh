@@ -1,0 +1,210 @@
+// v = dt . dt_weight + dt_bias for a tile, in units of log 2: on tensor cores for the half types.
+#ifndef VMAMBA_KERNELS_CUDA_PROJECTION_CUH
+#define VMAMBA_KERNELS_CUDA_PROJECTION_CUH
+
+#include <type_traits>
+
+#include "cuda/lane.cuh"
+#include "cuda/softplus.cuh"
+
+namespace vmamba {
+
+using LaneTile = float[kRunPixels][kLaneChannels];
+
+// A pixel's row of a tensor whose rows are `bytes` apart: one multiplication and addition.
+template <typename T>
+__device__ inline T *row_of(T *first, int32_t pixel, int32_t bytes) {
+  using Byte = std::conditional_t<std::is_const_v<T>, const char, char>;
+  return reinterpret_cast<T *>(reinterpret_cast<Byte *>(first) +
+                               static_cast<int64_t>(pixel) * bytes);
+}
+
+// The terms one after the other. The weights of a warp's 16 channels lie in its shared memory as
+// [R][16].
+class PlainProjection {
+ public:
+  __device__ explicit PlainProjection(unsigned char *shared)
+      : weights_(reinterpret_cast<float *>(shared)) {}
+
+  // weight: the route's [R,D].
+  template <typename LaneOf>
+  __device__ void stage(const ScanParams &params, const LaneOf &lane, const float *weight) {
+    for (int32_t r = lane.run; r < params.rank; r += kRuns) {
+      LaneValues row;
+      lane.load(weight + static_cast<int64_t>(r) * params.channels, row);
+#pragma unroll
+      for (int i = 0; i < kLaneChannels; ++i) row[i] *= kLog2E;
+      store_quad(weights_ + r * kGroupChannels + lane.quad * kLaneChannels, row);
+    }
+    __syncwarp();
+  }
+
+  // features: the route's, of pixel 0; pixels: those of the lane's run.
+  template <typename T, typename LaneOf>
+  __device__ void apply(const ScanParams &params, const LaneOf &lane, const T *features,
+                        const int32_t (&pixels)[kRunPixels], const LaneValues &bias,
+                        LaneTile &v) const {
+    const T *rows[kRunPixels];
+#pragma unroll
+    for (int j = 0; j < kRunPixels; ++j) {
+      rows[j] = row_of(features, pixels[j], params.proj_row_bytes);
+#pragma unroll
+      for (int i = 0; i < kLaneChannels; ++i) v[j][i] = bias[i];
+    }
+#pragma unroll 2
+    for (int32_t r = 0; r < params.rank; ++r) {
+      LaneValues weight;
+      load_quad(weights_ + r * kGroupChannels + lane.quad * kLaneChannels, weight);
+#pragma unroll
+      for (int j = 0; j < kRunPixels; ++j) {
+        const float term = to_float(rows[j][r]);
+#pragma unroll
+        for (int i = 0; i < kLaneChannels; ++i) v[j][i] = fmaf(term, weight[i], v[j][i]);
+      }
+    }
+  }
+
+ private:
+  float *weights_;
+};
+
+#if VMAMBA_TENSOR_CORES
+// 16 terms at a time as a matrix product; R must be even and two features readable at a time. A
+// weight enters as the sum of two halves and so keeps 22 bits (16 in bfloat16): only the inputs'
+// own rounding counts. A weight beyond the type's range becomes infinite and y not a number, which
+// cannot pass unseen.
+template <typename T>
+class TensorProjection {
+  // Two tiles of 8 columns, each two registers of two terms.
+  struct alignas(16) Fragment {
+    uint32_t tile[2][2];
+  };
+  static constexpr int32_t kTerms = 16;
+  static constexpr int32_t kRowTiles = (kRunPixels + 1) / 2;
+  using Accumulators = float[kRowTiles][2][4];
+
+ public:
+  __device__ explicit TensorProjection(unsigned char *shared)
+      : weights_(reinterpret_cast<Fragment *>(shared)) {}
+
+  // A lane writes just what it will itself read, so there is nothing to wait for.
+  template <typename LaneOf>
+  __device__ void stage(const ScanParams &params, const LaneOf &lane, const float *weight) {
+    for (int32_t term = 0; term < params.rank; term += kTerms) {
+      Fragment high, low;
+#pragma unroll
+      for (int i = 0; i < 4; ++i) {
+        const int tile = i / 2, part = i % 2;
+        const int32_t r = term + 8 * part + 2 * lane.quad;
+        const float *row = weight + static_cast<int64_t>(r) * params.channels + lane.column(tile);
+        const bool exists = r < params.rank;  // and so does r + 1
+        const float first = exists ? *row : 0.0f;
+        const float second = exists ? row[params.channels] : 0.0f;
+        split(first * kLog2E, second * kLog2E, &high.tile[tile][part], &low.tile[tile][part]);
+      }
+      fragment(term, lane.index)[0] = high;
+      fragment(term, lane.index)[kWarpLanes] = low;
+    }
+  }
+
+  template <typename LaneOf>
+  __device__ void apply(const ScanParams &params, const LaneOf &lane, const T *features,
+                        const int32_t (&pixels)[kRunPixels], const LaneValues &bias,
+                        LaneTile &v) const {
+    Accumulators acc;
+    const T *const own = features + 2 * lane.quad;
+    // The first product takes the bias as its addend, which spares a copy of it per accumulator.
+    if (params.rank <= kTerms / 2) {
+      add_terms<1, true>(params, lane, own, pixels, 0, bias, acc);
+    } else {
+      add_terms<2, true>(params, lane, own, pixels, 0, bias, acc);
+      int32_t term = kTerms;
+#pragma unroll 1
+      for (; term + kTerms / 2 < params.rank; term += kTerms) {
+        add_terms<2, false>(params, lane, own + term, pixels, term, bias, acc);
+      }
+      if (term < params.rank)
+        add_terms<1, false>(params, lane, own + term, pixels, term, bias, acc);
+    }
+#pragma unroll
+    for (int j = 0; j < kRunPixels; ++j) {
+#pragma unroll
+      for (int i = 0; i < kLaneChannels; ++i) v[j][i] = acc[j / 2][i / 2][j % 2 * 2 + i % 2];
+    }
+  }
+
+ private:
+  __device__ Fragment *fragment(int32_t term, int32_t lane) const {
+    return weights_ + term / kTerms * 2 * kWarpLanes + lane;
+  }
+
+  __device__ static void split(float first, float second, uint32_t *high, uint32_t *low) {
+    T whole[2], rest[2];
+    from_float(first, &whole[0]);
+    from_float(second, &whole[1]);
+    from_float(first - to_float(whole[0]), &rest[0]);
+    from_float(second - to_float(whole[1]), &rest[1]);
+    *high = bits(whole[0]) | bits(whole[1]) << 16;
+    *low = bits(rest[0]) | bits(rest[1]) << 16;
+  }
+
+  // kHalves: of 8 terms each. What lies past R is another feature and counts as zero.
+  template <int kHalves, bool kFirst, typename LaneOf>
+  __device__ void add_terms(const ScanParams &params, const LaneOf &lane, const T *own,
+                            const int32_t (&pixels)[kRunPixels], int32_t term,
+                            const LaneValues &bias, Accumulators &acc) const {
+    uint32_t words[2 * kRowTiles][kHalves];
+    const int32_t left = params.rank - term - 2 * lane.quad;
+#pragma unroll
+    for (int j = 0; j < 2 * kRowTiles; ++j) {
+      const T *const row = row_of(own, pixels[j < kRunPixels ? j : 0], params.proj_row_bytes);
+#pragma unroll
+      for (int half = 0; half < kHalves; ++half) {
+        const bool exists = j < kRunPixels && 8 * half < left;
+        words[j][half] = exists ? *reinterpret_cast<const uint32_t *>(row + 8 * half) : 0u;
+      }
+    }
+    const Fragment high = fragment(term, lane.index)[0];
+    const Fragment low = fragment(term, lane.index)[kWarpLanes];
+#pragma unroll
+    for (int m = 0; m < kRowTiles; ++m) {
+#pragma unroll
+      for (int tile = 0; tile < 2; ++tile) {
+        float before[4];
+#pragma unroll
+        for (int i = 0; i < 4; ++i) before[i] = kFirst ? bias[2 * tile + i % 2] : acc[m][tile][i];
+        if constexpr (kHalves == 2) {
+          const uint32_t rows[4] = {words[2 * m][0], words[2 * m + 1][0], words[2 * m][1],
+                                    words[2 * m + 1][1]};
+          mma_k16(acc[m][tile], rows, high.tile[tile], before, T{});
+          mma_k16(acc[m][tile], rows, low.tile[tile], acc[m][tile], T{});
+        } else {
+          const uint32_t rows[2] = {words[2 * m][0], words[2 * m + 1][0]};
+          mma_k8(acc[m][tile], rows, high.tile[tile][0], before, T{});
+          mma_k8(acc[m][tile], rows, low.tile[tile][0], acc[m][tile], T{});
+        }
+      }
+    }
+  }
+
+  Fragment *weights_;
+};
+#endif
+
+template <typename T, bool kAligned>
+struct ProjectionOf {
+#if VMAMBA_TENSOR_CORES
+  using Type = std::conditional_t<kAligned, TensorProjection<T>, PlainProjection>;
+#else
+  using Type = PlainProjection;
+#endif
+};
+
+template <bool kAligned>
+struct ProjectionOf<float, kAligned> {
+  using Type = PlainProjection;
+};
+
+}  // namespace vmamba
+
+#endif  // VMAMBA_KERNELS_CUDA_PROJECTION_CUH

@@ -1,0 +1,360 @@
+// One warp's scan of a route for one group of 16 channels, a tile at a time.
+#ifndef VMAMBA_KERNELS_CUDA_ROUTE_SCAN_CUH
+#define VMAMBA_KERNELS_CUDA_ROUTE_SCAN_CUH
+
+#include "cuda/projection.cuh"
+#include "cuda/route_walk.cuh"
+#include "cuda/run_scan.cuh"
+
+namespace vmamba {
+
+// What a thread knows of its run in a tile. Within the warp the runs stand in the route's order.
+struct Run {
+  int32_t tile;
+  int32_t first;  // position of its first pixel in the order of the lines, forwards or back
+  int32_t turn;   // 1 or -1
+  bool whole;     // no pixel of the tile is past the end
+  int32_t pixels[kRunPixels], slots[kRunPixels];
+
+  __device__ int32_t position(int32_t j) const { return first + turn * j; }
+};
+
+struct NoMerge {
+  static constexpr bool kMerges = false;
+};
+
+template <typename T, bool kOneState, bool kAligned>
+class RouteScan {
+ public:
+  // member: of the warps that share the scan; memory: the warp's part of the shared memory; carry:
+  // the scan's, [N,16].
+  __device__ RouteScan(const ScanParams &params, const Lane<kAligned> &lane, int32_t member,
+                       unsigned char *memory, float *carry)
+      : params_(params),
+        lane_(lane),
+        projection_(memory),
+        staged_(reinterpret_cast<float *>(memory + params.plan.shared.staging)),
+        carry_(carry),
+        member_(member),
+        members_(params.plan.warps_per_scan) {}
+
+  // The states of this warp. One state is common to all, many are divided.
+  __device__ int32_t first_state() const {
+    return kOneState ? 0 : params_.state * member_ / members_;
+  }
+  __device__ int32_t end_state() const {
+    return kOneState ? 1 : params_.state * (member_ + 1) / members_;
+  }
+  __device__ float *carry() const { return carry_; }
+  __device__ const Lane<kAligned> &lane() const { return lane_; }
+
+  __device__ void open(int64_t image, int32_t route) {
+    route_ = route;
+    const int64_t first_pixel = image * params_.length;
+    const int32_t route_features = params_.rank + 2 * params_.state;
+    x_ = static_cast<const T *>(params_.args.x) + first_pixel * params_.channels +
+         (kAligned ? lane_.first_channel() : 0);
+    proj_ = static_cast<const T *>(params_.args.proj) + first_pixel * params_.features +
+            route * route_features;
+    const int64_t row = static_cast<int64_t>(route) * params_.channels;
+    __syncwarp();  // the lanes still at the route before read its weights
+    projection_.stage(params_, lane_, params_.args.dt_weight + row * params_.rank);
+    lane_.load(params_.args.dt_bias + row, bias_);
+#pragma unroll
+    for (int i = 0; i < kLaneChannels; ++i) bias_[i] *= kLog2E;
+    if (kOneState) lane_.load(params_.args.a + row, a_);
+  }
+
+  __device__ Run run(int32_t tile) const {
+    const bool backward = route_ >= 2;
+    Run run;
+    run.tile = tile;
+    run.turn = backward ? -1 : 1;
+    const int32_t place = lane_.run * kRunPixels;
+    run.first = tile * kTilePixels + (backward ? kTilePixels - 1 - place : place);
+    run.whole = (tile + 1) * kTilePixels <= params_.length;
+    RouteWalk walk(params_.orders[route_], run.first);
+#pragma unroll
+    for (int j = 0; j < kRunPixels; ++j) {
+      run.pixels[j] = walk.pixel();
+      run.slots[j] = walk.slot();
+      walk.advance();
+    }
+    if (!run.whole) {
+#pragma unroll
+      for (int j = 0; j < kRunPixels; ++j) {
+        if (run.position(j) >= params_.length) run.pixels[j] = 0;  // any that can be read
+      }
+    }
+    if (params_.plan.segments > 1) {
+      // Both routes of a pass cover a segment in the same lines: its positions will do as slots.
+      const int32_t in_segment = tile % params_.plan.tiles_per_segment * kTilePixels;
+#pragma unroll
+      for (int j = 0; j < kRunPixels; ++j) {
+        run.slots[j] = in_segment + run.position(j) - tile * kTilePixels;
+      }
+    }
+    return run;
+  }
+
+  // x of the run's pixels.
+  __device__ void load_x(const Run &run, LaneTile &x) const {
+#pragma unroll
+    for (int j = 0; j < kRunPixels; ++j) {
+      const T *const row = row_of(x_, run.pixels[j], params_.x_row_bytes);
+      if constexpr (kAligned) {
+        load_quad(row, x[j]);
+      } else {
+        lane_.load(row, x[j]);
+      }
+    }
+  }
+
+  // Moves the carry over a tile. merge: NoMerge, or see Merge in map.cuh. sums collects
+  // log2(1 + e^v) where nothing is merged.
+  template <typename Merge>
+  __device__ void scan(const Run &run, const TileLink &link, LaneValues &sums, const Merge &merge) {
+    LaneTile inputs, steps;  // softplus(v) x and softplus(v), over log 2
+    load_x(run, inputs);
+    LaneValues run_sums;
+    find_steps(run, steps, run_sums);
+#pragma unroll
+    for (int j = 0; j < kRunPixels; ++j) {
+#pragma unroll
+      for (int i = 0; i < kLaneChannels; ++i) inputs[j][i] *= steps[j][i];
+    }
+    if (!run.whole) clear_past_end(run, inputs);
+    if constexpr (!Merge::kMerges) {
+#pragma unroll
+      for (int i = 0; i < kLaneChannels; ++i) sums[i] += run_sums[i];
+    }
+    if constexpr (kOneState) {
+      scan_one_state(run, link, steps, inputs, run_sums, merge);
+    } else {
+      scan_states(run, link, steps, inputs, run_sums, merge);
+    }
+  }
+
+ private:
+  __device__ void find_steps(const Run &run, LaneTile &steps, LaneValues &run_sums) const {
+    projection_.apply(params_, lane_, proj_, run.pixels, bias_, steps);
+#pragma unroll
+    for (int j = 0; j < kRunPixels; ++j) {
+#pragma unroll
+      for (int i = 0; i < kLaneChannels; ++i) {
+        steps[j][i] = softplus_log2<sizeof(T) == sizeof(float)>(steps[j][i]);
+      }
+    }
+    if (!run.whole) clear_past_end(run, steps);
+#pragma unroll
+    for (int i = 0; i < kLaneChannels; ++i) run_sums[i] = steps[0][i];
+#pragma unroll
+    for (int j = 1; j < kRunPixels; ++j) {
+#pragma unroll
+      for (int i = 0; i < kLaneChannels; ++i) run_sums[i] += steps[j][i];
+    }
+  }
+
+  // A step of zero leaves the state as it is.
+  __device__ void clear_past_end(const Run &run, LaneTile &tile) const {
+#pragma unroll
+    for (int j = 0; j < kRunPixels; ++j) {
+      if (run.position(j) >= params_.length) {
+#pragma unroll
+        for (int i = 0; i < kLaneChannels; ++i) tile[j][i] = 0.0f;
+      }
+    }
+  }
+
+  __device__ void load_one_state(const Run &run, float (&b)[kRunPixels],
+                                 float (&c)[kRunPixels]) const {
+#pragma unroll
+    for (int j = 0; j < kRunPixels; ++j) {
+      const T *const at = row_of(proj_ + params_.rank, run.pixels[j], params_.proj_row_bytes);
+      Pair<T> both;
+      if constexpr (kAligned) {
+        both = *reinterpret_cast<const Pair<T> *>(at);
+      } else {
+        both.term[0] = at[0];
+        both.term[1] = at[1];
+      }
+      b[j] = to_float(both.term[0]) * kLn2;
+      c[j] = to_float(both.term[1]);
+    }
+    if (run.whole) return;
+#pragma unroll
+    for (int j = 0; j < kRunPixels; ++j) {
+      if (run.position(j) >= params_.length) b[j] = 0.0f;
+    }
+  }
+
+  // The run from h = 0, then the state in which it truly begins. inputs: times B. steps become the
+  // decays: both stay in registers until the run is walked again.
+  __device__ void find_run_start(const TileLink &link, float *slot, const LaneValues &a,
+                                 const LaneValues &run_sums, const LaneTile &inputs,
+                                 LaneTile &steps, LaneValues &start) const {
+    LaneValues decay, state;
+#pragma unroll
+    for (int i = 0; i < kLaneChannels; ++i) {
+      decay[i] = exp2_approx(a[i] * run_sums[i]);
+      state[i] = inputs[0][i];
+      steps[0][i] = exp2_approx(a[i] * steps[0][i]);
+    }
+#pragma unroll
+    for (int j = 1; j < kRunPixels; ++j) {
+#pragma unroll
+      for (int i = 0; i < kLaneChannels; ++i) {
+        steps[j][i] = exp2_approx(a[i] * steps[j][i]);
+        state[i] = fmaf(steps[j][i], state[i], inputs[j][i]);
+      }
+    }
+    find_start(lane_.run, link, slot + lane_.quad * kLaneChannels, decay, state, start);
+  }
+
+  template <typename Merge>
+  __device__ void scan_one_state(const Run &run, const TileLink &link, LaneTile &steps,
+                                 LaneTile &inputs, const LaneValues &run_sums,
+                                 const Merge &merge) const {
+    float b[kRunPixels], c[kRunPixels];
+    load_one_state(run, b, c);
+#pragma unroll
+    for (int j = 0; j < kRunPixels; ++j) {
+#pragma unroll
+      for (int i = 0; i < kLaneChannels; ++i) inputs[j][i] *= b[j];
+    }
+    LaneValues h;
+    find_run_start(link, carry_, a_, run_sums, inputs, steps, h);
+    if constexpr (Merge::kMerges) {
+      LaneTile out;
+      merge.load(run, route_, true, out);
+#pragma unroll
+      for (int j = 0; j < kRunPixels; ++j) {
+#pragma unroll
+        for (int i = 0; i < kLaneChannels; ++i) {
+          h[i] = fmaf(steps[j][i], h[i], inputs[j][i]);
+          out[j][i] = fmaf(c[j], h[i], out[j][i]);
+        }
+      }
+      merge.store(run, route_, true, out);
+    }
+  }
+
+  template <typename Merge>
+  __device__ void scan_states(const Run &run, const TileLink &link, const LaneTile &steps,
+                              const LaneTile &inputs, const LaneValues &run_sums,
+                              const Merge &merge) {
+    LaneTile out;
+#pragma unroll
+    for (int j = 0; j < kRunPixels; ++j) {
+#pragma unroll
+      for (int i = 0; i < kLaneChannels; ++i) out[j][i] = 0.0f;
+    }
+    const int32_t pitch = 2 * (min(params_.state, kStateBatch) + 1);
+    for (int32_t first = first_state(); first < end_state(); first += kStateBatch) {
+      const int32_t count = min(kStateBatch, end_state() - first);
+      stage_states(run, first, count, pitch);
+#pragma unroll 1
+      for (int32_t n = 0; n < count; ++n) {
+        scan_state<Merge::kMerges>(link, first + n,
+                                   staged_ + lane_.run * kRunPixels * pitch + 2 * n, pitch, steps,
+                                   inputs, run_sums, out);
+      }
+    }
+    if constexpr (Merge::kMerges) merge_in_turn(forgotten(run.tile), out, merge);
+  }
+
+  // The warps that share a scan add their states one after the other.
+  template <typename Merge>
+  __device__ void merge_in_turn(int32_t tile, const LaneTile &out, const Merge &merge) const {
+    for (int32_t turn = 0; turn < members_; ++turn) {
+      if (turn == member_) {
+        const Run own = run(tile);
+        LaneTile total;
+        merge.load(own, route_, turn == 0, total);
+#pragma unroll
+        for (int j = 0; j < kRunPixels; ++j) {
+#pragma unroll
+          for (int i = 0; i < kLaneChannels; ++i) total[j][i] += out[j][i];
+        }
+        merge.store(own, route_, turn == members_ - 1, total);
+      }
+      if (members_ > 1) __syncthreads();
+    }
+  }
+
+  // Adds C h of one of many states to out. staged: B and C of the run's first pixel.
+  template <bool kMerges>
+  __device__ void scan_state(const TileLink &link, int32_t n, const float *staged, int32_t pitch,
+                             const LaneTile &steps, const LaneTile &inputs,
+                             const LaneValues &run_sums, LaneTile &out) const {
+    LaneValues a, h;
+    const int64_t row = static_cast<int64_t>(route_) * params_.state + n;
+    lane_.load(params_.args.a + row * params_.channels, a);
+    LaneTile decays, taken;
+    float c[kRunPixels];
+#pragma unroll
+    for (int j = 0; j < kRunPixels; ++j) {
+      const Pair<float> both = *reinterpret_cast<const Pair<float> *>(staged + j * pitch);
+      c[j] = both.term[1];
+#pragma unroll
+      for (int i = 0; i < kLaneChannels; ++i) {
+        decays[j][i] = steps[j][i];
+        taken[j][i] = inputs[j][i] * both.term[0];
+      }
+    }
+    find_run_start(link, carry_ + n * kGroupChannels, a, run_sums, taken, decays, h);
+    if constexpr (kMerges) {
+#pragma unroll
+      for (int j = 0; j < kRunPixels; ++j) {
+#pragma unroll
+        for (int i = 0; i < kLaneChannels; ++i) {
+          h[i] = fmaf(decays[j][i], h[i], taken[j][i]);
+          out[j][i] = fmaf(c[j], h[i], out[j][i]);
+        }
+      }
+    }
+  }
+
+  // Brings B, over 1 / log 2, and C of a batch of states into the warp's shared memory, pixels in
+  // the route's order.
+  __device__ void stage_states(const Run &run, int32_t first, int32_t count, int32_t pitch) {
+    const LineOrder &order = params_.orders[route_];
+    int32_t lanes = 1;  // on one pixel
+    while (lanes < count) lanes *= 2;
+    const int32_t tile_start = run.first - run.turn * lane_.run * kRunPixels;
+    __syncwarp();
+    for (int32_t e = lane_.index / lanes; e < kTilePixels; e += kWarpLanes / lanes) {
+      const int32_t n = lane_.index % lanes;
+      const int32_t position = tile_start + run.turn * e;
+      if (n >= count) continue;
+      float b = 0.0f, c = 0.0f;
+      if (position < params_.length) {
+        const int32_t pixel = order.pixel(position);
+        const T *const states =
+            row_of(proj_ + params_.rank + first + n, pixel, params_.proj_row_bytes);
+        b = to_float(states[0]) * kLn2;
+        c = to_float(states[params_.state]);
+      }
+      Pair<float> both;
+      both.term[0] = b;
+      both.term[1] = c;
+      *reinterpret_cast<Pair<float> *>(staged_ + e * pitch + 2 * n) = both;
+    }
+    __syncwarp();
+  }
+
+  const ScanParams &params_;
+  const Lane<kAligned> &lane_;
+  typename ProjectionOf<T, kAligned>::Type projection_;
+  float *const staged_;
+  float *const carry_;
+  const int32_t member_, members_;
+  int32_t route_ = 0;
+  const T *x_ = nullptr;  // of pixel 0; with kAligned of the thread's first channel
+  const T *proj_ = nullptr;
+  LaneValues bias_, a_;
+};
+
+}  // namespace vmamba
+
+#endif  // VMAMBA_KERNELS_CUDA_ROUTE_SCAN_CUH

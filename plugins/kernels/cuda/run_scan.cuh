@@ -1,0 +1,72 @@
+// From the runs of one tile to the state in which each begins.
+#ifndef VMAMBA_KERNELS_CUDA_RUN_SCAN_CUH
+#define VMAMBA_KERNELS_CUDA_RUN_SCAN_CUH
+
+#include "cuda/lane.cuh"
+
+namespace vmamba {
+
+// Lets the states at the end of each run see the runs before it: state and decay are those of one
+// run when called, and of all runs up to the lane's own after.
+__device__ inline void scan_runs(int32_t run, LaneValues &decay, LaneValues &state) {
+#pragma unroll
+  for (int distance = 1; distance < kRuns; distance *= 2) {
+#pragma unroll
+    for (int i = 0; i < kLaneChannels; ++i) {
+      const float earlier_decay = shuffle_up(decay[i], 4 * distance);
+      const float earlier_state = shuffle_up(state[i], 4 * distance);
+      if (run >= distance) {
+        state[i] = fmaf(decay[i], earlier_state, state[i]);
+        decay[i] *= earlier_decay;
+      }
+    }
+  }
+}
+
+// The state that passes from tile to tile, 16 channels in shared memory, and between the warps that
+// take the tiles in turn.
+struct TileLink {
+  // A lone warp finds the start of the route in the slot; several begin it at zero.
+  int32_t own_barrier, next_barrier;  // 0: there is no other warp
+  bool first, last;                   // of the route
+
+  // Takes the state before the tile, leaves the one after it for the next tile.
+  // slot: the thread's four of the 16 channels.
+  __device__ void pass(int32_t run, float *slot, const LaneValues &decay, const LaneValues &state,
+                       LaneValues &before) const {
+    if (own_barrier != 0 && first) {
+#pragma unroll
+      for (int i = 0; i < kLaneChannels; ++i) before[i] = 0.0f;
+    } else {
+      if (own_barrier != 0) pair_wait(own_barrier);
+      load_quad(slot, before);
+    }
+    __syncwarp();
+    if (run == kRuns - 1) {
+      LaneValues after;
+#pragma unroll
+      for (int i = 0; i < kLaneChannels; ++i) after[i] = fmaf(decay[i], before[i], state[i]);
+      store_quad(slot, after);
+    }
+    __syncwarp();
+    if (own_barrier != 0 && !last) pair_arrive(next_barrier);
+  }
+};
+
+// The state in which the lane's run begins. decay and state: those of its run from h = 0.
+__device__ inline void find_start(int32_t run, const TileLink &link, float *slot, LaneValues &decay,
+                                  LaneValues &state, LaneValues &start) {
+  scan_runs(run, decay, state);
+  LaneValues before_tile;
+  link.pass(run, slot, decay, state, before_tile);
+#pragma unroll
+  for (int i = 0; i < kLaneChannels; ++i) {
+    const float runs_decay = shuffle_up(decay[i], 4);
+    const float runs_state = shuffle_up(state[i], 4);
+    start[i] = run == 0 ? before_tile[i] : fmaf(runs_decay, before_tile[i], runs_state);
+  }
+}
+
+}  // namespace vmamba
+
+#endif  // VMAMBA_KERNELS_CUDA_RUN_SCAN_CUH

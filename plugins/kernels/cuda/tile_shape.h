@@ -1,0 +1,27 @@
+// How a warp covers a piece of a route: the shape that kernels and plans share.
+#ifndef VMAMBA_KERNELS_CUDA_TILE_SHAPE_H
+#define VMAMBA_KERNELS_CUDA_TILE_SHAPE_H
+
+#include <cstdint>
+
+namespace vmamba {
+
+// Lane 4 r + q of a warp holds run r of the tile, for channels 4 q .. 4 q + 3 of its group. These
+// are the rows and columns of the accumulators of mma.m16n8: what the tensor cores compute is
+// already where the scan needs it. Seven pixels a run fit the maps of 224-pixel images (56, 28, 14
+// and 7 wide) without a rest, and 28 elements a thread are enough independent work to hide a
+// latency.
+constexpr int32_t kWarpLanes = 32;
+constexpr int32_t kRuns = 8;
+constexpr int32_t kRunPixels = 7;
+constexpr int32_t kTilePixels = kRuns * kRunPixels;
+constexpr int32_t kLaneChannels = 4;
+constexpr int32_t kGroupChannels = 16;
+constexpr int32_t kStateBatch = 16;  // states whose B and C are staged at a time where N > 1
+constexpr int32_t kMaxBlockWarps = 12;
+// Of a multiprocessor: what the kernels' launch bounds hold their registers down for, 168 a thread.
+constexpr int32_t kResidentWarps = 12;
+
+}  // namespace vmamba
+
+#endif  // VMAMBA_KERNELS_CUDA_TILE_SHAPE_H

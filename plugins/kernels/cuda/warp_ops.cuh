@@ -1,0 +1,100 @@
+// The few instructions of the GPU that C++ has no name for. The tests run the same kernels on the
+// host over functions of these names.
+#ifndef VMAMBA_KERNELS_CUDA_WARP_OPS_CUH
+#define VMAMBA_KERNELS_CUDA_WARP_OPS_CUH
+
+#include <cuda_bf16.h>
+#include <cuda_fp16.h>
+
+#include <cstdint>
+
+namespace vmamba {
+
+constexpr unsigned kAllLanes = 0xffffffffu;
+
+// 2^x, within 2 units in the last place; subnormal results are zero.
+__device__ __forceinline__ float exp2_approx(float x) {
+  float y;
+  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+  return y;
+}
+
+// The value of the lane `lanes` below; a lane that has none below keeps its own.
+__device__ __forceinline__ float shuffle_up(float value, int lanes) {
+  return __shfl_up_sync(kAllLanes, value, static_cast<unsigned>(lanes));
+}
+
+__device__ __forceinline__ float shuffle_from(float value, int lane) {
+  return __shfl_sync(kAllLanes, value, lane);
+}
+
+// A number that the compiler cannot follow, so that it computes anew what would else take registers
+// for long.
+__device__ __forceinline__ int32_t forgotten(int32_t value) {
+  asm volatile("" : "+r"(value));
+  return value;
+}
+
+// A named barrier between two warps: the producer arrives and goes on, the consumer waits for it.
+// What the producer wrote before is visible to the consumer after. Barriers 1..15; 0 is the
+// block's.
+__device__ __forceinline__ void pair_arrive(int barrier) {
+  asm volatile("bar.arrive %0, 64;" ::"r"(barrier) : "memory");
+}
+
+__device__ __forceinline__ void pair_wait(int barrier) {
+  asm volatile("bar.sync %0, 64;" ::"r"(barrier) : "memory");
+}
+
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 800
+#define VMAMBA_TENSOR_CORES 0
+#else
+#define VMAMBA_TENSOR_CORES 1
+#endif
+
+#if VMAMBA_TENSOR_CORES
+// d = a b + c over 16 rows, 16 or 8 terms, 8 columns; the fragments are those of PTX mma.sync.
+__device__ __forceinline__ void mma_k16(float (&d)[4], const uint32_t (&a)[4],
+                                        const uint32_t (&b)[2], const float (&c)[4], __half) {
+  asm("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 "
+      "{%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%10, %11, %12, %13};"
+      : "=f"(d[0]), "=f"(d[1]), "=f"(d[2]), "=f"(d[3])
+      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]), "f"(c[0]), "f"(c[1]),
+        "f"(c[2]), "f"(c[3]));
+}
+
+__device__ __forceinline__ void mma_k16(float (&d)[4], const uint32_t (&a)[4],
+                                        const uint32_t (&b)[2], const float (&c)[4],
+                                        __nv_bfloat16) {
+  asm("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 "
+      "{%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%10, %11, %12, %13};"
+      : "=f"(d[0]), "=f"(d[1]), "=f"(d[2]), "=f"(d[3])
+      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]), "f"(c[0]), "f"(c[1]),
+        "f"(c[2]), "f"(c[3]));
+}
+
+__device__ __forceinline__ void mma_k8(float (&d)[4], const uint32_t (&a)[2], uint32_t b,
+                                       const float (&c)[4], __half) {
+  asm("mma.sync.aligned.m16n8k8.row.col.f32.f16.f16.f32 "
+      "{%0, %1, %2, %3}, {%4, %5}, {%6}, {%7, %8, %9, %10};"
+      : "=f"(d[0]), "=f"(d[1]), "=f"(d[2]), "=f"(d[3])
+      : "r"(a[0]), "r"(a[1]), "r"(b), "f"(c[0]), "f"(c[1]), "f"(c[2]), "f"(c[3]));
+}
+
+__device__ __forceinline__ void mma_k8(float (&d)[4], const uint32_t (&a)[2], uint32_t b,
+                                       const float (&c)[4], __nv_bfloat16) {
+  asm("mma.sync.aligned.m16n8k8.row.col.f32.bf16.bf16.f32 "
+      "{%0, %1, %2, %3}, {%4, %5}, {%6}, {%7, %8, %9, %10};"
+      : "=f"(d[0]), "=f"(d[1]), "=f"(d[2]), "=f"(d[3])
+      : "r"(a[0]), "r"(a[1]), "r"(b), "f"(c[0]), "f"(c[1]), "f"(c[2]), "f"(c[3]));
+}
+#endif
+
+__device__ __forceinline__ unsigned char *dynamic_shared() {
+  extern __shared__ __align__(16) unsigned char shared[];
+  return shared;
+}
+
+}  // namespace vmamba
+
+#endif  // VMAMBA_KERNELS_CUDA_WARP_OPS_CUH
