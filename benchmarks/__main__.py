@@ -57,12 +57,10 @@ def model(
     json_path: Path | None,
 ) -> None:
     """A whole network: every runtime of this machine, fp32 on the CPU and fp16 on a GPU."""
-    from benchmarks.model_comparison import COMPETITORS, Entrants, compare_model
+    from benchmarks.model_comparison import Entrants, chosen_competitors, compare_model
     from benchmarks.texts import model_text
 
-    unknown = sorted(set(names) - set(COMPETITORS))
-    if unknown:
-        raise click.BadParameter(f"{unknown[0]} is none of {', '.join(COMPETITORS)}")
+    chosen_competitors(device, names)  # a wrong name is told before minutes of export
     with tempfile.TemporaryDirectory() as folder:
         entrants = Entrants(preset, batch, threads, device, Path(folder), image_size)
         _give(model_text, compare_model(entrants, rounds, names), json_path)

@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.interleaving import Call, interleave, machine_text, quartiles
+from vmamba_deploy.errors import UsageError, VmambaError
 
 if TYPE_CHECKING:
     import torch
@@ -200,32 +201,60 @@ def identity_graph(path: Path) -> bytes:
     return model.SerializeToString()
 
 
-COMPETITORS: dict[str, Callable[[Entrants], Call]] = {
-    YARDSTICK: pytorch_eager,
-    "pytorch-plain-chain": pytorch_plain_chain,
-    "pytorch-compiled": pytorch_compiled,
-    "onnxruntime-library": onnxruntime_library,
-    IDENTITY: onnxruntime_identity,
-    "onnxruntime-body": onnxruntime_body,
-    "tensorrt": tensorrt,
+@dataclass(frozen=True)
+class Competitor:
+    """One way to run the network.
+
+    Attributes:
+        enter: makes a forward pass ready, or raises `Absent`.
+        devices: where it runs.
+        on_request: too slow to prepare unless asked for by name.
+    """
+
+    enter: Callable[[Entrants], Call]
+    devices: tuple[str, ...]
+    on_request: bool = False
+
+
+_BOTH = ("cpu", "cuda")
+COMPETITORS = {
+    YARDSTICK: Competitor(pytorch_eager, _BOTH),
+    "pytorch-plain-chain": Competitor(pytorch_plain_chain, _BOTH),
+    "pytorch-compiled": Competitor(pytorch_compiled, _BOTH, on_request=True),
+    "onnxruntime-library": Competitor(onnxruntime_library, ("cpu",)),
+    IDENTITY: Competitor(onnxruntime_identity, ("cpu",)),
+    "onnxruntime-body": Competitor(onnxruntime_body, ("cpu",)),
+    "tensorrt": Competitor(tensorrt, ("cuda",)),
 }
-# Compiling takes a minute on a small machine; asked for by name.
-ON_REQUEST = ("pytorch-compiled",)
+
+
+def chosen_competitors(device: str, names: tuple[str, ...]) -> tuple[str, ...]:
+    """The named ones, or all that run on the device; the yardstick always, and first.
+
+    Raises:
+        UsageError: there is none of that name, or it does not run on the device.
+    """
+    possible = [name for name, each in COMPETITORS.items() if device in each.devices]
+    unknown = [name for name in names if name not in possible]
+    if unknown:
+        raise UsageError(
+            f"there is no competitor {unknown[0]!r} on {device}",
+            hint=f"one of {', '.join(possible)}",
+        )
+    wanted = names or tuple(name for name in possible if not COMPETITORS[name].on_request)
+    return tuple(dict.fromkeys((YARDSTICK, *wanted)))
 
 
 def compare_model(entrants: Entrants, rounds: int, names: tuple[str, ...] = ()) -> dict[str, Any]:
     """Median and quartiles of each competitor, and of its ratio to eager PyTorch in each round."""
     import torch
 
-    from vmamba_deploy.errors import VmambaError
-
     torch.set_num_threads(entrants.threads)
-    wanted = names or tuple(name for name in COMPETITORS if name not in ON_REQUEST)
     calls: dict[str, Call] = {}
     absent: dict[str, str] = {}
-    for name in dict.fromkeys((YARDSTICK, *wanted)):
+    for name in chosen_competitors(entrants.device, names):
         try:
-            calls[name] = COMPETITORS[name](entrants)
+            calls[name] = COMPETITORS[name].enter(entrants)
         except Absent as reason:
             absent[name] = str(reason)
         except VmambaError as error:
