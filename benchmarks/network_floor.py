@@ -30,6 +30,8 @@ from vmamba_deploy.models.presets import resolve_preset
 
 IMAGE_SIDE = 224
 SECTIONS = ("stem", "stage 1", "stage 2", "stage 3", "stage 4", "head")
+_WORK = ("flops", "special_functions", "moved_bytes")
+_SUMMED = (*_WORK, "floor_us", "measured_us")
 _HEAVY = (PRODUCT, CONVOLUTION, DEPTHWISE, SCAN)
 
 
@@ -72,6 +74,7 @@ def operations(preset: str, batch: int, precision: Precision = "fp16") -> list[O
         model = VMamba(resolve_preset(preset).config).eval()
         pixels = torch.empty(batch, 3, IMAGE_SIDE, IMAGE_SIDE)
     freeze_scan_parameters(model)
+    model.to(memory_format=torch.channels_last)
     return record_operations(convert_precision(model, precision), pixels)
 
 
@@ -94,41 +97,43 @@ def section(layer: str) -> str:
     return SECTIONS[0] if layer.startswith("patch_embed") else SECTIONS[-1]
 
 
-def summary(records: Sequence[OpRecord], rates: Rates = H100) -> dict[str, Any]:
-    """Floors by section and kind, per layer, and in sum; measured times where there are some."""
-    cells = {name: dict.fromkeys(KINDS, 0.0) for name in SECTIONS}
-    measured = {name: dict.fromkeys(KINDS, 0.0) for name in SECTIONS}
+def layer_floors(records: Sequence[OpRecord], rates: Rates = H100) -> list[dict[str, Any]]:
+    """Work, floor and, where it was taken, time of each layer and kind of operation."""
     layers: dict[tuple[str, str], dict[str, Any]] = {}
     for record in records:
-        floor = floor_us(record, rates)
-        cells[section(record.layer)][record.kind] += floor
-        measured[section(record.layer)][record.kind] += (record.time_ms or 0.0) * 1e3
-        key = (record.layer, record.kind)
-        layer = layers.setdefault(
-            key,
-            {
-                "layer": record.layer,
-                "kind": record.kind,
-                "flops": 0,
-                "special_functions": 0,
-                "moved_bytes": 0,
-                "floor_us": 0.0,
-            },
+        row = layers.setdefault(
+            (record.layer, record.kind),
+            {"layer": record.layer, "kind": record.kind} | dict.fromkeys(_SUMMED, 0),
         )
-        for name in ("flops", "special_functions", "moved_bytes"):
-            layer[name] += getattr(record, name)
-        layer["floor_us"] += floor
+        for name in _WORK:
+            row[name] += getattr(record, name)
+        row["floor_us"] += floor_us(record, rates)
+        row["measured_us"] += (record.time_ms or 0.0) * 1e3
+    return list(layers.values())
+
+
+def summary(records: Sequence[OpRecord], rates: Rates = H100) -> dict[str, Any]:
+    """Floors by section and kind, per layer, and in sum; measured times where there are some."""
+    layers = layer_floors(records, rates)
     timed = any(record.time_ms is not None for record in records)
+    cells = _by_section(layers, "floor_us")
     return {
         "rates": asdict(rates),
         "floor_us": cells,
-        "measured_us": measured if timed else None,
-        "layers": list(layers.values()),
+        "measured_us": _by_section(layers, "measured_us") if timed else None,
+        "layers": layers,
         "total_us": sum(sum(row.values()) for row in cells.values()),
         "heavy_us": sum(row[kind] for row in cells.values() for kind in _HEAVY),
         "flops": sum(record.flops for record in records),
         "moved_bytes": sum(record.moved_bytes for record in records),
     }
+
+
+def _by_section(layers: Sequence[dict[str, Any]], time: str) -> dict[str, dict[str, float]]:
+    cells = {name: dict.fromkeys(KINDS, 0.0) for name in SECTIONS}
+    for row in layers:
+        cells[section(row["layer"])][row["kind"]] += row[time]
+    return cells
 
 
 def published_macs(records: Sequence[OpRecord]) -> float:

@@ -119,8 +119,24 @@ class _Recorder(TorchDispatchMode):
         if self._timed:
             end.record()
             self._events.append((begin, end))
+        if func._schema.name == "aten::convolution":
+            result = _in_the_layout_of_a_gpu(result, args[0], args[1])
         self._records.append(_describe(self._modules[-1], func, args, result))
         return result
+
+
+def _in_the_layout_of_a_gpu(result: Tensor, image: Tensor, weight: Tensor) -> Tensor:
+    """A convolution's result on the meta device, which forgets that a GPU keeps channels last."""
+    last = torch.channels_last
+    if not result.is_meta or not (image.is_contiguous(memory_format=last) or _is_last(weight)):
+        return result
+    return result.contiguous(memory_format=last)
+
+
+def _is_last(weight: Tensor) -> bool:
+    """Whether a weight is channels last and nothing else: with one channel it is both."""
+    last = weight.is_contiguous(memory_format=torch.channels_last)
+    return last and not weight.is_contiguous()
 
 
 def _moves_nothing(func: Any) -> bool:

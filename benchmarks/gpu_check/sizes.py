@@ -25,7 +25,8 @@ def network(name: str, device: str) -> VMamba:
     else:
         model = create_model(name)
     freeze_scan_parameters(model)
-    return model.to(device)
+    # Convolutions then take and give channels last, as all layers between them do.
+    return model.to(device=device, memory_format=torch.channels_last)
 
 
 def images(batch: int, height: int, width: int, device: str) -> Tensor:

@@ -18,6 +18,7 @@ PAGE = DOCS / "performance.md"
 FIGURES = DOCS / "figures"
 _TEMPLATE = "performance.md.j2"
 _PREDICTED_GPU = "H100"
+_LAYERS_SHOWN = 12
 
 
 def write_page() -> list[Path]:
@@ -52,6 +53,7 @@ def page_text(results: Results) -> str:
         floor=results.floor,
         rates=next(iter(results.floor["batches"].values()))["rates"] if results.floor else None,
         kinds=KINDS,
+        largest_layers=largest_layers(results),
         high_resolution=results.stage("high_resolution"),
         resolutions=resolution_rows(results),
         cpu_op=results.cpu_op,
@@ -127,6 +129,16 @@ def network_rows(results: Results) -> list[Json]:
             way = way or f"{row['runtime']} {row['precision']}"
             rows.append(row | {"published": published.get(way), "nmse": row.get("nmse")})
     return rows
+
+
+def largest_layers(results: Results) -> list[Json]:
+    """The layers that take longest at the largest batch size, as measured or by their floor."""
+    if not results.floor:
+        return []
+    batch, floors = max(results.floor["batches"].items(), key=lambda item: int(item[0]))
+    time = "measured_us" if floors["measured_us"] else "floor_us"
+    ordered = sorted(floors["layers"], key=lambda row: -row[time])
+    return [row | {"batch": batch} for row in ordered[:_LAYERS_SHOWN]]
 
 
 def resolution_rows(results: Results) -> list[Json]:

@@ -93,3 +93,8 @@ def test_a_larger_batch_costs_in_proportion(tiny: list[OpRecord]) -> None:
     larger = operations("vmamba_tiny_s1l8", batch=256)
     assert sum(r.flops for r in larger) == 128 * sum(r.flops for r in tiny)
     assert summary(larger)["total_us"] < 128 * summary(tiny)["total_us"]
+
+
+def test_maps_stay_channels_last_between_convolutions_and_products(tiny: list[OpRecord]) -> None:
+    """A copy of a map's layout would show as a clone; a GPU makes none."""
+    assert not [record for record in tiny if record.name == "aten::clone"]
