@@ -10,13 +10,19 @@ from typing import Any
 
 from benchmarks.kernel_model.compiled import CompiledKernels
 from benchmarks.kernel_model.gpus import H100
-from benchmarks.kernel_model.kernels import ALL_ROUTES, ELEMENTS_PER_THREAD, Work, hints
+from benchmarks.kernel_model.kernels import (
+    ALL_ROUTES,
+    ELEMENTS_PER_THREAD,
+    TILE_PIXELS,
+    Work,
+    hints,
+)
 from benchmarks.kernel_model.plan import Plan
 from benchmarks.kernel_model.predict import tile_instructions
 from benchmarks.kernel_model.profile import profile
 from benchmarks.kernel_model.sass import Function, Resources
 from benchmarks.op_shapes import ROUTES, OpShape
-from vmamba_deploy.errors import BadInputError
+from vmamba_deploy.errors import InputFileError
 
 BUDGET_FILE = Path(__file__).with_name("budget.json")
 ARCHITECTURES = (80, 90)
@@ -74,11 +80,11 @@ def _cost(name: str, function: Function, used: Resources) -> Json:
 
 def _work(name: str) -> Work:
     """The first row of the table with one state, or the one with sixteen, in one launch."""
-    one_state = name.partition("<")[2].split(",")[1].strip() == "true"
+    one_state = name.partition("<")[2].split(",")[1].strip(" >") == "true"
     shape = OpShape(56, 96, 1, 6) if one_state else OpShape(56, 192, 16, 6)
-    tiles = shape.side**2 // 56
+    tiles = shape.side**2 // TILE_PIXELS
     plan = Plan(
-        shared_map=True,
+        global_map=False,
         warps_per_scan=1,
         scans_per_block=1,
         tiles=tiles,
@@ -94,12 +100,12 @@ def read_budget(path: Path = BUDGET_FILE) -> Json:
     """The checked-in budget.
 
     Raises:
-        BadInputError: it is missing or no JSON.
+        InputFileError: it is missing or no JSON.
     """
     try:
         budget: Json = json.loads(path.read_text())
     except (OSError, ValueError) as error:
-        raise BadInputError(f"{path} cannot be read: {error}", hint=_REWRITE) from error
+        raise InputFileError(f"{path} cannot be read: {error}", hint=_REWRITE) from error
     return budget
 
 
@@ -160,6 +166,5 @@ def _warps(registers: int) -> int:
 
 def failure_text(found: list[Excess]) -> str:
     """The excesses as a message, a line each."""
-    return "\n".join(
-        ["over the budget of benchmarks/kernel_model/budget.json:", *map(str, found)] + [_REWRITE]
-    )
+    title = "over the budget of benchmarks/kernel_model/budget.json:"
+    return "\n".join([title, *map(str, found), _REWRITE])

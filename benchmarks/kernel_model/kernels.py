@@ -47,6 +47,25 @@ class Work:
         tiles = min(self.plan.tiles, self.plan.tiles_per_segment)
         return max(1.0, tiles / self.plan.warps_per_scan) if self.shape.state == 1 else tiles
 
+    @property
+    def taking_turns(self) -> float:
+        """1 where the warps of a scan take its tiles in turn and hand the state on, else 0."""
+        return float(self.plan.warps_per_scan > 1 and self.shape.state == 1)
+
+    @property
+    def global_loads(self) -> tuple[int, ...]:
+        """The routes that read the map from global memory."""
+        if self.plan.global_map:
+            return (1, 2, 3)
+        return (1,) if self.plan.segments > 1 else ()
+
+    @property
+    def global_stores(self) -> tuple[int, ...]:
+        """The routes that write the map to global memory."""
+        if self.plan.global_map:
+            return (0, 1, 2)
+        return (2,) if self.plan.segments > 1 else ()
+
     def part(self, *routes: int) -> float:
         """The part of this launch's passes that is spent on these routes."""
         return sum(1 for route in self.routes if route in routes) / len(self.routes)
@@ -78,10 +97,11 @@ def _full_products(work: Work) -> float:
     return max(0.0, math.ceil((work.shape.rank - TERMS - TERMS / 2) / TERMS))
 
 
+_TILE_LOOP = r"turn < turns\.count\(\)"
 TRIPS = (
     Trip(r"item < items", lambda work: 1.0),
     Trip(r"step < 2 \* params\.last_pass", lambda work: work.item_routes),
-    Trip(r"turn < turns\.count\(\)", lambda work: work.turns),
+    Trip(_TILE_LOOP, lambda work: work.turns),
     Trip(r"r < params\.rank; r \+= kRuns", lambda work: math.ceil(work.shape.rank / RUNS)),
     Trip(r"r < params\.rank; \+\+r", lambda work: work.shape.rank, (Kind.SHARED, 1)),
     Trip(r"term < params\.rank; term \+= kTerms", lambda work: math.ceil(work.shape.rank / TERMS)),
@@ -97,15 +117,25 @@ TRIPS = (
     ),
     Trip(r"n < count; \+\+n", lambda work: min(work.states, STATE_BATCH)),
     Trip(r"n < end; n \+= kWarpLanes\) scan\.carry", _carry_rounds, (Kind.SHARED, 1)),
-    Trip(r"n < end; n \+= kWarpLanes\) \{", _carry_rounds, (Kind.SHARED, 1)),
+    Trip(r"n < end; n \+= kWarpLanes\) ends", _carry_rounds, (Kind.SHARED, 1)),
+    Trip(r"turn < members_", lambda work: work.plan.warps_per_scan),
 )
 
 # The first that matches counts. Inputs and y are halves: y is rounded.
 BRANCHES: tuple[tuple[str, Callable[[Work], float]], ...] = (
-    (r"walk\(Place<FromSkip", lambda work: work.part(0)),
-    (r"walk\(Place<Map, Map>", lambda work: work.part(1, 2)),
-    (r"write_y<T>\(", lambda work: work.part(3)),
-    (r"write_y<float>\(", lambda work: 0.0),
+    (r"load_skip\(run, out\)", lambda work: work.part(0)),
+    (r"load_from\(run, global\(\), out\)", lambda work: work.part(*work.global_loads)),
+    (
+        r"load_from\(run, shared_, out\)",
+        lambda work: work.part(1, 2, 3) - work.part(*work.global_loads),
+    ),
+    (r"store_to\(run, y<T>", lambda work: work.part(3)),
+    (r"store_to\(run, y<float>", lambda work: 0.0),
+    (r"store_to\(run, global\(\), out\)", lambda work: work.part(*work.global_stores)),
+    (
+        r"store_to\(run, shared_, out\)",
+        lambda work: work.part(0, 1, 2) - work.part(*work.global_stores),
+    ),
     (r"add_terms<1, true>", lambda work: float(work.shape.rank <= TERMS // 2)),
     (r"add_terms<2, true>", lambda work: float(work.shape.rank > TERMS // 2)),
     (
@@ -115,10 +145,10 @@ BRANCHES: tuple[tuple[str, Callable[[Work], float]], ...] = (
         ),
     ),
     (r"position\(j\) >= params_\.length", lambda work: work.cut_tiles),
-    (r"position\(j\) < length", lambda work: 1.0),
-    (r"pair_wait\(own_barrier\)", lambda work: float(work.plan.warps_per_scan > 1)),
-    (r"pair_arrive\(next_barrier\)", lambda work: float(work.plan.warps_per_scan > 1)),
-    (r"set_start\(params", lambda work: float(work.plan.warps_per_scan == 1)),
+    (r"position\(j\) < params_\.length", lambda work: 1.0),
+    (r"pair_wait\(own_barrier\)", lambda work: work.taking_turns),
+    (r"pair_arrive\(next_barrier\)", lambda work: work.taking_turns),
+    (r"set_start\(params", lambda work: 1.0 - work.taking_turns),
 )
 
 
@@ -143,10 +173,16 @@ def trips(passage: Passage, work: Work) -> float:
     return count
 
 
+def is_tile_loop(passage: Passage) -> bool:
+    """Whether this is the loop whose pass is one tile of one route."""
+    return passage.depth > 0 and _rule(passage).statement == _TILE_LOOP
+
+
 def _rule(passage: Passage) -> Trip:
-    for rule in TRIPS:
-        if re.search(rule.statement, passage.statement):
-            return rule
+    for statement in passage.statements:
+        for rule in TRIPS:
+            if re.search(rule.statement, statement):
+                return rule
     raise BuildError(
         f"the loop at {passage.place} has no rule: {passage.statement or 'no source line'}",
         hint="say how often it runs in benchmarks/kernel_model/kernels.py",
@@ -154,13 +190,9 @@ def _rule(passage: Passage) -> Trip:
 
 
 def unused_rules(outermost: Sequence[Passage]) -> list[str]:
-    """The patterns of `TRIPS` that match no loop of these kernels."""
-    statements = [each.statement for kernel in outermost for each in kernel.walk()]
-    return [
-        rule.statement
-        for rule in TRIPS
-        if not any(re.search(rule.statement, statement) for statement in statements)
-    ]
+    """The patterns of `TRIPS` that no loop of these kernels has."""
+    used = {_rule(each).statement for kernel in outermost for each in kernel.walk() if each.depth}
+    return [rule.statement for rule in TRIPS if rule.statement not in used]
 
 
 ALL_ROUTES = tuple(range(ROUTES))

@@ -43,7 +43,7 @@ class _Bridged(ctypes.Structure):
         *(
             (name, ctypes.c_int32)
             for name in (
-                "shared_map",
+                "global_map",
                 "warps_per_scan",
                 "scans_per_block",
                 "tiles",
@@ -60,7 +60,7 @@ class _Bridged(ctypes.Structure):
 class Plan:
     """What the library would launch; sizes are those of LaunchPlan in launch_plan.h."""
 
-    shared_map: bool
+    global_map: bool
     warps_per_scan: int
     scans_per_block: int
     tiles: int
@@ -90,7 +90,7 @@ def make_plan(shape: OpShape, batch: int, gpu: Gpu) -> Plan:
     bridged = _Bridged()
     _library().bridged_plan(ctypes.byref(desc), ctypes.byref(limits), ctypes.byref(bridged))
     return Plan(
-        shared_map=bool(bridged.shared_map),
+        global_map=bool(bridged.global_map),
         warps_per_scan=bridged.warps_per_scan,
         scans_per_block=bridged.scans_per_block,
         tiles=bridged.tiles,

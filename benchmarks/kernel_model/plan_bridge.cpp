@@ -6,7 +6,7 @@
 extern "C" {
 
 struct BridgedPlan {
-  int32_t shared_map, warps_per_scan, scans_per_block;
+  int32_t global_map, warps_per_scan, scans_per_block;
   int32_t tiles, tiles_per_segment, segments;
   int32_t shared_bytes;
   double estimated_cycles;
@@ -16,7 +16,7 @@ __attribute__((visibility("default"))) void bridged_plan(const vmamba_scan_desc 
                                                          const vmamba::DeviceLimits *limits,
                                                          BridgedPlan *bridged) {
   const vmamba::LaunchPlan plan = vmamba::make_plan(*desc, *limits);
-  bridged->shared_map = plan.shared_map ? 1 : 0;
+  bridged->global_map = plan.global_map ? 1 : 0;
   bridged->warps_per_scan = plan.warps_per_scan;
   bridged->scans_per_block = plan.scans_per_block;
   bridged->tiles = plan.tiles;

@@ -26,6 +26,7 @@ from benchmarks.kernel_model.kernels import (
     ROWS,
     Work,
     hints,
+    is_tile_loop,
     trips,
 )
 from benchmarks.kernel_model.occupancy import resident_blocks
@@ -40,7 +41,6 @@ from vmamba_deploy.errors import BuildError
 # What a scheduler attains of the simulated rate: the rest goes to instruction fetches, register
 # banks and uneven blocks. Not measured yet; set it from the first profile.
 EFFICIENCY = 0.85
-TILE_LOOP = "turn < turns.count()"
 
 
 @dataclass(frozen=True)
@@ -75,6 +75,11 @@ class Prediction:
     published_chain_us: float
 
     @property
+    def bound(self) -> str:
+        """What bounds the longest of its launches."""
+        return max(self.launches, key=lambda launch: launch.total_us).bound
+
+    @property
     def speedup(self) -> float:
         """Over the public chain, whose time is of an H100."""
         return self.published_chain_us / self.total_us
@@ -103,7 +108,7 @@ def predict(code: CompiledKernels, shape: OpShape, batch: int, gpu: Gpu) -> Pred
 
 
 def _plan_text(plan: Plan) -> str:
-    place = "shared" if plan.shared_map else "global"
+    place = "global" if plan.global_map else "shared"
     split = f", {plan.segments} segments" if plan.segments > 1 else ""
     return f"{place} map, {plan.scans_per_block} x {plan.warps_per_scan} warps{split}"
 
@@ -119,7 +124,7 @@ class _Model:
 
     def launches(self) -> list[LaunchPrediction]:
         one_state = str(self._shape.state == 1).lower()
-        merge = f"merge_routes<__half, {one_state}, true, {str(self._plan.shared_map).lower()}>"
+        merge = f"merge_routes<__half, {one_state}, true>"
         items = self._batch * self._plan.segments * self._group_blocks
         if self._plan.segments == 1:
             return [self._launch(merge, items, ALL_ROUTES, ROUTES)]
@@ -184,7 +189,7 @@ class _Model:
         for inner in passage.inner:
             count = trips(inner, work)
             each = self._item_cycles(inner, work, warps)
-            if TILE_LOOP in inner.statement and work.plan.warps_per_scan > 1:
+            if is_tile_loop(inner) and work.taking_turns:
                 hand_over = handover_cycles(_likely(inner.steps))
                 each = max(each, work.plan.warps_per_scan * hand_over)
             cycles += inner.entered * count * each
@@ -202,9 +207,9 @@ def _likely(steps: list[Step]) -> list[Instruction]:
 
 def tile_instructions(outermost: Passage, work: Work) -> dict[Kind, float]:
     """Instructions of a warp for one tile of one route by class, inner loops included."""
-    loop = next((each for each in outermost.walk() if TILE_LOOP in each.statement), None)
+    loop = next((each for each in outermost.walk() if is_tile_loop(each)), None)
     if loop is None:
-        raise BuildError(f"no loop over tiles ({TILE_LOOP}) in a kernel")
+        raise BuildError("a kernel has no loop over tiles")
     return _by_kind(loop, work)
 
 

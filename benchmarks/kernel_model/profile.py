@@ -16,6 +16,7 @@ from benchmarks.kernel_model.sass import Function, Instruction
 
 # A block belongs to the source lines that at least this part of its instructions come from.
 _BELONGS = 0.3
+_LOOP = re.compile(r"\b(for|while) \(")
 _Key = TypeVar("_Key", bound=Hashable)
 
 
@@ -41,11 +42,16 @@ class Passage:
 
     name: str  # "0.1": the second loop inside the first; "" for what lies in no loop
     depth: int
-    statement: str  # the source line of the loop, such as "for (int n = 0; n < count; ++n) {"
-    place: str  # its file and line, "scan.cuh:12"
+    statements: tuple[str, ...]  # source lines that may be the loop's, the likeliest first
+    place: str  # file and line of the first of them, "scan.cuh:12"
     entered: float  # how often the loop is entered in a pass of the one around it
     steps: list[Step]
     inner: list[Passage] = field(default_factory=list)
+
+    @property
+    def statement(self) -> str:
+        """The source line of the loop, such as "for (int n = 0; n < count; ++n) {"."""
+        return next(iter(self.statements), "")
 
     def walk(self) -> Iterator[Passage]:
         """This passage and all inside it, outer ones first."""
@@ -116,12 +122,12 @@ class _Profiler:
             for index in sorted(own)
             for each in graph.blocks[index].instructions
         ]
-        latch = self._latch(loop) if loop else None
+        lines = self._loop_lines(loop) if loop else []
         found = Passage(
             name,
             depth,
-            next(source_texts(latch), "") if latch else "",
-            f"{Path(latch.lines[0][0]).name}:{latch.lines[0][1]}" if latch and latch.lines else "",
+            tuple(text for text, _ in lines),
+            lines[0][1] if lines else "",
             entered,
             steps,
         )
@@ -132,9 +138,18 @@ class _Profiler:
             )
         return found
 
-    def _latch(self, loop: Loop) -> Instruction:
-        ends = [i for i in loop.blocks if loop.header in self._graph.blocks[i].successors]
-        return self._graph.blocks[max(ends)].instructions[-1]
+    def _loop_lines(self, loop: Loop) -> list[tuple[str, str]]:
+        """Texts and places of the loop statements of a loop's own code.
+
+        That of the jump back, unless the compiler gave the jump the line of what it last computed:
+        then those of the instructions before it, and of all others.
+        """
+        blocks = self._graph.blocks
+        latch = max(i for i in loop.blocks if loop.header in blocks[i].successors)
+        order = [latch, *sorted(loop.own_blocks() - {latch})]
+        code = [each for index in order for each in reversed(blocks[index].instructions)]
+        found = _loop_texts(code[:1]) or _loop_texts(code)
+        return list(found.items())
 
     def _likelihoods(self, loop: Loop | None) -> dict[int, float]:
         blocks = self._graph.blocks
@@ -199,6 +214,15 @@ class _Profiler:
                 order.append(index)
                 stack.pop()
         return order[::-1]
+
+
+def _loop_texts(code: Sequence[Instruction]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for each in code:
+        for text, (file, line) in zip(source_texts(each), each.lines, strict=True):
+            if _LOOP.search(text):
+                found.setdefault(text, f"{Path(file).name}:{line}")
+    return found
 
 
 def _split(

@@ -57,17 +57,18 @@ def pass_cycles(trace: Sequence[Instruction], warps: int, gpu: Gpu) -> float:
     ready = [[0.0] * _BOARDS for _ in range(warps)]
     position = [0] * warps
     free = [0.0] * _PIPE_COUNT
-    queue = [(0.0, warp) for warp in range(warps)]  # when a warp may issue next
+    # When a warp may issue next, and when it last did: who waits longest goes first.
+    queue = [(0.0, -1.0, warp) for warp in range(warps)]
     heapq.heapify(queue)
     clock = 0.0
     while queue:
-        at, warp = heapq.heappop(queue)
+        at, last, warp = heapq.heappop(queue)
         operation = operations[position[warp] % len(operations)]
         start = max(at, clock, _pipe_ready(operation, free))
         for board in operation.waits:
             start = max(start, ready[warp][board])
-        if queue and start > max(queue[0][0], clock):
-            heapq.heappush(queue, (start, warp))  # another warp may come first
+        if start > at:
+            heapq.heappush(queue, (start, last, warp))  # others may go before
             continue
         clock = start + 1
         _occupy(operation, free, start)
@@ -79,9 +80,9 @@ def pass_cycles(trace: Sequence[Instruction], warps: int, gpu: Gpu) -> float:
         if position[warp] % len(operations) == 0:
             finished[warp].append(start)
         if position[warp] < _PASSES * len(operations):
-            heapq.heappush(queue, (start + max(1, operation.stall), warp))
-    spans = [(times[-1] - times[0]) / (_PASSES - 1) for times in finished]
-    return sum(spans) / warps
+            heapq.heappush(queue, (start + max(1, operation.stall), start, warp))
+    first, last_pass = (max(times[index] for times in finished) for index in (0, -1))
+    return (last_pass - first) / (_PASSES - 1)
 
 
 def _operation(instruction: Instruction, gpu: Gpu) -> _Op:

@@ -26,31 +26,29 @@ def route_traffic(work: Work, batch: int, resident_scans: float, gpu: Gpu, ends:
     cache, and the map, where that is not in shared memory. What the scans in flight work on stays
     in the L2 cache from route to route if it fits; else it comes from memory each time.
     """
-    shape = work.shape
+    shape, plan = work.shape, work.plan
     pixels = batch * work.length
     groups = -(-shape.channels // GROUP_CHANNELS)
     x = float(pixels * groups * GROUP_CHANNELS * HALF)
-    read = sum(
-        x + float(pixels) * groups * _sectors(shape, route) * SECTOR for route in work.routes
+    read = sum(x + pixels * groups * _sectors(shape, route) * SECTOR for route in work.routes)
+    map_passes = (
+        0
+        if ends
+        else sum(
+            (route in work.global_loads) + (route in work.global_stores) for route in work.routes
+        )
     )
-    first = pixels * (shape.channels + shape.proj_features) * HALF
-    map_bytes: float = 0.0
-    y: float = 0.0
-    if not ends:
-        y = x if 3 in work.routes else 0.0
-        if not work.plan.shared_map:
-            whole = pixels * groups * GROUP_CHANNELS * FLOAT
-            map_bytes = float(whole) * sum((route != 0) + (route != 3) for route in work.routes)
+    map_bytes = map_passes * x / HALF * FLOAT
+    y = 0.0 if ends or 3 not in work.routes else x
+    inputs = float(pixels * (shape.channels + shape.proj_features) * HALF)
     l2 = read + map_bytes + y
-    live: float = work.length * GROUP_CHANNELS * (HALF + (0 if work.plan.shared_map else FLOAT))
-    live += work.length * shape.proj_features * HALF / groups
-    in_flight = resident_scans * live / work.plan.segments
-    if first <= gpu.l2_bytes / 2 and batch == 1:
+    if inputs + map_bytes <= gpu.l2_bytes / 2:
         return Traffic(l2, 0.0)  # a replayed graph finds its inputs in the cache
-    fits = in_flight <= gpu.l2_bytes
-    passes = 1 if fits else len(work.routes)
-    spilled = 0.0 if fits and work.plan.segments == 1 else map_bytes
-    return Traffic(l2, first * passes + spilled + y)
+    in_flight = resident_scans * (inputs + (map_bytes if plan.global_map else 0)) / batch
+    in_flight /= groups * plan.segments
+    if in_flight <= gpu.l2_bytes:
+        return Traffic(l2, inputs + y + map_bytes * (plan.segments > 1))
+    return Traffic(l2, len(work.routes) * inputs + y + map_bytes)
 
 
 def _sectors(shape: OpShape, route: int) -> float:
