@@ -44,6 +44,7 @@ def main() -> None:
 @click.option("--arch", default="90", show_default=True, help="Such as 90, or 80,90, or all.")
 @click.option("--kernel", default="", help="Only kernels whose name has this pattern.")
 @click.option("--opcodes", is_flag=True, help="Also count by opcode.")
+@click.option("--waits", default=0, help="Also for whom a lone warp waits longest: so many lines.")
 @click.option("--per", default=1.0, help="Divide by this, such as a thread's elements of a pass.")
 @click.option("-I", "--include", multiple=True, type=click.Path(path_type=Path, exists=True))
 def sass(
@@ -51,12 +52,13 @@ def sass(
     arch: str,
     kernel: str,
     opcodes: bool,
+    waits: int,
     per: float,
     include: tuple[Path, ...],
 ) -> None:
     """Print each loop's instructions by class, for SOURCE or for the op's own kernels."""
     for code in machine_code(source or kernel_sources(), _architectures(arch), include=include):
-        click.echo(loop_tables(code, pattern=kernel, opcodes=opcodes, per=per))
+        click.echo(loop_tables(code, pattern=kernel, opcodes=opcodes, waits=waits, per=per))
 
 
 def _architectures(text: str) -> list[int]:
@@ -72,9 +74,13 @@ def _architectures(text: str) -> list[int]:
 
 @main.command()
 @click.option("--gpu", default="", help="Only GPUs whose name has this in it, such as H100.")
-def times(gpu: str) -> None:
+@click.option("--shape", default="", help="Only shapes whose name has this in it, such as D96.")
+@click.option("--loops", is_flag=True, help="Also what each loop adds to the time of an item.")
+def times(gpu: str, shape: str, loops: bool) -> None:
     """Print the predicted times, a line for each launch."""
     for each in _predictions(load_kernels(_needed(gpu)), gpu):
+        if shape not in each.shape:
+            continue
         click.echo(
             f"{each.gpu:16} {each.shape:16} batch {each.batch:3}: {each.total_us:8.1f} us, "
             f"{each.total_us / each.floor_us:5.1f}x the floor ({each.floor_bound}), "
@@ -88,6 +94,11 @@ def times(gpu: str) -> None:
                 f"{launch.instructions_per_element:.1f} instructions an element; compute "
                 f"{launch.compute_us:.1f}, L2 {launch.l2_us:.1f}, memory {launch.dram_us:.1f} us"
             )
+            for cost in launch.loops if loops else ():
+                click.echo(
+                    f"        {cost.total_cycles:9.0f} cycles = {cost.passes:6.1f} passes of "
+                    f"{cost.cycles:6.0f}, {cost.instructions:5.0f} instructions: {cost.loop[:70]}"
+                )
 
 
 def _needed(gpu: str) -> list[int]:

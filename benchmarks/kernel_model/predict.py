@@ -44,6 +44,21 @@ EFFICIENCY = 0.85
 
 
 @dataclass(frozen=True)
+class LoopCost:
+    """What one loop adds to an item of a warp, inner loops left out."""
+
+    loop: str  # its source line, "" for the code outside of all loops
+    passes: float
+    instructions: float  # of a pass
+    cycles: float  # of a pass, with the warps that share the scheduler
+
+    @property
+    def total_cycles(self) -> float:
+        """Cycles of all passes."""
+        return self.passes * self.cycles
+
+
+@dataclass(frozen=True)
 class LaunchPrediction:
     """One kernel of a call."""
 
@@ -57,6 +72,7 @@ class LaunchPrediction:
     dram_us: float
     bound: str
     total_us: float
+    loops: tuple[LoopCost, ...]  # of one item, while the GPU is full
 
 
 @dataclass(frozen=True)
@@ -155,10 +171,11 @@ class _Model:
         per_multiprocessor = math.ceil(blocks / gpu.multiprocessors)
         full_rounds, rest = divmod(per_multiprocessor, resident)
         cycles = 0.0
-        for rounds, held in ((full_rounds, resident), (1, rest)):
-            if rounds and held:
-                warps = math.ceil(held * busy_warps / SCHEDULERS)
-                cycles += rounds * self._item_cycles(outermost, work, warps)
+        for rounds, blocks_held in ((full_rounds, resident), (1, rest)):
+            if rounds and blocks_held:
+                warps = math.ceil(blocks_held * busy_warps / SCHEDULERS)
+                costs = self._loop_costs(outermost, work, warps)
+                cycles += rounds * sum(cost.total_cycles for cost in costs)
         compute = cycles / EFFICIENCY / gpu.clock_hz
         held = min(per_multiprocessor, resident)
         in_flight = min(blocks, resident * gpu.multiprocessors) * plan.scans_per_block
@@ -181,19 +198,25 @@ class _Model:
             dram_us=times["memory bytes"] * 1e6,
             bound=bound,
             total_us=(times[bound] + gpu.launch_s) * 1e6,
+            loops=tuple(
+                self._loop_costs(outermost, work, math.ceil(held * busy_warps / SCHEDULERS))
+            ),
         )
 
-    def _item_cycles(self, passage: Passage, work: Work, warps: int) -> float:
-        """Cycles of a pass of a passage with all inside it, with `warps` on each scheduler."""
+    def _loop_costs(
+        self, passage: Passage, work: Work, warps: int, passes: float = 1.0
+    ) -> list[LoopCost]:
+        """Of a passage and all inside it, with `warps` on each scheduler."""
         cycles = _pass_cycles(tuple(_likely(passage.steps)), warps, self._gpu)
+        if passage.depth and is_tile_loop(passage) and work.taking_turns:
+            hand_over = handover_cycles(_likely(passage.steps))
+            cycles = max(cycles, work.plan.warps_per_scan * hand_over)
+        costs = [LoopCost(passage.statement, passes, passage.count(), cycles)]
         for inner in passage.inner:
-            count = trips(inner, work)
-            each = self._item_cycles(inner, work, warps)
-            if is_tile_loop(inner) and work.taking_turns:
-                hand_over = handover_cycles(_likely(inner.steps))
-                each = max(each, work.plan.warps_per_scan * hand_over)
-            cycles += inner.entered * count * each
-        return cycles
+            costs += self._loop_costs(
+                inner, work, warps, passes * inner.entered * trips(inner, work)
+            )
+        return costs
 
 
 @cache
