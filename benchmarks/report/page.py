@@ -96,6 +96,7 @@ def op_rows(results: Results) -> list[Json]:
     for batch in BATCHES:
         for shape, published in PUBLISHED.items():
             ours: Json = measured.get((shape.name, batch), {})
+            predicted = predictions.get((shape.name, batch))
             rows.append(
                 {
                     "shape": shape.name,
@@ -104,7 +105,8 @@ def op_rows(results: Results) -> list[Json]:
                     "floor_us": ours["floor"]["larger"]
                     if ours
                     else computed_floor_us(shape, batch),
-                    "predicted_us": predictions.get((shape.name, batch)),
+                    "predicted_us": predicted,
+                    "predicted_ratio": published[batch].chain_us / predicted if predicted else None,
                     "ours_us": ours["times_us"]["ours"] if ours else None,
                     "ratio": ours.get("published_chain_over_ours"),
                     "plain_ratio": ours.get("plain_chain_over_ours"),

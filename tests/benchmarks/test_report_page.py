@@ -116,7 +116,7 @@ def test_predictions_stand_beside_the_published_times() -> None:
         for batch in (128, 1)
     ]
     text = page_text(replace(EMPTY, kernel_model={"predictions": rows}))
-    assert "| D96 L3136 N1 | 128 | 3566 | 73.7 | 123 |" in text
+    assert "| D96 L3136 N1 | 128 | 3566 | 73.7 | 123 | 29x |" in text
     assert "no predicted times" not in text
 
 
