@@ -55,10 +55,11 @@ class Lane {
     }
   }
 
+  // Only where keeps(0).
   template <typename T>
   __device__ void store(T *row, const LaneValues &from) const {
     if constexpr (kAligned) {
-      if (keeps(0)) store_quad(row + first_channel(), from);
+      store_quad(row + first_channel(), from);
     } else {
 #pragma unroll
       for (int i = 0; i < kLaneChannels; ++i) {

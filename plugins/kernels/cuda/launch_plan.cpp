@@ -42,18 +42,17 @@ constexpr int64_t kSlotBytes = kGroupChannels * static_cast<int64_t>(sizeof(floa
 
 // Of an image's map. A row that is even in length gets one slot more, so that runs of neighbouring
 // rows lie in different banks.
-int64_t image_map_bytes(const vmamba_scan_desc &desc) {
-  return desc.height * (desc.width | 1) * kSlotBytes;
-}
+int64_t image_slots(const vmamba_scan_desc &desc) { return desc.height * (desc.width | 1); }
 
-SharedLayout shared_layout(const vmamba_scan_desc &desc, int64_t map_bytes, int32_t warps_per_scan,
+SharedLayout shared_layout(const vmamba_scan_desc &desc, int64_t slots, int32_t warps_per_scan,
                            int32_t scans) {
   const int32_t row_bytes = static_cast<int32_t>(kSlotBytes);
   SharedLayout layout{};
-  layout.carry = static_cast<int32_t>(map_bytes);
+  layout.carry = slots == 0 ? 0 : (static_cast<int32_t>(slots) + kRuns) * row_bytes;
   layout.scan_bytes = layout.carry + desc.state * row_bytes;
   // Both forms of the weights, halves in two parts and floats, take 64 bytes a term.
-  layout.staging = round_up(desc.rank, 16) * row_bytes;
+  layout.bias = round_up(desc.rank, 16) * row_bytes;
+  layout.staging = layout.bias + 2 * row_bytes;
   const int32_t states = std::min(desc.state, kStateBatch);
   const int32_t staged = 2 * (states + 1) * kTilePixels * static_cast<int32_t>(sizeof(float));
   layout.warp_bytes = layout.staging + (desc.state == 1 ? 0 : staged);
@@ -100,12 +99,14 @@ class Planner {
   }
 
   // Fewer scans in a block where their shared memory would not fit.
-  bool fit(int64_t map_bytes, int32_t warps, LaunchPlan *plan) const {
-    if (map_bytes > limits_.shared_bytes_per_block) return false;
+  // slots: of the map in shared memory, 0 where it is not there.
+  bool fit(int64_t slots, int32_t warps, LaunchPlan *plan) const {
+    if (slots * kSlotBytes > limits_.shared_bytes_per_block) return false;
+    plan->spare_slot = static_cast<int32_t>(slots);
     const int32_t groups = groups_of(desc_.channels);
     int32_t scans = warps > 1 ? 1 : std::min(groups, kDefaultScansPerBlock);
     for (; scans >= 1; --scans) {
-      const SharedLayout layout = shared_layout(desc_, map_bytes, warps, scans);
+      const SharedLayout layout = shared_layout(desc_, slots, warps, scans);
       if (layout.total > limits_.shared_bytes_per_block) continue;
       plan->warps_per_scan = warps;
       plan->scans_per_block = scans;
@@ -128,7 +129,7 @@ class Planner {
   void consider_image(int32_t warps, bool global_map) {
     LaunchPlan plan{};
     plan.global_map = global_map;
-    if (!fit(global_map ? 0 : image_map_bytes(desc_), warps, &plan)) return;
+    if (!fit(global_map ? 0 : image_slots(desc_), warps, &plan)) return;
     plan.tiles = plan.tiles_per_segment = tiles_;
     plan.segments = 1;
     const int32_t sharing = desc_.state == 1 ? warps : 1;
@@ -143,7 +144,7 @@ class Planner {
     plan.tiles_per_segment = length;
     plan.segments = (tiles_ + length - 1) / length;
     if (scans_ * plan.segments > static_cast<double>(most_segments(desc_))) return;
-    if (!fit(length * kTilePixels * kSlotBytes, warps, &plan)) return;
+    if (!fit(length * kTilePixels, warps, &plan)) return;
     const double all_warps = scans_ * plan.segments * warps;
     const double merging = 2 * launch_cycles(plan, all_warps, 2.0 * length);
     const double ends = launch_cycles(plan, VMAMBA_ROUTES * all_warps, length);

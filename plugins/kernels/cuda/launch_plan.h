@@ -17,9 +17,9 @@ struct DeviceLimits {
 
 // Where a block's shared memory holds what, in bytes.
 struct SharedLayout {
-  int32_t carry, scan_bytes;    // one scan: its map at 0, then its carry
-  int32_t staging, warp_bytes;  // one warp: its weights at 0, then staged B and C
-  int32_t first_warp;           // where the warps' parts begin
+  int32_t carry, scan_bytes;          // one scan: its map at 0, then its carry
+  int32_t bias, staging, warp_bytes;  // one warp: its weights at 0, its bias, then staged B and C
+  int32_t first_warp;                 // where the warps' parts begin
   int32_t total;
 };
 
@@ -31,6 +31,7 @@ struct LaunchPlan {
   int32_t tiles;              // of a route
   int32_t tiles_per_segment;  // all of them where segments is 1
   int32_t segments;           // over 1, three launches: ends, rows, columns
+  int32_t spare_slot;         // of the map in shared memory: the first of one for every run
   SharedLayout shared;
   double estimated_cycles;  // by which the choice was made
 };

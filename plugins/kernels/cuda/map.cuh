@@ -11,13 +11,13 @@ template <typename T, bool kAligned>
 struct GlobalRows {
   const Lane<kAligned> &lane;
   T *first;
-  int32_t row_bytes;
+  uint32_t row_bytes;
 
   __device__ void load(const Run &run, int j, LaneValues &to) const {
-    lane.load(row_of(first, run.pixels[j], row_bytes), to);
+    lane.load(global_row(first, run.pixels[j], row_bytes), to);
   }
   __device__ void store(const Run &run, int j, const LaneValues &from) const {
-    lane.store(row_of(first, run.pixels[j], row_bytes), from);
+    lane.store(global_row(first, run.pixels[j], row_bytes), from);
   }
 };
 
@@ -78,22 +78,31 @@ class Merge {
  private:
   __device__ bool cut() const { return params_.plan.segments > 1; }
 
-  // Pixels past the end have no place.
+  // Past the end of the map lies a slot for every run, and pixel 0 of global memory will do to
+  // read.
   template <typename From>
   __device__ void load_from(const Run &run, const From &from, LaneTile &out) const {
 #pragma unroll
-    for (int j = 0; j < kRunPixels; ++j) {
-#pragma unroll
-      for (int i = 0; i < kLaneChannels; ++i) out[j][i] = 0.0f;
-      if (run.position(j) < params_.length) from.load(run, j, out[j]);
-    }
+    for (int j = 0; j < kRunPixels; ++j) from.load(run, j, out[j]);
   }
 
-  template <typename To>
-  __device__ void store_to(const Run &run, const To &to, const LaneTile &out) const {
+  __device__ void store_to(const Run &run, const SharedSlots &to, const LaneTile &out) const {
 #pragma unroll
-    for (int j = 0; j < kRunPixels; ++j) {
-      if (run.position(j) < params_.length) to.store(run, j, out[j]);
+    for (int j = 0; j < kRunPixels; ++j) to.store(run, j, out[j]);
+  }
+
+  template <typename Out>
+  __device__ void store_to(const Run &run, const GlobalRows<Out, kAligned> &to,
+                           const LaneTile &out) const {
+    if (!lane_.keeps(0)) return;
+    if (run.whole) {
+#pragma unroll
+      for (int j = 0; j < kRunPixels; ++j) to.store(run, j, out[j]);
+    } else {
+#pragma unroll
+      for (int j = 0; j < kRunPixels; ++j) {
+        if (run.position(j) < params_.length) to.store(run, j, out[j]);
+      }
     }
   }
 
@@ -102,7 +111,7 @@ class Merge {
   }
 
   template <typename Out>
-  __device__ GlobalRows<Out, kAligned> y(int32_t row_bytes) const {
+  __device__ GlobalRows<Out, kAligned> y(uint32_t row_bytes) const {
     return {lane_, static_cast<Out *>(params_.args.y) + first_, row_bytes};
   }
 

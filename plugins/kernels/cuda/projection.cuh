@@ -11,13 +11,8 @@ namespace vmamba {
 
 using LaneTile = float[kRunPixels][kLaneChannels];
 
-// A pixel's row of a tensor whose rows are `bytes` apart: one multiplication and addition.
-template <typename T>
-__device__ inline T *row_of(T *first, int32_t pixel, int32_t bytes) {
-  using Byte = std::conditional_t<std::is_const_v<T>, const char, char>;
-  return reinterpret_cast<T *>(reinterpret_cast<Byte *>(first) +
-                               static_cast<int64_t>(pixel) * bytes);
-}
+// The bias of a lane's channels as the addends of two matrix products: 0 1 0 1 and 2 3 2 3.
+using BiasTile = float[2][4];
 
 // The terms one after the other. The weights of a warp's 16 channels lie in its shared memory as
 // [R][16].
@@ -42,14 +37,14 @@ class PlainProjection {
   // features: the route's, of pixel 0; pixels: those of the lane's run.
   template <typename T, typename LaneOf>
   __device__ void apply(const ScanParams &params, const LaneOf &lane, const T *features,
-                        const int32_t (&pixels)[kRunPixels], const LaneValues &bias,
+                        const int32_t (&pixels)[kRunPixels], const BiasTile &bias,
                         LaneTile &v) const {
     const T *rows[kRunPixels];
 #pragma unroll
     for (int j = 0; j < kRunPixels; ++j) {
-      rows[j] = row_of(features, pixels[j], params.proj_row_bytes);
+      rows[j] = global_row(features, pixels[j], params.proj_row_bytes);
 #pragma unroll
-      for (int i = 0; i < kLaneChannels; ++i) v[j][i] = bias[i];
+      for (int i = 0; i < kLaneChannels; ++i) v[j][i] = bias[i / 2][i % 2];
     }
 #pragma unroll 2
     for (int32_t r = 0; r < params.rank; ++r) {
@@ -109,7 +104,7 @@ class TensorProjection {
 
   template <typename LaneOf>
   __device__ void apply(const ScanParams &params, const LaneOf &lane, const T *features,
-                        const int32_t (&pixels)[kRunPixels], const LaneValues &bias,
+                        const int32_t (&pixels)[kRunPixels], const BiasTile &bias,
                         LaneTile &v) const {
     Accumulators acc;
     const T *const own = features + 2 * lane.quad;
@@ -151,13 +146,13 @@ class TensorProjection {
   // kHalves: of 8 terms each. What lies past R is another feature and counts as zero.
   template <int kHalves, bool kFirst, typename LaneOf>
   __device__ void add_terms(const ScanParams &params, const LaneOf &lane, const T *own,
-                            const int32_t (&pixels)[kRunPixels], int32_t term,
-                            const LaneValues &bias, Accumulators &acc) const {
+                            const int32_t (&pixels)[kRunPixels], int32_t term, const BiasTile &bias,
+                            Accumulators &acc) const {
     uint32_t words[2 * kRowTiles][kHalves];
     const int32_t left = params.rank - term - 2 * lane.quad;
 #pragma unroll
     for (int j = 0; j < 2 * kRowTiles; ++j) {
-      const T *const row = row_of(own, pixels[j < kRunPixels ? j : 0], params.proj_row_bytes);
+      const T *const row = global_row(own, pixels[j < kRunPixels ? j : 0], params.proj_row_bytes);
 #pragma unroll
       for (int half = 0; half < kHalves; ++half) {
         const bool exists = j < kRunPixels && 8 * half < left;
@@ -172,7 +167,7 @@ class TensorProjection {
       for (int tile = 0; tile < 2; ++tile) {
         float before[4];
 #pragma unroll
-        for (int i = 0; i < 4; ++i) before[i] = kFirst ? bias[2 * tile + i % 2] : acc[m][tile][i];
+        for (int i = 0; i < 4; ++i) before[i] = kFirst ? bias[tile][i] : acc[m][tile][i];
         if constexpr (kHalves == 2) {
           const uint32_t rows[4] = {words[2 * m][0], words[2 * m + 1][0], words[2 * m][1],
                                     words[2 * m + 1][1]};

@@ -33,6 +33,7 @@ class RouteScan {
       : params_(params),
         lane_(lane),
         projection_(memory),
+        bias_(reinterpret_cast<float *>(memory + params.plan.shared.bias)),
         staged_(reinterpret_cast<float *>(memory + params.plan.shared.staging)),
         carry_(carry),
         member_(member),
@@ -59,9 +60,7 @@ class RouteScan {
     const int64_t row = static_cast<int64_t>(route) * params_.channels;
     __syncwarp();  // the lanes still at the route before read its weights
     projection_.stage(params_, lane_, params_.args.dt_weight + row * params_.rank);
-    lane_.load(params_.args.dt_bias + row, bias_);
-#pragma unroll
-    for (int i = 0; i < kLaneChannels; ++i) bias_[i] *= kLog2E;
+    stage_bias(params_.args.dt_bias + row);
     if (kOneState) lane_.load(params_.args.a + row, a_);
   }
 
@@ -73,17 +72,20 @@ class RouteScan {
     const int32_t place = lane_.run * kRunPixels;
     run.first = tile * kTilePixels + (backward ? kTilePixels - 1 - place : place);
     run.whole = (tile + 1) * kTilePixels <= params_.length;
-    RouteWalk walk(params_.orders[route_], run.first);
-#pragma unroll
-    for (int j = 0; j < kRunPixels; ++j) {
-      run.pixels[j] = walk.pixel();
-      run.slots[j] = walk.slot();
-      walk.advance();
-    }
-    if (!run.whole) {
+    const LineOrder &order = params_.orders[route_];
+    RouteWalk walk(order, run.first);
+    if (order.holds_runs) {
 #pragma unroll
       for (int j = 0; j < kRunPixels; ++j) {
-        if (run.position(j) >= params_.length) run.pixels[j] = 0;  // any that can be read
+        run.pixels[j] = walk.pixel() + j * order.pixel_step;
+        run.slots[j] = walk.slot() + j * order.slot_step;
+      }
+    } else {
+#pragma unroll
+      for (int j = 0; j < kRunPixels; ++j) {
+        run.pixels[j] = walk.pixel();
+        run.slots[j] = walk.slot();
+        walk.advance();
       }
     }
     if (params_.plan.segments > 1) {
@@ -94,6 +96,14 @@ class RouteScan {
         run.slots[j] = in_segment + run.position(j) - tile * kTilePixels;
       }
     }
+    if (!run.whole) {
+#pragma unroll
+      for (int j = 0; j < kRunPixels; ++j) {
+        if (run.position(j) < params_.length) continue;
+        run.pixels[j] = 0;  // any that can be read
+        run.slots[j] = params_.plan.spare_slot + lane_.run;
+      }
+    }
     return run;
   }
 
@@ -101,7 +111,7 @@ class RouteScan {
   __device__ void load_x(const Run &run, LaneTile &x) const {
 #pragma unroll
     for (int j = 0; j < kRunPixels; ++j) {
-      const T *const row = row_of(x_, run.pixels[j], params_.x_row_bytes);
+      const T *const row = global_row(x_, run.pixels[j], params_.x_row_bytes);
       if constexpr (kAligned) {
         load_quad(row, x[j]);
       } else {
@@ -136,8 +146,23 @@ class RouteScan {
   }
 
  private:
+  // In shared memory, from where it comes as the matrix products want it: in registers it would be
+  // copied for each of them.
+  __device__ void stage_bias(const float *bias) {
+    LaneValues own;
+    lane_.load(bias, own);
+    if (lane_.run == 0) {
+#pragma unroll
+      for (int i = 0; i < 8; ++i) bias_[8 * lane_.quad + i] = own[i / 4 * 2 + i % 2] * kLog2E;
+    }
+    __syncwarp();
+  }
+
   __device__ void find_steps(const Run &run, LaneTile &steps, LaneValues &run_sums) const {
-    projection_.apply(params_, lane_, proj_, run.pixels, bias_, steps);
+    BiasTile bias;
+    load_quad(bias_ + 8 * lane_.quad, bias[0]);
+    load_quad(bias_ + 8 * lane_.quad + 4, bias[1]);
+    projection_.apply(params_, lane_, proj_, run.pixels, bias, steps);
 #pragma unroll
     for (int j = 0; j < kRunPixels; ++j) {
 #pragma unroll
@@ -170,7 +195,7 @@ class RouteScan {
                                  float (&c)[kRunPixels]) const {
 #pragma unroll
     for (int j = 0; j < kRunPixels; ++j) {
-      const T *const at = row_of(proj_ + params_.rank, run.pixels[j], params_.proj_row_bytes);
+      const T *const at = global_row(proj_ + params_.rank, run.pixels[j], params_.proj_row_bytes);
       Pair<T> both;
       if constexpr (kAligned) {
         both = *reinterpret_cast<const Pair<T> *>(at);
@@ -331,7 +356,7 @@ class RouteScan {
       if (position < params_.length) {
         const int32_t pixel = order.pixel(position);
         const T *const states =
-            row_of(proj_ + params_.rank + first + n, pixel, params_.proj_row_bytes);
+            global_row(proj_ + params_.rank + first + n, pixel, params_.proj_row_bytes);
         b = to_float(states[0]) * kLn2;
         c = to_float(states[params_.state]);
       }
@@ -346,13 +371,14 @@ class RouteScan {
   const ScanParams &params_;
   const Lane<kAligned> &lane_;
   typename ProjectionOf<T, kAligned>::Type projection_;
+  float *const bias_;  // [4 quads,8]
   float *const staged_;
   float *const carry_;
   const int32_t member_, members_;
   int32_t route_ = 0;
   const T *x_ = nullptr;  // of pixel 0; with kAligned of the thread's first channel
   const T *proj_ = nullptr;
-  LaneValues bias_, a_;
+  LaneValues a_;
 };
 
 }  // namespace vmamba

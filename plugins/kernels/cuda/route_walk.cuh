@@ -24,11 +24,12 @@ class RouteWalk {
   __device__ int32_t pixel() const { return pixel_; }
   __device__ int32_t slot() const { return slot_; }
 
+  // Without a choice between two constants, which would become loads that wait for the comparison.
   __device__ void advance() {
-    const bool at_edge = inner_ == order_.edge;
-    pixel_ += at_edge ? order_.pixel_wrap : order_.pixel_step;
-    slot_ += at_edge ? order_.slot_wrap : order_.slot_step;
-    inner_ = at_edge ? order_.entry : inner_ + order_.turn;
+    const int32_t wraps = inner_ == order_.edge ? 1 : 0;
+    inner_ += order_.turn + wraps * order_.place_wrap;
+    pixel_ += order_.pixel_step + wraps * order_.pixel_wrap;
+    slot_ += order_.slot_step + wraps * order_.slot_wrap;
   }
 
  private:

@@ -83,7 +83,8 @@ struct TileTurns {
     link.first = tile == (backward ? end - 1 : begin);
     link.last = tile == (backward ? begin : end - 1);
     link.own_barrier = members == 1 ? 0 : 1 + member;
-    link.next_barrier = 1 + (member + (backward ? members - 1 : 1)) % members;
+    const int32_t next = backward ? member - 1 : member + 1;
+    link.next_barrier = 1 + (next < 0 ? members - 1 : next == members ? 0 : next);
     return link;
   }
 };

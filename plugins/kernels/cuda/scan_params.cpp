@@ -34,6 +34,7 @@ LineOrder line_order(int32_t route, int32_t height, int32_t width, int32_t slot_
   const bool rows = route % 2 == 0;
   LineOrder order{};
   order.line = rows ? width : height;
+  order.holds_runs = order.line % kRunPixels == 0;
   order.pixel_inner = rows ? 1 : width;
   order.pixel_outer = rows ? width : 1;
   order.slot_inner = rows ? 1 : slot_pitch;
@@ -41,11 +42,11 @@ LineOrder line_order(int32_t route, int32_t height, int32_t width, int32_t slot_
   const bool backward = route >= 2;
   order.turn = backward ? -1 : 1;
   order.edge = backward ? 0 : order.line - 1;
-  order.entry = backward ? order.line - 1 : 0;
   order.pixel_step = order.turn * order.pixel_inner;
   order.slot_step = order.turn * order.slot_inner;
-  order.pixel_wrap = order.turn * (order.pixel_outer - (order.line - 1) * order.pixel_inner);
-  order.slot_wrap = order.turn * (order.slot_outer - (order.line - 1) * order.slot_inner);
+  order.place_wrap = -order.turn * order.line;
+  order.pixel_wrap = order.turn * (order.pixel_outer - order.line * order.pixel_inner);
+  order.slot_wrap = order.turn * (order.slot_outer - order.line * order.slot_inner);
   set_divisor(&order);
   return order;
 }
@@ -125,10 +126,11 @@ ScanParams make_params(const vmamba_scan_desc &desc, const vmamba_scan_args &arg
     params.orders[route] = line_order(route, height, width, slot_pitch);
   }
   params.plan = plan;
-  const int32_t in_bytes = element_bytes(desc.in_dtype);
-  params.x_row_bytes = params.channels * in_bytes;
-  params.proj_row_bytes = params.features * in_bytes;
-  params.map_row_bytes = params.channels * static_cast<int32_t>(sizeof(float));
+  const uint32_t channels = static_cast<uint32_t>(desc.channels);
+  const uint32_t in_bytes = static_cast<uint32_t>(element_bytes(desc.in_dtype));
+  params.x_row_bytes = channels * in_bytes;
+  params.proj_row_bytes = static_cast<uint32_t>(params.features) * in_bytes;
+  params.map_row_bytes = channels * static_cast<uint32_t>(sizeof(float));
   return params;
 }
 

@@ -21,10 +21,13 @@ namespace vmamba {
 // the next is a wrap. A route that goes backward takes the positions of its forward twin in
 // reverse.
 struct LineOrder {
-  int32_t line;         // pixels of a line
-  int32_t turn;         // 1, or -1 backward
-  int32_t edge, entry;  // where on a line a wrap begins and where it ends
-  int32_t pixel_step, pixel_wrap, slot_step, slot_wrap;  // by which a turn moves
+  int32_t line;     // pixels of a line
+  bool holds_runs;  // a whole number of runs: none goes over a wrap
+  int32_t turn;     // 1, or -1 backward
+  int32_t edge;     // where on a line a wrap begins
+  // By which a turn moves, and by how much more where it wraps.
+  int32_t pixel_step, slot_step;
+  int32_t place_wrap, pixel_wrap, slot_wrap;
   int32_t pixel_inner, pixel_outer, slot_inner, slot_outer;
   uint32_t magic;  // position / line == position * magic >> shift for 0 <= position < 2^31
   int32_t shift;
@@ -48,8 +51,8 @@ struct ScanParams {
   LineOrder orders[VMAMBA_ROUTES];
   LaunchPlan plan;
   int32_t first_pass, last_pass;  // 0 is the pass over the rows, 1 the one over the columns
-  int32_t x_row_bytes, proj_row_bytes, map_row_bytes;  // of one pixel
-  bool rounds_output;                                  // y is not float32
+  uint32_t x_row_bytes, proj_row_bytes, map_row_bytes;  // of one pixel
+  bool rounds_output;                                   // y is not float32
 };
 
 struct Workspace {

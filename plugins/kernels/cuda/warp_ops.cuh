@@ -28,11 +28,21 @@ __device__ __forceinline__ float shuffle_from(float value, int lane) {
   return __shfl_sync(kAllLanes, value, lane);
 }
 
-// A number that the compiler cannot follow, so that it computes anew what would else take registers
-// for long.
+// A number that the compiler cannot follow: it computes again what depends on it, where it would
+// else keep registers for long.
 __device__ __forceinline__ int32_t forgotten(int32_t value) {
   asm volatile("" : "+r"(value));
   return value;
+}
+
+// Row `row` of a matrix in global memory whose rows are `bytes` apart: one instruction, where the
+// compiler would multiply in 64 bits.
+template <typename T>
+__device__ __forceinline__ T *global_row(T *first, int32_t row, uint32_t bytes) {
+  T *address;
+  asm("mad.wide.u32 %0, %1, %2, %3;" : "=l"(address) : "r"(row), "r"(bytes), "l"(first));
+  __builtin_assume(__isGlobal(address));
+  return address;
 }
 
 // A named barrier between two warps: the producer arrives and goes on, the consumer waits for it.
