@@ -13,6 +13,9 @@ Milliseconds = list[float]
 
 # A replay is timed over at least this long, so that the resolution of events does not show.
 STRETCH_MS = 2.0
+# A graph holds as many calls as last this long, so that the cost of launching graphs does not show.
+GRAPH_MS = 0.5
+MOST_IN_GRAPH = 50
 WARM_UPS = 3
 
 
@@ -21,12 +24,18 @@ class Measured:
 
     def __init__(self, call: Call, device: str, *, graph: bool = True) -> None:
         self._on_gpu = device == "cuda"
+        self._in_graph, self._repeats = 1, 1
         for _ in range(WARM_UPS if self._on_gpu else 1):
             call()
-        self._call = _captured(call) if self._on_gpu and graph else call
-        self._repeats = 1
-        once = self.spend()
-        self._repeats = max(1, round(STRETCH_MS / max(once, 1e-4))) if self._on_gpu else 1
+        self._call = call
+        if not self._on_gpu:
+            return
+        if graph:
+            self._call = _captured(call, 1)
+            self._in_graph = min(MOST_IN_GRAPH, max(1, round(GRAPH_MS / self.spend())))
+            if self._in_graph > 1:
+                self._call = _captured(call, self._in_graph)
+        self._repeats = max(1, round(STRETCH_MS / (self.spend() * self._in_graph)))
 
     def spend(self) -> float:
         """Milliseconds of one call, the mean of as many as fill the stretch."""
@@ -40,11 +49,11 @@ class Measured:
             self._call()
         end.record()
         end.synchronize()
-        return begin.elapsed_time(end) / self._repeats
+        return max(begin.elapsed_time(end), 1e-4) / (self._repeats * self._in_graph)
 
 
-def _captured(call: Call) -> Call:
-    """The call as the replay of a CUDA graph; its tensors live as long as the replay does."""
+def _captured(call: Call, times: int) -> Call:
+    """So many calls as the replay of a CUDA graph; their tensors live as long as it does."""
     stream = torch.cuda.Stream()
     stream.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(stream):
@@ -52,7 +61,8 @@ def _captured(call: Call) -> Call:
     torch.cuda.current_stream().wait_stream(stream)
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph):
-        call()
+        for _ in range(times):
+            call()
     return graph.replay
 
 
