@@ -12,11 +12,13 @@ from typing import TypeVar
 
 from benchmarks.kernel_model.classes import Kind, Pipe, kind_of, pipe_of
 from benchmarks.kernel_model.flow import Block, FlowGraph, Loop, flow_graph
-from benchmarks.kernel_model.sass import Function, Instruction
+from benchmarks.kernel_model.sass import Function, Instruction, Line
 
 # A block belongs to the source lines that at least this part of its instructions come from.
 _BELONGS = 0.3
 _LOOP = re.compile(r"\b(for|while) \(")
+# A loop over a constant number of steps is unrolled: its line is not that of a jump back.
+_UNROLLED = re.compile(r"< [\dk][\w *]*; \+\+")
 _Key = TypeVar("_Key", bound=Hashable)
 
 
@@ -89,18 +91,25 @@ def _lines(file: str) -> list[str]:
     return path.read_text(errors="replace").splitlines() if path.is_file() else []
 
 
-def source_texts(instruction: Instruction) -> Iterator[str]:
+@cache
+def _texts(lines: tuple[Line, ...]) -> tuple[str, ...]:
+    texts = []
+    for file, line in lines:
+        source = _lines(file)
+        texts.append(source[line - 1].strip() if line <= len(source) else "")
+    return tuple(texts)
+
+
+def source_texts(instruction: Instruction) -> tuple[str, ...]:
     """The source line of an instruction, then those of the calls it was inlined into."""
-    for file, line in instruction.lines:
-        lines = _lines(file)
-        yield lines[line - 1].strip() if line <= len(lines) else ""
+    return _texts(instruction.lines)
 
 
 def profile(function: Function, hints: Sequence[Hint] = ()) -> Passage:
     """The code of a function outside of its loops, with the loops inside it.
 
-    A block of which a hint speaks has the hint's likelihood. Else a branch that may leave a loop is
-    taken to stay in it, one around an inner loop to enter that, and any other to go either way
+    A branch of which a hint speaks has the hint's likelihood. Else a branch that may leave a loop
+    is taken to stay in it, one around an inner loop to enter that, and any other to go either way
     evenly.
     """
     return _Profiler(flow_graph(function), hints).passage(None, "", 0, 1.0)
@@ -110,6 +119,7 @@ class _Profiler:
     def __init__(self, graph: FlowGraph, hints: Sequence[Hint]) -> None:
         self._graph = graph
         self._hints = [(re.compile(hint.pattern), hint.likelihood) for hint in hints]
+        self._known: dict[int, float | None] = {}
         self._headers = {loop.header: loop for _, loop in graph.walk()}
 
     def passage(self, loop: Loop | None, name: str, depth: int, entered: float) -> Passage:
@@ -157,17 +167,12 @@ class _Profiler:
         header = loop.header if loop else 0
         found = dict.fromkeys(inside, 0.0)
         found[header] = 1.0
-        hinted: dict[int, float] = {}
         order = self._forward_order(header, inside)
-        ahead = self._loops_ahead(order, header, inside)
+        reach = self._reach(order, header, inside)
         for index in order:
             ways = self._ways(index, header, inside)
-            if len(ways) > 1:
-                hinted |= {
-                    way: hint for way in ways if (hint := self._hint(blocks[way])) is not None
-                }
-            for way, part in zip(ways, _split(found[index], ways, hinted, ahead), strict=True):
-                found[way] = hinted[way] if way in hinted else found[way] + part
+            for way, part in zip(ways, self._parts(found[index], ways, reach), strict=True):
+                found[way] += part
         return found
 
     def _ways(self, index: int, header: int, inside: set[int]) -> list[int]:
@@ -180,19 +185,46 @@ class _Profiler:
     def _is_back_edge(self, index: int, way: int) -> bool:
         return way in self._headers and index in self._headers[way].blocks
 
-    def _loops_ahead(
+    def _reach(
         self, order: Sequence[int], header: int, inside: set[int]
     ) -> dict[int, frozenset[int]]:
-        """The headers of inner loops that are still to come from each block."""
+        """The blocks that are still to come from each block in the same pass, itself included."""
         found: dict[int, frozenset[int]] = {}
         for index in reversed(order):
-            own = {index} if index in self._headers and index != header else set()
             after = (found[way] for way in self._ways(index, header, inside))
-            found[index] = frozenset(own).union(*after)
+            found[index] = frozenset({index}).union(*after)
         return found
 
-    def _hint(self, block: Block) -> float | None:
-        texts = [list(source_texts(each)) for each in block.instructions]
+    def _parts(
+        self, mass: float, ways: Sequence[int], reach: Mapping[int, frozenset[int]]
+    ) -> list[float]:
+        """What goes each of the ways, from a block with this likelihood."""
+        if len(ways) < 2:
+            return [mass] * len(ways)
+        known: dict[int, float] = {}
+        for way in ways:
+            # Where the ways meet again is no branch of its own, whatever lines it has.
+            meets = any(way in reach[other] for other in ways if other != way)
+            hint = None if meets else self._hint(way)
+            if hint is not None:
+                known[way] = min(hint, mass)
+        left = max(0.0, mass - sum(known.values()))
+        free = [way for way in ways if way not in known]
+        loops = {way: reach[way].intersection(self._headers) for way in free}
+        common = frozenset(self._headers).intersection(*loops.values())
+        entering = [way for way in free if loops[way] - common] or free
+        return [
+            known[way] if way in known else left / len(entering) if way in entering else 0.0
+            for way in ways
+        ]
+
+    def _hint(self, index: int) -> float | None:
+        if index not in self._known:
+            self._known[index] = self._find_hint(self._graph.blocks[index])
+        return self._known[index]
+
+    def _find_hint(self, block: Block) -> float | None:
+        texts = [_texts(each.lines) for each in block.instructions]
         for pattern, likelihood in self._hints:
             matching = sum(1 for frames in texts if any(map(pattern.search, frames)))
             if matching and matching >= _BELONGS * len(texts):
@@ -220,23 +252,6 @@ def _loop_texts(code: Sequence[Instruction]) -> dict[str, str]:
     found: dict[str, str] = {}
     for each in code:
         for text, (file, line) in zip(source_texts(each), each.lines, strict=True):
-            if _LOOP.search(text):
+            if _LOOP.search(text) and not _UNROLLED.search(text):
                 found.setdefault(text, f"{Path(file).name}:{line}")
     return found
-
-
-def _split(
-    mass: float,
-    ways: Sequence[int],
-    hinted: Mapping[int, float],
-    ahead: Mapping[int, frozenset[int]],
-) -> list[float]:
-    """What goes each of the ways, from a block with this likelihood."""
-    left = max(0.0, mass - sum(hinted[way] for way in ways if way in hinted))
-    free = [way for way in ways if way not in hinted]
-    around = frozenset.intersection(*(ahead[way] for way in free)) if free else frozenset()
-    entering = [way for way in free if ahead[way] - around] or free
-    return [
-        hinted[way] if way in hinted else left / len(entering) if way in entering else 0.0
-        for way in ways
-    ]
