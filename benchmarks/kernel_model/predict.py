@@ -88,7 +88,7 @@ class Prediction:
     total_us: float
     floor_us: float
     floor_bound: str
-    published_chain_us: float
+    published_chain_us: float  # NaN where it is not known
 
     @property
     def bound(self) -> str:
@@ -104,6 +104,7 @@ class Prediction:
 def predict(code: CompiledKernels, shape: OpShape, batch: int, gpu: Gpu) -> Prediction:
     """The op with float16 inputs and output."""
     plan = make_plan(shape, batch, gpu)
+    published = PUBLISHED.get(shape, {}).get(batch)
     model = _Model(code, shape, batch, gpu, plan)
     launches = tuple(model.launches())
     projection = projection_seconds(shape, batch, gpu)
@@ -119,7 +120,7 @@ def predict(code: CompiledKernels, shape: OpShape, batch: int, gpu: Gpu) -> Pred
         total_us=sum(launch.total_us for launch in launches) + projection * 1e6,
         floor_us=max(by_bytes, by_special) * 1e6,
         floor_bound="bytes" if by_bytes > by_special else "special functions",
-        published_chain_us=PUBLISHED[shape][batch].chain_us,
+        published_chain_us=published.chain_us if published else math.nan,
     )
 
 
