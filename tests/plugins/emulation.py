@@ -12,9 +12,13 @@ PLUGINS = Path(__file__).resolve().parents[2] / "plugins"
 EMULATION = PLUGINS / "tests" / "emulation"
 EMULATED_SOURCES = (
     PLUGINS / "kernels" / "cuda" / "selective_scan_2d.cu",
+    PLUGINS / "kernels" / "cuda" / "launch_plan.cpp",
     PLUGINS / "kernels" / "cuda" / "scan_params.cpp",
     PLUGINS / "kernels" / "common" / "last_error.cpp",
     PLUGINS / "kernels" / "common" / "validate.cpp",
+    EMULATION / "block_run.cpp",
+    EMULATION / "device.cpp",
+    EMULATION / "fiber.cpp",
 )
 EMULATION_FLAGS = (
     "-std=c++17",
@@ -23,6 +27,7 @@ EMULATION_FLAGS = (
     "-Werror",
     "-Wno-unknown-pragmas",
     "-ffp-contract=off",
+    "-fno-strict-aliasing",  # as nvcc compiles: vector loads of what was stored one by one
     "-fPIC",
     "-fvisibility=hidden",
     "-DVMAMBA_HOST_EMULATION",

@@ -9,11 +9,6 @@
 
 namespace vmamba {
 
-struct Grid {
-  int64_t x;
-  int32_t y, threads, shared_bytes;
-};
-
 inline vmamba_status status_of(cudaError_t error) {
   switch (error) {
     case cudaErrorMemoryAllocation:
@@ -70,7 +65,7 @@ vmamba_status launch(void (*kernel)(Params), const char *name, const Grid &grid,
     if (status != VMAMBA_OK) return status;
   }
   void *arguments[] = {&params};
-  const dim3 blocks(static_cast<unsigned>(grid.x), static_cast<unsigned>(grid.y));
+  const dim3 blocks(static_cast<unsigned>(grid.blocks));
   return check(
       cudaLaunchKernel(function, blocks, dim3(static_cast<unsigned>(grid.threads)), arguments,
                        static_cast<size_t>(grid.shared_bytes), static_cast<cudaStream_t>(stream)),

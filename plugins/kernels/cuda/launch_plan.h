@@ -23,6 +23,12 @@ struct SharedLayout {
   int32_t total;
 };
 
+// Of one launch: the kernels loop over what exceeds the largest.
+struct Grid {
+  int64_t blocks;
+  int32_t threads, shared_bytes;  // of a block
+};
+
 // A scan is one group of 16 channels of one image.
 struct LaunchPlan {
   bool global_map;         // the map of the merge is in global, not in shared memory

@@ -6,12 +6,11 @@
 namespace vmamba {
 namespace {
 
-// The kernels loop over what exceeds the largest grid.
 Grid grid_of(const ScanParams &params, int64_t items_per_block_group) {
   const LaunchPlan &plan = params.plan;
   const int64_t group_blocks = (params.groups + plan.scans_per_block - 1) / plan.scans_per_block;
   const int64_t blocks = params.batch * items_per_block_group * group_blocks;
-  return {blocks < INT32_MAX ? blocks : INT32_MAX, 1,
+  return {blocks < INT32_MAX ? blocks : INT32_MAX,
           plan.scans_per_block * plan.warps_per_scan * kWarpLanes, plan.shared.total};
 }
 

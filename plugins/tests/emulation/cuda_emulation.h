@@ -1,64 +1,74 @@
-// As much of CUDA as the kernels use, on the host: a launch is a loop over blocks and threads.
-// The kernels have no barrier and no shared memory, so each thread can run from start to end.
+// As much of CUDA as the kernels use, on the host: threads are fibers, a launch is a loop over
+// blocks.
 #ifndef VMAMBA_TESTS_EMULATION_CUDA_EMULATION_H
 #define VMAMBA_TESTS_EMULATION_CUDA_EMULATION_H
 
-#include <algorithm>
-#include <cmath>
-#include <cstdint>
 #include <cstring>
+#include <memory>
+#include <numeric>
+#include <random>
+#include <string>
+#include <vector>
 
-#include "vmamba/selective_scan_2d.h"
-
-#define __global__ static
-#define __device__
-#define __launch_bounds__(threads, blocks)
-
-namespace vmamba {
-struct EmulatedIndex {
-  unsigned x;
-};
-inline thread_local EmulatedIndex threadIdx, blockIdx, gridDim;
-}  // namespace vmamba
-
-struct __half {
-  _Float16 value;
-};
-struct __nv_bfloat16 {
-  uint16_t bits;
-};
-
-inline float __half2float(__half half) { return static_cast<float>(half.value); }
-inline __half __float2half_rn(float value) { return {static_cast<_Float16>(value)}; }
-
-inline float __bfloat162float(__nv_bfloat16 value) {
-  const uint32_t bits = static_cast<uint32_t>(value.bits) << 16;
-  float wide;
-  std::memcpy(&wide, &bits, sizeof(wide));
-  return wide;
-}
-
-inline __nv_bfloat16 __float2bfloat16_rn(float value) {
-  uint32_t bits;
-  std::memcpy(&bits, &value, sizeof(bits));
-  if (std::isnan(value)) return {0x7fff};
-  bits += 0x7fff + ((bits >> 16) & 1);  // to nearest, ties to even
-  return {static_cast<uint16_t>(bits >> 16)};
-}
+#include "block_run.h"
+#include "common/last_error.h"
+#include "cuda_builtins.h"
+#include "device.h"
+#include "warp_emulation.h"
 
 namespace vmamba {
+namespace emulation {
 
-using std::min;
+// A small grid, so that the kernels' loop over further items is walked as well.
+constexpr int64_t kLargestGrid = 7;
+
+inline std::vector<unsigned> block_order(uint64_t seed) {
+  std::vector<unsigned> order(gridDim.x);
+  std::iota(order.begin(), order.end(), 0u);
+  std::mt19937_64 random(seed);
+  if (seed != 0) std::shuffle(order.begin(), order.end(), random);
+  return order;
+}
 
 template <typename Params>
-vmamba_status launch(void (*kernel)(Params), const char *, int64_t blocks, int32_t threads, void *,
+struct KernelCall {
+  void (*kernel)(Params);
+  const Params &params;
+
+  static void run(void *call) {
+    const auto *const own = static_cast<const KernelCall *>(call);
+    own->kernel(own->params);
+  }
+};
+
+}  // namespace emulation
+
+inline vmamba_status device_limits(DeviceLimits *limits) {
+  *limits = emulation::device().limits;
+  return VMAMBA_OK;
+}
+
+// Shared memory holds nothing but NaN when a block begins, and ends where the launch said.
+template <typename Params>
+vmamba_status launch(void (*kernel)(Params), const char *name, const Grid &grid, void *,
                      const Params &params) {
-  // A small grid, so that the kernels' loop over further items is walked as well.
-  const int64_t largest_grid = 7;
-  gridDim.x = static_cast<unsigned>(std::min(blocks, largest_grid));
-  for (blockIdx.x = 0; blockIdx.x < gridDim.x; ++blockIdx.x) {
-    for (threadIdx.x = 0; threadIdx.x < static_cast<unsigned>(threads); ++threadIdx.x) {
-      kernel(params);
+  using namespace emulation;
+  const size_t shared_bytes = static_cast<size_t>(grid.shared_bytes);
+  if (grid.shared_bytes > device().limits.shared_bytes_per_block) {
+    return fail(VMAMBA_RUNTIME_ERROR, "launch of %s: %zu bytes of shared memory", name,
+                shared_bytes);
+  }
+  gridDim.x = static_cast<unsigned>(std::min(grid.blocks, kLargestGrid));
+  BlockRun block(grid.threads, device().seed);
+  KernelCall<Params> call{kernel, params};
+  for (const unsigned index : block_order(device().seed)) {
+    blockIdx.x = index;
+    const std::unique_ptr<unsigned char[]> shared(new unsigned char[shared_bytes]);
+    std::memset(shared.get(), 0xff, shared_bytes);
+    block_memory = shared.get();
+    const std::string failure = block.run(&KernelCall<Params>::run, &call);
+    if (!failure.empty()) {
+      return fail(VMAMBA_RUNTIME_ERROR, "%s, block %u: %s", name, index, failure.c_str());
     }
   }
   return VMAMBA_OK;
