@@ -18,7 +18,8 @@ from benchmarks.kernel_model.profile import Hint, Passage
 from benchmarks.op_shapes import ROUTES, OpShape
 from vmamba_deploy.errors import BuildError
 
-TILE_PIXELS, GROUP_CHANNELS, RUNS, TERMS, STATE_BATCH, WARP = 56, 16, 8, 16, 16, 32
+RUNS, RUN_PIXELS, GROUP_CHANNELS, TERMS, STATE_BATCH, WARP = 8, 7, 16, 16, 16, 32
+TILE_PIXELS = RUNS * RUN_PIXELS
 ELEMENTS_PER_THREAD = TILE_PIXELS * GROUP_CHANNELS // WARP  # of a tile
 
 
@@ -71,6 +72,11 @@ class Work:
         return sum(1 for route in self.routes if route in routes) / len(self.routes)
 
     @property
+    def holds_runs(self) -> float:
+        """1 where no run goes over the end of a line, else 0."""
+        return float(self.shape.side % RUN_PIXELS == 0)
+
+    @property
     def cut_tiles(self) -> float:
         """The part of the tiles that reach past the end of the map."""
         return 0.0 if self.length % TILE_PIXELS == 0 else 1.0 / self.plan.tiles
@@ -121,7 +127,7 @@ TRIPS = (
     Trip(r"turn < members_", lambda work: work.plan.warps_per_scan),
 )
 
-# The first that matches counts. Inputs and y are halves: y is rounded.
+# Of a branch inside a branch both count. Inputs and y are halves: y is rounded.
 BRANCHES: tuple[tuple[str, Callable[[Work], float]], ...] = (
     (r"load_skip\(run, out\)", lambda work: work.part(0)),
     (r"load_from\(run, global\(\), out\)", lambda work: work.part(*work.global_loads)),
@@ -145,7 +151,11 @@ BRANCHES: tuple[tuple[str, Callable[[Work], float]], ...] = (
         ),
     ),
     (r"position\(j\) >= params_\.length", lambda work: work.cut_tiles),
-    (r"position\(j\) < params_\.length", lambda work: 1.0),
+    # Both stand where the tile is known to be cut.
+    (r"position\(j\) < params_\.length", lambda work: work.cut_tiles),
+    (r"run\.(pixels|slots)\[j\] = walk\.\w+\(\) \+ j", lambda work: work.holds_runs),
+    (r"walk\.advance\(\)", lambda work: 1.0 - work.holds_runs),
+    (r"in_segment", lambda work: float(work.plan.segments > 1)),
     (r"pair_wait\(own_barrier\)", lambda work: work.taking_turns),
     (r"pair_arrive\(next_barrier\)", lambda work: work.taking_turns),
     (r"set_start\(params", lambda work: 1.0 - work.taking_turns),

@@ -15,7 +15,7 @@ from benchmarks.kernel_model.flow import Block, FlowGraph, Loop, flow_graph
 from benchmarks.kernel_model.sass import Function, Instruction, Line
 
 # A block belongs to the source lines that at least this part of its instructions come from.
-_BELONGS = 0.3
+_BELONGS = 0.25
 _LOOP = re.compile(r"\b(for|while) \(")
 # A loop over a constant number of steps is unrolled: its line is not that of a jump back.
 _UNROLLED = re.compile(r"< [\dk][\w *]*; \+\+")
@@ -24,7 +24,10 @@ _Key = TypeVar("_Key", bound=Hashable)
 
 @dataclass(frozen=True)
 class Hint:
-    """Code of source lines that match, or called from them, runs in this part of the passes."""
+    """Code of source lines that match, or called from them, runs in this part of the passes.
+
+    Where several match, as of a branch inside a branch, their likelihoods multiply.
+    """
 
     pattern: str
     likelihood: float
@@ -169,9 +172,11 @@ class _Profiler:
         found[header] = 1.0
         order = self._forward_order(header, inside)
         reach = self._reach(order, header, inside)
+        known = self._known_likelihoods(order, header, inside)
         for index in order:
             ways = self._ways(index, header, inside)
-            for way, part in zip(ways, self._parts(found[index], ways, reach), strict=True):
+            parts = self._parts(found[index], ways, reach, known)
+            for way, part in zip(ways, parts, strict=True):
                 found[way] += part
         return found
 
@@ -196,27 +201,54 @@ class _Profiler:
         return found
 
     def _parts(
-        self, mass: float, ways: Sequence[int], reach: Mapping[int, frozenset[int]]
+        self,
+        mass: float,
+        ways: Sequence[int],
+        reach: Mapping[int, frozenset[int]],
+        known: Mapping[int, float],
     ) -> list[float]:
         """What goes each of the ways, from a block with this likelihood."""
         if len(ways) < 2:
             return [mass] * len(ways)
-        known: dict[int, float] = {}
-        for way in ways:
-            # Where the ways meet again is no branch of its own, whatever lines it has.
-            meets = any(way in reach[other] for other in ways if other != way)
-            hint = None if meets else self._hint(way)
-            if hint is not None:
-                known[way] = min(hint, mass)
-        left = max(0.0, mass - sum(known.values()))
-        free = [way for way in ways if way not in known]
+        # Where the ways meet again is no branch of its own, whatever lines it has.
+        hinted = {
+            way: known[way]
+            for way in ways
+            if way in known and not any(way in reach[other] for other in ways if other != way)
+        }
+        parts = dict.fromkeys(ways, 0.0)
+        left = mass
+        for way in sorted(hinted, key=lambda way: hinted[way]):
+            parts[way] = min(hinted[way], left)
+            left -= parts[way]
+        free = [way for way in ways if way not in hinted]
+        if not free:
+            parts[max(ways, key=lambda way: parts[way])] += left
+            return [parts[way] for way in ways]
         loops = {way: reach[way].intersection(self._headers) for way in free}
         common = frozenset(self._headers).intersection(*loops.values())
         entering = [way for way in free if loops[way] - common] or free
-        return [
-            known[way] if way in known else left / len(entering) if way in entering else 0.0
-            for way in ways
-        ]
+        for way in entering:
+            parts[way] = left / len(entering)
+        return [parts[way] for way in ways]
+
+    def _known_likelihoods(
+        self, order: Sequence[int], header: int, inside: set[int]
+    ) -> dict[int, float]:
+        """Of the blocks that a hint speaks of, and of those all of whose ways it speaks of."""
+        come_from: dict[int, int] = defaultdict(int)
+        for index in order:
+            for way in self._ways(index, header, inside):
+                come_from[way] += 1
+        known: dict[int, float] = {}
+        for index in reversed(order):
+            hint = self._hint(index)
+            ways = self._ways(index, header, inside)
+            if hint is not None:
+                known[index] = hint
+            elif ways and all(way in known and come_from[way] == 1 for way in ways):
+                known[index] = sum(known[way] for way in ways)
+        return known
 
     def _hint(self, index: int) -> float | None:
         if index not in self._known:
@@ -225,11 +257,12 @@ class _Profiler:
 
     def _find_hint(self, block: Block) -> float | None:
         texts = [_texts(each.lines) for each in block.instructions]
+        found = None
         for pattern, likelihood in self._hints:
             matching = sum(1 for frames in texts if any(map(pattern.search, frames)))
             if matching and matching >= _BELONGS * len(texts):
-                return likelihood
-        return None
+                found = likelihood if found is None else found * likelihood
+        return found
 
     def _forward_order(self, start: int, inside: set[int]) -> list[int]:
         order: list[int] = []
