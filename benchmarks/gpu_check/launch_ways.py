@@ -1,0 +1,82 @@
+"""A case for every way in which the library launches its kernels on a GPU.
+
+The choice depends on the shape, the batch and the GPU, so the cases are searched for: random shapes
+are put to the library's own plan, and the smallest of each way is kept.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from dataclasses import replace
+
+import torch
+
+from benchmarks.gpu_check.accuracy_cases import AccuracyCase
+from benchmarks.kernel_model.gpus import H100, Gpu
+from benchmarks.kernel_model.plan import Plan, make_plan
+from benchmarks.op_shapes import OP_SHAPES, OpShape
+from vmamba_deploy.ops.contract import ScanDims
+
+DRAWS = 30_000
+LARGEST_WORK = 60_000_000  # pixels times channels times states: what float64 can follow
+_BATCH, _SMALLEST_SIDE, _LARGEST_SIDE = 256, 7, 400
+_CHANNELS, _STATES, _RANKS = (16, 32, 64, 96, 192, 384), (1, 1, 2, 4, 8, 16, 20), (1, 2, 6, 12)
+
+
+def gpu_at_hand() -> Gpu:
+    """The first GPU as a plan sees it; its rates are those of an H100 and mean nothing."""
+    found = torch.cuda.get_device_properties(0)
+    return replace(
+        H100,
+        name=found.name,
+        compute_capability=10 * found.major + found.minor,
+        multiprocessors=found.multi_processor_count,
+        shared_bytes=found.shared_memory_per_multiprocessor,
+        shared_bytes_per_block=found.shared_memory_per_block_optin,
+    )
+
+
+def way_of(state: int, plan: Plan) -> str:
+    """What a plan does, such as `one state, map in shared memory, warps a scan: 12`."""
+    kernels = "one state" if state == 1 else "many states"
+    place = "global" if plan.global_map else "shared"
+    way = f"{kernels}, map in {place} memory, warps a scan: {plan.warps_per_scan}"
+    return way + (f", tiles a segment: {plan.tiles_per_segment}" if plan.segments > 1 else "")
+
+
+def cases_of_every_way(gpu: Gpu) -> list[AccuracyCase]:
+    """The smallest case found of each way on this GPU; the same ones each time."""
+    smallest: dict[str, ScanDims] = {}
+    drawn = (dims for dims in _drawn() if _work(dims) <= LARGEST_WORK)
+    for dims in (*drawn, *_judged()):
+        shape = OpShape(dims.height, dims.channels, dims.state, dims.rank)
+        way = way_of(dims.state, make_plan(shape, dims.batch, gpu))
+        if way not in smallest or _work(dims) < _work(smallest[way]):
+            smallest[way] = dims
+    return [AccuracyCase(way, dims) for way, dims in sorted(smallest.items())]
+
+
+def _work(dims: ScanDims) -> int:
+    return dims.batch * dims.length * dims.channels * dims.state
+
+
+def _judged() -> Iterator[ScanDims]:
+    """The shapes by which the op is judged, with batches that fill a GPU more and more."""
+    for shape in OP_SHAPES:
+        for batch in (1, 2, 4, 8, 16, 32, 64, 128):
+            yield ScanDims(batch, shape.side, shape.side, shape.channels, shape.state, shape.rank)
+
+
+def _drawn() -> Iterator[ScanDims]:
+    draw = random.Random(0)
+    for _ in range(DRAWS):
+        side = round(_SMALLEST_SIDE * (_LARGEST_SIDE / _SMALLEST_SIDE) ** draw.random())
+        yield ScanDims(
+            batch=round(_BATCH ** draw.random()),
+            height=side,
+            width=side,
+            channels=draw.choice(_CHANNELS),
+            state=draw.choice(_STATES),
+            rank=draw.choice(_RANKS),
+        )
