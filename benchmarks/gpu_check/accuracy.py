@@ -21,13 +21,13 @@ from benchmarks.gpu_check.accuracy_cases import (
     fixed_cases,
     random_case,
 )
+from benchmarks.gpu_check.bars import RANDOM_SHAPES
 from benchmarks.gpu_check.context import Json, StageContext
 from benchmarks.gpu_check.launch_ways import cases_of_every_way, gpu_at_hand
 from benchmarks.gpu_check.native_scan import poisoned_scan
 from benchmarks.op_inputs import OpInputs, random_inputs
 from benchmarks.plain_chain import scan_routes
 
-RANDOM_SHAPES = 1000
 _RESERVE_S = 5.0
 # Of the maps that float64 keeps at a time; larger batches go through it in parts.
 _REFERENCE_BYTES = 2**32

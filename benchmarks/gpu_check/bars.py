@@ -18,6 +18,10 @@ MODEL = "vmamba_tiny_s1l8"
 MODEL_RATIO = 3.0
 LATENCY_MS = 1.5
 FLATNESS = 1.25
+RANDOM_SHAPES = 1000
+HALF = ("fp16", "AMP fp16")
+# Those whose result has a row per network, runtime, precision and batch size.
+NETWORK_STAGES = ("networks", "compiled", "aotinductor", "onnxruntime")
 
 
 def bar(name: str, wanted: str, measured: float | None, *, passed: bool | None) -> Json:
@@ -57,6 +61,8 @@ def _accuracy(record: Json) -> Iterator[Json]:
     yield at_most("float32 result against float64, worst relative error", 1e-5, worst)
     failures = len(result["failures"]) if "failures" in result else None
     yield at_most("accuracy cases beyond their bar", 0, failures)
+    random = result.get("random") or {}
+    yield at_least("random shapes compared", RANDOM_SHAPES, random.get("done"))
     for tool, run in _result(record, "sanitizer").get("tools", {}).items():
         yield at_most(f"compute-sanitizer {tool}, errors", 0, run["errors"])
 
@@ -80,12 +86,10 @@ def _floor(record: Json) -> Iterator[Json]:
 
 
 def _network(record: Json) -> Iterator[Json]:
-    rows = [
-        row
-        for stage in ("networks", "compiled", "runtimes")
-        for row in _result(record, stage).get("rows", [])
-        if row["model"] == MODEL and row["precision"] in ("fp16", "AMP fp16")
-    ]
+    every = [row for stage in NETWORK_STAGES for row in _result(record, stage).get("rows", [])]
+    apart = sum(not row["agrees"] for row in every)
+    yield at_most("networks that differ from fp32 by too much", 0, apart if every else None)
+    rows = [row for row in every if row["model"] == MODEL and row["precision"] in HALF]
     full = [row["images_per_s"] for row in rows if row["batch"] == 128]
     single = [row["ms_per_image"] for row in rows if row["batch"] == 1]
     published = PUBLISHED_IMAGES_PER_S[MODEL]["eager AMP fp16"]

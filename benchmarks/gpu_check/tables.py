@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from benchmarks.gpu_check.bars import NETWORK_STAGES
 from benchmarks.gpu_check.context import Json
 
 
@@ -86,13 +87,13 @@ def _networks(record: Json) -> str:
             str(row["batch"]),
             _number(row["images_per_s"], 0),
             _number(row["ms_per_image"], 3),
+            f"{row['nmse']:.0e}" + ("" if row["agrees"] else " TOO FAR"),
         )
-        for stage in ("networks", "compiled")
+        for stage in NETWORK_STAGES
         for row in _rows(record, stage)
     ]
-    return _aligned(
-        "Networks", ("model", "runtime", "precision", "batch", "images/s", "ms/image"), rows
-    )
+    head = ("model", "runtime", "precision", "batch", "images/s", "ms/image", "NMSE to fp32")
+    return _aligned("Networks", head, rows)
 
 
 def _resolutions(record: Json) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from benchmarks.gpu_check.bars import NETWORK_STAGES
 from benchmarks.network_floor import H100, summary
 from benchmarks.network_ops import KINDS, OpRecord
 from benchmarks.op_shapes import BATCHES, PUBLISHED, PUBLISHED_IMAGES_PER_S, OpShape
@@ -124,12 +125,12 @@ def computed_floor_us(shape: OpShape, batch: int) -> float:
 def network_rows(results: Results) -> list[Json]:
     """The networks of every stage, with what the public code reached where that is known."""
     rows = []
-    for stage in ("networks", "compiled", "runtimes"):
+    for stage in NETWORK_STAGES:
         for row in results.stage(stage).get("rows", []):
             published = PUBLISHED_IMAGES_PER_S.get(row["model"], {}) if row["batch"] == 128 else {}
             way = "torch.compile" if "compile" in row["runtime"] else None
             way = way or f"{row['runtime']} {row['precision']}"
-            rows.append(row | {"published": published.get(way), "nmse": row.get("nmse")})
+            rows.append(row | {"published": published.get(way)})
     return rows
 
 

@@ -48,6 +48,7 @@ def test_the_network_is_judged_by_its_best_runtime() -> None:
             "batch": batch,
             "images_per_s": images_per_s,
             "ms_per_image": 1e3 / images_per_s,
+            "agrees": True,
         }
 
     slow = [row(128, 5000), row(128, 9999, "fp32"), row(1, 500)]
@@ -59,6 +60,21 @@ def test_the_network_is_judged_by_its_best_runtime() -> None:
     passed = verdicts(judge(record(networks={"rows": slow}, compiled=better)))
     assert passed[name] is True
     assert passed["vmamba_tiny_s1l8 fp16 batch 1, ms per image"] is True
+
+
+def test_a_network_that_computes_something_else_misses_the_bar() -> None:
+    row = {"model": "other", "precision": "fp32", "batch": 1, "agrees": True}
+    name = "networks that differ from fp32 by too much"
+    assert verdicts(judge(record(networks={"rows": [row]})))[name] is True
+    rows = [row, row | {"agrees": False}]
+    assert verdicts(judge(record(aotinductor={"rows": rows})))[name] is False
+
+
+def test_all_the_random_shapes_must_have_been_compared() -> None:
+    result = {"cases": [], "failures": [], "random": {"done": 999}}
+    assert verdicts(judge(record(accuracy=result)))["random shapes compared"] is False
+    result["random"]["done"] = 1000
+    assert verdicts(judge(record(accuracy=result)))["random shapes compared"] is True
 
 
 def test_a_sanitizer_that_did_not_finish_has_not_passed() -> None:
