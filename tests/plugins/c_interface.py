@@ -6,6 +6,7 @@ import ctypes
 from pathlib import Path
 
 import numpy as np
+from launch_cases import LARGE, EmulatedDevice, Way
 from scan_cases import NUMPY_TYPES
 
 from vmamba_deploy.ops.contract import ScanDims
@@ -33,6 +34,29 @@ class EmulatedScan:
 
     def last_error(self) -> str:
         return self.library.vmamba_last_error().decode()
+
+    def use_device(self, device: EmulatedDevice = LARGE, seed: int = 0) -> None:
+        """The GPU to emulate; `seed` orders its threads and blocks, 0 by their number."""
+        self.library.vmamba_emulate_device(
+            device.multiprocessors,
+            device.shared_bytes_per_block,
+            device.shared_bytes_per_multiprocessor,
+            device.compute_capability,
+            ctypes.c_uint64(seed),
+        )
+
+    def way(self, dims: ScanDims, in_dtype: int, out_dtype: int) -> Way:
+        """How the call would be launched on the emulated GPU."""
+        plan = (ctypes.c_int32 * 5)()
+        desc = self.desc(dims, in_dtype, out_dtype)
+        self.library.vmamba_emulated_plan(ctypes.byref(desc), ctypes.byref(plan))
+        global_map, warps, scans, tiles_per_segment, segments = plan
+        return Way(
+            "global" if global_map else "shared",
+            warps,
+            scans,
+            tiles_per_segment if segments > 1 else 0,
+        )
 
     def desc(self, dims: ScanDims, in_dtype: int, out_dtype: int) -> ScanDesc:
         sizes = (dims.batch, dims.height, dims.width, dims.channels, dims.state, dims.rank)

@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 PLUGINS = Path(__file__).resolve().parents[2] / "plugins"
 EMULATION = PLUGINS / "tests" / "emulation"
-EMULATED_SOURCES = (
-    PLUGINS / "kernels" / "cuda" / "selective_scan_2d.cu",
-    PLUGINS / "kernels" / "cuda" / "launch_plan.cpp",
-    PLUGINS / "kernels" / "cuda" / "scan_params.cpp",
-    PLUGINS / "kernels" / "common" / "last_error.cpp",
-    PLUGINS / "kernels" / "common" / "validate.cpp",
+EMULATOR_SOURCES = (
     EMULATION / "block_run.cpp",
     EMULATION / "device.cpp",
     EMULATION / "fiber.cpp",
+    PLUGINS / "kernels" / "common" / "last_error.cpp",
+    PLUGINS / "kernels" / "cuda" / "launch_plan.cpp",
 )
+EMULATED_SOURCES = (
+    *EMULATOR_SOURCES,
+    PLUGINS / "kernels" / "cuda" / "selective_scan_2d.cu",
+    PLUGINS / "kernels" / "cuda" / "scan_params.cpp",
+    PLUGINS / "kernels" / "common" / "validate.cpp",
+)
+SANITIZER_FLAGS = ("-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+VECTOR_FLAGS = ("-mfma", "-mf16c")
 EMULATION_FLAGS = (
     "-std=c++17",
     "-Wall",
@@ -34,16 +40,18 @@ EMULATION_FLAGS = (
     f"-I{PLUGINS / 'include'}",
     f"-I{PLUGINS / 'kernels'}",
     f"-I{EMULATION}",
+    f"-I{PLUGINS / 'tests'}",
 )
 
 
-def compile_emulated(output: Path, *arguments: str) -> Path:
+def compile_emulated(
+    output: Path, *arguments: str | Path, sources: Sequence[Path] = EMULATED_SOURCES
+) -> Path:
     """Compile the CUDA sources for the host with g++; skips where there is none."""
     compiler = shutil.which("g++")
     if compiler is None:
         pytest.skip("g++ is not installed")
-    sources = [str(source) for source in EMULATED_SOURCES]
-    command = [compiler, *EMULATION_FLAGS, *arguments, "-x", "c++", *sources, "-o", str(output)]
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    command = [compiler, *EMULATION_FLAGS, *arguments, "-x", "c++", *sources, "-o", output]
+    result = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
     return output

@@ -83,16 +83,17 @@ void BlockRun::wait_for(const uint64_t *generation, uint64_t seen, const char *o
   thread.fiber.yield();
 }
 
-// The scheduler sees the failure and never comes back.
-void BlockRun::stop(const std::string &text) {
-  failure_ = text;
+// The scheduler sees the failure and never comes back: what the fiber owns is lost.
+void BlockRun::stop() {
   for (;;) threads_[static_cast<size_t>(running_)]->fiber.yield();
 }
 
 const BlockRun::Words *BlockRun::exchange(const char *operation, const uint32_t *words, int count) {
   WarpExchange &warp = warps_[static_cast<size_t>(running_ / kLanes)];
   if (warp.arrived > 0 && warp.operation != operation) {
-    stop(name_of(running_) + " is at " + operation + ", others of its warp at " + warp.operation);
+    failure_ =
+        name_of(running_) + " is at " + operation + ", others of its warp at " + warp.operation;
+    stop();
   }
   warp.operation = operation;
   const uint64_t seen = warp.generation;
@@ -111,8 +112,9 @@ void BlockRun::arrive(int number, int count) {
   BlockBarrier &barrier = barriers_[number];
   const size_t thread = static_cast<size_t>(running_);
   if (barrier.has_arrived[thread]) {
-    stop(name_of(running_) + " arrives again at barrier " + std::to_string(number) +
-         ", which its last round has not left");
+    failure_ = name_of(running_) + " arrives again at barrier " + std::to_string(number) +
+               ", which its last round has not left";
+    stop();
   }
   barrier.has_arrived[thread] = true;
   if (++barrier.arrived < count) return;

@@ -68,7 +68,7 @@ class BlockRun {
   }
   bool pass(bool may_stall);  // whether any thread moved, or may have
   void wait_for(const uint64_t *generation, uint64_t seen, const char *operation);
-  [[noreturn]] void stop(const std::string &text);
+  [[noreturn]] void stop();  // once failure_ is set
   std::string describe_waiting() const;
 
   std::vector<std::unique_ptr<Thread>> threads_;
