@@ -140,7 +140,7 @@ size_t SelectiveScanPlugin::getWorkspaceSize(DynamicPluginTensorDesc const *in, 
 }
 
 // Types, formats and shapes are part of the cache's key already; this names the kernels.
-char const *SelectiveScanPlugin::getTimingCacheID() noexcept { return "selective_scan_2d-1"; }
+char const *SelectiveScanPlugin::getTimingCacheID() noexcept { return "selective_scan_2d-2"; }
 
 int32_t SelectiveScanPlugin::onShapeChange(PluginTensorDesc const *in, int32_t inputs,
                                            PluginTensorDesc const *, int32_t outputs) noexcept {
