@@ -139,6 +139,21 @@ def gpu_check(arguments: tuple[str, ...]) -> None:
     sys.exit(check(arguments))
 
 
+@main.command("gpu-kit")
+@click.option(
+    "--output",
+    default=Path("build/gpu_kit.tar.gz"),
+    show_default=True,
+    type=click.Path(path_type=Path, dir_okay=False),
+)
+def gpu_kit(output: Path) -> None:
+    """Pack the sources and the headers that `make gpu-check` needs on a machine with no network."""
+    from benchmarks.gpu_kit import TOP, write_kit
+
+    names = write_kit(output)
+    click.echo(f"{output}: {len(names)} files; there: tar xf, cd {TOP}, make gpu-check")
+
+
 def _give(text: Any, results: dict[str, Any], json_path: Path | None) -> None:
     click.echo(text(results))
     if json_path is not None:

@@ -69,7 +69,7 @@ def judged(case: AccuracyCase, dtypes: tuple[torch.dtype, torch.dtype], device: 
     y = poisoned_scan(_placed(inputs, case.offset), out_dtype)
     again = poisoned_scan(_placed(rolled, case.offset), out_dtype)
     equal_bits = torch.equal(again.roll(-1, 0), y)
-    errors = _errors(y.double(), _expected(inputs))
+    errors = errors_of(y.double(), expected_result(inputs))
     passed = errors["nmse"] <= NMSE_BARS[out_dtype] and equal_bits
     if out_dtype == torch.float32:
         passed = passed and errors["relative"] <= RELATIVE_BAR and errors["largest"] <= LARGEST_BAR
@@ -97,7 +97,8 @@ def _moved(values: Tensor, offset: int) -> Tensor:
     return memory[offset:].view(values.shape)
 
 
-def _expected(inputs: OpInputs) -> Tensor:
+def expected_result(inputs: OpInputs) -> Tensor:
+    """y [B,H,W,D] in float64 from the already rounded inputs."""
     x, proj, *parameters = inputs.as_float64()
     image_bytes = 12 * 4 * 8 * x[0].numel()
     images = max(1, _REFERENCE_BYTES // image_bytes)
@@ -105,7 +106,7 @@ def _expected(inputs: OpInputs) -> Tensor:
     return torch.cat([scan_routes(*part, *parameters) for part in parts])
 
 
-def _errors(y: Tensor, expected: Tensor) -> dict[str, float]:
+def errors_of(y: Tensor, expected: Tensor) -> dict[str, float]:
     """Norm-wise relative error, NMSE, largest |d| / (1 + |y|); infinite where y is not finite."""
     difference = torch.nan_to_num(y - expected, nan=torch.inf)
     nmse = float((difference.square().sum() / expected.square().sum()).item())

@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import argparse
 import ctypes
+import json
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -87,9 +89,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("list", choices=sorted(_LISTS))
     parser.add_argument("--first", type=int, default=None, help="only so many calls")
+    parser.add_argument("--more", type=Path, help="JSON list of sizes: further calls, in float16")
     options = parser.parse_args(arguments)
+    calls = _LISTS[options.list][: options.first]
+    if options.more:
+        sizes = json.loads(options.more.read_text())
+        calls = [*calls, *((ScanDims(**each), FLOAT16) for each in sizes)]
     device = Device()
-    for dims, code in _LISTS[options.list][: options.first]:
+    for dims, code in calls:
         if not np.isfinite(run_call(device, dims, code).astype(np.float32)).all():
             sys.stderr.write(f"{dims}: the result is not finite\n")
             return 1

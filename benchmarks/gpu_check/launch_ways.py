@@ -48,16 +48,17 @@ def way_of(state: int, plan: Plan) -> str:
 def cases_of_every_way(gpu: Gpu) -> list[AccuracyCase]:
     """The smallest case found of each way on this GPU; the same ones each time."""
     smallest: dict[str, ScanDims] = {}
-    drawn = (dims for dims in _drawn() if _work(dims) <= LARGEST_WORK)
+    drawn = (dims for dims in _drawn() if work_of(dims) <= LARGEST_WORK)
     for dims in (*drawn, *_judged()):
         shape = OpShape(dims.height, dims.channels, dims.state, dims.rank)
         way = way_of(dims.state, make_plan(shape, dims.batch, gpu))
-        if way not in smallest or _work(dims) < _work(smallest[way]):
+        if way not in smallest or work_of(dims) < work_of(smallest[way]):
             smallest[way] = dims
     return [AccuracyCase(way, dims) for way, dims in sorted(smallest.items())]
 
 
-def _work(dims: ScanDims) -> int:
+def work_of(dims: ScanDims) -> int:
+    """Pixels times channels times states of all images."""
     return dims.batch * dims.length * dims.channels * dims.state
 
 

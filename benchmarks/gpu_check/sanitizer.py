@@ -7,10 +7,12 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 from benchmarks.gpu_check.commands import text_of
-from benchmarks.gpu_check.context import Json, StageContext, StageSkippedError
+from benchmarks.gpu_check.context import Json, StageContext, StageSkippedError, write_json
+from benchmarks.gpu_check.launch_ways import cases_of_every_way, gpu_at_hand, work_of
 
 TOOLS = ("memcheck", "racecheck")
 _PLACES = (
@@ -18,6 +20,9 @@ _PLACES = (
     "/usr/local/cuda/compute-sanitizer/compute-sanitizer",
 )
 _TAIL = 3000
+# Ways of launching that come with more pixels, channels and states than this are left out: a
+# sanitizer would take minutes over them.
+_LARGEST_WORK = 400_000
 
 
 class SanitizerError(AssertionError):
@@ -29,10 +34,16 @@ def run(context: StageContext) -> Json:
     program = shutil.which("compute-sanitizer") or next(filter(_is_file, _PLACES), None)
     if program is None:
         raise StageSkippedError("compute-sanitizer is not on this machine")
-    result: Json = {"program": program, "tools": {}}
+    cases = [
+        case for case in cases_of_every_way(gpu_at_hand()) if work_of(case.dims) <= _LARGEST_WORK
+    ]
+    more = context.folder / "sanitizer_calls.json"
+    write_json(more, [asdict(case.dims) for case in cases])
+    result: Json = {"program": program, "tools": {}, "ways": [case.kind for case in cases]}
     for left, tool in zip(range(len(TOOLS), 0, -1), TOOLS, strict=True):
         limit = context.seconds_left() / left - 1
-        result["tools"][tool] = _checked([program, "--tool", tool], context.built_library(), limit)
+        command = [program, "--tool", tool]
+        result["tools"][tool] = _checked(command, more, context.built_library(), limit)
         context.save(result)
     bad = [tool for tool, one in result["tools"].items() if one["errors"] != 0]
     if bad:
@@ -44,10 +55,11 @@ def _is_file(path: str) -> bool:
     return Path(path).is_file()
 
 
-def _checked(tool: list[str], variables: dict[str, str], limit_s: float) -> Json:
+def _checked(tool: list[str], more: Path, variables: dict[str, str], limit_s: float) -> Json:
     """`errors` is None if the tool did not come to an end."""
     command = [*tool, "--print-limit", "20"]
     command += [sys.executable, "-m", "benchmarks.gpu_check.device_calls", "sanitizer"]
+    command += ["--more", str(more)]
     try:
         done = subprocess.run(
             command,

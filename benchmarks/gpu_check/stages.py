@@ -32,15 +32,23 @@ _HERE = "benchmarks.gpu_check"
 _BUILT = ("build",)
 
 STAGES = (
-    Stage("environment", f"{_HERE}.environment", 20, "the GPU, its driver and measured ceilings"),
-    Stage("build", f"{_HERE}.build", 90, "the kernels compiled for this GPU"),
-    Stage("accuracy", f"{_HERE}.accuracy", 45, "every shape class against float64", _BUILT),
-    Stage("op_timing", f"{_HERE}.op_timing", 60, "eight shapes, two batch sizes", _BUILT),
-    Stage("networks", f"{_HERE}.networks", 60, "whole networks in eager PyTorch", _BUILT),
+    Stage("environment", f"{_HERE}.environment", 15, "the GPU, its driver and measured ceilings"),
+    Stage("build", f"{_HERE}.build", 60, "the kernels compiled for this GPU"),
+    Stage("accuracy", f"{_HERE}.accuracy", 55, "every shape class against float64", _BUILT),
+    Stage("op_timing", f"{_HERE}.op_timing", 55, "eight shapes, two batch sizes", _BUILT),
+    Stage("networks", f"{_HERE}.networks", 45, "whole networks in eager PyTorch", _BUILT),
+    Stage(
+        "plugin",
+        f"{_HERE}.plugin",
+        30,
+        "the TensorRT plugin through its interface, without TensorRT",
+        _BUILT,
+        rehearsed=False,
+    ),
     Stage(
         "kernel_times",
         f"{_HERE}.kernel_times",
-        20,
+        15,
         "each kernel of the op alone",
         _BUILT,
         rehearsed=False,
@@ -54,11 +62,12 @@ STAGES = (
         _BUILT,
         rehearsed=False,
     ),
-    Stage("layers", f"{_HERE}.layers", 15, "the time of every layer beside its floor", _BUILT),
-    Stage("compiled", f"{_HERE}.compiled", 55, "torch.compile without a graph break", _BUILT),
-    Stage("ncu", f"{_HERE}.ncu", 25, "hardware counters of the kernels", _BUILT, rehearsed=False),
-    Stage("runtimes", f"{_HERE}.runtimes", 45, "the plugin, ONNX Runtime CUDA, AOTInductor"),
-    Stage("tests", f"{_HERE}.gpu_tests", 30, "pytest -m gpu", rehearsed=False),
+    Stage("layers", f"{_HERE}.layers", 12, "the time of every layer beside its floor", _BUILT),
+    Stage("compiled", f"{_HERE}.compiled", 50, "torch.compile without a graph break", _BUILT),
+    Stage("aotinductor", f"{_HERE}.aotinductor", 45, "the network as a compiled package", _BUILT),
+    Stage("ncu", f"{_HERE}.ncu", 20, "hardware counters of the kernels", _BUILT, rehearsed=False),
+    Stage("onnxruntime", f"{_HERE}.onnxruntime_cuda", 35, "the ONNX file with our library", _BUILT),
+    Stage("tests", f"{_HERE}.gpu_tests", 30, "pytest -m gpu", _BUILT, rehearsed=False),
 )
 
 

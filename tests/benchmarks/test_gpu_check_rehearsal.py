@@ -69,7 +69,7 @@ def rehearsal(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict, str]:
 def test_every_stage_that_needs_no_gpu_passes(rehearsal: tuple[dict, str]) -> None:
     stages = rehearsal[0]["stages"]
     skipped = {name for name, entry in stages.items() if entry["status"] == "skipped"}
-    assert skipped == {"kernel_times", "sanitizer", "ncu", "runtimes", "tests"}
+    assert skipped == {"plugin", "kernel_times", "sanitizer", "ncu", "onnxruntime", "tests"}
     assert all(entry["status"] == "passed" for name, entry in stages.items() if name not in skipped)
 
 
@@ -88,6 +88,18 @@ def test_operations_of_the_network_are_recorded(rehearsal: tuple[dict, str]) -> 
     rows = rehearsal[0]["stages"]["layers"]["result"]["rows"]
     assert sum(row["kind"] == "scan" for row in rows) == 4
     assert all(row["moved_bytes"] > 0 for row in rows)
+
+
+def test_the_network_is_packaged_and_agrees_with_fp32(rehearsal: tuple[dict, str]) -> None:
+    for stage in ("networks", "compiled", "aotinductor"):
+        rows = rehearsal[0]["stages"][stage]["result"]["rows"]
+        assert {row["batch"] for row in rows} == {1, 2}
+        assert all(row["agrees"] for row in rows)
+
+
+def test_what_a_machine_lacks_is_named(rehearsal: tuple[dict, str]) -> None:
+    error = rehearsal[0]["stages"]["onnxruntime"]["error"]
+    assert error == "Python has no onnx, onnxscript, onnxruntime"
 
 
 def test_no_bar_is_judged_from_a_rehearsal(rehearsal: tuple[dict, str]) -> None:
