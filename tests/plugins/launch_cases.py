@@ -78,6 +78,6 @@ LAUNCH_CASES = [
     LaunchCase(LARGE, Way("shared", 4, 1, 1), ScanDims(1, 7, 13, 9, 5, 3)),
     LaunchCase(TINY, Way("global", 1, 2), ScanDims(3, 7, 13, 20, 2, 6)),
     LaunchCase(TINY, Way("global", 1, 3), ScanDims(2, 14, 7, 64, 2, 2)),
-    LaunchCase(TINY, Way("global", 2, 1), ScanDims(1, 7, 7, 4, 2, 6)),
+    LaunchCase(TINY, Way("global", 2, 1), ScanDims(2, 7, 13, 4, 2, 2)),
     LaunchCase(ONE, Way("global", 4, 1), ScanDims(3, 56, 14, 4, 16, 6)),
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import ml_dtypes
 import numpy as np
@@ -51,3 +52,21 @@ def errors(got: np.ndarray, expected: np.ndarray) -> tuple[float, float]:
     difference = got.astype(np.float64) - expected
     nmse = float(np.sum(difference**2) / np.sum(expected**2))
     return nmse, float(np.max(np.abs(difference) / (1 + np.abs(expected))))
+
+
+def write_call(path: Path, case: ScanCase, in_dtype: int, out_dtype: int) -> None:
+    """The call as the native test programs read it: see plugins/tests/support/call_file.h."""
+    header = [out_dtype]
+    for index, value in enumerate(case.inputs):
+        header += [in_dtype if index < 2 else FLOAT32, value.ndim, *value.shape]
+    data = b"".join(np.ascontiguousarray(value).tobytes() for value in case.inputs)
+    path.write_bytes(np.array(header, np.int64).tobytes() + data)
+
+
+def check_answer(path: Path, case: ScanCase, out_dtype: int) -> None:
+    """Compare the y that such a program wrote with float64."""
+    got = np.frombuffer(path.read_bytes(), NUMPY_TYPES[out_dtype]).reshape(case.expected.shape)
+    nmse, largest = errors(got, case.expected)
+    assert nmse <= NMSE_BARS[out_dtype]
+    if out_dtype == FLOAT32:
+        assert largest <= FLOAT32_MAX_BAR

@@ -1,4 +1,4 @@
-"""The CUDA kernels, compiled for the host, against float64: their arithmetic and indexing."""
+"""The CUDA kernels, compiled for the host, against float64: arithmetic, indexing, barriers."""
 
 from __future__ import annotations
 
@@ -8,6 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from c_interface import EmulatedScan, ScanArgs
+from emulation import VECTOR_FLAGS, compile_emulated
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from launch_cases import LARGE, LAUNCH_CASES, ONE, SMALL, TIGHT, EmulatedDevice, LaunchCase
 from scan_cases import FLOAT32_MAX_BAR, NMSE_BARS, ScanCase, errors, random_case
 
 from vmamba_deploy.ops.contract import BFLOAT16, FLOAT16, FLOAT32, ScanDims
@@ -34,13 +38,30 @@ DIMS = [
 
 
 @pytest.fixture(scope="session")
-def scan(emulated_library: Path) -> EmulatedScan:
+def emulated(emulated_library: Path) -> EmulatedScan:
     return EmulatedScan(emulated_library)
 
 
-def random_dims(rng: np.random.Generator) -> ScanDims:
-    sizes = rng.integers([1, 1, 1, 1, 1, 1], [4, 40, 40, 40, 17, 49])
-    return ScanDims(*(int(size) for size in sizes))
+@pytest.fixture
+def scan(emulated: EmulatedScan) -> EmulatedScan:
+    """The emulated library, with its devices as they are when it is loaded."""
+    emulated.use_device()
+    return emulated
+
+
+@st.composite
+def any_dims(draw: st.DrawFn) -> ScanDims:
+    """Every size; many states where the map is small."""
+    height, width = draw(st.integers(1, 40)), draw(st.integers(1, 40))
+    most_states = 40 if height * width < 200 else 6
+    return ScanDims(
+        batch=draw(st.integers(1, 3)),
+        height=height,
+        width=width,
+        channels=draw(st.integers(1, 40)),
+        state=draw(st.one_of(st.just(1), st.integers(1, most_states))),
+        rank=draw(st.integers(1, 49)),
+    )
 
 
 def check(scan: EmulatedScan, case: ScanCase, in_dtype: int, out_dtype: int) -> None:
@@ -57,26 +78,77 @@ def test_edge_shapes(scan: EmulatedScan, dims: ScanDims, in_dtype: int, out_dtyp
     check(scan, random_case(dims, in_dtype, seed=dims.length), in_dtype, out_dtype)
 
 
-@pytest.mark.parametrize("seed", range(24))
-def test_random_shapes(scan: EmulatedScan, seed: int) -> None:
-    dims = random_dims(np.random.default_rng(seed))
-    in_dtype, out_dtype = DTYPE_PAIRS[seed % len(DTYPE_PAIRS)]
-    check(scan, random_case(dims, in_dtype, seed), in_dtype, out_dtype)
+@settings(max_examples=max(60, settings().max_examples))
+@given(
+    dims=any_dims(),
+    dtypes=st.sampled_from(DTYPE_PAIRS),
+    device=st.sampled_from([LARGE, SMALL, ONE, TIGHT]),
+    seed=st.integers(0, 2**32),
+)
+def test_random_shapes(
+    emulated: EmulatedScan,
+    dims: ScanDims,
+    dtypes: tuple[int, int],
+    device: EmulatedDevice,
+    seed: int,
+) -> None:
+    emulated.use_device(device, seed)
+    check(emulated, random_case(dims, dtypes[0], seed), *dtypes)
+
+
+@pytest.mark.parametrize("case", LAUNCH_CASES, ids=str)
+def test_every_way_of_launching(scan: EmulatedScan, case: LaunchCase) -> None:
+    for in_dtype, out_dtype in DTYPE_PAIRS:
+        inputs = random_case(case.dims, in_dtype, seed=7)
+        scan.use_device(case.device)
+        assert scan.way(case.dims, in_dtype, out_dtype) == case.way
+        check(scan, inputs, in_dtype, out_dtype)
+
+
+@pytest.mark.parametrize("case", LAUNCH_CASES, ids=str)
+def test_the_order_of_threads_changes_no_bit(scan: EmulatedScan, case: LaunchCase) -> None:
+    inputs = random_case(case.dims, FLOAT16, seed=3).inputs
+    results = set()
+    for seed in range(4):
+        scan.use_device(case.device, seed)
+        results.add(scan(case.dims, inputs, FLOAT16, FLOAT16).tobytes())
+    assert len(results) == 1
+
+
+@pytest.fixture(scope="module")
+def scan_without_tensor_cores(tmp_path_factory: pytest.TempPathFactory) -> EmulatedScan:
+    """The kernels as compute capability 7.5 gets them."""
+    library = tmp_path_factory.mktemp("plain") / "libvmamba_cuda_emulated.so"
+    options = ("-O1", *VECTOR_FLAGS, "-shared", "-DVMAMBA_TENSOR_CORES=0")
+    return EmulatedScan(compile_emulated(library, *options))
+
+
+@pytest.mark.parametrize("dims", DIMS[:6], ids=str)
+def test_without_tensor_cores(scan_without_tensor_cores: EmulatedScan, dims: ScanDims) -> None:
+    scan_without_tensor_cores.use_device(EmulatedDevice(40, 65536, 65536, 75))
+    check(scan_without_tensor_cores, random_case(dims, FLOAT16, seed=5), FLOAT16, FLOAT16)
 
 
 @pytest.mark.parametrize(("in_dtype", "out_dtype"), DTYPE_PAIRS)
+@pytest.mark.parametrize("device", [LARGE, ONE], ids=str)
 @pytest.mark.parametrize("state", [1, 16])
 def test_equal_bits_on_a_rerun_and_in_every_batch_position(
-    scan: EmulatedScan, state: int, in_dtype: int, out_dtype: int
+    scan: EmulatedScan, state: int, device: EmulatedDevice, in_dtype: int, out_dtype: int
 ) -> None:
-    dims = ScanDims(batch=1, height=13, width=9, channels=20, state=state, rank=5)
-    case = random_case(dims, in_dtype, seed=state)
-    alone = scan(dims, case.inputs, in_dtype, out_dtype)
-    assert alone.tobytes() == scan(dims, case.inputs, in_dtype, out_dtype).tobytes()
-    repeated = tuple(np.repeat(value, 5, axis=0) for value in case.inputs[:2]) + case.inputs[2:]
-    batch = ScanDims(5, 13, 9, 20, state, 5)
-    for image in scan(batch, repeated, in_dtype, out_dtype):
-        assert image.tobytes() == alone[0].tobytes()
+    scan.use_device(device)
+    dims = ScanDims(batch=5, height=13, width=9, channels=20, state=state, rank=5)
+    image = random_case(ScanDims(1, 13, 9, 20, state, 5), in_dtype, seed=state).inputs
+    batch = tuple(np.repeat(value, 5, axis=0) for value in image[:2]) + image[2:]
+    first, *others = scan(dims, batch, in_dtype, out_dtype)
+    for other in (*others, *scan(dims, batch, in_dtype, out_dtype)):
+        assert other.tobytes() == first.tobytes()
+
+
+def test_a_state_that_no_block_can_hold_is_refused(scan: EmulatedScan) -> None:
+    scan.use_device(EmulatedDevice(1, 8192, 233472))
+    dims = ScanDims(batch=1, height=7, width=7, channels=4, state=16, rank=2)
+    with pytest.raises(RuntimeError, match="status 2: state 16 with rank 2 needs more shared"):
+        scan(dims, random_case(dims, FLOAT32, seed=0).inputs, FLOAT32, FLOAT32)
 
 
 @pytest.mark.parametrize("bias", [-80.0, -40.0, -20.0, 0.0, 20.0, 100.0, 1e4])

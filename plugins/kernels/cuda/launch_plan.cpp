@@ -80,7 +80,7 @@ class Planner {
     for (const int32_t warps : {1, 2, 4, 8, 12}) {
       if (warps > (desc_.state == 1 ? tiles_ : std::min(desc_.state, kMaxStateWarps))) break;
       consider_image(warps, false);
-      consider_image(warps, true);
+      if (tiles_ > 1) consider_image(warps, true);  // the workspace has no map of one tile
     }
     for (int32_t length = 1; length < tiles_ && length <= kLongestSegment; length *= 2) {
       consider_segments(length, 1);

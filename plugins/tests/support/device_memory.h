@@ -18,7 +18,7 @@ namespace vmamba::tests {
 constexpr int kExitSkipped = 77;
 
 #ifdef VMAMBA_HOST_EMULATION
-using Stream = void *;
+using Stream = struct CUstream_st *;
 inline void open_device() {}
 inline Stream open_stream() { return nullptr; }
 inline void finish(Stream) {}

@@ -1,0 +1,42 @@
+"""The CUDA kernels, compiled for the host, under the address and undefined-behaviour sanitizers.
+
+Every buffer ends where the interface says that it does, shared memory where the launch says.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+from emulation import EMULATED_SOURCES, EMULATION, SANITIZER_FLAGS, VECTOR_FLAGS, compile_emulated
+from launch_cases import LAUNCH_CASES, LaunchCase
+from scan_cases import check_answer, random_case, write_call
+
+from vmamba_deploy.ops.contract import BFLOAT16, FLOAT16, FLOAT32
+
+
+@pytest.fixture(scope="session")
+def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return compile_emulated(
+        tmp_path_factory.mktemp("sanitized") / "scan_program",
+        *(*SANITIZER_FLAGS, *VECTOR_FLAGS),
+        sources=(EMULATION / "scan_program.cpp", *EMULATED_SOURCES),
+    )
+
+
+@pytest.mark.parametrize("case", LAUNCH_CASES, ids=str)
+def test_every_way_of_launching(program: Path, tmp_path: Path, case: LaunchCase) -> None:
+    arguments = [str(program), str(case.device.multiprocessors)]
+    arguments += [str(case.device.shared_bytes_per_block), "5"]
+    dtypes = [(FLOAT32, FLOAT32), (FLOAT16, FLOAT16), (BFLOAT16, FLOAT32)]
+    scan_cases = [random_case(case.dims, in_dtype, seed=11) for in_dtype, _ in dtypes]
+    answers = [tmp_path / f"y{i}" for i in range(len(dtypes))]
+    for i, (scan_case, (in_dtype, out_dtype)) in enumerate(zip(scan_cases, dtypes, strict=True)):
+        call = tmp_path / f"call{i}"
+        write_call(call, scan_case, in_dtype, out_dtype)
+        arguments += [str(call), str(answers[i])]
+    result = subprocess.run(arguments, capture_output=True, text=True, check=False, timeout=300)
+    assert result.returncode == 0, result.stderr
+    for answer, scan_case, (_, out_dtype) in zip(answers, scan_cases, dtypes, strict=True):
+        check_answer(answer, scan_case, out_dtype)
