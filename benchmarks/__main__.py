@@ -108,6 +108,16 @@ def network_floor_command(preset: str, batches: tuple[int, ...], json_path: Path
     _give(floor_text, network_floor(resolve_preset(preset).name, batches), json_path)
 
 
+@main.command("predicted-resolutions")
+@_JSON
+def predicted_resolutions_command(json_path: Path | None) -> None:
+    """What a pixel costs in the scans on an H100 at five image sizes, from machine code; no GPU."""
+    from benchmarks.predicted_resolutions import predicted_resolutions
+    from benchmarks.texts import resolutions_text
+
+    _give(resolutions_text, predicted_resolutions(), json_path)
+
+
 @main.command()
 @click.option("--check", is_flag=True, help="Write nothing; exit 1 if the page is not up to date.")
 @click.option(

@@ -61,3 +61,14 @@ def floor_text(report: Results) -> str:
             f"without norms and elementwise operations {floors['heavy_us']:.0f}"
         )
     return "\n".join(lines)
+
+
+def resolutions_text(report: Results) -> str:
+    """Predicted cost per pixel of the image, with a full batch and with one image."""
+    lines = [f"{report['gpu']}, predicted: the 14 scans of tiny_s1l8 with their projections, fp16"]
+    lines += [
+        f"  {row['width']:>4} x {row['height']:<4} batch {row['batch']:>3}: "
+        f"{row['us']:8.0f} us, {row['ns_per_pixel']:6.3f} ns a pixel"
+        for row in report["rows"]
+    ]
+    return "\n".join(lines)

@@ -24,7 +24,8 @@ def draw_figures(results: Results, op_rows: Sequence[Json], folder: Path) -> lis
     figures = {"op_times.svg": op_times(op_rows)}
     if results.floor:
         figures["network_floor.svg"] = network_floor(results.floor)
-    if results.cpu_op or results.stage("high_resolution").get("rows"):
+    measured = results.stage("high_resolution").get("rows")
+    if results.cpu_op or results.predicted_resolutions or measured:
         figures["cost_per_pixel.svg"] = cost_per_pixel(results)
     for name, figure in figures.items():
         save(figure, folder / name)
@@ -62,7 +63,7 @@ def _op_series(rows: Sequence[Json]) -> dict[str, list[float]]:
     if all(row["ours_us"] for row in rows):
         series["ours, measured"] = [row["ours_us"]["median"] for row in rows]
     if all(row["predicted_us"] for row in rows):
-        series["ours, predicted"] = [row["predicted_us"] for row in rows]
+        series["ours, predicted, not measured"] = [row["predicted_us"] for row in rows]
     return series | {"floor": [row["floor_us"] for row in rows]}
 
 
@@ -109,6 +110,11 @@ def cost_per_pixel(results: Results) -> Figure:
         rows = [row for row in gpu_rows if row["full_batch"] is full]
         if rows:
             _curve(axes, rows, [row["ns_per_pixel"] for row in rows], label)
+    if not gpu_rows and results.predicted_resolutions:
+        for full, label in ((True, "a full batch"), (False, "batch 1")):
+            rows = [r for r in results.predicted_resolutions["rows"] if r["full_batch"] is full]
+            label = f"the scans on an H100, {label}: predicted, not measured"
+            _curve(axes, rows, [row["ns_per_pixel"] for row in rows], label, style="--")
     axes.axhspan(1 / 1.25, 1.25, color="#dddddd", zorder=0, label="within 25%")
     axes.set_ylim(bottom=0)
     axes.set_xlabel("megapixels")
@@ -117,6 +123,9 @@ def cost_per_pixel(results: Results) -> Figure:
     return figure
 
 
-def _curve(axes: Any, rows: Sequence[Json], costs: Sequence[float], label: str) -> None:
+def _curve(
+    axes: Any, rows: Sequence[Json], costs: Sequence[float], label: str, style: str = "-"
+) -> None:
     pixels = [row["height"] * row["width"] / 1e6 for row in rows]
-    axes.plot(pixels, [cost / costs[0] for cost in costs], marker="o", label=label)
+    relative = [cost / costs[0] for cost in costs]
+    axes.plot(pixels, relative, marker="o", linestyle=style, label=label)

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from benchmarks.gpu_check.bars import NETWORK_STAGES
-from benchmarks.network_floor import H100, summary
-from benchmarks.network_ops import KINDS, OpRecord
-from benchmarks.op_shapes import BATCHES, PUBLISHED, PUBLISHED_IMAGES_PER_S, OpShape
+from benchmarks.network_floor import H100, IMAGE_SIDE, summary
+from benchmarks.network_ops import KINDS, SCAN, OpRecord
+from benchmarks.op_shapes import (
+    BATCHES,
+    GOAL_RATIO,
+    MUST_RATIO,
+    PUBLISHED,
+    PUBLISHED_IMAGES_PER_S,
+    OpShape,
+)
 from benchmarks.report.figures import draw_figures
 from benchmarks.report.results import Json, Results, kept_results
 from vmamba_deploy.artifacts.atomic import atomic_write
@@ -50,13 +59,20 @@ def page_text(results: Results) -> str:
         environment=results.stage("environment"),
         predictions=predicted_us(results),
         op_rows=op_rows(results),
+        must=MUST_RATIO,
+        goal=GOAL_RATIO,
         network_rows=network_rows(results),
+        published_networks=PUBLISHED_IMAGES_PER_S,
+        estimates=estimated_networks(results),
         floor=results.floor,
         rates=next(iter(results.floor["batches"].values()))["rates"] if results.floor else None,
         kinds=KINDS,
         largest_layers=largest_layers(results),
         high_resolution=results.stage("high_resolution"),
-        resolutions=resolution_rows(results),
+        resolutions=resolution_rows(results.stage("high_resolution").get("rows", [])),
+        predicted_resolutions=resolution_rows(
+            (results.predicted_resolutions or {}).get("rows", [])
+        ),
         cpu_op=results.cpu_op,
         cpu_model=results.cpu_model,
         cpu_machine=(results.cpu_op or results.cpu_model or {}).get("machine", ""),
@@ -73,8 +89,7 @@ def with_measured_layers(results: Results) -> Results:
     records = [OpRecord(**row) for row in layers["rows"]]
     batches = dict(results.floor["batches"])
     batches[str(layers["batch"])] = summary(records, H100)
-    floor = results.floor | {"batches": batches}
-    return Results(results.gpu, results.kernel_model, floor, results.cpu_op, results.cpu_model)
+    return replace(results, floor=results.floor | {"batches": batches})
 
 
 def predicted_us(results: Results) -> dict[tuple[str, int], float]:
@@ -111,6 +126,9 @@ def op_rows(results: Results) -> list[Json]:
                     "ours_us": ours["times_us"]["ours"] if ours else None,
                     "ratio": ours.get("published_chain_over_ours"),
                     "plain_ratio": ours.get("plain_chain_over_ours"),
+                    "over_predicted": ours["times_us"]["ours"]["median"] / predicted
+                    if ours and predicted
+                    else None,
                 }
             )
     return rows
@@ -144,9 +162,23 @@ def largest_layers(results: Results) -> list[Json]:
     return [row | {"batch": batch} for row in ordered[:_LAYERS_SHOWN]]
 
 
-def resolution_rows(results: Results) -> list[Json]:
+def estimated_networks(results: Results) -> dict[int, float]:
+    """Microseconds of the network by batch size: the scans as predicted, the rest at its floor.
+
+    Every operation alone, as eager PyTorch runs them; a bound from below and no promise.
+    """
+    predicted = (results.predicted_resolutions or {}).get("rows", [])
+    scans = {row["batch"]: row["us"] for row in predicted if row["height"] == IMAGE_SIDE}
+    estimates = {}
+    for batch, floors in (results.floor or {"batches": {}})["batches"].items():
+        if int(batch) in scans:
+            floor_of_scans = sum(row[SCAN] for row in floors["floor_us"].values())
+            estimates[int(batch)] = floors["total_us"] - floor_of_scans + scans[int(batch)]
+    return estimates
+
+
+def resolution_rows(rows: Sequence[Json]) -> list[Json]:
     """The rows with a full batch, each with the cost of a single image beside it."""
-    rows = results.stage("high_resolution").get("rows", [])
     single = {
         (row["height"], row["width"]): row["ns_per_pixel"] for row in rows if row["batch"] == 1
     }

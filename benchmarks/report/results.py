@@ -21,17 +21,19 @@ class Results:
 
     Attributes:
         gpu: the record of `make gpu-check`.
-        kernel_model: predicted times of the CUDA kernels.
+        kernel_model: predicted times of the CUDA kernels at the judged shapes.
+        predicted_resolutions: predicted cost per pixel over image sizes.
         floor: the network's floor, layer by layer.
         cpu_op: the op on the CPU.
         cpu_model: the network on the CPU.
     """
 
-    gpu: Json | None
-    kernel_model: Json | None
-    floor: Json | None
-    cpu_op: Json | None
-    cpu_model: Json | None
+    gpu: Json | None = None
+    kernel_model: Json | None = None
+    predicted_resolutions: Json | None = None
+    floor: Json | None = None
+    cpu_op: Json | None = None
+    cpu_model: Json | None = None
 
     def stage(self, name: str) -> Json:
         """The result of a stage of the GPU check, {} where it has none."""
@@ -48,7 +50,8 @@ def kept_results(folder: Path = FOLDER) -> Results:
     """
     return Results(
         gpu=_read(folder / GPU_NAME),
-        kernel_model=_read(folder / "kernel_model.json"),
+        kernel_model=_read(folder / "kernel_times_predicted.json"),
+        predicted_resolutions=_read(folder / "resolutions_predicted.json"),
         floor=_read(folder / "network_floor.json"),
         cpu_op=_read(folder / "cpu_op.json"),
         cpu_model=_read(folder / "cpu_model.json"),

@@ -26,7 +26,7 @@ from benchmarks.report.page import (
 from benchmarks.report.results import Results, keep_gpu_record, kept_results
 from vmamba_deploy.errors import InputFileError
 
-EMPTY = Results(gpu=None, kernel_model=None, floor=None, cpu_op=None, cpu_model=None)
+EMPTY = Results()
 
 
 def stage(result: dict, status: str = "passed", error: str | None = None) -> dict:
@@ -107,17 +107,12 @@ def test_without_any_result_the_page_says_what_is_missing() -> None:
     text = page_text(EMPTY)
     assert "No GPU was at hand: nothing in this section was measured." in text
     assert "There are no predicted times yet" in text
-    assert "| D96 L3136 N1 | 128 | 3566 | 73.7 |" in text
+    assert "| D96 L3136 N1 | 128 | 3566 | 73.7 | 5x (10x) |" in text
 
 
 def test_predictions_stand_beside_the_published_times() -> None:
-    rows = [
-        {"gpu": "H100 SXM", "shape": shape.name, "batch": batch, "total_us": 123.0}
-        for shape in OP_SHAPES
-        for batch in (128, 1)
-    ]
-    text = page_text(replace(EMPTY, kernel_model={"predictions": rows}))
-    assert "| D96 L3136 N1 | 128 | 3566 | 73.7 | 123 | 29x |" in text
+    text = page_text(Results(kernel_model=predictions(123.0)))
+    assert "| D96 L3136 N1 | 128 | 3566 | 73.7 | 123 | 29x | 5x (10x) |" in text
     assert "no predicted times" not in text
 
 
@@ -126,13 +121,60 @@ def test_a_record_of_a_gpu_fills_the_page(record: dict) -> None:
     text = page_text(with_measured_layers(replace(EMPTY, gpu=record, floor=floor)))
     assert "No GPU was at hand" not in text
     assert "one A Test GPU (132 multiprocessors, driver" in text
-    assert "| D96 L3136 N1 | 128 | 3566 | 80 | 220.0 (198.0..242.0) | 16.2x |" in text
+    assert "| D96 L3136 N1 | 128 | 3566 | 80 | 220.0 (198.0..242.0) | 16.2x | 30.0" in text
     assert "| ncu | failed: no permission / to read counters | 3 |" in text
     assert "| vmamba_tiny_s1l8 | CUDA graph | fp16 | 128 | 9000 | 0.111 |" in text
     assert "| 1024 x 1024 | 6 | 11.00 | 13 |" in text
     assert "| op D96 L3136 N1 batch 1, published chain over ours | >= 3 | 2.4 | missed |" in text
     # 14 scans of 0.25 ms: 2, 2, 8 and 2 in the stages.
     assert "(2000)" in text
+
+
+def predictions(total_us: float) -> dict:
+    """As the kernel model writes them, one figure for all."""
+    rows = [
+        {"gpu": "H100 SXM", "shape": shape.name, "batch": batch, "total_us": total_us}
+        for shape in OP_SHAPES
+        for batch in (128, 1)
+    ]
+    return {"predictions": rows}
+
+
+def resolutions(us_of_batch: dict[int, float]) -> dict:
+    """Predicted cost per pixel, as `predicted-resolutions` writes it."""
+    rows = [
+        {
+            "height": 224,
+            "width": 224,
+            "batch": batch,
+            "full_batch": batch > 1,
+            "us": us,
+            "ns_per_pixel": us * 1e3 / (batch * 224**2),
+        }
+        for batch, us in us_of_batch.items()
+    ]
+    return {"gpu": "H100 SXM", "rows": rows}
+
+
+def test_what_was_predicted_stands_beside_what_was_measured(record: dict) -> None:
+    text = page_text(Results(gpu=record, kernel_model=predictions(110.0)))
+    row = next(line for line in text.splitlines() if line.startswith("| D96 L3136 N1 | 128"))
+    assert "| 110 | 32.4x | 220.0 (198.0..242.0) |" in row
+    assert row.endswith("| 2 | 5x (10x) |")
+
+
+def test_without_a_gpu_the_networks_of_the_public_code_and_an_estimate_are_shown() -> None:
+    floor = network_floor("vmamba_tiny_s1l8", (128, 1))
+    text = page_text(Results(floor=floor, predicted_resolutions=resolutions({128: 900, 1: 200})))
+    assert "| vmamba_tiny_s1l8 | 2712 | 2883 | 4242 | 8649, and 1.5 ms at batch 1 |" in text
+    batch = floor["batches"]["128"]
+    scans = sum(row["scan"] for row in batch["floor_us"].values())
+    milliseconds = (batch["total_us"] - scans + 900) / 1e3
+    assert f"take {milliseconds:.2f} ms at batch 128" in text
+    assert "| 224 x 224 | 128 | 0.14 | 3.99 |" in text
+    assert (
+        text.count("**predicted, not measured**") + text.count("**Predicted, not measured**") == 2
+    )
 
 
 def test_measured_layers_stand_beside_their_floor_at_their_batch_size(record: dict) -> None:
