@@ -107,12 +107,12 @@ def test_without_any_result_the_page_says_what_is_missing() -> None:
     text = page_text(EMPTY)
     assert "No GPU was at hand: nothing in this section was measured." in text
     assert "There are no predicted times yet" in text
-    assert "| D96 L3136 N1 | 128 | 3566 | 73.7 | 5x (10x) |" in text
+    assert "| D96 L3136 N1 | 128 | 3566 | 1095 | 59.9 | 73.7 | 5x (10x) |" in text
 
 
 def test_predictions_stand_beside_the_published_times() -> None:
     text = page_text(Results(kernel_model=predictions(123.0)))
-    assert "| D96 L3136 N1 | 128 | 3566 | 73.7 | 123 | 29x | 5x (10x) |" in text
+    assert "| D96 L3136 N1 | 128 | 3566 | 1095 | 59.9 | 73.7 | 123 | 29x | 5x (10x) |" in text
     assert "no predicted times" not in text
 
 
@@ -121,7 +121,9 @@ def test_a_record_of_a_gpu_fills_the_page(record: dict) -> None:
     text = page_text(with_measured_layers(replace(EMPTY, gpu=record, floor=floor)))
     assert "No GPU was at hand" not in text
     assert "one A Test GPU (132 multiprocessors, driver" in text
-    assert "| D96 L3136 N1 | 128 | 3566 | 80 | 220.0 (198.0..242.0) | 16.2x | 30.0" in text
+    assert (
+        "| D96 L3136 N1 | 128 | 3566 | 1095 | 60 | 80 | 220.0 (198.0..242.0) | 16.2x | 30.0" in text
+    )
     assert "| ncu | failed: no permission / to read counters | 3 |" in text
     assert "| vmamba_tiny_s1l8 | CUDA graph | fp16 | 128 | 9000 | 0.111 |" in text
     assert "| 1024 x 1024 | 6 | 11.00 | 13 |" in text
