@@ -63,6 +63,9 @@ def _accuracy(record: Json) -> Iterator[Json]:
     yield at_most("accuracy cases beyond their bar", 0, failures)
     random = result.get("random") or {}
     yield at_least("random shapes compared", RANDOM_SHAPES, random.get("done"))
+    calls = _result(record, "plugin").get("rows")
+    wrong = sum(not row["passed"] for row in calls) if calls else None
+    yield at_most("plugin calls beyond their bar", 0, wrong)
     for tool, run in _result(record, "sanitizer").get("tools", {}).items():
         yield at_most(f"compute-sanitizer {tool}, errors", 0, run["errors"])
 

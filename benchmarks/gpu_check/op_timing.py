@@ -13,6 +13,7 @@ from benchmarks.gpu_check.environment import SPECIAL_FUNCTIONS_PER_CLOCK
 from benchmarks.gpu_check.native_scan import ONNX_CODES
 from benchmarks.gpu_check.timing import Measured, interleaved, ratio_spread, spread
 from benchmarks.op_inputs import OpInputs, random_inputs
+from benchmarks.op_predictions import kept_predictions
 from benchmarks.op_shapes import BATCHES, OP_SHAPES, PUBLISHED, OpShape
 from benchmarks.plain_chain import plain_chain
 from vmamba_deploy.ops.contract import ScanDims
@@ -86,6 +87,8 @@ def _row(context: StageContext, shape: OpShape, batch: int, seconds: float) -> J
     spreads = {name: spread(values) for name, values in times.items()}
     ours_us = spreads["ours"]["median"] * 1e3
     published = PUBLISHED.get(shape, {}).get(batch)
+    environment = context.result_of("environment")
+    predicted = kept_predictions(environment.get("gpu", {}).get("name", ""))
     return {
         "shape": shape.name,
         "batch": batch,
@@ -97,7 +100,8 @@ def _row(context: StageContext, shape: OpShape, batch: int, seconds: float) -> J
         "plain_chain_over_ours": ratio_spread(times["plain_chain"], times["ours"]),
         "published_chain_us": published.chain_us if published else None,
         "published_chain_over_ours": published.chain_us / ours_us if published else None,
-        "floor": floor_us(shape, batch, context.result_of("environment")),
+        "predicted_us": predicted.get((shape.name, batch)),
+        "floor": floor_us(shape, batch, environment),
     }
 
 

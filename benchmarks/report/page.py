@@ -11,6 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from benchmarks.gpu_check.bars import NETWORK_STAGES
 from benchmarks.network_floor import H100, IMAGE_SIDE, summary
 from benchmarks.network_ops import KINDS, SCAN, OpRecord
+from benchmarks.op_predictions import predictions_for
 from benchmarks.op_shapes import (
     BATCHES,
     GOAL_RATIO,
@@ -93,13 +94,9 @@ def with_measured_layers(results: Results) -> Results:
 
 
 def predicted_us(results: Results) -> dict[tuple[str, int], float]:
-    """Microseconds that the kernel model predicts for an H100, by shape and batch size."""
-    rows = (results.kernel_model or {}).get("predictions", [])
-    return {
-        (row["shape"], row["batch"]): row["total_us"]
-        for row in rows
-        if row["gpu"].startswith(_PREDICTED_GPU)
-    }
+    """Predicted microseconds by shape and batch size, for the GPU of the record or an H100."""
+    gpu = results.stage("environment").get("gpu", {}).get("name", _PREDICTED_GPU)
+    return predictions_for(gpu, (results.kernel_model or {}).get("predictions", []))
 
 
 def op_rows(results: Results) -> list[Json]:

@@ -62,6 +62,11 @@ def test_the_network_is_judged_by_its_best_runtime() -> None:
     assert passed["vmamba_tiny_s1l8 fp16 batch 1, ms per image"] is True
 
 
+def test_a_plugin_call_that_is_beyond_its_bar_counts() -> None:
+    rows = [{"passed": True}, {"passed": False}]
+    assert verdicts(judge(record(plugin={"rows": rows})))["plugin calls beyond their bar"] is False
+
+
 def test_a_network_that_computes_something_else_misses_the_bar() -> None:
     row = {"model": "other", "precision": "fp32", "batch": 1, "agrees": True}
     name = "networks that differ from fp32 by too much"

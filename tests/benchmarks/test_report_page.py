@@ -159,10 +159,14 @@ def resolutions(us_of_batch: dict[int, float]) -> dict:
 
 
 def test_what_was_predicted_stands_beside_what_was_measured(record: dict) -> None:
+    record["stages"]["environment"]["result"]["gpu"]["name"] = "NVIDIA H100 80GB HBM3"
     text = page_text(Results(gpu=record, kernel_model=predictions(110.0)))
     row = next(line for line in text.splitlines() if line.startswith("| D96 L3136 N1 | 128"))
     assert "| 110 | 32.4x | 220.0 (198.0..242.0) |" in row
     assert row.endswith("| 2 | 5x (10x) |")
+    record["stages"]["environment"]["result"]["gpu"]["name"] = "NVIDIA GeForce RTX 5070"
+    other = page_text(Results(gpu=record, kernel_model=predictions(110.0)))
+    assert "predicted" not in next(line for line in other.splitlines() if "| shape |" in line)
 
 
 def test_without_a_gpu_the_networks_of_the_public_code_and_an_estimate_are_shown() -> None:
