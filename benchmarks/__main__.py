@@ -41,7 +41,10 @@ def op(threads: int, rounds: int, json_path: Path | None) -> None:
 @click.option("--image-size", type=click.IntRange(32), default=224, show_default=True)
 @click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
 @click.option(
-    "--competitor", "names", multiple=True, help="May be repeated; default: all but the compiled."
+    "--competitor",
+    "names",
+    multiple=True,
+    help="May be repeated; default: all but those that compile for minutes.",
 )
 @_THREADS
 @_ROUNDS
@@ -57,7 +60,9 @@ def model(
     json_path: Path | None,
 ) -> None:
     """A whole network: every runtime of this machine, fp32 on the CPU and fp16 on a GPU."""
-    from benchmarks.model_comparison import Entrants, chosen_competitors, compare_model
+    from benchmarks.competitors import chosen_competitors
+    from benchmarks.entrants import Entrants
+    from benchmarks.model_comparison import compare_model
     from benchmarks.texts import model_text
 
     chosen_competitors(device, names)  # a wrong name is told before minutes of export

@@ -1,9 +1,11 @@
-"""A network whose scans run through the plain PyTorch chain instead of the op."""
+"""A network's scans apart: through the plain PyTorch chain instead of the op, or the op alone."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
+from typing import Any
 from unittest import mock
 
 import torch
@@ -23,14 +25,28 @@ class PlainScan(nn.Module):
 
     def forward(self, pixel_values: Tensor) -> Tensor:
         """Map pixel_values [B,3,H,W] to logits [B,classes]."""
-        with _plain_scans():
+        with _scans_by(_plain_scan):
             logits: Tensor = self.network(pixel_values)
         return logits
 
 
+def recorded_scans(network: nn.Module, pixel_values: Tensor) -> list[Callable[[], Tensor]]:
+    """The scans of one forward pass, each to be run again on what it was given."""
+    scans: list[Callable[[], Tensor]] = []
+    scan = ss2d.selective_scan_fp32
+
+    def recorded(*arguments: Any) -> Tensor:
+        scans.append(partial(scan, *arguments))
+        return scan(*arguments)
+
+    with _scans_by(recorded), torch.inference_mode():
+        network(pixel_values)
+    return scans
+
+
 @contextmanager
-def _plain_scans() -> Iterator[None]:
-    with mock.patch.object(ss2d, "selective_scan_fp32", _plain_scan):
+def _scans_by(function: Callable[..., Tensor]) -> Iterator[None]:
+    with mock.patch.object(ss2d, "selective_scan_fp32", function):
         yield
 
 

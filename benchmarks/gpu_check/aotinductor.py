@@ -57,8 +57,10 @@ def packaged(model: VMamba, pixels: Tensor, folder: Path) -> Path:
     """The network as a .pt2 file that takes any batch size up to that of `pixels`."""
     import vmamba_deploy.ops.torch_op  # noqa: F401 - registers the op
 
-    batch = torch.export.Dim("batch", min=1, max=max(len(pixels), 2))
-    program = torch.export.export(model, (pixels,), dynamic_shapes=({0: batch},))
+    # A traced batch of one would become a constant.
+    example = pixels if len(pixels) > 1 else pixels.repeat(2, 1, 1, 1)
+    batch = torch.export.Dim("batch", min=1, max=len(example))
+    program = torch.export.export(model, (example,), dynamic_shapes=({0: batch},))
     path = folder / "aotinductor" / "model.pt2"
     path.parent.mkdir(parents=True, exist_ok=True)
     return Path(torch._inductor.aoti_compile_and_package(program, package_path=str(path)))

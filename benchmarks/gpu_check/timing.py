@@ -31,10 +31,10 @@ class Measured:
         if not self._on_gpu:
             return
         if graph:
-            self._call = _captured(call, 1)
+            self._call = captured(call, 1)
             self._in_graph = min(MOST_IN_GRAPH, max(1, round(GRAPH_MS / self.spend())))
             if self._in_graph > 1:
-                self._call = _captured(call, self._in_graph)
+                self._call = captured(call, self._in_graph)
         self._repeats = max(1, round(STRETCH_MS / (self.spend() * self._in_graph)))
 
     def spend(self) -> float:
@@ -52,7 +52,7 @@ class Measured:
         return max(begin.elapsed_time(end), 1e-4) / (self._repeats * self._in_graph)
 
 
-def _captured(call: Call, times: int) -> Call:
+def captured(call: Call, times: int) -> Call:
     """So many calls as the replay of a CUDA graph; their tensors live as long as it does."""
     stream = torch.cuda.Stream()
     stream.wait_stream(torch.cuda.current_stream())

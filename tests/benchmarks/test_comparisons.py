@@ -11,18 +11,18 @@ import torch
 from click.testing import CliRunner
 
 from benchmarks.__main__ import main
-from benchmarks.model_comparison import (
+from benchmarks.competitors import (
     IDENTITY,
     YARDSTICK,
-    Absent,
-    Entrants,
     chosen_competitors,
-    compare_model,
+    onnxruntime_cuda,
     onnxruntime_identity,
     tensorrt,
 )
+from benchmarks.entrants import Absent, Entrants
+from benchmarks.model_comparison import compare_model
 from benchmarks.op_comparison import BAR_SHAPE, Shape, float32_tensors, onnx_body
-from benchmarks.plain_model import PlainScan
+from benchmarks.plain_model import PlainScan, recorded_scans
 from benchmarks.texts import floor_text, model_text, op_text, spread_text
 from vmamba_deploy.errors import UsageError
 from vmamba_deploy.ops.torch_op import selective_scan_2d
@@ -52,10 +52,21 @@ def test_the_graph_without_scans_runs_and_has_none(entrants: Entrants) -> None:
     assert np.abs(logits - expected).max() > 1e-2
 
 
+def test_the_scans_alone_are_those_of_the_network(entrants: Entrants) -> None:
+    scans = recorded_scans(entrants.model, entrants.tensor)
+    assert [tuple(scan().shape[1:]) for scan in scans] == [
+        *[(16, 16, 96)] * 2,
+        *[(8, 8, 192)] * 2,
+        *[(4, 4, 384)] * 8,
+        *[(2, 2, 768)] * 2,
+    ]
+    assert torch.equal(scans[3](), scans[3]())
+
+
 def test_competitors_are_compared_with_eager_pytorch(entrants: Entrants) -> None:
-    report = compare_model(entrants, rounds=2, names=("onnxruntime-body", IDENTITY))
+    report = compare_model(entrants, rounds=2, names=("onnxruntime-body", IDENTITY, "scans-alone"))
     names = [row["competitor"] for row in report["rows"]]
-    assert names == [YARDSTICK, "onnxruntime-body", IDENTITY]
+    assert names == [YARDSTICK, "onnxruntime-body", IDENTITY, "scans-alone"]
     assert report["rows"][0]["over_yardstick"] == {"median": 1.0, "q25": 1.0, "q75": 1.0}
     assert all(row["ms"]["median"] > 0 for row in report["rows"])
     assert report["precision"] == "fp32"
@@ -79,11 +90,22 @@ def test_tensorrt_says_that_there_is_no_gpu(entrants: Entrants) -> None:
         tensorrt(entrants)
 
 
+def test_onnxruntime_says_that_it_has_no_cuda(entrants: Entrants) -> None:
+    import onnxruntime as ort
+
+    if "CUDAExecutionProvider" in ort.get_available_providers():
+        pytest.skip("this ONNX Runtime has CUDA")
+    on_gpu = Entrants("t", 1, 2, "cuda", entrants.folder)
+    with pytest.raises(Absent, match="install onnxruntime-gpu in its place"):
+        onnxruntime_cuda(on_gpu)
+
+
 def test_competitors_are_chosen_by_device() -> None:
     assert chosen_competitors("cpu", ())[0] == YARDSTICK
     assert "tensorrt" not in chosen_competitors("cpu", ())
     assert "onnxruntime-body" not in chosen_competitors("cuda", ())
-    assert "pytorch-compiled" not in chosen_competitors("cpu", ())
+    assert not {"pytorch-compiled", "aotinductor"} & set(chosen_competitors("cpu", ()))
+    assert {"pytorch-cuda-graph", "onnxruntime-cuda"} <= set(chosen_competitors("cuda", ()))
     assert chosen_competitors("cpu", ("pytorch-compiled",)) == (YARDSTICK, "pytorch-compiled")
     with pytest.raises(UsageError, match="there is no competitor 'tensorrt' on cpu"):
         chosen_competitors("cpu", ("tensorrt",))

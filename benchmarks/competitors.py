@@ -1,0 +1,180 @@
+"""The ways to run a network that are compared.
+
+Each is a function that returns one callable forward pass, or raises `Absent` with the reason why it
+cannot run here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.entrants import Absent, Entrants
+from benchmarks.interleaving import Call
+from vmamba_deploy.errors import UsageError
+
+IDENTITY = "onnxruntime-identity"
+YARDSTICK = "pytorch-eager"
+
+
+def pytorch_eager(entrants: Entrants) -> Call:
+    """PyTorch with our op."""
+    return entrants.torch_call(entrants.model)
+
+
+def pytorch_plain_chain(entrants: Entrants) -> Call:
+    """PyTorch with tensor operations in the place of the op."""
+    from benchmarks.plain_model import PlainScan
+
+    return entrants.torch_call(PlainScan(entrants.model))
+
+
+def pytorch_graph(entrants: Entrants) -> Call:
+    """PyTorch with our op, replayed as a CUDA graph."""
+    return entrants.graph_call(entrants.model)
+
+
+def pytorch_compiled(entrants: Entrants) -> Call:
+    """torch.compile of the network with our op, one graph."""
+    import torch
+
+    return entrants.torch_call(torch.compile(entrants.model, fullgraph=True, dynamic=False))
+
+
+def scans_alone(entrants: Entrants) -> Call:
+    """Our op alone: the network's scans on the maps and projections of these images."""
+    from benchmarks.plain_model import recorded_scans
+
+    scans = recorded_scans(entrants.model, entrants.tensor)
+    return entrants.torch_call(lambda _: [scan() for scan in scans])
+
+
+def aotinductor(entrants: Entrants) -> Call:
+    """The network with our op as an AOTInductor package, loaded again."""
+    import torch
+
+    from benchmarks.gpu_check.aotinductor import packaged
+
+    with torch.inference_mode():
+        package = packaged(entrants.model, entrants.tensor, entrants.folder)
+    return entrants.torch_call(torch._inductor.aoti_load_package(str(package)))
+
+
+def onnxruntime_cuda(entrants: Entrants) -> Call:
+    """ONNX Runtime CUDA with our library, tensors bound on the GPU, as a CUDA graph."""
+    from benchmarks.gpu_check.context import StageSkippedError
+    from benchmarks.gpu_check.onnxruntime_cuda import BoundSession, library_for
+
+    try:
+        library = library_for(entrants.device)
+    except StageSkippedError as reason:
+        raise Absent(str(reason)) from reason
+    session = BoundSession(entrants.onnx_file, library, entrants.device, graph=True)
+    session.prepare(entrants.images)
+    return session.replay
+
+
+def onnxruntime_body(entrants: Entrants) -> Call:
+    """Stock ONNX Runtime: the scan runs through the file's function body."""
+    from vmamba_deploy.runtimes.onnxruntime import OnnxRuntimeBody
+
+    return entrants.runtime_call(OnnxRuntimeBody(entrants.onnx_file, threads=entrants.threads))
+
+
+def onnxruntime_library(entrants: Entrants) -> Call:
+    """ONNX Runtime with our library."""
+    from vmamba_deploy.runtimes.onnxruntime import OnnxRuntimeLibrary
+
+    return entrants.runtime_call(OnnxRuntimeLibrary(entrants.onnx_file, threads=entrants.threads))
+
+
+def onnxruntime_identity(entrants: Entrants) -> Call:
+    """The same graph without its scans: what the rest of the network costs."""
+    from vmamba_deploy.runtimes.onnxruntime import create_session
+
+    session = create_session(identity_graph(entrants.onnx_file), threads=entrants.threads)
+    return lambda: session.run(None, {session.get_inputs()[0].name: entrants.images})
+
+
+def tensorrt(entrants: Entrants) -> Call:
+    """A TensorRT engine with our plugin, where a flavour of TensorRT runs on this GPU."""
+    from vmamba_deploy.runtimes.tensorrt import (
+        EnginePlan,
+        TensorRTRuntime,
+        build_engine,
+        choose_flavour,
+        find_gpus,
+    )
+
+    search = find_gpus()
+    if search.first is None:
+        raise Absent(search.reason)
+    flavour = choose_flavour("auto")
+    plan = EnginePlan(onnx_path=entrants.onnx_file, flavour=flavour, batch=(entrants.batch,))
+    engine = entrants.folder / "model.engine"
+    build_engine(plan, engine)
+    return entrants.runtime_call(TensorRTRuntime(engine, flavour))
+
+
+def identity_graph(path: Path) -> bytes:
+    """The exported graph with each scan replaced by a cast of its map: no scan, all the rest."""
+    import onnx
+    from onnx import helper
+
+    from vmamba_deploy.export.passes import scan_nodes
+
+    model = onnx.load(str(path))
+    for node in scan_nodes(model):
+        out_dtype = next(a.i for a in node.attribute if a.name == "out_dtype")
+        node.CopyFrom(helper.make_node("Cast", [node.input[0]], node.output, to=out_dtype))
+    del model.functions[:]
+    return model.SerializeToString()
+
+
+@dataclass(frozen=True)
+class Competitor:
+    """One way to run the network.
+
+    Attributes:
+        enter: makes a forward pass ready, or raises `Absent`.
+        devices: where it runs.
+        on_request: too slow to prepare unless asked for by name.
+    """
+
+    enter: Callable[[Entrants], Call]
+    devices: tuple[str, ...]
+    on_request: bool = False
+
+
+_BOTH = ("cpu", "cuda")
+COMPETITORS = {
+    YARDSTICK: Competitor(pytorch_eager, _BOTH),
+    "pytorch-plain-chain": Competitor(pytorch_plain_chain, _BOTH),
+    "pytorch-cuda-graph": Competitor(pytorch_graph, ("cuda",)),
+    "pytorch-compiled": Competitor(pytorch_compiled, _BOTH, on_request=True),
+    "aotinductor": Competitor(aotinductor, _BOTH, on_request=True),
+    "scans-alone": Competitor(scans_alone, _BOTH),
+    "onnxruntime-library": Competitor(onnxruntime_library, ("cpu",)),
+    IDENTITY: Competitor(onnxruntime_identity, ("cpu",)),
+    "onnxruntime-body": Competitor(onnxruntime_body, ("cpu",)),
+    "onnxruntime-cuda": Competitor(onnxruntime_cuda, ("cuda",)),
+    "tensorrt": Competitor(tensorrt, ("cuda",)),
+}
+
+
+def chosen_competitors(device: str, names: tuple[str, ...]) -> tuple[str, ...]:
+    """The named ones, or all that run on the device; the yardstick always, and first.
+
+    Raises:
+        UsageError: there is none of that name, or it does not run on the device.
+    """
+    possible = [name for name, each in COMPETITORS.items() if device in each.devices]
+    unknown = [name for name in names if name not in possible]
+    if unknown:
+        raise UsageError(
+            f"there is no competitor {unknown[0]!r} on {device}",
+            hint=f"one of {', '.join(possible)}",
+        )
+    wanted = names or tuple(name for name in possible if not COMPETITORS[name].on_request)
+    return tuple(dict.fromkeys((YARDSTICK, *wanted)))
