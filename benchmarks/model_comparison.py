@@ -12,6 +12,7 @@ from benchmarks.competitors import COMPETITORS, YARDSTICK, chosen_competitors
 from benchmarks.entrants import Absent, Entrants
 from benchmarks.interleaving import Call, interleave, machine_text, quartiles
 from vmamba_deploy.errors import VmambaError
+from vmamba_deploy.models.presets import resolve_preset
 
 
 def compare_model(entrants: Entrants, rounds: int, names: tuple[str, ...] = ()) -> dict[str, Any]:
@@ -33,7 +34,7 @@ def compare_model(entrants: Entrants, rounds: int, names: tuple[str, ...] = ()) 
     return {
         "schema_version": 1,
         "machine": machine_text(),
-        "preset": entrants.preset,
+        "preset": resolve_preset(entrants.preset).name,
         "batch": entrants.batch,
         "image_side": entrants.image_side,
         "threads": entrants.threads,
