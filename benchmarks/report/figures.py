@@ -99,8 +99,8 @@ def _stack(
 
 
 def cost_per_pixel(results: Results) -> Figure:
-    """Cost per pixel over the pixels of an image, each curve relative to its first point."""
-    figure = Figure(figsize=(7, 3.4), layout="constrained")
+    """Cost per pixel at each size of image, each curve relative to its first point."""
+    figure = Figure(figsize=(8, 4), layout="constrained")
     axes = figure.subplots()
     if results.cpu_op:
         rows = results.cpu_op["resolutions"]
@@ -117,15 +117,15 @@ def cost_per_pixel(results: Results) -> Figure:
             _curve(axes, rows, [row["ns_per_pixel"] for row in rows], label, style="--")
     axes.axhspan(1 / 1.25, 1.25, color="#dddddd", zorder=0, label="within 25%")
     axes.set_ylim(bottom=0)
-    axes.set_xlabel("megapixels")
-    axes.set_ylabel("cost per pixel, 224 x 224 = 1")
-    axes.legend(fontsize=8)
+    axes.set_xlabel("image")
+    axes.set_ylabel("cost per pixel, relative")
+    figure.legend(fontsize=8, ncols=2, loc="outside upper left")
     return figure
 
 
 def _curve(
     axes: Any, rows: Sequence[Json], costs: Sequence[float], label: str, style: str = "-"
 ) -> None:
-    pixels = [row["height"] * row["width"] / 1e6 for row in rows]
+    sizes = [f"{row['width']} x {row['height']}" for row in rows]
     relative = [cost / costs[0] for cost in costs]
-    axes.plot(pixels, relative, marker="o", linestyle=style, label=label)
+    axes.plot(sizes, relative, marker="o", linestyle=style, label=label)
