@@ -124,24 +124,25 @@ def predicted_resolutions_command(json_path: Path | None) -> None:
 
 
 @main.command()
-@click.option("--check", is_flag=True, help="Write nothing; exit 1 if the page is not up to date.")
+@click.option("--check", is_flag=True, help="Write nothing; exit 1 if a text is not up to date.")
 @click.option(
     "--gpu",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     help="A record of `make gpu-check`, to be kept in the repository.",
 )
 def report(check: bool, gpu: Path | None) -> None:
-    """Write docs/performance.md and its figures from the results kept in the repository."""
-    from benchmarks.report.page import PAGE, page_is_current, write_page
+    """Write docs/performance.md, its figures and the README's table from the kept results."""
     from benchmarks.report.results import keep_gpu_record
+    from benchmarks.report.writing import stale_texts, write_all
 
     if gpu is not None:
         keep_gpu_record(gpu)
     if not check:
-        for path in write_page():
+        for path in write_all():
             click.echo(path)
-    elif not page_is_current():
-        click.echo(f"{PAGE} is not what the kept results give; run: python -m benchmarks report")
+    elif stale := stale_texts():
+        names = ", ".join(path.name for path in stale)
+        click.echo(f"not what the kept results give: {names}; run: python -m benchmarks report")
         sys.exit(1)
 
 

@@ -20,66 +20,57 @@ from benchmarks.op_shapes import (
     PUBLISHED_IMAGES_PER_S,
     OpShape,
 )
-from benchmarks.report.figures import draw_figures
-from benchmarks.report.results import Json, Results, kept_results
-from vmamba_deploy.artifacts.atomic import atomic_write
+from benchmarks.report.results import Json, Results
 
-DOCS = Path(__file__).resolve().parents[2] / "docs"
-PAGE = DOCS / "performance.md"
-FIGURES = DOCS / "figures"
 _TEMPLATE = "performance.md.j2"
 _PREDICTED_GPU = "H100"
 _LAYERS_SHOWN = 12
 
 
-def write_page() -> list[Path]:
-    """Make the page and its figures anew; returns what was written."""
-    results = with_measured_layers(kept_results())
-    with atomic_write(PAGE) as partial:
-        partial.write_text(page_text(results))
-    return [PAGE, *draw_figures(results, op_rows(results), FIGURES)]
-
-
-def page_is_current() -> bool:
-    """Whether the page in the repository is what the kept results give."""
-    return PAGE.is_file() and PAGE.read_text() == page_text(with_measured_layers(kept_results()))
-
-
 def page_text(results: Results) -> str:
     """The page as Markdown."""
-    environment = Environment(
+    text = (
+        environment()
+        .get_template(_TEMPLATE)
+        .render(
+            gpu=results.gpu,
+            environment=results.stage("environment"),
+            predictions=predicted_us(results),
+            op_rows=op_rows(results),
+            must=MUST_RATIO,
+            goal=GOAL_RATIO,
+            network_rows=network_rows(results),
+            published_networks=PUBLISHED_IMAGES_PER_S,
+            estimates=estimated_networks(results),
+            floor=results.floor,
+            rates=next(iter(results.floor["batches"].values()))["rates"] if results.floor else None,
+            kinds=KINDS,
+            largest_layers=largest_layers(results),
+            high_resolution=results.stage("high_resolution"),
+            resolutions=resolution_rows(results.stage("high_resolution").get("rows", [])),
+            predicted_resolutions=resolution_rows(
+                (results.predicted_resolutions or {}).get("rows", [])
+            ),
+            cpu_op=results.cpu_op,
+            cpu_model=results.cpu_model,
+            cpu_machine=(results.cpu_op or results.cpu_model or {}).get("machine", ""),
+        )
+    )
+    lines = [line.rstrip() for line in text.splitlines()]
+    return _without_double_blanks(lines)
+
+
+def environment() -> Environment:
+    """Where the templates are, and what they can call."""
+    made = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         undefined=StrictUndefined,
         trim_blocks=False,
         autoescape=False,  # Markdown, from results of our own
         keep_trailing_newline=True,
     )
-    environment.filters |= {"digits": three_digits, "fixed": fixed, "last_line": _last_line}
-    text = environment.get_template(_TEMPLATE).render(
-        gpu=results.gpu,
-        environment=results.stage("environment"),
-        predictions=predicted_us(results),
-        op_rows=op_rows(results),
-        must=MUST_RATIO,
-        goal=GOAL_RATIO,
-        network_rows=network_rows(results),
-        published_networks=PUBLISHED_IMAGES_PER_S,
-        estimates=estimated_networks(results),
-        floor=results.floor,
-        rates=next(iter(results.floor["batches"].values()))["rates"] if results.floor else None,
-        kinds=KINDS,
-        largest_layers=largest_layers(results),
-        high_resolution=results.stage("high_resolution"),
-        resolutions=resolution_rows(results.stage("high_resolution").get("rows", [])),
-        predicted_resolutions=resolution_rows(
-            (results.predicted_resolutions or {}).get("rows", [])
-        ),
-        cpu_op=results.cpu_op,
-        cpu_model=results.cpu_model,
-        cpu_machine=(results.cpu_op or results.cpu_model or {}).get("machine", ""),
-    )
-    lines = [line.rstrip() for line in text.splitlines()]
-    return _without_double_blanks(lines)
+    made.filters |= {"digits": three_digits, "fixed": fixed, "last_line": _last_line}
+    return made
 
 
 def with_measured_layers(results: Results) -> Results:

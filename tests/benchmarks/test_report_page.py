@@ -14,16 +14,10 @@ from benchmarks.gpu_check.bars import judge
 from benchmarks.network_floor import network_floor, operations
 from benchmarks.op_shapes import OP_SHAPES, PUBLISHED
 from benchmarks.report.figures import draw_figures
-from benchmarks.report.page import (
-    DOCS,
-    PAGE,
-    op_rows,
-    page_is_current,
-    page_text,
-    three_digits,
-    with_measured_layers,
-)
+from benchmarks.report.page import op_rows, page_text, three_digits, with_measured_layers
+from benchmarks.report.readme import BEGIN, END, README, readme_text, section
 from benchmarks.report.results import Results, keep_gpu_record, kept_results
+from benchmarks.report.writing import DOCS, PAGE, stale_texts
 from vmamba_deploy.errors import InputFileError
 
 EMPTY = Results()
@@ -92,8 +86,31 @@ def record() -> dict:
     return made | {"bars": judge(made)}
 
 
-def test_the_page_in_the_repository_is_what_the_kept_results_give() -> None:
-    assert page_is_current(), "run: python -m benchmarks report"
+def test_the_texts_in_the_repository_are_what_the_kept_results_give() -> None:
+    assert stale_texts() == [], "run: python -m benchmarks report"
+
+
+def test_the_table_of_the_readme_has_what_was_measured_and_what_was_predicted(record: dict) -> None:
+    kept = kept_results()
+    predicted = section(Results(kernel_model=predictions(123.0), cpu_op=kept.cpu_op))
+    assert "batch 128 | 123 us (predicted) | floor 73.7 us |" in predicted
+    assert "not measured**" in predicted
+    measured = section(Results(gpu=record, kernel_model=predictions(123.0)))
+    assert "batch 128 | 220 us | floor 80 us | public chain 3566 us: 16.2x |" in measured
+    assert "batch 128, CUDA graph | 9000 images/s | 0.111 ms per image |" in measured
+    assert "predicted" not in measured
+
+
+def test_only_the_results_of_the_readme_change() -> None:
+    before = f"# A\n\n{BEGIN}\nold\n\n{END}\n## B\n"
+    after = readme_text(EMPTY, before)
+    assert after.startswith(f"# A\n\n{BEGIN}")
+    assert after.endswith(f"{END}\n## B\n")
+    assert "old" not in after
+    assert readme_text(EMPTY, after) == after
+    with pytest.raises(InputFileError, match=r"README\.md has no place for the results"):
+        readme_text(EMPTY, f"# A\n{END}{BEGIN}")
+    assert README.read_text().count(BEGIN) == 1
 
 
 def test_every_figure_of_the_page_is_there() -> None:
