@@ -33,12 +33,12 @@ def run(context: StageContext) -> Json:
         result["package_seconds"] = round(time.monotonic() - start, 1)
         result["package_bytes"] = package.stat().st_size
         context.save(result)
-        loaded = torch._inductor.aoti_load_package(str(package))
-        for batch in batches:
-            pixels = images(batch, side, side, context.device)
-            expected = expected_logits(full, pixels)
-            for graph in (False, True) if context.device == "cuda" else (False,):
-                times, logits = _timed(context, lambda: loaded(pixels), pixels, graph)  # noqa: B023
+        for graph in (False, True) if context.device == "cuda" else (False,):
+            # Its own record of running calls cannot be captured in a graph.
+            loaded = torch._inductor.aoti_load_package(str(package), run_single_threaded=graph)
+            for batch in batches:
+                pixels = images(batch, side, side, context.device)
+                times, logits = _timed(context, lambda: loaded(pixels), graph)  # noqa: B023
                 result["rows"].append(
                     {
                         "model": name,
@@ -46,7 +46,7 @@ def run(context: StageContext) -> Json:
                         "precision": "fp16",
                         "batch": batch,
                         **rates(times, batch),
-                        **parity(logits, expected, "fp16"),
+                        **parity(logits, expected_logits(full, pixels), "fp16"),
                     }
                 )
                 context.save(result)
@@ -67,7 +67,7 @@ def packaged(model: VMamba, pixels: Tensor, folder: Path) -> Path:
 
 
 def _timed(
-    context: StageContext, forward: Callable[[], Tensor], pixels: Tensor, graph: bool
+    context: StageContext, forward: Callable[[], Tensor], graph: bool
 ) -> tuple[list[float], Tensor]:
     logits = torch.empty_like(forward())
     call = {"it": Measured(kept(forward, logits), context.device, graph=graph)}
