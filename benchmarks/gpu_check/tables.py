@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 
 from benchmarks.gpu_check.bars import NETWORK_STAGES
@@ -9,8 +10,9 @@ from benchmarks.gpu_check.context import Json
 
 
 def text_tables(record: Json) -> str:
-    """The stages, the op, the networks, the resolutions and the bars, each as a table."""
-    parts = (_stages(record), _op(record), _networks(record), _resolutions(record), _bars(record))
+    """Each part of the record as a table."""
+    tables = (_stages, _accuracy, _op, _networks, _resolutions, _bars)
+    parts = [table(record) for table in tables]
     return "\n\n".join(part for part in parts if part)
 
 
@@ -47,6 +49,44 @@ def _stages(record: Json) -> str:
         for name, entry in record["stages"].items()
     ]
     return _aligned("Stages", ("stage", "status", "s", "why"), rows)
+
+
+def accuracy_rows(cases: Sequence[Json]) -> list[Json]:
+    """The worst of the compared cases by dtypes: NaN where one is not finite."""
+    rows = []
+    for x, y in sorted({(case["x"], case["y"]) for case in cases}):
+        same = [case for case in cases if (case["x"], case["y"]) == (x, y)]
+        worst = max(same, key=_badness)
+        names = ("relative", "nmse", "kind")
+        rows.append(
+            {"x": x, "y": y, "cases": len(same)}
+            | {name: worst[name] for name in names}
+            | {"equal_bits": all(case["equal_bits"] for case in same)}
+        )
+    return rows
+
+
+def _badness(case: Json) -> float:
+    relative = float(case["relative"])
+    return math.inf if math.isnan(relative) else relative
+
+
+def _accuracy(record: Json) -> str:
+    result = record["stages"].get("accuracy", {}).get("result") or {}
+    rows = [
+        (
+            row["x"],
+            row["y"],
+            str(row["cases"]),
+            f"{row['relative']:.1e}",
+            f"{row['nmse']:.1e}",
+            row["kind"],
+            "equal" if row["equal_bits"] else "DIFFER",
+        )
+        for row in accuracy_rows(result.get("cases", []))
+    ]
+    head = ("x", "y", "cases", "worst relative", "its NMSE", "which", "bits again")
+    return _aligned("Accuracy against float64", head, rows)
 
 
 def _op(record: Json) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from benchmarks.gpu_check.bars import NETWORK_STAGES
+from benchmarks.gpu_check.tables import accuracy_rows
 from benchmarks.network_floor import H100, IMAGE_SIDE, summary
 from benchmarks.network_ops import KINDS, SCAN, OpRecord
 from benchmarks.op_predictions import predictions_for
@@ -35,6 +36,8 @@ def page_text(results: Results) -> str:
         .render(
             gpu=results.gpu,
             environment=results.stage("environment"),
+            accuracy=accuracy_rows(results.stage("accuracy").get("cases", [])),
+            random_shapes=results.stage("accuracy").get("random"),
             predictions=predicted_us(results),
             op_rows=op_rows(results),
             must=MUST_RATIO,

@@ -108,7 +108,13 @@ def test_no_bar_is_judged_from_a_rehearsal(rehearsal: tuple[dict, str]) -> None:
 
 
 def test_the_tables_are_printed(rehearsal: tuple[dict, str]) -> None:
-    for title in ("Stages", "The op with its x_proj product", "Networks", "Cost per pixel"):
+    for title in (
+        "Stages",
+        "Accuracy against float64",
+        "The op with its x_proj product",
+        "Networks",
+        "Cost per pixel",
+    ):
         assert f"\n{title}\n" in rehearsal[1]
 
 

@@ -72,7 +72,17 @@ def record() -> dict:
         "time": "2026-11-23",
         "ceilings": {"copy_bytes_per_s": 3e12, "product_flop_per_s": 8e14},
     }
+    accuracy = [
+        {"kind": kind, "x": "float16", "y": y, "relative": error, "nmse": error**2}
+        | {"equal_bits": bits}
+        for kind, y, error, bits in (
+            ("one pixel", "float32", 1e-7, True),
+            ("one row", "float32", 3e-7, True),
+            ("one row", "float16", 2e-4, False),
+        )
+    ]
     stages = {
+        "accuracy": stage({"cases": accuracy, "random": {"done": 1000}, "failures": []}),
         "environment": stage(environment),
         "op_timing": stage({"rows": [op_row(0, 128, 220.0), op_row(0, 1, 30.0)]}),
         "networks": stage({"rows": [network]}),
@@ -145,6 +155,8 @@ def test_a_record_of_a_gpu_fills_the_page(record: dict) -> None:
     assert "| vmamba_tiny_s1l8 | CUDA graph | fp16 | 128 | 9000 | 0.111 |" in text
     assert "| 1024 x 1024 | 6 | 11.00 | 13 |" in text
     assert "| op D96 L3136 N1 batch 1, published chain over ours | >= 3 | 2.4 | missed |" in text
+    assert "| float16 | float32 | 2 | 3.0e-07 | 9.0e-14 | one row | equal |" in text
+    assert "| float16 | float16 | 1 | 2.0e-04 | 4.0e-08 | one row | **differ** |" in text
     # 14 scans of 0.25 ms: 2, 2, 8 and 2 in the stages.
     assert "(2000)" in text
 
