@@ -8,6 +8,7 @@ from torch.profiler import ProfilerActivity, profile
 from benchmarks.gpu_check.context import Json, StageContext
 from benchmarks.gpu_check.native_scan import ONNX_CODES
 from benchmarks.op_inputs import OpInputs, random_inputs
+from benchmarks.op_predictions import kept_kernel_predictions, plain_name
 from benchmarks.op_shapes import BATCHES, OP_SHAPES
 from vmamba_deploy.ops.contract import ScanDims
 from vmamba_deploy.ops.torch_op import selective_scan_2d
@@ -17,13 +18,17 @@ _CALLS = 10
 
 def run(context: StageContext) -> Json:
     """Mean microseconds and launches per call of every kernel, by shape and batch size."""
+    gpu = context.result_of("environment").get("gpu", {}).get("name", "")
+    predicted = kept_kernel_predictions(gpu)
     result: Json = {"rows": []}
     for batch in BATCHES:
         for shape in OP_SHAPES:
             dims = ScanDims(batch, shape.side, shape.side, shape.channels, shape.state, shape.rank)
             inputs = random_inputs(dims, torch.float16, context.device)
             for kernel in profiled(inputs):
-                result["rows"].append({"shape": shape.name, "batch": batch, **kernel})
+                key = shape.name, batch, plain_name(kernel["kernel"])
+                row = {"shape": shape.name, "batch": batch, **kernel}
+                result["rows"].append(row | {"predicted_us": predicted.get(key)})
             context.save(result)
     return result
 

@@ -7,11 +7,12 @@ from collections.abc import Iterator, Sequence
 
 from benchmarks.gpu_check.bars import NETWORK_STAGES
 from benchmarks.gpu_check.context import Json
+from benchmarks.op_predictions import plain_name
 
 
 def text_tables(record: Json) -> str:
     """Each part of the record as a table."""
-    tables = (_stages, _accuracy, _op, _networks, _resolutions, _bars)
+    tables = (_stages, _accuracy, _op, _kernels, _networks, _resolutions, _bars)
     parts = [table(record) for table in tables]
     return "\n\n".join(part for part in parts if part)
 
@@ -118,6 +119,22 @@ def _op(record: Json) -> str:
         "x",
     )
     return _aligned("The op with its x_proj product", head, rows)
+
+
+def _kernels(record: Json) -> str:
+    rows = [
+        (
+            row["shape"],
+            str(row["batch"]),
+            plain_name(row["kernel"]),
+            f"{row['launches_per_call']:g}",
+            _number(row["us_per_call"]),
+            _number(row["predicted_us"]),
+        )
+        for row in _rows(record, "kernel_times")
+    ]
+    head = ("shape", "batch", "kernel", "launches", "us a call", "predicted")
+    return _aligned("The op's kernels", head, rows)
 
 
 def _networks(record: Json) -> str:
