@@ -18,7 +18,8 @@ from benchmarks.kernel_model.profile import Hint, Passage
 from benchmarks.op_shapes import ROUTES, OpShape
 from vmamba_deploy.errors import BuildError
 
-RUNS, RUN_PIXELS, GROUP_CHANNELS, TERMS, STATE_BATCH, WARP = 8, 7, 16, 16, 16, 32
+RUNS, RUN_PIXELS, GROUP_CHANNELS, TERMS, STATE_BATCH, WARP = 8, 7, 16, 16, 8, 32
+FOLD_BATCH = 4
 TILE_PIXELS = RUNS * RUN_PIXELS
 ELEMENTS_PER_THREAD = TILE_PIXELS * GROUP_CHANNELS // WARP  # of a tile
 
@@ -91,8 +92,10 @@ class Trip:
     unit: tuple[Kind, int] | None = None  # a class, and its instructions in one iteration
 
 
-def _lanes_of_a_pixel(work: Work) -> int:
-    return 1 << math.ceil(math.log2(min(work.states, STATE_BATCH)))
+def _folded_batches(work: Work) -> float:
+    """Of the segments before one, on average; of one state every run folds a part of them."""
+    earlier = (work.plan.segments - 1) / 2
+    return math.ceil(earlier / RUNS / FOLD_BATCH) if work.shape.state == 1 else earlier
 
 
 def _carry_rounds(work: Work) -> float:
@@ -112,15 +115,9 @@ TRIPS = (
     Trip(r"r < params\.rank; \+\+r", lambda work: work.shape.rank, (Kind.SHARED, 1)),
     Trip(r"term < params\.rank; term \+= kTerms", lambda work: math.ceil(work.shape.rank / TERMS)),
     Trip(r"term \+ kTerms / 2 < params\.rank", _full_products),
-    Trip(r"n < scan\.end_state\(\); n \+= kRuns", lambda work: math.ceil(work.states / RUNS)),
-    Trip(r"s < earlier", lambda work: (work.plan.segments - 1) / 2, (Kind.SPECIAL, 4)),
+    Trip(r"n < (scan\.)?end_state\(\); n \+= kRuns", lambda work: math.ceil(work.states / RUNS)),
+    Trip(r"batch < end; batch \+= kBatch", _folded_batches),
     Trip(r"first < end_state\(\)", lambda work: math.ceil(work.states / STATE_BATCH)),
-    Trip(r"lanes < count", lambda work: math.log2(_lanes_of_a_pixel(work))),
-    Trip(
-        r"e < kTilePixels",
-        lambda work: TILE_PIXELS * _lanes_of_a_pixel(work) / WARP,
-        (Kind.SHARED, 1),
-    ),
     Trip(r"n < count; \+\+n", lambda work: min(work.states, STATE_BATCH)),
     Trip(r"n < end; n \+= kWarpLanes\) scan\.carry", _carry_rounds, (Kind.SHARED, 1)),
     Trip(r"n < end; n \+= kWarpLanes\) ends", _carry_rounds, (Kind.SHARED, 1)),
@@ -159,6 +156,9 @@ BRANCHES: tuple[tuple[str, Callable[[Work], float]], ...] = (
     (r"pair_wait\(own_barrier\)", lambda work: work.taking_turns),
     (r"pair_arrive\(next_barrier\)", lambda work: work.taking_turns),
     (r"set_start\(params", lambda work: 1.0 - work.taking_turns),
+    (r"batch \+ k >= end", lambda work: 1.0),
+    (r"segments\.fold\(", lambda work: float(work.plan.segments > 1)),
+    (r"at\[(0|second|params_\.state)", lambda work: work.shape.state % 2),
 )
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from launch_cases import LARGE, EmulatedDevice, Way
 from scan_cases import NUMPY_TYPES
 
-from vmamba_deploy.ops.contract import ScanDims
+from vmamba_deploy.ops.contract import FLOAT16, ScanDims
 
 
 class ScanDesc(ctypes.Structure):
@@ -45,18 +45,20 @@ class EmulatedScan:
             ctypes.c_uint64(seed),
         )
 
-    def way(self, dims: ScanDims, in_dtype: int, out_dtype: int) -> Way:
-        """How the call would be launched on the emulated GPU."""
+    def way(self, device: EmulatedDevice, dims: ScanDims) -> Way | None:
+        """How a call in float16 would be launched on a GPU; None where the GPU is too small."""
+        self.use_device(device)
         plan = (ctypes.c_int32 * 5)()
-        desc = self.desc(dims, in_dtype, out_dtype)
+        desc = self.desc(dims, FLOAT16, FLOAT16)
         self.library.vmamba_emulated_plan(ctypes.byref(desc), ctypes.byref(plan))
         global_map, warps, scans, tiles_per_segment, segments = plan
-        return Way(
-            "global" if global_map else "shared",
-            warps,
-            scans,
-            tiles_per_segment if segments > 1 else 0,
-        )
+        if scans == 0:
+            return None
+        place = "global" if global_map else "shared"
+        cut = segments > 1
+        # The scans of a block are told from each other alike, whether their routes are cut or not.
+        several = scans > 1 and not cut
+        return Way(dims.state == 1, place, warps, several, tiles_per_segment if cut else 0)
 
     def desc(self, dims: ScanDims, in_dtype: int, out_dtype: int) -> ScanDesc:
         sizes = (dims.batch, dims.height, dims.width, dims.channels, dims.state, dims.rank)

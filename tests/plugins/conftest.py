@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from vmamba_deploy import native
+
+if TYPE_CHECKING:
+    from c_interface import EmulatedScan
+    from launch_cases import LaunchCase, Way
 
 # The helpers beside the tests are modules of their own.
 sys.path.insert(0, str(Path(__file__).parent))
@@ -22,6 +27,22 @@ def emulated_library(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return compile_emulated(
         folder / "libvmamba_cuda_emulated.so", "-O2", "-mfma", "-mf16c", "-shared"
     )
+
+
+@pytest.fixture(scope="session")
+def emulated(emulated_library: Path) -> EmulatedScan:
+    """The emulated library, loaded."""
+    from c_interface import EmulatedScan
+
+    return EmulatedScan(emulated_library)
+
+
+@pytest.fixture(scope="session")
+def launch_cases(emulated: EmulatedScan) -> dict[Way, LaunchCase]:
+    """The smallest call found of each way of launching."""
+    from launch_cases import smallest_cases
+
+    return smallest_cases(emulated.way)
 
 
 @pytest.fixture(scope="session")

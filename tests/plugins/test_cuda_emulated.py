@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +10,7 @@ from c_interface import EmulatedScan, ScanArgs
 from emulation import VECTOR_FLAGS, compile_emulated
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from launch_cases import LARGE, LAUNCH_CASES, ONE, SMALL, TIGHT, EmulatedDevice, LaunchCase
+from launch_cases import LARGE, ONE, SMALL, TIGHT, WAYS, EmulatedDevice, LaunchCase, Way
 from scan_cases import FLOAT32_MAX_BAR, NMSE_BARS, ScanCase, errors, random_case
 
 from vmamba_deploy.ops.contract import BFLOAT16, FLOAT16, FLOAT32, ScanDims
@@ -35,11 +34,6 @@ DIMS = [
     ScanDims(batch=1, height=11, width=12, channels=4, state=17, rank=1),
     ScanDims(batch=1, height=40, width=28, channels=2, state=256, rank=9),
 ]
-
-
-@pytest.fixture(scope="session")
-def emulated(emulated_library: Path) -> EmulatedScan:
-    return EmulatedScan(emulated_library)
 
 
 @pytest.fixture
@@ -96,17 +90,21 @@ def test_random_shapes(
     check(emulated, random_case(dims, dtypes[0], seed), *dtypes)
 
 
-@pytest.mark.parametrize("case", LAUNCH_CASES, ids=str)
-def test_every_way_of_launching(scan: EmulatedScan, case: LaunchCase) -> None:
+@pytest.mark.parametrize("way", WAYS, ids=str)
+def test_every_way_of_launching(
+    scan: EmulatedScan, launch_cases: dict[Way, LaunchCase], way: Way
+) -> None:
+    case = launch_cases[way]
+    scan.use_device(case.device)
     for in_dtype, out_dtype in DTYPE_PAIRS:
-        inputs = random_case(case.dims, in_dtype, seed=7)
-        scan.use_device(case.device)
-        assert scan.way(case.dims, in_dtype, out_dtype) == case.way
-        check(scan, inputs, in_dtype, out_dtype)
+        check(scan, random_case(case.dims, in_dtype, seed=7), in_dtype, out_dtype)
 
 
-@pytest.mark.parametrize("case", LAUNCH_CASES, ids=str)
-def test_the_order_of_threads_changes_no_bit(scan: EmulatedScan, case: LaunchCase) -> None:
+@pytest.mark.parametrize("way", WAYS, ids=str)
+def test_the_order_of_threads_changes_no_bit(
+    scan: EmulatedScan, launch_cases: dict[Way, LaunchCase], way: Way
+) -> None:
+    case = launch_cases[way]
     inputs = random_case(case.dims, FLOAT16, seed=3).inputs
     results = set()
     for seed in range(4):

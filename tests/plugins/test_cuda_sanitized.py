@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from emulation import EMULATED_SOURCES, EMULATION, SANITIZER_FLAGS, VECTOR_FLAGS, compile_emulated
-from launch_cases import LAUNCH_CASES, LaunchCase
+from launch_cases import WAYS, LaunchCase, Way
 from scan_cases import check_answer, random_case, write_call
 
 from vmamba_deploy.ops.contract import BFLOAT16, FLOAT16, FLOAT32
@@ -25,8 +25,11 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
 
 
-@pytest.mark.parametrize("case", LAUNCH_CASES, ids=str)
-def test_every_way_of_launching(program: Path, tmp_path: Path, case: LaunchCase) -> None:
+@pytest.mark.parametrize("way", WAYS, ids=str)
+def test_every_way_of_launching(
+    program: Path, tmp_path: Path, launch_cases: dict[Way, LaunchCase], way: Way
+) -> None:
+    case = launch_cases[way]
     arguments = [str(program), str(case.device.multiprocessors)]
     arguments += [str(case.device.shared_bytes_per_block), "5"]
     dtypes = [(FLOAT32, FLOAT32), (FLOAT16, FLOAT16), (BFLOAT16, FLOAT32)]

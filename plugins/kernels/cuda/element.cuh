@@ -2,6 +2,8 @@
 #ifndef VMAMBA_KERNELS_CUDA_ELEMENT_CUH
 #define VMAMBA_KERNELS_CUDA_ELEMENT_CUH
 
+#include <type_traits>
+
 #include "cuda/platform.cuh"
 
 namespace vmamba {
@@ -18,6 +20,15 @@ __device__ inline void from_float(float value, __nv_bfloat16 *to) {
 
 __device__ inline uint32_t bits(__half value) { return __half_as_ushort(value); }
 __device__ inline uint32_t bits(__nv_bfloat16 value) { return __bfloat16_as_ushort(value); }
+
+// Row `row` of a matrix whose rows are `bytes` apart. A product of two 32-bit numbers, added to an
+// address: one instruction.
+template <typename T>
+__device__ inline T *row_of(T *first, int32_t row, uint32_t bytes) {
+  using Byte = std::conditional_t<std::is_const_v<T>, const char, char>;
+  const uint64_t offset = static_cast<uint64_t>(static_cast<uint32_t>(row)) * bytes;
+  return reinterpret_cast<T *>(reinterpret_cast<Byte *>(first) + offset);
+}
 
 // Four neighbouring channels: one load or store of 8 or 16 bytes.
 template <typename T>

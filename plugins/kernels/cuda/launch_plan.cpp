@@ -9,8 +9,8 @@ namespace {
 
 // Below, "cycles" are those of one multiprocessor. They come from the instructions of the compiled
 // kernels (docs/kernel_notes.md) and only order the candidates.
-constexpr double kLaunchCycles = 2500;  // a further launch in the stream
-constexpr double kFoldCycles = 100;     // one earlier segment, when a start state is found
+constexpr double kLaunchCycles = 3500;  // a further launch in the stream
+constexpr double kFoldCycles = 150;     // one earlier segment, when a start state is found
 constexpr double kSchedulers = 4;       // of a multiprocessor: each issues for one warp
 constexpr double kBytesPerCycle = 13;   // of global memory, for one multiprocessor
 // Global memory per element: x and y once, and the projections, which many channels share; cut into
@@ -20,20 +20,29 @@ constexpr double kCutBytes = 20;
 constexpr double kGlobalMapBytes = 36;
 constexpr int64_t kFreeSegmentScans = 16384;  // segments that only fill the GPU: at most so many
 constexpr int32_t kLongestSegment = 4;        // tiles; their map lets enough blocks be resident
-constexpr int32_t kDefaultScansPerBlock = 4;
+constexpr int32_t kMostScansPerBlock = 4;
 constexpr int32_t kMaxStateWarps = 4;
 
-struct TileCost {
-  double issue;    // instructions of one warp
-  double latency;  // cycles of a warp that has its scheduler to itself
+// Of one piece of work of a warp.
+struct Cost {
+  double issue;    // instructions
+  double latency;  // cycles, where the warp has its scheduler to itself
 };
 
-TileCost tile_cost(const vmamba_scan_desc &desc, int32_t warps) {
-  const double projection = 12.0 * ((desc.rank + 15) / 16);
-  if (desc.state == 1) return {720 + projection, 1900 + projection};
-  const double states = (desc.state + warps - 1) / warps;
-  const double merging = 250.0 * warps;  // one warp after the other
-  return {500 + projection + 340 * states, 1600 + projection + 600 * states + merging};
+Cost tile_cost(const vmamba_scan_desc &desc, int32_t warps) {
+  const double products = (desc.rank + 15) / 16;
+  if (desc.state == 1) return {870 + 12 * products, 2300 + 50 * products};
+  const int32_t states = (desc.state + warps - 1) / warps;
+  const double batches = (states + kStateBatch - 1) / kStateBatch;
+  const double merging = warps > 1 ? 550.0 * warps : 0.0;  // one warp after the other
+  return {850 + 12 * products + 110 * batches + 250.0 * states,
+          2500 + 50 * products + 570 * batches + 1020.0 * states + merging};
+}
+
+// What comes before the first tile of a route: the weights, the start.
+Cost opening_cost(const vmamba_scan_desc &desc) {
+  const double products = (desc.rank + 15) / 16;
+  return {300 + 100 * products, 1500 + 500 * products};
 }
 
 int32_t round_up(int32_t value, int32_t step) { return (value + step - 1) / step * step; }
@@ -49,23 +58,23 @@ SharedLayout shared_layout(const vmamba_scan_desc &desc, int64_t slots, int32_t 
   const int32_t row_bytes = static_cast<int32_t>(kSlotBytes);
   SharedLayout layout{};
   layout.carry = slots == 0 ? 0 : (static_cast<int32_t>(slots) + kRuns) * row_bytes;
-  layout.scan_bytes = layout.carry + desc.state * row_bytes;
+  layout.decay = layout.carry + desc.state * row_bytes;
+  layout.scan_bytes = layout.decay + (desc.state == 1 ? 0 : desc.state * row_bytes);
   // Both forms of the weights, halves in two parts and floats, take 64 bytes a term.
   layout.bias = round_up(desc.rank, 16) * row_bytes;
   layout.staging = layout.bias + 2 * row_bytes;
-  const int32_t states = std::min(desc.state, kStateBatch);
-  const int32_t staged = 2 * (states + 1) * kTilePixels * static_cast<int32_t>(sizeof(float));
+  const int32_t staged = kTilePixels * kStatePitch * static_cast<int32_t>(sizeof(float));
   layout.warp_bytes = layout.staging + (desc.state == 1 ? 0 : staged);
   layout.first_warp = scans * layout.scan_bytes;
   layout.total = layout.first_warp + scans * warps_per_scan * layout.warp_bytes;
   return layout;
 }
 
-// Cycles of a launch in which `warps` warps walk `tiles` tiles each. Few warps a scheduler leave it
-// waiting; many share it.
-double walk_cycles(const TileCost &cost, double warps, double tiles, const DeviceLimits &limits) {
-  const double per_scheduler = warps / (limits.multiprocessors * kSchedulers);
-  return tiles * std::max(cost.latency, per_scheduler * cost.issue);
+// Cycles for a warp of `per_scheduler` that share a scheduler. What one waits, others only partly
+// fill.
+double cycles_of(const Cost &cost, double per_scheduler) {
+  const double issue = std::max(1.0, per_scheduler) * cost.issue;
+  return std::max(cost.latency, issue) + std::min(cost.latency, issue) / 4;
 }
 
 class Planner {
@@ -98,58 +107,75 @@ class Planner {
     return std::min(by_memory * block_warps, kResidentWarps / block_warps * block_warps);
   }
 
-  // Fewer scans in a block where their shared memory would not fit.
+  // The plans that differ from this one in the scans of a block alone, many first: they share the
+  // features of their pixels in the L1 cache.
   // slots: of the map in shared memory, 0 where it is not there.
-  bool fit(int64_t slots, int32_t warps, LaunchPlan *plan) const {
-    if (slots * kSlotBytes > limits_.shared_bytes_per_block) return false;
-    plan->spare_slot = static_cast<int32_t>(slots);
-    const int32_t groups = groups_of(desc_.channels);
-    int32_t scans = warps > 1 ? 1 : std::min(groups, kDefaultScansPerBlock);
-    for (; scans >= 1; --scans) {
-      const SharedLayout layout = shared_layout(desc_, slots, warps, scans);
-      if (layout.total > limits_.shared_bytes_per_block) continue;
-      plan->warps_per_scan = warps;
-      plan->scans_per_block = scans;
-      plan->shared = layout;
-      return true;
+  template <typename Cycles>
+  void consider_blocks(LaunchPlan plan, int64_t slots, const Cycles &cycles) {
+    if (slots * kSlotBytes > limits_.shared_bytes_per_block) return;
+    plan.spare_slot = static_cast<int32_t>(slots);
+    const int32_t most =
+        plan.warps_per_scan > 1 ? 1 : std::min(groups_of(desc_.channels), kMostScansPerBlock);
+    for (int32_t scans = most; scans >= 1; --scans) {
+      plan.scans_per_block = scans;
+      plan.shared = shared_layout(desc_, slots, plan.warps_per_scan, scans);
+      if (plan.shared.total > limits_.shared_bytes_per_block) continue;
+      plan.estimated_cycles = cycles(plan);
+      if (best_.scans_per_block == 0 || plan.estimated_cycles < best_.estimated_cycles)
+        best_ = plan;
     }
-    return false;
   }
 
-  // Waves of a launch, and the warps of one.
-  double launch_cycles(const LaunchPlan &plan, double warps, double tiles) const {
+  // Of a launch in which each of `warps` warps opens `routes` and walks `tiles` of each. Waves,
+  // times the cycles of one.
+  double launch_cycles(const LaunchPlan &plan, double warps, double routes, double tiles) const {
     const int32_t block_warps = plan.warps_per_scan * plan.scans_per_block;
     const int32_t resident = std::max(1, resident_warps(plan.shared.total, block_warps));
     const double slots = static_cast<double>(resident) * limits_.multiprocessors;
     const double waves = std::max(1.0, warps / slots);
-    const TileCost cost = tile_cost(desc_, plan.warps_per_scan);
-    return waves * walk_cycles(cost, std::min(warps, slots), tiles, limits_);
+    const double per_scheduler = std::min(warps, slots) / (limits_.multiprocessors * kSchedulers);
+    return waves * routes *
+           (cycles_of(opening_cost(desc_), per_scheduler) +
+            tiles * cycles_of(tile_cost(desc_, plan.warps_per_scan), per_scheduler));
   }
 
   void consider_image(int32_t warps, bool global_map) {
     LaunchPlan plan{};
     plan.global_map = global_map;
-    if (!fit(global_map ? 0 : image_slots(desc_), warps, &plan)) return;
+    plan.warps_per_scan = warps;
     plan.tiles = plan.tiles_per_segment = tiles_;
     plan.segments = 1;
     const int32_t sharing = desc_.state == 1 ? warps : 1;
-    const double rounds = VMAMBA_ROUTES * static_cast<double>((tiles_ + sharing - 1) / sharing);
+    const double rounds = (tiles_ + sharing - 1) / sharing;
     const double traffic = traffic_cycles(global_map ? kGlobalMapBytes : kWholeBytes);
-    keep(plan, std::max(launch_cycles(plan, scans_ * warps, rounds), traffic));
+    consider_blocks(plan, global_map ? 0 : image_slots(desc_), [&](const LaunchPlan &candidate) {
+      return std::max(launch_cycles(candidate, scans_ * warps, VMAMBA_ROUTES, rounds), traffic);
+    });
   }
 
   void consider_segments(int32_t length, int32_t warps) {
     LaunchPlan plan{};
+    plan.warps_per_scan = warps;
     plan.tiles = tiles_;
     plan.tiles_per_segment = length;
     plan.segments = (tiles_ + length - 1) / length;
     if (scans_ * plan.segments > static_cast<double>(most_segments(desc_))) return;
-    if (!fit(length * kTilePixels, warps, &plan)) return;
-    const double all_warps = scans_ * plan.segments * warps;
-    const double merging = 2 * launch_cycles(plan, all_warps, 2.0 * length);
-    const double ends = launch_cycles(plan, VMAMBA_ROUTES * all_warps, length);
-    const double folds = 2 * kFoldCycles * plan.segments;
-    keep(plan, std::max(merging + ends + folds, traffic_cycles(kCutBytes)) + 2 * kLaunchCycles);
+    consider_blocks(plan, length * kTilePixels, [&](const LaunchPlan &candidate) {
+      const double all_warps = scans_ * candidate.segments * warps;
+      const double merging = 2 * launch_cycles(candidate, all_warps, 2, length);
+      const double ends = launch_cycles(candidate, VMAMBA_ROUTES * all_warps, 1, length);
+      const double folds = 4 * fold_cycles(candidate);
+      return std::max(merging + ends + folds, traffic_cycles(kCutBytes)) + 2 * kLaunchCycles;
+    });
+  }
+
+  // Until a warp has the state in which its segment starts: one state's runs share the segments
+  // before it, of many states each run takes its own.
+  double fold_cycles(const LaunchPlan &plan) const {
+    const double earlier = (plan.segments - 1) / 2.0;
+    if (desc_.state == 1) return kFoldCycles * earlier / kRuns;
+    const int32_t states = (desc_.state + plan.warps_per_scan - 1) / plan.warps_per_scan;
+    return kFoldCycles * earlier * ((states + kRuns - 1) / kRuns);
   }
 
   double traffic_cycles(double element_bytes) const {
@@ -157,18 +183,11 @@ class Planner {
     return elements * element_bytes / (kBytesPerCycle * limits_.multiprocessors);
   }
 
-  void keep(LaunchPlan plan, double cycles) {
-    plan.estimated_cycles = cycles;
-    if (!found_ || cycles < best_.estimated_cycles) best_ = plan;
-    found_ = true;
-  }
-
   const vmamba_scan_desc &desc_;
   const DeviceLimits &limits_;
   const int32_t tiles_;
   const double scans_;
   LaunchPlan best_{};
-  bool found_ = false;
 };
 
 }  // namespace

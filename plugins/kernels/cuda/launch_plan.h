@@ -17,7 +17,7 @@ struct DeviceLimits {
 
 // Where a block's shared memory holds what, in bytes.
 struct SharedLayout {
-  int32_t carry, scan_bytes;          // one scan: its map at 0, then its carry
+  int32_t carry, decay, scan_bytes;   // one scan: its map at 0, its carry, and A where N > 1
   int32_t bias, staging, warp_bytes;  // one warp: its weights at 0, its bias, then staged B and C
   int32_t first_warp;                 // where the warps' parts begin
   int32_t total;

@@ -14,10 +14,10 @@ struct GlobalRows {
   uint32_t row_bytes;
 
   __device__ void load(const Run &run, int j, LaneValues &to) const {
-    lane.load(global_row(first, run.pixels[j], row_bytes), to);
+    lane.load(row_of(first, run.pixels[j], row_bytes), to);
   }
   __device__ void store(const Run &run, int j, const LaneValues &from) const {
-    lane.store(global_row(first, run.pixels[j], row_bytes), from);
+    lane.store(row_of(first, run.pixels[j], row_bytes), from);
   }
 };
 
@@ -64,9 +64,9 @@ class Merge {
   __device__ void store(const Run &run, int32_t route, bool last, const LaneTile &out) const {
     if (route == VMAMBA_ROUTES - 1 && last) {
       if (params_.rounds_output) {
-        store_to(run, y<T>(params_.x_row_bytes), out);
+        store_to(run, y<T>(), out);
       } else {
-        store_to(run, y<float>(params_.map_row_bytes), out);
+        store_to(run, y<float>(), out);
       }
     } else if (params_.plan.global_map || (cut() && route == 2 && last)) {
       store_to(run, global(), out);
@@ -111,8 +111,8 @@ class Merge {
   }
 
   template <typename Out>
-  __device__ GlobalRows<Out, kAligned> y(uint32_t row_bytes) const {
-    return {lane_, static_cast<Out *>(params_.args.y) + first_, row_bytes};
+  __device__ GlobalRows<Out, kAligned> y() const {
+    return {lane_, static_cast<Out *>(params_.args.y) + first_, params_.y_row_bytes};
   }
 
   // The sum of the four routes' D, times x.

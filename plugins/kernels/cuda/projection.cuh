@@ -42,7 +42,7 @@ class PlainProjection {
     const T *rows[kRunPixels];
 #pragma unroll
     for (int j = 0; j < kRunPixels; ++j) {
-      rows[j] = global_row(features, pixels[j], params.proj_row_bytes);
+      rows[j] = row_of(features, pixels[j], params.proj_row_bytes);
 #pragma unroll
       for (int i = 0; i < kLaneChannels; ++i) v[j][i] = bias[i / 2][i % 2];
     }
@@ -152,7 +152,7 @@ class TensorProjection {
     const int32_t left = params.rank - term - 2 * lane.quad;
 #pragma unroll
     for (int j = 0; j < 2 * kRowTiles; ++j) {
-      const T *const row = global_row(own, pixels[j < kRunPixels ? j : 0], params.proj_row_bytes);
+      const T *const row = row_of(own, pixels[j < kRunPixels ? j : 0], params.proj_row_bytes);
 #pragma unroll
       for (int half = 0; half < kHalves; ++half) {
         const bool exists = j < kRunPixels && 8 * half < left;

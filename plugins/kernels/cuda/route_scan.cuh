@@ -26,16 +26,17 @@ struct NoMerge {
 template <typename T, bool kOneState, bool kAligned>
 class RouteScan {
  public:
-  // member: of the warps that share the scan; memory: the warp's part of the shared memory; carry:
-  // the scan's, [N,16].
+  // member: of the warps that share the scan; memory, scan_memory: the warp's and the scan's part
+  // of the shared memory.
   __device__ RouteScan(const ScanParams &params, const Lane<kAligned> &lane, int32_t member,
-                       unsigned char *memory, float *carry)
+                       unsigned char *memory, unsigned char *scan_memory)
       : params_(params),
         lane_(lane),
         projection_(memory),
         bias_(reinterpret_cast<float *>(memory + params.plan.shared.bias)),
         staged_(reinterpret_cast<float *>(memory + params.plan.shared.staging)),
-        carry_(carry),
+        carry_(reinterpret_cast<float *>(scan_memory + params.plan.shared.carry)),
+        decay_(reinterpret_cast<float *>(scan_memory + params.plan.shared.decay)),
         member_(member),
         members_(params.plan.warps_per_scan) {}
 
@@ -46,7 +47,9 @@ class RouteScan {
   __device__ int32_t end_state() const {
     return kOneState ? 1 : params_.state * (member_ + 1) / members_;
   }
-  __device__ float *carry() const { return carry_; }
+  __device__ float *carry() const { return carry_; }               // [N,16]
+  __device__ const float *decay() const { return decay_; }         // A of many states, [N,16]
+  __device__ const LaneValues &decay_rates() const { return a_; }  // A of one state
   __device__ const Lane<kAligned> &lane() const { return lane_; }
 
   __device__ void open(int64_t image, int32_t route) {
@@ -58,10 +61,14 @@ class RouteScan {
     proj_ = static_cast<const T *>(params_.args.proj) + first_pixel * params_.features +
             route * route_features;
     const int64_t row = static_cast<int64_t>(route) * params_.channels;
+    // Asked for before the weights, so that all are on their way together.
+    LaneValues bias;
+    lane_.load(params_.args.dt_bias + row, bias);
+    if constexpr (kOneState) lane_.load(params_.args.a + row, a_);
     __syncwarp();  // the lanes still at the route before read its weights
+    if constexpr (!kOneState) stage_decay(params_.args.a + row * params_.state);
     projection_.stage(params_, lane_, params_.args.dt_weight + row * params_.rank);
-    stage_bias(params_.args.dt_bias + row);
-    if (kOneState) lane_.load(params_.args.a + row, a_);
+    stage_bias(bias);
   }
 
   __device__ Run run(int32_t tile) const {
@@ -111,7 +118,7 @@ class RouteScan {
   __device__ void load_x(const Run &run, LaneTile &x) const {
 #pragma unroll
     for (int j = 0; j < kRunPixels; ++j) {
-      const T *const row = global_row(x_, run.pixels[j], params_.x_row_bytes);
+      const T *const row = row_of(x_, run.pixels[j], params_.x_row_bytes);
       if constexpr (kAligned) {
         load_quad(row, x[j]);
       } else {
@@ -141,21 +148,28 @@ class RouteScan {
     if constexpr (kOneState) {
       scan_one_state(run, link, steps, inputs, run_sums, merge);
     } else {
-      scan_states(run, link, steps, inputs, run_sums, merge);
+      scan_states(run, steps, inputs, run_sums, merge);
     }
   }
 
  private:
   // In shared memory, from where it comes as the matrix products want it: in registers it would be
   // copied for each of them.
-  __device__ void stage_bias(const float *bias) {
-    LaneValues own;
-    lane_.load(bias, own);
+  __device__ void stage_bias(const LaneValues &own) {
     if (lane_.run == 0) {
 #pragma unroll
       for (int i = 0; i < 8; ++i) bias_[8 * lane_.quad + i] = own[i / 4 * 2 + i % 2] * kLog2E;
     }
     __syncwarp();
+  }
+
+  // a: of the route, [N,D]. Read again for every tile, and too long on the way from global memory.
+  __device__ void stage_decay(const float *a) {
+    for (int32_t n = first_state() + lane_.run; n < end_state(); n += kRuns) {
+      LaneValues own;
+      lane_.load(a + static_cast<int64_t>(n) * params_.channels, own);
+      store_quad(decay_ + n * kGroupChannels + lane_.quad * kLaneChannels, own);
+    }
   }
 
   __device__ void find_steps(const Run &run, LaneTile &steps, LaneValues &run_sums) const {
@@ -195,7 +209,7 @@ class RouteScan {
                                  float (&c)[kRunPixels]) const {
 #pragma unroll
     for (int j = 0; j < kRunPixels; ++j) {
-      const T *const at = global_row(proj_ + params_.rank, run.pixels[j], params_.proj_row_bytes);
+      const T *const at = row_of(proj_ + params_.rank, run.pixels[j], params_.state_row_bytes);
       Pair<T> both;
       if constexpr (kAligned) {
         both = *reinterpret_cast<const Pair<T> *>(at);
@@ -213,29 +227,6 @@ class RouteScan {
     }
   }
 
-  // The run from h = 0, then the state in which it truly begins. inputs: times B. steps become the
-  // decays: both stay in registers until the run is walked again.
-  __device__ void find_run_start(const TileLink &link, float *slot, const LaneValues &a,
-                                 const LaneValues &run_sums, const LaneTile &inputs,
-                                 LaneTile &steps, LaneValues &start) const {
-    LaneValues decay, state;
-#pragma unroll
-    for (int i = 0; i < kLaneChannels; ++i) {
-      decay[i] = exp2_approx(a[i] * run_sums[i]);
-      state[i] = inputs[0][i];
-      steps[0][i] = exp2_approx(a[i] * steps[0][i]);
-    }
-#pragma unroll
-    for (int j = 1; j < kRunPixels; ++j) {
-#pragma unroll
-      for (int i = 0; i < kLaneChannels; ++i) {
-        steps[j][i] = exp2_approx(a[i] * steps[j][i]);
-        state[i] = fmaf(steps[j][i], state[i], inputs[j][i]);
-      }
-    }
-    find_start(lane_.run, link, slot + lane_.quad * kLaneChannels, decay, state, start);
-  }
-
   template <typename Merge>
   __device__ void scan_one_state(const Run &run, const TileLink &link, LaneTile &steps,
                                  LaneTile &inputs, const LaneValues &run_sums,
@@ -247,8 +238,24 @@ class RouteScan {
 #pragma unroll
       for (int i = 0; i < kLaneChannels; ++i) inputs[j][i] *= b[j];
     }
-    LaneValues h;
-    find_run_start(link, carry_, a_, run_sums, inputs, steps, h);
+    // The run from h = 0, then from the state in which it truly begins. The decays take the place
+    // of the steps.
+    LaneValues decay, state, h;
+#pragma unroll
+    for (int i = 0; i < kLaneChannels; ++i) {
+      decay[i] = exp2_approx(a_[i] * run_sums[i]);
+      state[i] = inputs[0][i];
+      steps[0][i] = exp2_approx(a_[i] * steps[0][i]);
+    }
+#pragma unroll
+    for (int j = 1; j < kRunPixels; ++j) {
+#pragma unroll
+      for (int i = 0; i < kLaneChannels; ++i) {
+        steps[j][i] = exp2_approx(a_[i] * steps[j][i]);
+        state[i] = fmaf(steps[j][i], state[i], inputs[j][i]);
+      }
+    }
+    find_start(lane_.run, link, carry_ + lane_.quad * kLaneChannels, decay, state, h);
     if constexpr (Merge::kMerges) {
       LaneTile out;
       merge.load(run, route_, true, out);
@@ -265,23 +272,20 @@ class RouteScan {
   }
 
   template <typename Merge>
-  __device__ void scan_states(const Run &run, const TileLink &link, const LaneTile &steps,
-                              const LaneTile &inputs, const LaneValues &run_sums,
-                              const Merge &merge) {
+  __device__ void scan_states(const Run &run, const LaneTile &steps, const LaneTile &inputs,
+                              const LaneValues &run_sums, const Merge &merge) {
     LaneTile out;
 #pragma unroll
     for (int j = 0; j < kRunPixels; ++j) {
 #pragma unroll
       for (int i = 0; i < kLaneChannels; ++i) out[j][i] = 0.0f;
     }
-    const int32_t pitch = 2 * (min(params_.state, kStateBatch) + 1);
     for (int32_t first = first_state(); first < end_state(); first += kStateBatch) {
       const int32_t count = min(kStateBatch, end_state() - first);
-      stage_states(run, first, count, pitch);
+      stage_states(run, first, count);
 #pragma unroll 1
       for (int32_t n = 0; n < count; ++n) {
-        scan_state<Merge::kMerges>(link, first + n,
-                                   staged_ + lane_.run * kRunPixels * pitch + 2 * n, pitch, steps,
+        scan_state<Merge::kMerges>(first + n, lane_.run * kRunPixels * kStatePitch + 2 * n, steps,
                                    inputs, run_sums, out);
       }
     }
@@ -291,9 +295,9 @@ class RouteScan {
   // The warps that share a scan add their states one after the other.
   template <typename Merge>
   __device__ void merge_in_turn(int32_t tile, const LaneTile &out, const Merge &merge) const {
+    const Run own = run(tile);
     for (int32_t turn = 0; turn < members_; ++turn) {
       if (turn == member_) {
-        const Run own = run(tile);
         LaneTile total;
         merge.load(own, route_, turn == 0, total);
 #pragma unroll
@@ -307,27 +311,30 @@ class RouteScan {
     }
   }
 
-  // Adds C h of one of many states to out. staged: B and C of the run's first pixel.
+  // Adds C h of one of many states to out. at: of B and C of the run's first pixel, in staged_.
   template <bool kMerges>
-  __device__ void scan_state(const TileLink &link, int32_t n, const float *staged, int32_t pitch,
-                             const LaneTile &steps, const LaneTile &inputs,
+  __device__ void scan_state(int32_t n, int32_t at, const LaneTile &steps, const LaneTile &inputs,
                              const LaneValues &run_sums, LaneTile &out) const {
-    LaneValues a, h;
-    const int64_t row = static_cast<int64_t>(route_) * params_.state + n;
-    lane_.load(params_.args.a + row * params_.channels, a);
+    LaneValues a, decay, state = {0.0f, 0.0f, 0.0f, 0.0f}, h;
+    const int32_t own = n * kGroupChannels + lane_.quad * kLaneChannels;
+    load_quad(decay_ + own, a);
     LaneTile decays, taken;
     float c[kRunPixels];
 #pragma unroll
     for (int j = 0; j < kRunPixels; ++j) {
-      const Pair<float> both = *reinterpret_cast<const Pair<float> *>(staged + j * pitch);
+      const Pair<float> both =
+          *reinterpret_cast<const Pair<float> *>(staged_ + at + j * kStatePitch);
       c[j] = both.term[1];
 #pragma unroll
       for (int i = 0; i < kLaneChannels; ++i) {
-        decays[j][i] = steps[j][i];
+        decays[j][i] = exp2_approx(a[i] * steps[j][i]);
         taken[j][i] = inputs[j][i] * both.term[0];
+        state[i] = j == 0 ? taken[j][i] : fmaf(decays[j][i], state[i], taken[j][i]);
       }
     }
-    find_run_start(link, carry_ + n * kGroupChannels, a, run_sums, taken, decays, h);
+#pragma unroll
+    for (int i = 0; i < kLaneChannels; ++i) decay[i] = exp2_approx(a[i] * run_sums[i]);
+    find_start(lane_.run, carry_ + own, decay, state, h);
     if constexpr (kMerges) {
 #pragma unroll
       for (int j = 0; j < kRunPixels; ++j) {
@@ -341,31 +348,45 @@ class RouteScan {
   }
 
   // Brings B, over 1 / log 2, and C of a batch of states into the warp's shared memory, pixels in
-  // the route's order.
-  __device__ void stage_states(const Run &run, int32_t first, int32_t count, int32_t pitch) {
-    const LineOrder &order = params_.orders[route_];
-    int32_t lanes = 1;  // on one pixel
-    while (lanes < count) lanes *= 2;
-    const int32_t tile_start = run.first - run.turn * lane_.run * kRunPixels;
-    __syncwarp();
-    for (int32_t e = lane_.index / lanes; e < kTilePixels; e += kWarpLanes / lanes) {
-      const int32_t n = lane_.index % lanes;
-      const int32_t position = tile_start + run.turn * e;
-      if (n >= count) continue;
-      float b = 0.0f, c = 0.0f;
-      if (position < params_.length) {
-        const int32_t pixel = order.pixel(position);
-        const T *const states =
-            global_row(proj_ + params_.rank + first + n, pixel, params_.proj_row_bytes);
-        b = to_float(states[0]) * kLn2;
-        c = to_float(states[params_.state]);
+  // the route's order. A lane brings two states of its run.
+  __device__ void stage_states(const Run &run, int32_t first, int32_t count) {
+    const int32_t own = 2 * lane_.quad;
+    Pair<T> b[kRunPixels], c[kRunPixels];
+    if (own < count) load_two_states(run, first + own, own + 1 < count, b, c);
+    __syncwarp();  // the lanes still at the batch before read it
+    if (own < count) {
+      float *const to = staged_ + lane_.run * kRunPixels * kStatePitch + 2 * own;
+#pragma unroll
+      for (int j = 0; j < kRunPixels; ++j) {
+        const bool exists = run.whole || run.position(j) < params_.length;
+        const LaneValues both = {
+            exists ? to_float(b[j].term[0]) * kLn2 : 0.0f, to_float(c[j].term[0]),
+            exists ? to_float(b[j].term[1]) * kLn2 : 0.0f, to_float(c[j].term[1])};
+        store_quad(to + j * kStatePitch, both);
       }
-      Pair<float> both;
-      both.term[0] = b;
-      both.term[1] = c;
-      *reinterpret_cast<Pair<float> *>(staged_ + e * pitch + 2 * n) = both;
     }
     __syncwarp();
+  }
+
+  // n: the first of the two; both: the second exists. Both at a time where they can be read so.
+  __device__ void load_two_states(const Run &run, int32_t n, bool both, Pair<T> (&b)[kRunPixels],
+                                  Pair<T> (&c)[kRunPixels]) const {
+    const T *const states = proj_ + params_.rank + n;
+    const bool paired = kAligned && params_.state % 2 == 0 && n % 2 == 0;
+#pragma unroll
+    for (int j = 0; j < kRunPixels; ++j) {
+      const T *const at = row_of(states, run.pixels[j], params_.state_row_bytes);
+      if (paired) {
+        b[j] = *reinterpret_cast<const Pair<T> *>(at);
+        c[j] = *reinterpret_cast<const Pair<T> *>(at + params_.state);
+      } else {
+        const int32_t second = both ? 1 : 0;
+        b[j].term[0] = at[0];
+        b[j].term[1] = at[second];
+        c[j].term[0] = at[params_.state];
+        c[j].term[1] = at[params_.state + second];
+      }
+    }
   }
 
   const ScanParams &params_;
@@ -373,7 +394,7 @@ class RouteScan {
   typename ProjectionOf<T, kAligned>::Type projection_;
   float *const bias_;  // [4 quads,8]
   float *const staged_;
-  float *const carry_;
+  float *const carry_, *const decay_;
   const int32_t member_, members_;
   int32_t route_ = 0;
   const T *x_ = nullptr;  // of pixel 0; with kAligned of the thread's first channel

@@ -6,18 +6,19 @@
 
 namespace vmamba {
 
-// Lets the states at the end of each run see the runs before it: state and decay are those of one
-// run when called, and of all runs up to the lane's own after.
-__device__ inline void scan_runs(int32_t run, LaneValues &decay, LaneValues &state) {
+// Lets the states at the end of each run see the runs before it: state is that of one run when
+// called, and of all runs up to the lane's own after. So is decay where kKeepsDecay.
+template <bool kKeepsDecay>
+__device__ void scan_runs(int32_t run, LaneValues &decay, LaneValues &state) {
 #pragma unroll
   for (int distance = 1; distance < kRuns; distance *= 2) {
+    const bool sees = run >= distance;
 #pragma unroll
     for (int i = 0; i < kLaneChannels; ++i) {
-      const float earlier_decay = shuffle_up(decay[i], 4 * distance);
       const float earlier_state = shuffle_up(state[i], 4 * distance);
-      if (run >= distance) {
-        state[i] = fmaf(decay[i], earlier_state, state[i]);
-        decay[i] *= earlier_decay;
+      add_product_where(sees, state[i], decay[i], earlier_state);
+      if (kKeepsDecay || 2 * distance < kRuns) {
+        multiply_where(sees, decay[i], shuffle_up(decay[i], 4 * distance));
       }
     }
   }
@@ -53,10 +54,11 @@ struct TileLink {
   }
 };
 
-// The state in which the lane's run begins. decay and state: those of its run from h = 0.
+// The state in which the lane's run begins. decay and state: those of its run from h = 0. Where
+// warps wait for each other, all that can be is done before the state of the tile before is there.
 __device__ inline void find_start(int32_t run, const TileLink &link, float *slot, LaneValues &decay,
                                   LaneValues &state, LaneValues &start) {
-  scan_runs(run, decay, state);
+  scan_runs<true>(run, decay, state);
   LaneValues before_tile;
   link.pass(run, slot, decay, state, before_tile);
 #pragma unroll
@@ -65,6 +67,26 @@ __device__ inline void find_start(int32_t run, const TileLink &link, float *slot
     const float runs_state = shuffle_up(state[i], 4);
     start[i] = run == 0 ? before_tile[i] : fmaf(runs_decay, before_tile[i], runs_state);
   }
+}
+
+// The same for a warp that takes all tiles of a state: its first run brings the state along, which
+// spares the others their decays.
+__device__ inline void find_start(int32_t run, float *slot, LaneValues &decay, LaneValues &state,
+                                  LaneValues &start) {
+  LaneValues before_tile;
+  load_quad(slot, before_tile);
+#pragma unroll
+  for (int i = 0; i < kLaneChannels; ++i) {
+    add_product_where(run == 0, state[i], decay[i], before_tile[i]);
+  }
+  scan_runs<false>(run, decay, state);
+#pragma unroll
+  for (int i = 0; i < kLaneChannels; ++i) {
+    const float earlier = shuffle_up(state[i], 4);
+    start[i] = run == 0 ? before_tile[i] : earlier;
+  }
+  __syncwarp();
+  if (run == kRuns - 1) store_quad(slot, state);
 }
 
 }  // namespace vmamba

@@ -54,10 +54,6 @@ struct WarpPlace {
     scan_memory = dynamic_shared() + scan * plan.shared.scan_bytes;
     warp_memory = dynamic_shared() + plan.shared.first_warp + warp * plan.shared.warp_bytes;
   }
-
-  __device__ float *carry(const ScanParams &params) const {
-    return reinterpret_cast<float *>(scan_memory + params.plan.shared.carry);
-  }
 };
 
 // The tiles that one warp takes of a segment, in the route's order: those of one state in turn with
@@ -89,33 +85,81 @@ struct TileTurns {
   }
 };
 
+// The segments of a route before one segment, in the route's order.
+template <bool kOneState>
+struct EarlierSegments {
+  // Asked for at a time. Of many states more would cost the scan of the states its registers.
+  static constexpr int kBatch = kOneState ? 4 : 1;
+  int32_t count;
+  int32_t first, turn;  // 1 or -1
+  int64_t place;        // of segment 0
+
+  __device__ EarlierSegments(const ScanParams &params, int64_t image, int32_t route,
+                             int32_t segment, int32_t group)
+      : count(route >= 2 ? params.plan.segments - 1 - segment : segment),
+        first(route >= 2 ? params.plan.segments - 1 : 0),
+        turn(route >= 2 ? -1 : 1),
+        place(segment_place(params, image, route, 0, group)) {}
+
+  // Moves the four channels from `own` of state n over segments begin .. end - 1, and adds up their
+  // steps.
+  __device__ void fold(const ScanParams &params, int32_t begin, int32_t end, int32_t n, int32_t own,
+                       const LaneValues &a, LaneValues &state, LaneValues &steps) const {
+    const int32_t pitch = params.groups * kGroupChannels;  // from segment to segment
+    for (int32_t batch = begin; batch < end; batch += kBatch) {
+      LaneValues sums[kBatch], ends[kBatch];
+#pragma unroll
+      for (int k = 0; k < kBatch; ++k) {
+        const int32_t s = min(batch + k, end - 1);
+        const int64_t at = place + static_cast<int64_t>(first + turn * s) * pitch;
+        load_quad(params.segment_sums + at + own, sums[k]);
+        load_quad(params.segment_ends + at * params.state + n * kGroupChannels + own, ends[k]);
+      }
+#pragma unroll
+      for (int k = 0; k < kBatch; ++k) {
+        if (batch + k >= end) continue;
+#pragma unroll
+        for (int i = 0; i < kLaneChannels; ++i) {
+          state[i] = fmaf(exp2_approx(a[i] * sums[k][i]), state[i], ends[k][i]);
+          steps[i] += sums[k][i];
+        }
+      }
+    }
+  }
+};
+
 // Sets the carry to the state in which a segment starts.
 template <typename T, bool kOneState, bool kAligned>
 __device__ void set_start(const ScanParams &params, const RouteScan<T, kOneState, kAligned> &scan,
                           int64_t image, int32_t route, int32_t segment, int32_t group) {
   const Lane<kAligned> &lane = scan.lane();
+  const EarlierSegments<kOneState> segments(params, image, route, segment, group);
   const int32_t own = lane.quad * kLaneChannels;
-  const bool backward = route >= 2;
-  const int32_t earlier = backward ? params.plan.segments - 1 - segment : segment;
   __syncwarp();
-  for (int32_t n = scan.first_state() + lane.run; n < scan.end_state(); n += kRuns) {
-    LaneValues h = {0.0f, 0.0f, 0.0f, 0.0f};
-    LaneValues a;
-    lane.load(params.args.a + (static_cast<int64_t>(route) * params.state + n) * params.channels,
-              a);
-#pragma unroll 4
-    for (int32_t s = 0; s < earlier; ++s) {
-      const int64_t place =
-          segment_place(params, image, route, backward ? params.plan.segments - 1 - s : s, group);
-      LaneValues sums, ends;
-      load_quad(params.segment_sums + place + own, sums);
-      load_quad(params.segment_ends + place * params.state + n * kGroupChannels + own, ends);
+  if constexpr (kOneState) {
+    // Every run takes a part of the segments, and the parts are joined as runs are.
+    LaneValues state = {0.0f, 0.0f, 0.0f, 0.0f}, sums = {0.0f, 0.0f, 0.0f, 0.0f}, decay;
+    if (segments.count > 0) {
+      const int32_t part = (segments.count + kRuns - 1) / kRuns;
+      const int32_t end = min((lane.run + 1) * part, segments.count);
+      segments.fold(params, lane.run * part, end, 0, own, scan.decay_rates(), state, sums);
 #pragma unroll
       for (int i = 0; i < kLaneChannels; ++i) {
-        h[i] = fmaf(exp2_approx(a[i] * sums[i]), h[i], ends[i]);
+        decay[i] = exp2_approx(scan.decay_rates()[i] * sums[i]);
       }
+      scan_runs<false>(lane.run, decay, state);
     }
-    store_quad(scan.carry() + n * kGroupChannels + own, h);
+    if (lane.run == kRuns - 1) store_quad(scan.carry() + own, state);
+  } else {
+    for (int32_t n = scan.first_state() + lane.run; n < scan.end_state(); n += kRuns) {
+      LaneValues state = {0.0f, 0.0f, 0.0f, 0.0f}, sums = {0.0f, 0.0f, 0.0f, 0.0f};
+      if (segments.count > 0) {
+        LaneValues a;
+        load_quad(scan.decay() + n * kGroupChannels + own, a);
+        segments.fold(params, 0, segments.count, n, own, a, state, sums);
+      }
+      store_quad(scan.carry() + n * kGroupChannels + own, state);
+    }
   }
   __syncwarp();
 }
@@ -141,7 +185,7 @@ __global__ void __launch_bounds__(kResidentWarps *kWarpLanes, 1) segment_ends(Sc
     if (group >= params.groups) continue;
     const Lane<kAligned> lane(params, group);
     RouteScan<T, kOneState, kAligned> scan(params, lane, warp.member, warp.warp_memory,
-                                           warp.carry(params));
+                                           warp.scan_memory);
     scan.open(image, route);
     const bool backward = route >= 2;
     const int32_t first = scan.first_state() * kGroupChannels;
@@ -154,6 +198,7 @@ __global__ void __launch_bounds__(kResidentWarps *kWarpLanes, 1) segment_ends(Sc
       const int32_t tile = turns.tile(turn, backward);
       scan.scan(scan.run(tile), turns.link(tile, backward), sums, NoMerge{});
     }
+    __syncwarp();
     const int64_t place = segment_place(params, image, route, segment, group);
     float *const ends = params.segment_ends + place * params.state;
     for (int32_t n = first + lane.index; n < end; n += kWarpLanes) ends[n] = scan.carry()[n];
@@ -183,12 +228,12 @@ __global__ void __launch_bounds__(kResidentWarps *kWarpLanes, 1) merge_routes(Sc
     if (group >= params.groups) continue;  // never where warps share a scan: its block has no other
     const Lane<kAligned> lane(params, group);
     RouteScan<T, kOneState, kAligned> scan(params, lane, warp.member, warp.warp_memory,
-                                           warp.carry(params));
+                                           warp.scan_memory);
     const TileTurns turns(params, segment, kOneState ? warp.member : 0, turn_members);
     const Merge<T, kAligned> merge(params, lane, image,
                                    reinterpret_cast<float *>(warp.scan_memory));
     for (int32_t step = 2 * params.first_pass; step < 2 * params.last_pass + 2; ++step) {
-      const int32_t route = step / 2 + step % 2 * 2;  // 0, 2, 1, 3
+      const int32_t route = step >> 1 | (step & 1) << 1;  // 0, 2, 1, 3
       const bool backward = route >= 2;
       if (route == 1) synchronize(params);  // from rows to columns a pixel changes its warp
       scan.open(image, route);

@@ -130,6 +130,8 @@ ScanParams make_params(const vmamba_scan_desc &desc, const vmamba_scan_args &arg
   const uint32_t in_bytes = static_cast<uint32_t>(element_bytes(desc.in_dtype));
   params.x_row_bytes = channels * in_bytes;
   params.proj_row_bytes = static_cast<uint32_t>(params.features) * in_bytes;
+  params.state_row_bytes = params.proj_row_bytes;
+  params.y_row_bytes = channels * static_cast<uint32_t>(element_bytes(desc.out_dtype));
   params.map_row_bytes = channels * static_cast<uint32_t>(sizeof(float));
   return params;
 }

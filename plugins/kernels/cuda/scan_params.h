@@ -51,8 +51,10 @@ struct ScanParams {
   LineOrder orders[VMAMBA_ROUTES];
   LaunchPlan plan;
   int32_t first_pass, last_pass;  // 0 is the pass over the rows, 1 the one over the columns
-  uint32_t x_row_bytes, proj_row_bytes, map_row_bytes;  // of one pixel
-  bool rounds_output;                                   // y is not float32
+  // Of one pixel. Those of B and C are those of the features, those of y at times those of x: under
+  // names of their own the compiler keeps no products for later, at the cost of further additions.
+  uint32_t x_row_bytes, proj_row_bytes, state_row_bytes, y_row_bytes, map_row_bytes;
+  bool rounds_output;  // y is not float32
 };
 
 struct Workspace {

@@ -17,7 +17,10 @@ constexpr int32_t kRunPixels = 7;
 constexpr int32_t kTilePixels = kRuns * kRunPixels;
 constexpr int32_t kLaneChannels = 4;
 constexpr int32_t kGroupChannels = 16;
-constexpr int32_t kStateBatch = 16;  // states whose B and C are staged at a time where N > 1
+// Where N > 1: states whose B and C are staged at a time, two by each lane of a run, and the floats
+// from one pixel's to the next's, by which the eight runs lie in different banks.
+constexpr int32_t kStateBatch = 8;
+constexpr int32_t kStatePitch = 2 * kStateBatch + 4;
 constexpr int32_t kMaxBlockWarps = 12;
 // Of a multiprocessor: what the kernels' launch bounds hold their registers down for, 168 a thread.
 constexpr int32_t kResidentWarps = 12;

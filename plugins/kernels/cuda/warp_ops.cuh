@@ -28,21 +28,25 @@ __device__ __forceinline__ float shuffle_from(float value, int lane) {
   return __shfl_sync(kAllLanes, value, lane);
 }
 
+// Where `on`, value times factor. The compiler would compute it everywhere and copy what it keeps.
+__device__ __forceinline__ void multiply_where(bool on, float &value, float factor) {
+  asm("{\n\t.reg .pred on;\n\tsetp.ne.s32 on, %1, 0;\n\t@on mul.f32 %0, %0, %2;\n\t}"
+      : "+f"(value)
+      : "r"(on ? 1 : 0), "f"(factor));
+}
+
+// Where `on`, value plus a times b.
+__device__ __forceinline__ void add_product_where(bool on, float &value, float a, float b) {
+  asm("{\n\t.reg .pred on;\n\tsetp.ne.s32 on, %1, 0;\n\t@on fma.rn.f32 %0, %2, %3, %0;\n\t}"
+      : "+f"(value)
+      : "r"(on ? 1 : 0), "f"(a), "f"(b));
+}
+
 // A number that the compiler cannot follow: it computes again what depends on it, where it would
 // else keep registers for long.
 __device__ __forceinline__ int32_t forgotten(int32_t value) {
   asm volatile("" : "+r"(value));
   return value;
-}
-
-// Row `row` of a matrix in global memory whose rows are `bytes` apart: one instruction, where the
-// compiler would multiply in 64 bits.
-template <typename T>
-__device__ __forceinline__ T *global_row(T *first, int32_t row, uint32_t bytes) {
-  T *address;
-  asm("mad.wide.u32 %0, %1, %2, %3;" : "=l"(address) : "r"(row), "r"(bytes), "l"(first));
-  __builtin_assume(__isGlobal(address));
-  return address;
 }
 
 // A named barrier between two warps: the producer arrives and goes on, the consumer waits for it.

@@ -84,14 +84,15 @@ inline float shuffle_from(float value, int lane) {
   return bits_as<float>(emulation::exchange("shuffle_from", value)[lane % emulation::kLanes][0]);
 }
 
-inline int32_t forgotten(int32_t value) { return value; }
-
-template <typename T>
-T *global_row(T *first, int32_t row, uint32_t bytes) {
-  using Byte = std::conditional_t<std::is_const_v<T>, const char, char>;
-  const uint64_t offset = static_cast<uint64_t>(static_cast<uint32_t>(row)) * bytes;
-  return reinterpret_cast<T *>(reinterpret_cast<Byte *>(first) + offset);
+inline void multiply_where(bool on, float &value, float factor) {
+  if (on) value *= factor;
 }
+
+inline void add_product_where(bool on, float &value, float a, float b) {
+  if (on) value = std::fma(a, b, value);
+}
+
+inline int32_t forgotten(int32_t value) { return value; }
 
 inline void pair_arrive(int barrier) {
   emulation::BlockRun::current()->arrive(barrier, 2 * emulation::kLanes);
