@@ -19,7 +19,6 @@ from benchmarks.op_shapes import ROUTES, OpShape
 from vmamba_deploy.errors import BuildError
 
 RUNS, RUN_PIXELS, GROUP_CHANNELS, TERMS, STATE_BATCH, WARP = 8, 7, 16, 16, 8, 32
-FOLD_BATCH = 4
 TILE_PIXELS = RUNS * RUN_PIXELS
 ELEMENTS_PER_THREAD = TILE_PIXELS * GROUP_CHANNELS // WARP  # of a tile
 
@@ -95,7 +94,7 @@ class Trip:
 def _folded_batches(work: Work) -> float:
     """Of the segments before one, on average; of one state every run folds a part of them."""
     earlier = (work.plan.segments - 1) / 2
-    return math.ceil(earlier / RUNS / FOLD_BATCH) if work.shape.state == 1 else earlier
+    return math.ceil(earlier / RUNS / 4) if work.shape.state == 1 else math.ceil(earlier / 2)
 
 
 def _carry_rounds(work: Work) -> float:

@@ -10,7 +10,7 @@ namespace {
 // Below, "cycles" are those of one multiprocessor. They come from the instructions of the compiled
 // kernels (docs/kernel_notes.md) and only order the candidates.
 constexpr double kLaunchCycles = 3500;  // a further launch in the stream
-constexpr double kFoldCycles = 150;     // one earlier segment, when a start state is found
+constexpr double kFoldCycles = 200;     // one earlier segment, when a start state is found
 constexpr double kSchedulers = 4;       // of a multiprocessor: each issues for one warp
 constexpr double kBytesPerCycle = 13;   // of global memory, for one multiprocessor
 // Global memory per element: x and y once, and the projections, which many channels share; cut into

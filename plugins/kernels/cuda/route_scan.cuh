@@ -115,14 +115,15 @@ class RouteScan {
   }
 
   // x of the run's pixels.
-  __device__ void load_x(const Run &run, LaneTile &x) const {
+  __device__ void load_x(const Run &run, Quad<T> (&x)[kRunPixels]) const {
 #pragma unroll
     for (int j = 0; j < kRunPixels; ++j) {
       const T *const row = row_of(x_, run.pixels[j], params_.x_row_bytes);
       if constexpr (kAligned) {
-        load_quad(row, x[j]);
+        x[j] = *reinterpret_cast<const Quad<T> *>(row);
       } else {
-        lane_.load(row, x[j]);
+#pragma unroll
+        for (int i = 0; i < kLaneChannels; ++i) x[j].channel[i] = row[lane_.channel(i)];
       }
     }
   }
@@ -131,14 +132,20 @@ class RouteScan {
   // log2(1 + e^v) where nothing is merged.
   template <typename Merge>
   __device__ void scan(const Run &run, const TileLink &link, LaneValues &sums, const Merge &merge) {
+    // All that the tile reads is asked for before any of it is waited for.
+    Quad<T> x[kRunPixels];
+    Pair<T> both[kRunPixels];  // B and C of one state
+    load_x(run, x);
+    if constexpr (kOneState) load_one_state(run, both);
     LaneTile inputs, steps;  // softplus(v) x and softplus(v), over log 2
-    load_x(run, inputs);
     LaneValues run_sums;
     find_steps(run, steps, run_sums);
 #pragma unroll
     for (int j = 0; j < kRunPixels; ++j) {
 #pragma unroll
-      for (int i = 0; i < kLaneChannels; ++i) inputs[j][i] *= steps[j][i];
+      for (int i = 0; i < kLaneChannels; ++i) {
+        inputs[j][i] = to_float(x[j].channel[i]) * steps[j][i];
+      }
     }
     if (!run.whole) clear_past_end(run, inputs);
     if constexpr (!Merge::kMerges) {
@@ -146,7 +153,7 @@ class RouteScan {
       for (int i = 0; i < kLaneChannels; ++i) sums[i] += run_sums[i];
     }
     if constexpr (kOneState) {
-      scan_one_state(run, link, steps, inputs, run_sums, merge);
+      scan_one_state(run, link, both, steps, inputs, run_sums, merge);
     } else {
       scan_states(run, steps, inputs, run_sums, merge);
     }
@@ -205,34 +212,33 @@ class RouteScan {
     }
   }
 
-  __device__ void load_one_state(const Run &run, float (&b)[kRunPixels],
-                                 float (&c)[kRunPixels]) const {
+  __device__ void load_one_state(const Run &run, Pair<T> (&both)[kRunPixels]) const {
 #pragma unroll
     for (int j = 0; j < kRunPixels; ++j) {
       const T *const at = row_of(proj_ + params_.rank, run.pixels[j], params_.state_row_bytes);
-      Pair<T> both;
       if constexpr (kAligned) {
-        both = *reinterpret_cast<const Pair<T> *>(at);
+        both[j] = *reinterpret_cast<const Pair<T> *>(at);
       } else {
-        both.term[0] = at[0];
-        both.term[1] = at[1];
+        both[j].term[0] = at[0];
+        both[j].term[1] = at[1];
       }
-      b[j] = to_float(both.term[0]) * kLn2;
-      c[j] = to_float(both.term[1]);
-    }
-    if (run.whole) return;
-#pragma unroll
-    for (int j = 0; j < kRunPixels; ++j) {
-      if (run.position(j) >= params_.length) b[j] = 0.0f;
     }
   }
 
   template <typename Merge>
-  __device__ void scan_one_state(const Run &run, const TileLink &link, LaneTile &steps,
+  __device__ void scan_one_state(const Run &run, const TileLink &link,
+                                 const Pair<T> (&both)[kRunPixels], LaneTile &steps,
                                  LaneTile &inputs, const LaneValues &run_sums,
                                  const Merge &merge) const {
-    float b[kRunPixels], c[kRunPixels];
-    load_one_state(run, b, c);
+    float b[kRunPixels];
+#pragma unroll
+    for (int j = 0; j < kRunPixels; ++j) b[j] = to_float(both[j].term[0]) * kLn2;
+    if (!run.whole) {
+#pragma unroll
+      for (int j = 0; j < kRunPixels; ++j) {
+        if (run.position(j) >= params_.length) b[j] = 0.0f;
+      }
+    }
 #pragma unroll
     for (int j = 0; j < kRunPixels; ++j) {
 #pragma unroll
@@ -264,7 +270,7 @@ class RouteScan {
 #pragma unroll
         for (int i = 0; i < kLaneChannels; ++i) {
           h[i] = fmaf(steps[j][i], h[i], inputs[j][i]);
-          out[j][i] = fmaf(c[j], h[i], out[j][i]);
+          out[j][i] = fmaf(to_float(both[j].term[1]), h[i], out[j][i]);
         }
       }
       merge.store(run, route_, true, out);

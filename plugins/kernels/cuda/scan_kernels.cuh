@@ -89,7 +89,7 @@ struct TileTurns {
 template <bool kOneState>
 struct EarlierSegments {
   // Asked for at a time. Of many states more would cost the scan of the states its registers.
-  static constexpr int kBatch = kOneState ? 4 : 1;
+  static constexpr int kBatch = kOneState ? 4 : 2;
   int32_t count;
   int32_t first, turn;  // 1 or -1
   int64_t place;        // of segment 0
