@@ -132,14 +132,17 @@ class RouteScan {
   // log2(1 + e^v) where nothing is merged.
   template <typename Merge>
   __device__ void scan(const Run &run, const TileLink &link, LaneValues &sums, const Merge &merge) {
-    // All that the tile reads is asked for before any of it is waited for.
+    // All that the tile reads is asked for before any of it is waited for, but for what comes one
+    // by one: it would take the registers of the steps.
     Quad<T> x[kRunPixels];
     Pair<T> both[kRunPixels];  // B and C of one state
-    load_x(run, x);
-    if constexpr (kOneState) load_one_state(run, both);
+    if constexpr (kAligned) load_x(run, x);
+    if constexpr (kAligned && kOneState) load_one_state(run, both);
     LaneTile inputs, steps;  // softplus(v) x and softplus(v), over log 2
     LaneValues run_sums;
     find_steps(run, steps, run_sums);
+    if constexpr (!kAligned) load_x(run, x);
+    if constexpr (!kAligned && kOneState) load_one_state(run, both);
 #pragma unroll
     for (int j = 0; j < kRunPixels; ++j) {
 #pragma unroll
@@ -301,9 +304,13 @@ class RouteScan {
   // The warps that share a scan add their states one after the other.
   template <typename Merge>
   __device__ void merge_in_turn(int32_t tile, const LaneTile &out, const Merge &merge) const {
-    const Run own = run(tile);
+    Run own;
+    if constexpr (kAligned) own = run(tile);
     for (int32_t turn = 0; turn < members_; ++turn) {
       if (turn == member_) {
+        // Found here where channels come one by one: their many addresses, found before, would be
+        // kept in local memory.
+        if constexpr (!kAligned) own = run(forgotten(tile));
         LaneTile total;
         merge.load(own, route_, turn == 0, total);
 #pragma unroll
