@@ -95,7 +95,9 @@ VMAMBA_API const char *vmamba_cpu_isa(void);
 
 /* CUDA. Pointers are device pointers, stream is a cudaStream_t. Nothing is allocated and nothing is
  * synchronised, so a call may be captured in a CUDA graph. workspace: vmamba_scan_cuda_workspace
- * bytes, 256-byte aligned, contents undefined before and after. */
+ * bytes, 256-byte aligned, contents undefined before and after; its size does not depend on the GPU
+ * and is enough for every smaller batch, height and width too. The bits of y do not depend on an
+ * image's place in the batch; they may differ between batch sizes and between GPUs. */
 VMAMBA_API vmamba_status vmamba_scan_cuda_workspace(const vmamba_scan_desc *desc, size_t *bytes);
 VMAMBA_API vmamba_status vmamba_scan_cuda(const vmamba_scan_desc *desc,
                                           const vmamba_scan_args *args, void *workspace,
