@@ -10,7 +10,7 @@ GPU_CHECK_ARGS ?=
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help setup compiler export test check lint format types layers native gpu-check clean
+.PHONY: help setup compiler export test check lint format types layers native gpu-check kernel-model clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -48,6 +48,9 @@ native: compiler $(VENV)/.runtime ## build the native libraries ahead; ARCHS=all
 # Without .venv: a machine with a GPU has a PyTorch of its own, and maybe no network.
 gpu-check: ## prove and measure on a GPU in under 9 minutes; needs nvcc and PyTorch (PYTHON=...) alone
 	$(PYTHON) -m benchmarks.gpu_check $(GPU_CHECK_ARGS)
+
+kernel-model: $(VENV)/.dev ## resources and predicted times of the CUDA kernels from their machine code; needs nvcc
+	$(BIN)/python -m benchmarks.kernel_model report
 
 test: $(VENV)/.dev check ## the checks, then the test suite
 	$(BIN)/python -m pytest -n 2 --dist loadfile $(PYTEST_ARGS)

@@ -6,6 +6,7 @@ import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -30,7 +31,7 @@ from benchmarks.op_shapes import BATCHES, OP_SHAPES
 from vmamba_deploy.errors import UsageError, VmambaError
 
 _PAGE = Path("docs/kernel_resources.md")
-_NUMBERS = Path("benchmarks/results/kernel_model.json")
+_NUMBERS = Path("benchmarks/results/kernel_times_predicted.json")
 _FILE = click.Path(path_type=Path, dir_okay=False)
 
 
@@ -145,9 +146,16 @@ def report(page: Path, numbers: Path, measured: Path | None) -> None:
     costs = measure(compiled)
     predictions = _predictions(compiled)
     _write(page, markdown(compiled, costs, predictions, timed))
-    rows = [asdict(each) for each in predictions]
+    rows = [_without_loops(asdict(each)) for each in predictions]
     _write(numbers, json.dumps({"kernels": costs, "predictions": rows}, indent=1) + "\n")
     click.echo(f"{page}\n{numbers}")
+
+
+def _without_loops(row: dict[str, Any]) -> dict[str, Any]:
+    """The loops are many; `times --loops` prints them."""
+    for launch in row["launches"]:
+        del launch["loops"]
+    return row
 
 
 def _write(path: Path, text: str) -> None:

@@ -73,7 +73,7 @@ def _blocks(function: Function) -> dict[int, Block]:
     code = function.instructions
     leaders = {0}
     for position, each in enumerate(code):
-        if each.mnemonic in _ENDS:
+        if _ends_block(each, function):
             leaders.add(position + 1)
             leaders.update(function.labels[to] for to in each.targets if to in function.labels)
     starts = sorted(position for position in leaders if position < len(code))
@@ -86,7 +86,7 @@ def _blocks(function: Function) -> dict[int, Block]:
 def _successors(function: Function, end: int) -> list[int]:
     last = function.instructions[end - 1]
     found = []
-    if last.mnemonic in _ENDS:
+    if _ends_block(last, function):
         diverged = last.opcode.startswith("BRA.DIV")
         if not diverged:
             found += [function.labels[to] for to in last.targets if to in function.labels]
@@ -95,6 +95,16 @@ def _successors(function: Function, end: int) -> list[int]:
     if end < len(function.instructions):
         found.append(end)
     return list(dict.fromkeys(found))
+
+
+def _ends_block(each: Instruction, function: Function) -> bool:
+    """Whether control may go elsewhere than to the next instruction.
+
+    Before 9.0 the compiler also writes some jumps within a function as calls that never return.
+    """
+    return each.mnemonic in _ENDS or (
+        each.mnemonic == "CALL" and any(to in function.labels for to in each.targets)
+    )
 
 
 def _conditional(branch: Instruction) -> bool:

@@ -3,7 +3,8 @@
 Sources. Lanes per clock: "Arithmetic Instructions" of the CUDA C++ Programming Guide (results per
 clock cycle per multiprocessor: float32 64 on 8.0 and 128 on 8.6, 8.7, 8.9 and 9.0; integer add,
 compare, logic 64; exp2, log2, rcp 16; warp shuffle 32; all of a multiprocessor's four schedulers
-together). Which instruction goes where: "Pipelines" of the Nsight Compute documentation. Limits of
+together; pairs of halves at the rate of floats on 9.0, at half of it on 8.6 to 8.9). Which
+instruction goes where: "Pipelines" of the Nsight Compute documentation. Limits of
 a multiprocessor: "Technical Specifications per Compute Capability" of the same guide. Clocks,
 numbers of multiprocessors, peak bandwidths and tensor rates: the white papers of A100, H100 and Ada
 and the data sheet of Jetson AGX Orin. Copy and L2 bandwidths: what public measurements attain (the
@@ -37,6 +38,7 @@ class Gpu:
     max_blocks: int
     float_lanes: int
     tensor_macs: int  # half or bfloat16 products with float32 sums by mma.sync, dense
+    half_lanes: int = 64  # pairs of halves
     alu_lanes: int = 64
     special_lanes: int = 16
     registers: int = 65536
@@ -63,6 +65,7 @@ H100 = Gpu(
     max_warps=64,
     max_blocks=32,
     float_lanes=128,
+    half_lanes=128,
     tensor_macs=1280,  # mma.sync attains about five eighths of wgmma's 2048
 )
 A100 = Gpu(

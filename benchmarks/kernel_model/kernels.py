@@ -167,7 +167,7 @@ def hints(work: Work) -> list[Hint]:
 
 
 def trips(passage: Passage, work: Work) -> float:
-    """Passes of a loop in one of the loop around it, once it is entered.
+    """Passes of a loop in one of the loop around it; 0 where it is not entered.
 
     Raises:
         BuildError: the loop is not in the table.

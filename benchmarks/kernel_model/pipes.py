@@ -10,20 +10,21 @@ from benchmarks.kernel_model.sass import Instruction
 
 # What a global access of these kernels touches: eight runs of pixels, a cache line each. The tags
 # are looked up four at a time; the lines' banks collide about in pairs.
-LINES_PER_ACCESS, TAGS_PER_CYCLE, LINES_PER_WAVEFRONT = 8, 4, 2
+SCATTERED_LINES, TAGS_PER_CYCLE, LINES_PER_WAVEFRONT = 8, 4, 2
 _WAVEFRONT_BYTES = 128
 _SHAPE = re.compile(r"HMMA\.(16816|1688|884)")
 _MACS = {"16816": 16 * 8 * 16, "1688": 16 * 8 * 8, "884": 8 * 8 * 4}
 
 
-def cycles_on_pipe(instruction: Instruction, gpu: Gpu) -> float:
+def cycles_on_pipe(instruction: Instruction, gpu: Gpu, lines: int) -> float:
     """Cycles until the pipe takes another instruction of this scheduler.
 
     The multiprocessor's four schedulers share the load/store unit: each gets a quarter of it.
+    lines: cache lines that an access to global memory touches.
     """
     pipe = pipe_of(instruction)
     if pipe is Pipe.LSU:
-        return SCHEDULERS * _wavefronts(instruction)
+        return SCHEDULERS * _wavefronts(instruction, lines)
     if pipe is Pipe.TENSOR:
         shape = _SHAPE.match(instruction.opcode)
         macs = _MACS[shape[1]] if shape else _MACS["16816"]
@@ -36,14 +37,13 @@ def cycles_on_pipe(instruction: Instruction, gpu: Gpu) -> float:
     return 2.0
 
 
-def _wavefronts(instruction: Instruction) -> float:
+def _wavefronts(instruction: Instruction, lines: int) -> float:
     kind = kind_of(instruction)
     if kind is Kind.SHUFFLE:
         return 1.0
     moved = WARP * _access_bytes(instruction) / _WAVEFRONT_BYTES
     if kind is Kind.GLOBAL:
-        lookups = LINES_PER_ACCESS / TAGS_PER_CYCLE
-        return max(moved, lookups, LINES_PER_ACCESS / LINES_PER_WAVEFRONT)
+        return max(moved, lines / TAGS_PER_CYCLE, lines / LINES_PER_WAVEFRONT)
     return max(1.0, moved)
 
 

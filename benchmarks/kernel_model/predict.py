@@ -214,9 +214,7 @@ class _Model:
             cycles = max(cycles, work.plan.warps_per_scan * hand_over)
         costs = [LoopCost(passage.statement, passes, passage.count(), cycles)]
         for inner in passage.inner:
-            costs += self._loop_costs(
-                inner, work, warps, passes * inner.entered * trips(inner, work)
-            )
+            costs += self._loop_costs(inner, work, warps, passes * trips(inner, work))
         return costs
 
 
@@ -240,7 +238,7 @@ def tile_instructions(outermost: Passage, work: Work) -> dict[Kind, float]:
 def _by_kind(passage: Passage, work: Work) -> dict[Kind, float]:
     counts = dict(passage.by_kind())
     for inner in passage.inner:
-        passes = inner.entered * trips(inner, work)
+        passes = trips(inner, work)
         for kind, count in _by_kind(inner, work).items():
             counts[kind] = counts.get(kind, 0.0) + passes * count
     return counts

@@ -12,7 +12,6 @@ namespace {
 constexpr double kLaunchCycles = 3500;  // a further launch in the stream
 constexpr double kFoldCycles = 200;     // one earlier segment, when a start state is found
 constexpr double kSchedulers = 4;       // of a multiprocessor: each issues for one warp
-constexpr double kBytesPerCycle = 13;   // of global memory, for one multiprocessor
 // Global memory per element: x and y once, and the projections, which many channels share; cut into
 // segments, x four times and the map out and back; with the map in global memory, once a route.
 constexpr double kWholeBytes = 6;
@@ -22,6 +21,19 @@ constexpr int64_t kFreeSegmentScans = 16384;  // segments that only fill the GPU
 constexpr int32_t kLongestSegment = 4;        // tiles; their map lets enough blocks be resident
 constexpr int32_t kMostScansPerBlock = 4;
 constexpr int32_t kMaxStateWarps = 4;
+
+// Of global memory, for one multiprocessor: HBM, or the GDDR of workstations and desktops.
+double bytes_per_cycle(const DeviceLimits &limits) {
+  switch (limits.compute_capability) {
+    case 75:
+    case 86:
+    case 89:
+    case 120:
+      return 4;
+    default:
+      return 13;
+  }
+}
 
 // Of one piece of work of a warp.
 struct Cost {
@@ -180,7 +192,7 @@ class Planner {
 
   double traffic_cycles(double element_bytes) const {
     const double elements = scans_ * tiles_ * kTilePixels * kGroupChannels;
-    return elements * element_bytes / (kBytesPerCycle * limits_.multiprocessors);
+    return elements * element_bytes / (bytes_per_cycle(limits_) * limits_.multiprocessors);
   }
 
   const vmamba_scan_desc &desc_;
