@@ -104,9 +104,11 @@ def test_the_table_of_the_readme_has_what_was_measured_and_what_was_predicted(re
     kept = kept_results()
     predicted = section(Results(kernel_model=predictions(123.0), cpu_op=kept.cpu_op))
     assert "batch 128 | 123 us (predicted) | floor 73.7 us |" in predicted
+    assert "29x; at the 8 judged shapes 5.6x to 136x (predicted) |" in predicted
     assert "not measured**" in predicted
     measured = section(Results(gpu=record, kernel_model=predictions(123.0)))
-    assert "batch 128 | 220 us | floor 80 us | public chain 3566 us: 16.2x |" in measured
+    assert "batch 128 | 220 us | floor 80 us | public chain 3566 us: 16.2x; " in measured
+    assert "at the 1 judged shapes 16.2x to 16.2x |" in measured
     assert "batch 128, CUDA graph | 9000 images/s | 0.111 ms per image |" in measured
     assert "predicted" not in measured
 
