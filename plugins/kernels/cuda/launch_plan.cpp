@@ -1,6 +1,7 @@
 #include "cuda/launch_plan.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "cuda/tile_shape.h"
 
@@ -138,17 +139,21 @@ class Planner {
     }
   }
 
-  // Of a launch in which each of `warps` warps opens `routes` and walks `tiles` of each. Waves,
-  // times the cycles of one.
+  // Of a launch in which each of `warps` warps opens `routes` and walks `tiles` of each, as long as
+  // the multiprocessor with most blocks takes: rounds of all that fit there, and one of the rest.
   double launch_cycles(const LaunchPlan &plan, double warps, double routes, double tiles) const {
     const int32_t block_warps = plan.warps_per_scan * plan.scans_per_block;
-    const int32_t resident = std::max(1, resident_warps(plan.shared.total, block_warps));
-    const double slots = static_cast<double>(resident) * limits_.multiprocessors;
-    const double waves = std::max(1.0, warps / slots);
-    const double per_scheduler = std::min(warps, slots) / (limits_.multiprocessors * kSchedulers);
-    return waves * routes *
-           (cycles_of(opening_cost(desc_), per_scheduler) +
-            tiles * cycles_of(tile_cost(desc_, plan.warps_per_scan), per_scheduler));
+    const double blocks = std::ceil(warps / block_warps / limits_.multiprocessors);
+    const double resident =
+        std::max(1, resident_warps(plan.shared.total, block_warps) / block_warps);
+    const double full_rounds = std::floor(blocks / resident);
+    const auto round_cycles = [&](double together) {
+      const double per_scheduler = together * block_warps / kSchedulers;
+      return routes * (cycles_of(opening_cost(desc_), per_scheduler) +
+                       tiles * cycles_of(tile_cost(desc_, plan.warps_per_scan), per_scheduler));
+    };
+    const double rest = blocks - full_rounds * resident;
+    return full_rounds * round_cycles(resident) + (rest > 0 ? round_cycles(rest) : 0);
   }
 
   void consider_image(int32_t warps, bool global_map) {
