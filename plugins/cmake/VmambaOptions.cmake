@@ -6,6 +6,7 @@ set(VMAMBA_ARCHS "80" CACHE STRING
     "CUDA architectures: 80 (default; its PTX serves every newer GPU), all, or a list such as 89;90")
 option(VMAMBA_TENSORRT "Build libvmamba_trt.so, the TensorRT plugin (needs CUDA)" OFF)
 option(VMAMBA_ONNXRUNTIME "Build libvmamba_ort.so, the ONNX Runtime custom-op library" OFF)
+option(VMAMBA_TORCH "Build libvmamba_torch.so, the op for PyTorch" OFF)
 option(VMAMBA_TESTS "Build the native tests" OFF)
 option(VMAMBA_WERROR "Warnings are errors" OFF)
 option(VMAMBA_SANITIZE "Address and undefined-behaviour sanitizers in host code" OFF)
@@ -24,6 +25,11 @@ if(VMAMBA_ONNXRUNTIME)
             PATHS "${fetched}/onnxruntime/usr/include" "${fetched}/onnxruntime-header"
             PATH_SUFFIXES onnxruntime onnxruntime/core/session
             DOC "Folder of onnxruntime_c_api.h")
+endif()
+if(VMAMBA_TORCH)
+  find_path(TORCH_INCLUDE_DIR torch/csrc/stable/c/shim.h
+            HINTS ENV TORCH_INCLUDE_DIR
+            DOC "Folder of torch/csrc/stable, with PyTorch's lib beside it")
 endif()
 
 if(NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)

@@ -29,7 +29,7 @@ class SourcesChangedError(BuildError):
 
 
 def library_path(name: str, *, progress: Progress | None = None) -> Path:
-    """The shared library `vmamba_cpu`, `vmamba_cuda`, `vmamba_ort` or `vmamba_trt`.
+    """The shared library `vmamba_cpu`, `vmamba_cuda`, `vmamba_ort`, `vmamba_trt` or `vmamba_torch`.
 
     It comes from the folder `VMAMBA_NATIVE_DIR` if that is set; else it is built on first use and
     kept under a hash of its sources, options and compilers. `progress` is called with what goes on

@@ -1,4 +1,4 @@
-"""Finding the headers of TensorRT and ONNX Runtime; no wheel of either has them."""
+"""Finding the headers of TensorRT, ONNX Runtime and PyTorch; only the last come in a wheel."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 import re
 import sysconfig
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 from vmamba_deploy.errors import EnvironmentProblem, IntegrityError
@@ -102,6 +103,18 @@ def onnxruntime_headers() -> Headers:
     )
 
 
+def torch_headers() -> Headers:
+    """Where PyTorch's headers may be; its `lib` is beside them. PyTorch is not imported."""
+    spec = find_spec("torch")
+    package = Path(spec.origin).parent if spec and spec.origin else None
+    return Headers(
+        "PyTorch 2.10 or newer",
+        "torch/csrc/stable/c/shim.h",
+        "TORCH_INCLUDE_DIR",
+        _below_root(str(package)) if package else (),
+    )
+
+
 def _below_root(root: str | None) -> tuple[Path, ...]:
     return (Path(root) / "include",) if root else ()
 
@@ -156,6 +169,30 @@ def onnxruntime_api_version(folder: Path) -> int | None:
     text = (folder / "onnxruntime_c_api.h").read_text(errors="replace")
     found = re.search(r"#define ORT_API_VERSION (\d+)", text)
     return int(found[1]) if found else None
+
+
+def torch_version(folder: Path) -> str:
+    """The version that the headers in `folder` say, such as `2.13.0`; "unknown" if they do not."""
+    path = folder / "torch/headeronly/version.h"
+    text = path.read_text(errors="replace") if path.is_file() else ""
+    parts = [
+        re.search(rf"#define TORCH_VERSION_{part} (\d+)", text)
+        for part in ("MAJOR", "MINOR", "PATCH")
+    ]
+    return ".".join(part[1] for part in parts if part) or "unknown"
+
+
+def require_torch_headers() -> Path:
+    """The folder of PyTorch's headers.
+
+    Raises:
+        EnvironmentProblem: PyTorch is not installed, or is older than 2.10.
+    """
+    headers = torch_headers()
+    found = headers.find()
+    if found is None:
+        raise headers.missing()
+    return found
 
 
 def require_onnxruntime_headers() -> Path:

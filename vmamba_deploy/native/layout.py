@@ -28,6 +28,7 @@ class Library:
     cuda: str = "OFF"  # OFF, AUTO (with the CUDA kernel where nvcc is found) or ON (needs nvcc)
     tensorrt_headers: bool = False
     onnxruntime_headers: bool = False
+    torch_headers: bool = False
 
     @property
     def file_name(self) -> str:
@@ -47,6 +48,9 @@ LIBRARIES: dict[str, Library] = {
             onnxruntime_headers=True,
         ),
         Library("vmamba_trt", ("kernels/cuda", "tensorrt"), cuda="ON", tensorrt_headers=True),
+        Library(
+            "vmamba_torch", ("kernels/cpu", "kernels/cuda", "torch"), cuda="AUTO", torch_headers=True
+        ),
     )
 }
 

@@ -28,6 +28,7 @@ class BuildPlan:
     cuda: cuda.CudaToolkit | None
     tensorrt: Path | None
     onnxruntime: Path | None
+    torch: Path | None = None
     missing: tuple[str, ...] = ()
 
     @classmethod
@@ -37,8 +38,10 @@ class BuildPlan:
         needed = any(each.cuda == "ON" for each in libraries)
         with_tensorrt = any(each.tensorrt_headers for each in libraries)
         with_onnxruntime = any(each.onnxruntime_headers for each in libraries)
+        with_torch = any(each.torch_headers for each in libraries)
         tensorrt = headers.tensorrt_headers().find() if with_tensorrt else None
         onnxruntime = headers.onnxruntime_headers().find() if with_onnxruntime else None
+        torch = headers.torch_headers().find() if with_torch else None
         missing = [
             text
             for absent, text in (
@@ -47,6 +50,7 @@ class BuildPlan:
                 (needed and toolkit is None, "no CUDA compiler (nvcc)"),
                 (with_tensorrt and tensorrt is None, "no TensorRT headers"),
                 (with_onnxruntime and onnxruntime is None, "no ONNX Runtime headers"),
+                (with_torch and torch is None, "no headers of PyTorch 2.10 or newer"),
             )
             if absent
         ]
@@ -56,6 +60,7 @@ class BuildPlan:
             cuda=toolkit,
             tensorrt=tensorrt,
             onnxruntime=onnxruntime,
+            torch=torch,
             missing=tuple(missing),
         )
 
@@ -81,6 +86,8 @@ class BuildPlan:
             headers.require_tensorrt_headers()
         if any(each.onnxruntime_headers for each in libraries):
             headers.require_onnxruntime_headers()
+        if any(each.torch_headers for each in libraries):
+            headers.require_torch_headers()
         return cls.find(libraries, archs=archs)
 
     def output(self, wanted: Library) -> Path:
@@ -101,6 +108,8 @@ class BuildPlan:
             settings.append(str(self.tensorrt))
         if wanted.onnxruntime_headers:
             settings.append(str(self.onnxruntime))
+        if wanted.torch_headers and self.torch is not None:
+            settings += [str(self.torch), headers.torch_version(self.torch)]
         return build_key(wanted, settings)
 
     def cmake_options(self, libraries: Sequence[Library]) -> list[str]:
@@ -117,4 +126,6 @@ class BuildPlan:
             options += ["-DVMAMBA_TENSORRT=ON", f"-DTENSORRT_INCLUDE_DIR={self.tensorrt}"]
         if any(each.onnxruntime_headers for each in libraries):
             options += ["-DVMAMBA_ONNXRUNTIME=ON", f"-DONNXRUNTIME_INCLUDE_DIR={self.onnxruntime}"]
+        if any(each.torch_headers for each in libraries):
+            options += ["-DVMAMBA_TORCH=ON", f"-DTORCH_INCLUDE_DIR={self.torch}"]
         return options

@@ -28,6 +28,7 @@ def toolchain_report() -> list[ToolchainItem]:
         _item("CUDA compiler", _nvcc, f"pip install {' '.join(cuda.CUDA_PACKAGES)}"),
         _item("TensorRT headers", _tensorrt, "set TENSORRT_INCLUDE_DIR"),
         _item("ONNX Runtime headers", _onnxruntime, "set ONNXRUNTIME_INCLUDE_DIR"),
+        _item("PyTorch headers", _torch, "pip install torch", fetched=False),
     ]
 
 
@@ -65,6 +66,11 @@ def _nvcc() -> str | None:
 def _tensorrt() -> str | None:
     found = headers.tensorrt_headers().find()
     return f"{found}: {headers.tensorrt_version(found)}" if found else None
+
+
+def _torch() -> str | None:
+    found = headers.torch_headers().find()
+    return f"{found}: {headers.torch_version(found)}" if found else None
 
 
 def _onnxruntime() -> str | None:
