@@ -49,7 +49,10 @@ LIBRARIES: dict[str, Library] = {
         ),
         Library("vmamba_trt", ("kernels/cuda", "tensorrt"), cuda="ON", tensorrt_headers=True),
         Library(
-            "vmamba_torch", ("kernels/cpu", "kernels/cuda", "torch"), cuda="AUTO", torch_headers=True
+            "vmamba_torch",
+            ("kernels/cpu", "kernels/cuda", "torch"),
+            cuda="AUTO",
+            torch_headers=True,
         ),
     )
 }
