@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+from vmamba_deploy.export.aoti_package import AotiPackage, export_aoti
 from vmamba_deploy.export.onnx_file import deployable_module, export_onnx
 from vmamba_deploy.export.options import ExportedModel, ExportOptions
 
-__all__ = ["ExportOptions", "ExportedModel", "deployable_module", "export_onnx"]
+__all__ = [
+    "AotiPackage",
+    "ExportOptions",
+    "ExportedModel",
+    "deployable_module",
+    "export_aoti",
+    "export_onnx",
+]

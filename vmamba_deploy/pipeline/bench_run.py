@@ -54,7 +54,9 @@ def run_bench(
     weights: str | None = None,
     progress: Callable[[str, float | None], None] = lambda message, fraction: None,
 ) -> tuple[list[Latency], dict[str, str]]:
-    """Measure PyTorch, ONNX Runtime with the function body, and with our library.
+    """Measure PyTorch, ONNX Runtime with the function body and with our library, and AOTInductor.
+
+    The last where a package lies beside the ONNX file.
 
     Args:
         model: ONNX file.
@@ -160,14 +162,17 @@ def _runtimes(facts: OnnxFacts, weights: str | None, threads: int) -> list[Runti
     import torch
 
     from vmamba_deploy.pipeline.parity_step import network
+    from vmamba_deploy.runtimes.aotinductor import PACKAGE_NAME, AotInductorRuntime
     from vmamba_deploy.runtimes.onnxruntime import OnnxRuntimeBody, OnnxRuntimeLibrary
     from vmamba_deploy.runtimes.pytorch import PyTorchRuntime
 
     if threads:
         torch.set_num_threads(threads)
     module = network(facts, load_reference(facts, weights), facts.precision)
-    return [
+    runtimes: list[Runtime] = [
         PyTorchRuntime(module),
         OnnxRuntimeBody(facts.path, threads=threads),
         OnnxRuntimeLibrary(facts.path, threads=threads),
     ]
+    package = facts.path.with_name(PACKAGE_NAME)
+    return [*runtimes, AotInductorRuntime(package)] if package.is_file() else runtimes

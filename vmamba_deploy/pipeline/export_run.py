@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from vmamba_deploy.artifacts.manifest import Manifest, write_manifest
 from vmamba_deploy.artifacts.output_folder import OutputFolder, open_output_folder
 from vmamba_deploy.errors import ExitCode
+from vmamba_deploy.pipeline.aoti_step import PACKAGE_BYTES, check_aoti_plan, compile_package
 from vmamba_deploy.pipeline.describe import describe
 from vmamba_deploy.pipeline.engine_step import (
     EngineRecord,
@@ -86,6 +87,8 @@ def run_export(plan: ExportPlan, on_event: OnEvent) -> ExportOutcome:
     preset = resolve_preset(plan.model).name if plan.model else None
     if plan.build_engine:
         check_engine_plan(plan.engine, plan.precision)
+    if plan.aoti:
+        check_aoti_plan(plan.aoti_device)
     with open_output_folder(plan.output_folder(preset)) as output:
         loaded = _load_weights(plan, steps)
         output.require_space(_estimate_bytes(loaded, plan))
@@ -104,6 +107,8 @@ def _run_in(
         told.append(f"{exported.size_bytes / 1e6:.1f} MB")
     facts = read_onnx_facts(onnx_path)
     engine = _build_engine(facts, plan, steps)
+    if plan.aoti:
+        compile_package(output.staging, loaded, plan, steps)
     results: tuple[RunResult, ...] = ()
     if plan.check_parity:
         results = _prove(facts, loaded, engine, plan, steps)
@@ -189,7 +194,8 @@ def _estimate_bytes(loaded: LoadedModel, plan: ExportPlan) -> int:
     """Each of the ONNX file and the engine holds the weights once, plus tables and kernels."""
     weights = sum(parameter.numel() for parameter in loaded.model.parameters())
     per_file = int(weights * _BYTES_PER_WEIGHT[plan.precision] * 1.2)
-    return per_file * (2 if plan.build_engine else 1) + _OTHER_FILES_BYTES
+    files = 1 + plan.build_engine + plan.aoti
+    return per_file * files + _OTHER_FILES_BYTES + (PACKAGE_BYTES if plan.aoti else 0)
 
 
 def parity_fields(result: RunResult) -> dict[str, Any]:

@@ -62,6 +62,7 @@ def check_parity(
         InputFileError: the reference itself gives no finite logits.
     """
     from vmamba_deploy.parity.compare import compare_runtimes
+    from vmamba_deploy.runtimes.aotinductor import PACKAGE_NAME, AotInductorRuntime
     from vmamba_deploy.runtimes.onnxruntime import OnnxRuntimeBody, OnnxRuntimeLibrary
     from vmamba_deploy.runtimes.pytorch import PyTorchRuntime
 
@@ -72,6 +73,9 @@ def check_parity(
         OnnxRuntimeLibrary(facts.path),
         engine_runtime(facts.path.with_suffix(".engine"), engine),
     ]
+    package = facts.path.with_name(PACKAGE_NAME)
+    if package.is_file():
+        candidates.append(AotInductorRuntime(package))
     inputs = parity_inputs(facts, batches, seed)
     results = compare_runtimes(
         reference,

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from vmamba_deploy.errors import UsageError
+from vmamba_deploy.export.aoti_package import AotiDevice
 from vmamba_deploy.export.options import ExportOptions
 from vmamba_deploy.pipeline.onnx_facts import Precision
 
@@ -79,6 +80,7 @@ class ExportPlan:
         output: artefact folder; None takes `artifacts/<preset>-<precision>`.
         build_engine: False for `--no-engine`.
         check_parity: False for `--no-parity`.
+        aoti: also write an AOTInductor package, for `aoti_device`.
     """
 
     model: str | None = "t"
@@ -93,6 +95,8 @@ class ExportPlan:
     num_classes: int = 1000
     build_engine: bool = True
     check_parity: bool = True
+    aoti: bool = False
+    aoti_device: AotiDevice = "auto"
     engine: EnginePlan = EnginePlan()
 
     def __post_init__(self) -> None:
@@ -114,6 +118,10 @@ class ExportPlan:
         if self.opset is not None and self.opset > MAX_OPSET:
             raise UsageError(
                 f"opset {self.opset} is too new: this release writes up to {MAX_OPSET}"
+            )
+        if self.aoti and self.dynamic_size:
+            raise UsageError(
+                "an AOTInductor package has one image size", hint="drop --aoti or --dynamic-size"
             )
         self.export_options()
 

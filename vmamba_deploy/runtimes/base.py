@@ -35,7 +35,7 @@ class Runtime(Protocol):
 
     @property
     def name(self) -> str:
-        """`pytorch`, `onnxruntime-body`, `onnxruntime-library`, `tensorrt` or `tensorrt_rtx`."""
+        """`pytorch`, `onnxruntime-body`, `onnxruntime-library`, `aotinductor`, `tensorrt`, ..."""
         ...
 
     def status(self) -> RuntimeStatus:

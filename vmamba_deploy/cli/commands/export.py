@@ -47,6 +47,14 @@ if TYPE_CHECKING:
 @click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, help="Of random weights.")
 @click.option("--num-classes", type=int, default=1000, help="Of random weights.")
 @click.option("--no-engine", is_flag=True, help="Do not build a TensorRT engine.")
+@click.option("--aoti", is_flag=True, help="Also compile a package for PyTorch's AOTInductor.")
+@click.option(
+    "--aoti-device",
+    type=click.Choice(["auto", "cpu", "cuda"]),
+    default="auto",
+    show_default=True,
+    help="What to compile it for; auto: CUDA where PyTorch sees a GPU.",
+)
 @click.option("--no-parity", is_flag=True, help="Do not compare with PyTorch.")
 @reporting
 @engine_options

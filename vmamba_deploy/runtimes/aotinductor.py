@@ -1,0 +1,99 @@
+"""AOTInductor as a runtime: a compiled `.pt2` package, loaded into this process."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vmamba_deploy.errors import InputFileError, VmambaError
+from vmamba_deploy.runtimes.base import RuntimeStatus
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+PACKAGE_NAME = "model.pt2"
+_DEVICE_KEY = "AOTI_DEVICE_KEY"
+
+
+class AotInductorRuntime:
+    """A package that `vmamba-deploy export --aoti` wrote.
+
+    It holds machine code: load what you trust, as one loads a shared library.
+    """
+
+    name = "aotinductor"
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def status(self) -> RuntimeStatus:
+        """Available where the package is, and the GPU that it may need."""
+        import torch
+
+        if not self._path.is_file():
+            return RuntimeStatus(False, "no package was exported (export --aoti writes one)")
+        return RuntimeStatus(True, f"AOTInductor of PyTorch {torch.__version__}")
+
+    def open(self) -> AotInductorSession:
+        """Load the package.
+
+        Raises:
+            InputFileError: it is no package, or one for a GPU that PyTorch does not see.
+        """
+        import torch
+
+        import vmamba_deploy.ops.torch_op  # noqa: F401 - the package calls the op
+
+        device = package_device(self._path)
+        if device == "cuda" and not torch.cuda.is_available():
+            raise InputFileError(
+                f"{self._path} was compiled for CUDA, and PyTorch {torch.__version__} sees no GPU",
+                hint="export again with --aoti-device cpu",
+            )
+        try:
+            # One caller at a time, which spares the package a record that no graph can capture.
+            package = torch._inductor.aoti_load_package(str(self._path), run_single_threaded=True)
+        except RuntimeError as error:
+            raise InputFileError(f"PyTorch cannot load {self._path}: {error}") from error
+        return AotInductorSession(package, device)
+
+
+class AotInductorSession:
+    """A loaded package with one input and one output."""
+
+    def __init__(self, package: Any, device: str) -> None:
+        self._package, self._device = package, device
+
+    def __call__(self, pixel_values: npt.NDArray[np.generic]) -> npt.NDArray[np.float32]:
+        """Map pixel_values, in the layout that was exported, to float32 logits [B,classes]."""
+        import numpy as np
+        import torch
+
+        if self._package is None:
+            raise VmambaError("this AOTInductor session is closed")
+        with torch.inference_mode():
+            logits = self._package(torch.from_numpy(pixel_values).to(self._device))
+        return np.asarray(logits.float().cpu().numpy())
+
+    def close(self) -> None:
+        """Free the package."""
+        self._package = None
+
+
+def package_device(path: Path) -> str:
+    """`cpu` or `cuda`: what a package was compiled for.
+
+    Raises:
+        InputFileError: the file is no such package.
+    """
+    import json
+    import zipfile
+
+    try:
+        with zipfile.ZipFile(path) as package:
+            names = [name for name in package.namelist() if name.endswith("_metadata.json")]
+            metadata = json.loads(package.read(names[0]))
+            return str(metadata[_DEVICE_KEY])
+    except (OSError, ValueError, KeyError, IndexError, zipfile.BadZipFile) as error:
+        raise InputFileError(f"{path} is not an AOTInductor package: {error}") from error
