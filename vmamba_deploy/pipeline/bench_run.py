@@ -54,9 +54,9 @@ def run_bench(
     weights: str | None = None,
     progress: Callable[[str, float | None], None] = lambda message, fraction: None,
 ) -> tuple[list[Latency], dict[str, str]]:
-    """Measure PyTorch, ONNX Runtime with the function body and with our library, and AOTInductor.
+    """Measure PyTorch and ONNX Runtime, with the function body and with our library.
 
-    The last where a package lies beside the ONNX file.
+    Where they are, also ONNX Runtime's CUDA provider, and an AOTInductor package beside the file.
 
     Args:
         model: ONNX file.
@@ -164,6 +164,7 @@ def _runtimes(facts: OnnxFacts, weights: str | None, threads: int) -> list[Runti
     from vmamba_deploy.pipeline.parity_step import network
     from vmamba_deploy.runtimes.aotinductor import PACKAGE_NAME, AotInductorRuntime
     from vmamba_deploy.runtimes.onnxruntime import OnnxRuntimeBody, OnnxRuntimeLibrary
+    from vmamba_deploy.runtimes.onnxruntime_cuda import OnnxRuntimeCuda, cuda_package
     from vmamba_deploy.runtimes.pytorch import PyTorchRuntime
 
     if threads:
@@ -174,5 +175,7 @@ def _runtimes(facts: OnnxFacts, weights: str | None, threads: int) -> list[Runti
         OnnxRuntimeBody(facts.path, threads=threads),
         OnnxRuntimeLibrary(facts.path, threads=threads),
     ]
+    if cuda_package() is not None:
+        runtimes.append(OnnxRuntimeCuda(facts.path, cuda_graph=True))
     package = facts.path.with_name(PACKAGE_NAME)
     return [*runtimes, AotInductorRuntime(package)] if package.is_file() else runtimes

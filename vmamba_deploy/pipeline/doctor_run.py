@@ -84,10 +84,24 @@ def _native() -> Iterator[Finding]:
         yield Finding("native", f"lib{name}.so", "ok" if ready else "missing", reason, remedy)
 
 
+def _onnxruntime_cuda() -> Finding:
+    from vmamba_deploy.runtimes.onnxruntime_cuda import (
+        INSTALL_HINT,
+        OnnxRuntimeCuda,
+        cuda_package,
+    )
+
+    status = OnnxRuntimeCuda(Path("model.onnx")).status()
+    level: Level = "ok" if status.available else "optional"
+    remedy = "" if cuda_package() else INSTALL_HINT
+    return Finding("runtimes", "ONNX Runtime on CUDA", level, status.reason, remedy)
+
+
 def _runtimes() -> Iterator[Finding]:
     from vmamba_deploy.runtimes.tensorrt.cuda_driver import find_gpus
     from vmamba_deploy.runtimes.tensorrt.flavour import FLAVOURS
 
+    yield _onnxruntime_cuda()
     search = find_gpus()
     builders = 0
     for flavour in FLAVOURS.values():

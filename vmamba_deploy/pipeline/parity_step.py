@@ -64,6 +64,7 @@ def check_parity(
     from vmamba_deploy.parity.compare import compare_runtimes
     from vmamba_deploy.runtimes.aotinductor import PACKAGE_NAME, AotInductorRuntime
     from vmamba_deploy.runtimes.onnxruntime import OnnxRuntimeBody, OnnxRuntimeLibrary
+    from vmamba_deploy.runtimes.onnxruntime_cuda import OnnxRuntimeCuda, cuda_package
     from vmamba_deploy.runtimes.pytorch import PyTorchRuntime
 
     reference = PyTorchRuntime(network(facts, loaded, "fp32"))
@@ -73,6 +74,8 @@ def check_parity(
         OnnxRuntimeLibrary(facts.path),
         engine_runtime(facts.path.with_suffix(".engine"), engine),
     ]
+    if cuda_package() is not None:
+        candidates.append(OnnxRuntimeCuda(facts.path))
     package = facts.path.with_name(PACKAGE_NAME)
     if package.is_file():
         candidates.append(AotInductorRuntime(package))

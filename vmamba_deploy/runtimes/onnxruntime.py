@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from vmamba_deploy.errors import InputFileError, VmambaError
 from vmamba_deploy.runtimes.base import RuntimeStatus
@@ -17,18 +17,26 @@ CUSTOM_OP_LIBRARY = "vmamba_ort"
 
 
 def create_session(
-    model: Path | bytes, *, library: Path | None = None, threads: int = 0, profile: bool = False
+    model: Path | bytes,
+    *,
+    library: Path | None = None,
+    threads: int = 0,
+    profile: bool = False,
+    device: Literal["cpu", "cuda"] = "cpu",
+    cuda_graph: bool = False,
 ) -> Any:
-    """An `onnxruntime.InferenceSession` on the CPU.
+    """An `onnxruntime.InferenceSession`.
 
     Args:
         model: path of the file, so that external data is found, or the serialised model.
         library: our custom-op library; without it the file's function body runs.
         threads: intra-op threads, 0 for ONNX Runtime's own choice.
         profile: write ONNX Runtime's profile.
+        device: on `cuda`, no node may run on the CPU.
+        cuda_graph: let the CUDA provider capture and replay the network.
 
     Raises:
-        InputFileError: ONNX Runtime does not accept the model.
+        InputFileError: ONNX Runtime does not accept the model, or not for this device.
     """
     import onnxruntime as ort
 
@@ -40,9 +48,15 @@ def create_session(
     options.log_severity_level = 3
     if library is not None:
         options.register_custom_ops_library(str(library))
-    source = widened_for_cpu(model)
+    providers: list[Any] = ["CPUExecutionProvider"]
+    source: Path | bytes | str = str(model) if isinstance(model, Path) else model
+    if device == "cuda":
+        options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
+        providers = [("CUDAExecutionProvider", {"enable_cuda_graph": str(int(cuda_graph))})]
+    else:
+        source = widened_for_cpu(model)
     try:
-        return ort.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+        return ort.InferenceSession(source, options, providers=providers)
     except Exception as error:
         # onnxruntime raises a class per status code, all directly below Exception.
         if type(error).__module__.startswith("onnxruntime"):

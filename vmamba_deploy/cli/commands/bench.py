@@ -32,9 +32,9 @@ def command(
 ) -> None:
     """Measure latencies of the runtimes of PATH, an ONNX file or an artefact folder.
 
-    Every round runs each of PyTorch, ONNX Runtime with the function body and with our library, and
-    AOTInductor where a package was exported, once, so that a noisy machine disturbs all alike.
-    Ratios are to PyTorch.
+    Every round runs each of them once, so that a noisy machine disturbs all alike: PyTorch, ONNX
+    Runtime with the function body and with our library, the same on CUDA where onnxruntime-gpu is,
+    and AOTInductor where a package was exported. Ratios are to PyTorch.
     """
     from vmamba_deploy.cli.summary import table
     from vmamba_deploy.pipeline.artefacts import onnx_file_of

@@ -1,0 +1,142 @@
+"""ONNX Runtime on an NVIDIA GPU with our custom-op library: bound tensors, CUDA graphs."""
+
+from __future__ import annotations
+
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vmamba_deploy.errors import EnvironmentProblem, VmambaError
+from vmamba_deploy.runtimes.base import RuntimeStatus
+from vmamba_deploy.runtimes.onnxruntime import CUSTOM_OP_LIBRARY, create_session
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+GPU_PACKAGE = "onnxruntime-gpu"
+INSTALL_HINT = f"pip uninstall -y onnxruntime; pip install {GPU_PACKAGE}"
+PROVIDER = "CUDAExecutionProvider"
+
+
+def cuda_package() -> str | None:
+    """The version of the package with the CUDA provider; None where it is not installed."""
+    try:
+        return version(GPU_PACKAGE)
+    except PackageNotFoundError:
+        return None
+
+
+class OnnxRuntimeCuda:
+    """ONNX Runtime with CUDA and `libvmamba_ort.so`; no node may run on the CPU.
+
+    Args:
+        path: ONNX file.
+        library: built with CUDA; None builds it or takes the one at hand.
+        cuda_graph: capture the whole network at each shape's second call, and replay it then.
+    """
+
+    name = "onnxruntime-cuda"
+
+    def __init__(
+        self, path: Path, *, library: Path | None = None, cuda_graph: bool = False
+    ) -> None:
+        self._path, self._library, self._cuda_graph = path, library, cuda_graph
+
+    def status(self) -> RuntimeStatus:
+        """Available where onnxruntime-gpu, a GPU and the library are, or can be built."""
+        from vmamba_deploy import native
+        from vmamba_deploy.runtimes.tensorrt.cuda_driver import find_gpus
+
+        package = cuda_package()
+        if package is None:
+            return RuntimeStatus(False, f"the package {GPU_PACKAGE} is not installed")
+        search = find_gpus()
+        if not search.gpus:
+            return RuntimeStatus(False, search.reason)
+        if self._library is None:
+            available, reason = native.available(CUSTOM_OP_LIBRARY)
+            if not available:
+                return RuntimeStatus(False, reason)
+        return RuntimeStatus(True, f"ONNX Runtime {package}, {search.gpus[0]}")
+
+    def open(self) -> BoundSession:
+        """Load the file on the first GPU.
+
+        Raises:
+            EnvironmentProblem: ONNX Runtime cannot use CUDA here.
+            InputFileError: ONNX Runtime does not accept the file, or would run nodes of it on the
+                CPU: the library was built without CUDA, say.
+        """
+        from vmamba_deploy import native
+
+        library = self._library or native.library_path(CUSTOM_OP_LIBRARY)
+        session = create_session(
+            self._path, library=library, device="cuda", cuda_graph=self._cuda_graph
+        )
+        if PROVIDER not in session.get_providers():
+            # It goes on with the CPU after a line in its log.
+            raise EnvironmentProblem(
+                "ONNX Runtime could not start its CUDA provider: its log says why",
+                hint=f"compare the CUDA and cuDNN that {GPU_PACKAGE} needs with those installed",
+            )
+        return BoundSession(session, "cuda", cuda_graph=self._cuda_graph)
+
+
+class BoundSession:
+    """A session whose input and output stay on the device: one pair of buffers for each shape.
+
+    Args:
+        session: an `onnxruntime.InferenceSession` with one input and one output.
+        device: `cuda` or `cpu`, where the buffers lie.
+        cuda_graph: whether the session captures graphs; each shape gets one of its own.
+    """
+
+    def __init__(self, session: Any, device: str, *, cuda_graph: bool = False) -> None:
+        self._session, self._device, self._cuda_graph = session, device, cuda_graph
+        self._bound: dict[tuple[int, ...], _Bound] = {}
+
+    def __call__(self, pixel_values: npt.NDArray[np.generic]) -> npt.NDArray[np.float32]:
+        """Map pixel_values, in the file's own layout, to float32 logits [B,classes]."""
+        import numpy as np
+
+        if self._session is None:
+            raise VmambaError("this ONNX Runtime session is closed")
+        pixels = np.ascontiguousarray(pixel_values)
+        bound = self._bound.get(pixels.shape)
+        if bound is None:
+            bound = self._bind(pixels)
+            self._bound[pixels.shape] = bound
+        else:
+            bound.pixels.update_inplace(pixels)
+        self._session.run_with_iobinding(bound.binding, bound.options)
+        bound.binding.synchronize_outputs()
+        return np.array(bound.logits.numpy(), dtype=np.float32)
+
+    def close(self) -> None:
+        """Free the session and its buffers."""
+        self._bound.clear()
+        self._session = None
+
+    def _bind(self, pixels: npt.NDArray[np.generic]) -> _Bound:
+        import numpy as np
+        import onnxruntime as ort
+
+        taken, given = self._session.get_inputs()[0], self._session.get_outputs()[0]
+        values = ort.OrtValue.ortvalue_from_numpy(pixels, self._device, 0)
+        shape = [len(pixels), *given.shape[1:]]
+        logits = ort.OrtValue.ortvalue_from_shape_and_type(shape, np.float32, self._device, 0)
+        binding = self._session.io_binding()
+        binding.bind_ortvalue_input(taken.name, values)
+        binding.bind_ortvalue_output(given.name, logits)
+        options = ort.RunOptions()
+        if self._cuda_graph:
+            options.add_run_config_entry("gpu_graph_id", str(len(self._bound) + 1))
+        return _Bound(binding, values, logits, options)
+
+
+class _Bound:
+    """The buffers of one shape; they must live as long as the binding, and as a captured graph."""
+
+    def __init__(self, binding: Any, pixels: Any, logits: Any, options: Any) -> None:
+        self.binding, self.pixels, self.logits, self.options = binding, pixels, logits, options
