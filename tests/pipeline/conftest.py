@@ -3,10 +3,12 @@ from pathlib import Path
 
 import pytest
 
+from vmamba_deploy import native
 from vmamba_deploy.pipeline.export_run import run_export
 from vmamba_deploy.pipeline.plan import EnginePlan, ExportPlan
 
 GOLDEN = Path(__file__).parents[1] / "data" / "golden"
+HAS_TORCH_LIBRARY = native.available("vmamba_torch")[0]
 HAS_RTX = importlib.util.find_spec("tensorrt_rtx") is not None
 
 
@@ -20,6 +22,8 @@ def exported(tmp_path_factory):
         output=tmp_path_factory.mktemp("export") / "out",
         image_size=(32, 64),
         build_engine=HAS_RTX,
+        aoti=HAS_TORCH_LIBRARY,
+        aoti_device="cpu",
         engine=EnginePlan(flavour="rtx", batches=(1, 2, 4)),
     )
     return run_export(plan, events.append), events

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from vmamba_deploy import native
 from vmamba_deploy.artifacts.manifest import verify
 from vmamba_deploy.cli import cli
 from vmamba_deploy.errors import ExitCode, InputFileError, IntegrityError
@@ -23,6 +24,7 @@ from vmamba_deploy.pipeline.reference import load_reference
 
 GOLDEN = Path(__file__).parents[1] / "data" / "golden"
 HAS_RTX = importlib.util.find_spec("tensorrt_rtx") is not None
+HAS_TORCH_LIBRARY = native.available("vmamba_torch")[0]
 
 
 def ignore(_event):
@@ -38,6 +40,9 @@ def test_the_export_is_whole_and_proven(exported):
     assert status["pytorch"] == "passed"
     assert status["onnxruntime-body"] == "passed"
     assert status["onnxruntime-library"] == "passed"
+    if HAS_TORCH_LIBRARY:
+        assert status["aotinductor"] == "passed"
+        assert {"model.pt2", "libvmamba_torch.so"} <= set(manifest["files"])
     finished = [event.step for event in events if event.event == "step-finished"]
     assert finished[0] == "weights"
     assert finished[-1] == "publish"

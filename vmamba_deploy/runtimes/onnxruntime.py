@@ -6,7 +6,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from vmamba_deploy.errors import InputFileError, VmambaError
+from vmamba_deploy.errors import EnvironmentProblem, InputFileError, VmambaError
 from vmamba_deploy.runtimes.base import RuntimeStatus
 
 if TYPE_CHECKING:
@@ -36,7 +36,8 @@ def create_session(
         cuda_graph: let the CUDA provider capture and replay the network.
 
     Raises:
-        InputFileError: ONNX Runtime does not accept the model, or not for this device.
+        InputFileError: ONNX Runtime does not accept the model.
+        EnvironmentProblem: on `cuda`, nodes would run on the CPU.
     """
     import onnxruntime as ort
 
@@ -61,6 +62,12 @@ def create_session(
         # onnxruntime raises a class per status code, all directly below Exception.
         if type(error).__module__.startswith("onnxruntime"):
             name = model if isinstance(model, Path) else "the model"
+            if "fallback to CPU EP" in str(error):
+                raise EnvironmentProblem(
+                    f"{name} would run on the CPU: ONNX Runtime's CUDA provider did not start, or "
+                    "libvmamba_ort.so was built without CUDA",
+                    hint="ONNX Runtime's own messages, above, say which libraries it lacks",
+                ) from error
             raise InputFileError(f"ONNX Runtime cannot load {name}: {error}") from error
         raise
 

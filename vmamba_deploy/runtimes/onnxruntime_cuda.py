@@ -64,9 +64,9 @@ class OnnxRuntimeCuda:
         """Load the file on the first GPU.
 
         Raises:
-            EnvironmentProblem: ONNX Runtime cannot use CUDA here.
-            InputFileError: ONNX Runtime does not accept the file, or would run nodes of it on the
-                CPU: the library was built without CUDA, say.
+            EnvironmentProblem: ONNX Runtime cannot use CUDA here, or would run nodes on the CPU:
+                the library was built without CUDA, say.
+            InputFileError: ONNX Runtime does not accept the file.
         """
         from vmamba_deploy import native
 

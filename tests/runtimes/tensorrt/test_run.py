@@ -52,17 +52,22 @@ def test_status_where_it_can_run(engine):
 
 
 @pytest.mark.gpu
-@pytest.mark.parametrize("batch", [1, 3, 8])
-def test_an_engine_agrees_with_onnxruntime(rtx, plugin, scan_model, tmp_path, batch):
+@pytest.mark.parametrize(
+    ("precision", "tolerance"), [("fp32", 1e-4), ("fp16", 2e-2), ("bf16", 0.1)]
+)
+def test_an_engine_agrees_with_onnxruntime(rtx, plugin, scan_model, tmp_path, precision, tolerance):
     status = rtx.can_run_here(find_gpus())
     if not status.available:
         pytest.skip(status.reason)
-    model = scan_model(scans=2)
+    model = scan_model(scans=2, precision=precision)
     plan = EnginePlan(model, rtx, batch=(1, 3, 8), plugin_library=plugin)
     built = build_engine(plan, tmp_path / "e")
-    images = np.random.default_rng().standard_normal((batch, 3, 6, 5), dtype=np.float32)
+    expected = OnnxRuntimeBody(model).open()
     session = TensorRTRuntime(built.path, rtx, plugin_library=plugin).open()
-    got = session(images)
-    np.testing.assert_array_equal(got, session(images))
+    # The smallest, the usual and the largest batch of the profile, and what lies between.
+    for batch in (1, 2, 3, 8, 1):
+        images = np.random.default_rng().standard_normal((batch, 3, 6, 5), dtype=np.float32)
+        got = session(images)
+        np.testing.assert_array_equal(got, session(images))
+        np.testing.assert_allclose(got, expected(images), atol=tolerance)
     session.close()
-    np.testing.assert_allclose(got, OnnxRuntimeBody(model).open()(images), atol=1e-4)
