@@ -3,21 +3,10 @@
 #define VMAMBA_KERNELS_CUDA_ROUTE_SCAN_CUH
 
 #include "cuda/projection.cuh"
-#include "cuda/route_walk.cuh"
+#include "cuda/run.cuh"
 #include "cuda/run_scan.cuh"
 
 namespace vmamba {
-
-// What a thread knows of its run in a tile. Within the warp the runs stand in the route's order.
-struct Run {
-  int32_t tile;
-  int32_t first;  // position of its first pixel in the order of the lines, forwards or back
-  int32_t turn;   // 1 or -1
-  bool whole;     // no pixel of the tile is past the end
-  int32_t pixels[kRunPixels], slots[kRunPixels];
-
-  __device__ int32_t position(int32_t j) const { return first + turn * j; }
-};
 
 struct NoMerge {
   static constexpr bool kMerges = false;
@@ -71,48 +60,7 @@ class RouteScan {
     stage_bias(bias);
   }
 
-  __device__ Run run(int32_t tile) const {
-    const bool backward = route_ >= 2;
-    Run run;
-    run.tile = tile;
-    run.turn = backward ? -1 : 1;
-    const int32_t place = lane_.run * kRunPixels;
-    run.first = tile * kTilePixels + (backward ? kTilePixels - 1 - place : place);
-    run.whole = (tile + 1) * kTilePixels <= params_.length;
-    const LineOrder &order = params_.orders[route_];
-    RouteWalk walk(order, run.first);
-    if (order.holds_runs) {
-#pragma unroll
-      for (int j = 0; j < kRunPixels; ++j) {
-        run.pixels[j] = walk.pixel() + j * order.pixel_step;
-        run.slots[j] = walk.slot() + j * order.slot_step;
-      }
-    } else {
-#pragma unroll
-      for (int j = 0; j < kRunPixels; ++j) {
-        run.pixels[j] = walk.pixel();
-        run.slots[j] = walk.slot();
-        walk.advance();
-      }
-    }
-    if (params_.plan.segments > 1) {
-      // Both routes of a pass cover a segment in the same lines: its positions will do as slots.
-      const int32_t in_segment = tile % params_.plan.tiles_per_segment * kTilePixels;
-#pragma unroll
-      for (int j = 0; j < kRunPixels; ++j) {
-        run.slots[j] = in_segment + run.position(j) - tile * kTilePixels;
-      }
-    }
-    if (!run.whole) {
-#pragma unroll
-      for (int j = 0; j < kRunPixels; ++j) {
-        if (run.position(j) < params_.length) continue;
-        run.pixels[j] = 0;  // any that can be read
-        run.slots[j] = params_.plan.spare_slot + lane_.run;
-      }
-    }
-    return run;
-  }
+  __device__ Run run(int32_t tile) const { return run_of(params_, lane_.run, route_, tile); }
 
   // x of the run's pixels.
   __device__ void load_x(const Run &run, Quad<T> (&x)[kRunPixels]) const {
