@@ -69,8 +69,9 @@ def judged(case: AccuracyCase, dtypes: tuple[torch.dtype, torch.dtype], device: 
     y = poisoned_scan(_placed(inputs, case.offset), out_dtype)
     again = poisoned_scan(_placed(rolled, case.offset), out_dtype)
     equal_bits = torch.equal(again.roll(-1, 0), y)
-    errors = errors_of(y.double(), expected_result(inputs))
-    passed = errors["nmse"] <= NMSE_BARS[out_dtype] and equal_bits
+    expected = expected_result(inputs)
+    errors = errors_of(y.double(), expected)
+    passed = errors["nmse"] <= nmse_bar(expected, out_dtype) and equal_bits
     if out_dtype == torch.float32:
         passed = passed and errors["relative"] <= RELATIVE_BAR and errors["largest"] <= LARGEST_BAR
     return {
@@ -104,6 +105,15 @@ def expected_result(inputs: OpInputs) -> Tensor:
     images = max(1, _REFERENCE_BYTES // image_bytes)
     parts = zip(x.split(images), proj.unflatten(-1, (4, -1)).split(images), strict=True)
     return torch.cat([scan_routes(*part, *parameters) for part in parts])
+
+
+def nmse_bar(expected: Tensor, out_dtype: torch.dtype) -> float:
+    """The NMSE allowed to a result of this type.
+
+    That of rounding the exact result is always allowed: of few values it may lie above the bar.
+    """
+    rounding = errors_of(expected.to(out_dtype).double(), expected)["nmse"]
+    return max(NMSE_BARS[out_dtype], 1.1 * rounding)
 
 
 def errors_of(y: Tensor, expected: Tensor) -> dict[str, float]:

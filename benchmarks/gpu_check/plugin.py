@@ -5,8 +5,13 @@ from __future__ import annotations
 from dataclasses import asdict
 from pathlib import Path
 
-from benchmarks.gpu_check.accuracy import InaccurateError, errors_of, expected_result
-from benchmarks.gpu_check.accuracy_cases import DTYPES, NMSE_BARS
+from benchmarks.gpu_check.accuracy import (
+    InaccurateError,
+    errors_of,
+    expected_result,
+    nmse_bar,
+)
+from benchmarks.gpu_check.accuracy_cases import DTYPES
 from benchmarks.gpu_check.context import Json, StageContext, StageSkippedError
 from benchmarks.gpu_check.plugin_program import build_program, run_plugin
 from benchmarks.op_inputs import random_inputs
@@ -40,8 +45,9 @@ def run(context: StageContext) -> Json:
         for in_dtype, out_dtype in DTYPES:
             inputs = random_inputs(dims, in_dtype, context.device, seed=dims.length)
             y = run_plugin(program, inputs, out_dtype, folder, context.seconds_left())
-            errors = errors_of(y.double().to(context.device), expected_result(inputs))
-            passed = errors["nmse"] <= NMSE_BARS[out_dtype]
+            expected = expected_result(inputs)
+            errors = errors_of(y.double().to(context.device), expected)
+            passed = errors["nmse"] <= nmse_bar(expected, out_dtype)
             names = {"x": str(in_dtype), "y": str(out_dtype)}
             result["rows"].append({"dims": asdict(dims), **names, **errors, "passed": passed})
         context.save(result)

@@ -54,6 +54,15 @@ def errors(got: np.ndarray, expected: np.ndarray) -> tuple[float, float]:
     return nmse, float(np.max(np.abs(difference) / (1 + np.abs(expected))))
 
 
+def nmse_bar(case: ScanCase, out_dtype: int) -> float:
+    """The NMSE allowed to a result of this type.
+
+    That of rounding the exact result is always allowed: of few values it may lie above the bar.
+    """
+    rounding, _ = errors(case.expected.astype(NUMPY_TYPES[out_dtype]), case.expected)
+    return max(NMSE_BARS[out_dtype], 1.1 * rounding)
+
+
 def write_call(path: Path, case: ScanCase, in_dtype: int, out_dtype: int) -> None:
     """The call as the native test programs read it: see plugins/tests/support/call_file.h."""
     header = [out_dtype]
@@ -67,6 +76,6 @@ def check_answer(path: Path, case: ScanCase, out_dtype: int) -> None:
     """Compare the y that such a program wrote with float64."""
     got = np.frombuffer(path.read_bytes(), NUMPY_TYPES[out_dtype]).reshape(case.expected.shape)
     nmse, largest = errors(got, case.expected)
-    assert nmse <= NMSE_BARS[out_dtype]
+    assert nmse <= nmse_bar(case, out_dtype)
     if out_dtype == FLOAT32:
         assert largest <= FLOAT32_MAX_BAR
