@@ -12,10 +12,10 @@ from benchmarks.kernel_model.compiled import CompiledKernels
 from benchmarks.kernel_model.gpus import H100
 from benchmarks.kernel_model.kernels import (
     ALL_ROUTES,
-    ELEMENTS_PER_THREAD,
-    TILE_PIXELS,
     Work,
+    elements_per_thread,
     hints,
+    tile_pixels,
 )
 from benchmarks.kernel_model.plan import Plan
 from benchmarks.kernel_model.predict import tile_instructions
@@ -64,28 +64,28 @@ def measure(compiled: Mapping[int, CompiledKernels]) -> Json:
 
 
 def _cost(name: str, function: Function, used: Resources) -> Json:
-    counts = tile_instructions(profile(function, hints(_work(name))), _work(name))
+    work = _work(name)
+    counts = tile_instructions(profile(function, hints(work)), work)
+    elements = elements_per_thread(work.shape.state)
     per_element = {
-        kind.value: round(count / ELEMENTS_PER_THREAD, 2)
-        for kind, count in sorted(counts.items())
-        if count
+        kind.value: round(count / elements, 2) for kind, count in sorted(counts.items()) if count
     }
     return {
         "registers": used.registers,
         "spilled_bytes": used.spill_store_bytes + used.spill_load_bytes,
-        "instructions_per_element": round(sum(counts.values()) / ELEMENTS_PER_THREAD, 2),
+        "instructions_per_element": round(sum(counts.values()) / elements, 2),
         "by_class": per_element,
     }
 
 
 def _work(name: str) -> Work:
     """The first row of the table with one state, or the one with sixteen, in one launch."""
-    one_state = name.partition("<")[2].split(",")[1].strip(" >") == "true"
+    one_state = not name.startswith(("channel_", "merge_channels"))
     shape = OpShape(56, 96, 1, 6) if one_state else OpShape(56, 192, 16, 6)
-    tiles = shape.side**2 // TILE_PIXELS
+    tiles = shape.side**2 // tile_pixels(shape.state)
     plan = Plan(
-        global_map=False,
-        warps_per_scan=1,
+        global_map=not one_state,
+        warps_per_scan=1 if one_state else 2,
         scans_per_block=1,
         tiles=tiles,
         tiles_per_segment=tiles,

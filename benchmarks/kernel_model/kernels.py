@@ -18,9 +18,29 @@ from benchmarks.kernel_model.profile import Hint, Passage
 from benchmarks.op_shapes import ROUTES, OpShape
 from vmamba_deploy.errors import BuildError
 
-RUNS, RUN_PIXELS, GROUP_CHANNELS, TERMS, STATE_BATCH, WARP = 8, 7, 16, 16, 8, 32
-TILE_PIXELS = RUNS * RUN_PIXELS
-ELEMENTS_PER_THREAD = TILE_PIXELS * GROUP_CHANNELS // WARP  # of a tile
+RUNS, RUN_PIXELS, TERMS, WARP = 8, 7, 16, 32
+_TILE_PIXELS, _CHUNK_PIXELS = RUNS * RUN_PIXELS, 8
+_AHEAD = 16  # segments of a pass of channel_starts
+
+
+def group_channels(state: int) -> int:
+    """Channels of one scan."""
+    return 16 if state == 1 else WARP
+
+
+def tile_pixels(state: int) -> int:
+    """Pixels that one pass of the loop over a route takes: a tile, or where N > 1 a chunk."""
+    return _TILE_PIXELS if state == 1 else _CHUNK_PIXELS
+
+
+def elements_per_thread(state: int) -> int:
+    """Pixels times channels of such a pass that one thread computes."""
+    return tile_pixels(state) * group_channels(state) // WARP
+
+
+def walk_states(state: int) -> int:
+    """States of one walk where N > 1."""
+    return 16 if state > 8 else 8
 
 
 @dataclass(frozen=True)
@@ -31,6 +51,7 @@ class Work:
     plan: Plan
     routes: tuple[int, ...]  # that the launch walks, one after the other
     item_routes: int  # how many of them one item walks
+    merges: bool = True
 
     @property
     def length(self) -> int:
@@ -38,15 +59,17 @@ class Work:
         return self.shape.side**2
 
     @property
-    def states(self) -> int:
-        """States that a warp computes: where there are many, the warps of a scan divide them."""
-        return -(-self.shape.state // self.plan.warps_per_scan)
+    def walks(self) -> int:
+        """Walks over each route where N > 1: each takes some of the states."""
+        return -(-self.shape.state // walk_states(self.shape.state))
 
     @property
     def turns(self) -> float:
-        """Tiles that a warp takes of a route: where there is one state, the warps take turns."""
+        """Tiles that a warp takes of a route, or chunks of one of the halves in which it merges."""
         tiles = min(self.plan.tiles, self.plan.tiles_per_segment)
-        return max(1.0, tiles / self.plan.warps_per_scan) if self.shape.state == 1 else tiles
+        if self.shape.state > 1:
+            return tiles / 2 if self.merges else tiles
+        return max(1.0, tiles / self.plan.warps_per_scan)
 
     @property
     def taking_turns(self) -> float:
@@ -79,7 +102,7 @@ class Work:
     @property
     def cut_tiles(self) -> float:
         """The part of the tiles that reach past the end of the map."""
-        return 0.0 if self.length % TILE_PIXELS == 0 else 1.0 / self.plan.tiles
+        return 0.0 if self.length % tile_pixels(self.shape.state) == 0 else 1.0 / self.plan.tiles
 
 
 @dataclass(frozen=True)
@@ -92,35 +115,37 @@ class Trip:
 
 
 def _folded_batches(work: Work) -> float:
-    """Of the segments before one, on average; of one state every run folds a part of them."""
-    earlier = (work.plan.segments - 1) / 2
-    return math.ceil(earlier / RUNS / 4) if work.shape.state == 1 else math.ceil(earlier / 2)
-
-
-def _carry_rounds(work: Work) -> float:
-    return math.ceil(work.states * GROUP_CHANNELS / WARP)
+    """Of the segments before one, on average; every run folds a part of them."""
+    return math.ceil((work.plan.segments - 1) / 2 / RUNS / 4)
 
 
 def _full_products(work: Work) -> float:
     return max(0.0, math.ceil((work.shape.rank - TERMS - TERMS / 2) / TERMS))
 
 
-_TILE_LOOP = r"turn < turns\.count\(\)"
+_TILE_LOOPS = (r"turn < turns\.count\(\)", r"number < chunks", r"left > 0; left -= kAhead")
 TRIPS = (
     Trip(r"item < items", lambda work: 1.0),
+    # N = 1.
     Trip(r"step < 2 \* params\.last_pass", lambda work: work.item_routes),
-    Trip(_TILE_LOOP, lambda work: work.turns),
+    Trip(_TILE_LOOPS[0], lambda work: work.turns),
     Trip(r"r < params\.rank; r \+= kRuns", lambda work: math.ceil(work.shape.rank / RUNS)),
     Trip(r"r < params\.rank; \+\+r", lambda work: work.shape.rank, (Kind.SHARED, 1)),
     Trip(r"term < params\.rank; term \+= kTerms", lambda work: math.ceil(work.shape.rank / TERMS)),
     Trip(r"term \+ kTerms / 2 < params\.rank", _full_products),
-    Trip(r"n < (scan\.)?end_state\(\); n \+= kRuns", lambda work: math.ceil(work.states / RUNS)),
     Trip(r"batch < end; batch \+= kBatch", _folded_batches),
-    Trip(r"first < end_state\(\)", lambda work: math.ceil(work.states / STATE_BATCH)),
-    Trip(r"n < count; \+\+n", lambda work: min(work.states, STATE_BATCH)),
-    Trip(r"n < end; n \+= kWarpLanes\) scan\.carry", _carry_rounds, (Kind.SHARED, 1)),
-    Trip(r"n < end; n \+= kWarpLanes\) ends", _carry_rounds, (Kind.SHARED, 1)),
-    Trip(r"turn < members_", lambda work: work.plan.warps_per_scan),
+    # N > 1. A pair of warps walks two routes at a time.
+    Trip(r"pass <= params\.last_pass", lambda work: work.item_routes / 2),
+    Trip(r"first < params\.state; first \+=", lambda work: work.walks),
+    Trip(r"half != 2; \+\+half", lambda work: 2.0),
+    Trip(_TILE_LOOPS[1], lambda work: work.turns),
+    Trip(_TILE_LOOPS[2], lambda work: math.ceil(work.plan.segments / _AHEAD)),
+    Trip(r"term = 0; term < params_\.rank", lambda work: math.ceil(work.shape.rank / TERMS)),
+    Trip(
+        r"term = 2 \* kTerms; term < params_\.rank",
+        lambda work: max(0, math.ceil(work.shape.rank / TERMS) - 2),
+    ),
+    Trip(r"r < params_\.rank; \+\+r", lambda work: work.shape.rank),
 )
 
 # Of a branch inside a branch both count. Inputs and y are halves: y is rounded.
@@ -157,7 +182,12 @@ BRANCHES: tuple[tuple[str, Callable[[Work], float]], ...] = (
     (r"set_start\(params", lambda work: 1.0 - work.taking_turns),
     (r"batch \+ k >= end", lambda work: 1.0),
     (r"segments\.fold\(", lambda work: float(work.plan.segments > 1)),
-    (r"at\[(0|second|params_\.state)", lambda work: work.shape.state % 2),
+    # N > 1: the last walk over a pixel writes y.
+    (
+        r"store_to\(static_cast<T \*>\(params_\.args\.y\)",
+        lambda work: work.part(1, 3) / 2 / work.walks,
+    ),
+    (r"add_terms\(kTerms, second, acc\)", lambda work: float(work.shape.rank > TERMS)),
 )
 
 
@@ -183,8 +213,8 @@ def trips(passage: Passage, work: Work) -> float:
 
 
 def is_tile_loop(passage: Passage) -> bool:
-    """Whether this is the loop whose pass is one tile of one route."""
-    return passage.depth > 0 and _rule(passage).statement == _TILE_LOOP
+    """Whether this is the loop whose pass is one tile or chunk of a route, or some segments."""
+    return passage.depth > 0 and _rule(passage).statement in _TILE_LOOPS
 
 
 def _rule(passage: Passage) -> Trip:

@@ -8,9 +8,10 @@ from benchmarks.kernel_model.classes import Kind, Pipe, kind_of, pipe_of
 from benchmarks.kernel_model.gpus import SCHEDULERS, WARP, Gpu
 from benchmarks.kernel_model.sass import Instruction
 
-# What a global access of these kernels touches: eight runs of pixels, a cache line each. The tags
-# are looked up four at a time; the lines' banks collide about in pairs.
-SCATTERED_LINES, TAGS_PER_CYCLE, LINES_PER_WAVEFRONT = 8, 4, 2
+# Lines that a global access touches: of eight runs of pixels where N = 1; of the channels of one
+# pixel, but for the projections, where N > 1. The tags are looked up four at a time; the lines'
+# banks collide about in pairs.
+SCATTERED_LINES, ROW_LINES, TAGS_PER_CYCLE, LINES_PER_WAVEFRONT = 8, 2, 4, 2
 _WAVEFRONT_BYTES = 128
 _SHAPE = re.compile(r"HMMA\.(16816|1688|884)")
 _MACS = {"16816": 16 * 8 * 16, "1688": 16 * 8 * 8, "884": 8 * 8 * 4}

@@ -107,7 +107,8 @@ def _library() -> ctypes.CDLL:
     compiler = find_host_compiler().path
     command: list[str | Path] = [compiler, "-std=c++17", "-O1", "-fPIC"]
     command += [f"-I{kernels}", f"-I{source_folder() / 'include'}"]
-    sources = [kernels / "cuda" / "launch_plan.cpp", _BRIDGE]
+    plans = ("launch_plan.cpp", "tile_plan.cpp", "chunk_plan.cpp")
+    sources = [*(kernels / "cuda" / name for name in plans), _BRIDGE]
     digest = hashlib.sha256(str(command).encode())
     for source in sources:
         digest.update(output_of([*command, "-E", source]).encode())

@@ -21,15 +21,17 @@ from benchmarks.kernel_model.handover import handover_cycles
 from benchmarks.kernel_model.kernels import (
     ALL_ROUTES,
     COLUMNS,
-    ELEMENTS_PER_THREAD,
-    GROUP_CHANNELS,
     ROWS,
     Work,
+    elements_per_thread,
+    group_channels,
     hints,
     is_tile_loop,
     trips,
+    walk_states,
 )
 from benchmarks.kernel_model.occupancy import resident_blocks
+from benchmarks.kernel_model.pipes import ROW_LINES, SCATTERED_LINES
 from benchmarks.kernel_model.plan import Plan, make_plan
 from benchmarks.kernel_model.profile import Passage, Step, profile
 from benchmarks.kernel_model.sass import Instruction
@@ -136,28 +138,52 @@ class _Model:
     ) -> None:
         self._code, self._shape, self._batch, self._gpu = code, shape, batch, gpu
         self._plan = plan
-        self._groups = -(-shape.channels // GROUP_CHANNELS)
-        self._group_blocks = -(-self._groups // plan.scans_per_block)
+        self._groups = -(-shape.channels // group_channels(shape.state))
 
     def launches(self) -> list[LaunchPrediction]:
-        one_state = str(self._shape.state == 1).lower()
-        merge = f"merge_routes<__half, {one_state}, true>"
-        items = self._batch * self._plan.segments * self._group_blocks
-        if self._plan.segments == 1:
-            return [self._launch(merge, items, ALL_ROUTES, ROUTES)]
-        ends = f"segment_ends<__half, {one_state}, true>"
+        return self._tile_launches() if self._shape.state == 1 else self._channel_launches()
+
+    def _tile_launches(self) -> list[LaunchPrediction]:
+        merge = "merge_routes<__half, true>"
+        plan = self._plan
+        group_blocks = -(-self._groups // plan.scans_per_block)
+        blocks = self._batch * plan.segments * group_blocks
+        # Where the channels do not fill the last block of an image, some of its warps are idle.
+        warps = plan.block_warps * self._groups / (group_blocks * plan.scans_per_block)
+        if plan.segments == 1:
+            return [self._launch(merge, blocks, warps, self._work(ALL_ROUTES, ROUTES))]
+        ends = "segment_ends<__half, true>"
         return [
-            self._launch(ends, items * ROUTES, ALL_ROUTES, 1),
-            self._launch(merge, items, ROWS, len(ROWS)),
-            self._launch(merge, items, COLUMNS, len(COLUMNS)),
+            self._launch(ends, blocks * ROUTES, warps, self._work(ALL_ROUTES, 1, merges=False)),
+            self._launch(merge, blocks, warps, self._work(ROWS, len(ROWS))),
+            self._launch(merge, blocks, warps, self._work(COLUMNS, len(COLUMNS))),
         ]
 
-    def _launch(
-        self, name: str, blocks: int, routes: tuple[int, ...], item_routes: int
-    ) -> LaunchPrediction:
+    def _channel_launches(self) -> list[LaunchPrediction]:
+        states = walk_states(self._shape.state) // 2
+        merge, plan = f"merge_channels<__half, {states}, true>", self._plan
+        scans = self._batch * plan.segments * self._groups
+        if plan.segments == 1:
+            return [self._of_warps(merge, 2 * scans, self._work(ALL_ROUTES, ROUTES))]
+        one_route = self._work(ALL_ROUTES, 1, merges=False)
+        rows = self._batch * self._groups * ROUTES * self._shape.state
+        return [
+            self._of_warps(f"channel_ends<__half, {states}, true>", ROUTES * scans, one_route),
+            self._of_warps("channel_starts", rows, one_route),
+            self._of_warps(merge, 2 * scans, self._work(ROWS, len(ROWS))),
+            self._of_warps(merge, 2 * scans, self._work(COLUMNS, len(COLUMNS))),
+        ]
+
+    def _of_warps(self, name: str, warps: int, work: Work) -> LaunchPrediction:
+        blocks = -(-warps // self._plan.block_warps)
+        return self._launch(name, blocks, warps / blocks, work)
+
+    def _work(self, routes: tuple[int, ...], item_routes: int, merges: bool = True) -> Work:
+        return Work(self._shape, self._plan, routes, item_routes, merges)
+
+    def _launch(self, name: str, blocks: int, busy_warps: float, work: Work) -> LaunchPrediction:
         gpu, plan = self._gpu, self._plan
         function, used = self._code.named(name)
-        work = Work(self._shape, plan, routes, item_routes)
         resident = resident_blocks(
             gpu,
             registers=used.registers,
@@ -167,8 +193,6 @@ class _Model:
         if resident == 0:
             raise BuildError(f"a block of {name} does not fit into a multiprocessor of {gpu.name}")
         outermost = profile(function, hints(work))
-        # Where the channels do not fill the last block of an image, some of its warps are idle.
-        busy_warps = plan.block_warps * self._groups / (self._group_blocks * plan.scans_per_block)
         per_multiprocessor = math.ceil(blocks / gpu.multiprocessors)
         full_rounds, rest = divmod(per_multiprocessor, resident)
         cycles = 0.0
@@ -180,7 +204,7 @@ class _Model:
         compute = cycles / EFFICIENCY / gpu.clock_hz
         held = min(per_multiprocessor, resident)
         in_flight = min(blocks, resident * gpu.multiprocessors) * plan.scans_per_block
-        traffic = route_traffic(work, self._batch, in_flight, gpu, ends="ends" in name)
+        traffic = route_traffic(work, self._batch, in_flight, gpu)
         times = {
             "instructions and latency": compute,
             "L2 bytes": traffic.l2 / gpu.l2_bytes_per_s,
@@ -193,7 +217,7 @@ class _Model:
             block_warps=plan.block_warps,
             warps_per_scheduler=held * busy_warps / SCHEDULERS,
             instructions_per_element=sum(tile_instructions(outermost, work).values())
-            / ELEMENTS_PER_THREAD,
+            / elements_per_thread(self._shape.state),
             compute_us=compute * 1e6,
             l2_us=times["L2 bytes"] * 1e6,
             dram_us=times["memory bytes"] * 1e6,
@@ -208,7 +232,8 @@ class _Model:
         self, passage: Passage, work: Work, warps: int, passes: float = 1.0
     ) -> list[LoopCost]:
         """Of a passage and all inside it, with `warps` on each scheduler."""
-        cycles = _pass_cycles(tuple(_likely(passage.steps)), warps, self._gpu)
+        lines = SCATTERED_LINES if self._shape.state == 1 else ROW_LINES
+        cycles = _pass_cycles(tuple(_likely(passage.steps)), warps, self._gpu, lines)
         if passage.depth and is_tile_loop(passage) and work.taking_turns:
             hand_over = handover_cycles(_likely(passage.steps))
             cycles = max(cycles, work.plan.warps_per_scan * hand_over)
@@ -219,8 +244,8 @@ class _Model:
 
 
 @cache
-def _pass_cycles(trace: tuple[Instruction, ...], warps: int, gpu: Gpu) -> float:
-    return pass_cycles(trace, warps, gpu)
+def _pass_cycles(trace: tuple[Instruction, ...], warps: int, gpu: Gpu, lines: int) -> float:
+    return pass_cycles(trace, warps, gpu, lines)
 
 
 def _likely(steps: list[Step]) -> list[Instruction]:

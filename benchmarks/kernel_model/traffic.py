@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from benchmarks.kernel_model.gpus import Gpu
-from benchmarks.kernel_model.kernels import GROUP_CHANNELS, Work
+from benchmarks.kernel_model.kernels import Work, group_channels
 from benchmarks.op_shapes import OpShape
 
 HALF, FLOAT, SECTOR = 2, 4, 32
@@ -19,27 +19,26 @@ class Traffic:
     dram: float
 
 
-def route_traffic(work: Work, batch: int, resident_scans: float, gpu: Gpu, ends: bool) -> Traffic:
+def route_traffic(work: Work, batch: int, resident_scans: float, gpu: Gpu) -> Traffic:
     """Of a launch that walks `work.routes` over the whole batch; L1 hits are not counted on.
 
-    Every route of every group of 16 channels reads x and its part of the projections from the L2
+    Every route of every group of channels reads x and its part of the projections from the L2
     cache, and the map, where that is not in shared memory. What the scans in flight work on stays
     in the L2 cache from route to route if it fits; else it comes from memory each time.
     """
     shape, plan = work.shape, work.plan
     pixels = batch * work.length
-    groups = -(-shape.channels // GROUP_CHANNELS)
-    x = float(pixels * groups * GROUP_CHANNELS * HALF)
+    group = group_channels(shape.state)
+    groups = -(-shape.channels // group)
+    x = float(pixels * groups * group * HALF)
     read = sum(x + pixels * groups * _sectors(shape, route) * SECTOR for route in work.routes)
     map_passes = (
-        0
-        if ends
-        else sum(
-            (route in work.global_loads) + (route in work.global_stores) for route in work.routes
-        )
+        sum((route in work.global_loads) + (route in work.global_stores) for route in work.routes)
+        if work.merges
+        else 0
     )
     map_bytes = map_passes * x / HALF * FLOAT
-    y = 0.0 if ends or 3 not in work.routes else x
+    y = x if work.merges and 3 in work.routes else 0.0
     inputs = float(pixels * (shape.channels + shape.proj_features) * HALF)
     l2 = read + map_bytes + y
     if inputs + map_bytes <= gpu.l2_bytes / 2:

@@ -8,9 +8,9 @@ from pathlib import Path
 from benchmarks.op_predictions import kept_kernel_predictions, kept_predictions, plain_name
 
 LAUNCHES = [
-    {"kernel": "segment_ends<__half, true, true>", "total_us": 7.0},
-    {"kernel": "merge_routes<__half, true, true>", "total_us": 4.0},
-    {"kernel": "merge_routes<__half, true, true>", "total_us": 5.0},
+    {"kernel": "segment_ends<__half, true>", "total_us": 7.0},
+    {"kernel": "merge_routes<__half, true>", "total_us": 4.0},
+    {"kernel": "merge_routes<__half, true>", "total_us": 5.0},
 ]
 ROWS = [
     {
@@ -41,6 +41,6 @@ def test_launches_of_a_kernel_add_up_under_its_plain_name(tmp_path: Path) -> Non
         ("D96 L3136 N1", 128, "segment_ends"): 7.0,
         ("D96 L3136 N1", 128, "merge_routes"): 9.0,
     }
-    full = "void vmamba::merge_routes<__half, true, true>(vmamba::ScanParams)"
+    full = "void vmamba::merge_routes<__half, true>(vmamba::ScanParams)"
     assert plain_name(full) == "merge_routes"
     assert plain_name("Memset (Device)") == "Memset"

@@ -55,10 +55,12 @@ class EmulatedScan:
         if scans == 0:
             return None
         place = "global" if global_map else "shared"
-        cut = segments > 1
-        # The scans of a block are told from each other alike, whether their routes are cut or not.
-        several = scans > 1 and not cut
-        return Way(dims.state == 1, place, warps, several, tiles_per_segment if cut else 0)
+        one_state, cut = dims.state == 1, segments > 1
+        # Tiles tell their scans apart alike, whether routes are cut or not; segments of two chunks
+        # are as those of more.
+        several = scans > 1 and not (one_state and cut)
+        length = tiles_per_segment if one_state else min(tiles_per_segment, 2)
+        return Way(one_state, place, warps, several, length if cut else 0)
 
     def desc(self, dims: ScanDims, in_dtype: int, out_dtype: int) -> ScanDesc:
         sizes = (dims.batch, dims.height, dims.width, dims.channels, dims.state, dims.rank)

@@ -17,6 +17,8 @@ EMULATOR_SOURCES = (
     EMULATION / "fiber.cpp",
     PLUGINS / "kernels" / "common" / "last_error.cpp",
     PLUGINS / "kernels" / "cuda" / "launch_plan.cpp",
+    PLUGINS / "kernels" / "cuda" / "tile_plan.cpp",
+    PLUGINS / "kernels" / "cuda" / "chunk_plan.cpp",
 )
 EMULATED_SOURCES = (
     *EMULATOR_SOURCES,

@@ -24,7 +24,7 @@ class EmulatedDevice:
 
 @dataclass(frozen=True)
 class Way:
-    """How a call is launched. `tiles_per_segment` is 0 where routes are not cut."""
+    """How a call is launched. `tiles_per_segment`, or chunks where N > 1, is 0 where uncut."""
 
     one_state: bool
     map: str
@@ -68,12 +68,11 @@ WAYS = [
     Way(True, "shared", 1, several_scans=True),
     Way(True, "global", 1, several_scans=True),
     *(Way(True, "shared", 1, tiles_per_segment=tiles) for tiles in (1, 2)),
-    *(Way(False, "shared", warps) for warps in (1, 2, 4)),
-    *(Way(False, "global", warps) for warps in (1, 2, 4)),
-    Way(False, "shared", 1, several_scans=True),
-    Way(False, "global", 1, several_scans=True),
-    *(Way(False, "shared", warps, tiles_per_segment=1) for warps in (1, 2, 4)),
-    Way(False, "shared", 1, tiles_per_segment=2),
+    *(
+        Way(False, "global", 2, several, chunks)
+        for several in (False, True)
+        for chunks in (0, 1, 2)
+    ),
 ]
 _DRAWS = 20_000
 

@@ -182,17 +182,30 @@ def test_workspace_grows_with_every_size(scan: EmulatedScan, state: int, out_dty
         assert workspace(3, size, 11) >= here
 
 
-@pytest.mark.parametrize("state", [1, 4, 16])
-def test_workspace_is_smaller_than_four_maps(scan: EmulatedScan, state: int) -> None:
-    dims = ScanDims(batch=1, height=56, width=56, channels=96, state=state, rank=6)
+def test_workspace_of_one_state_is_smaller_than_four_maps(scan: EmulatedScan) -> None:
+    dims = ScanDims(batch=1, height=56, width=56, channels=96, state=1, rank=6)
     needed = scan.workspace_bytes(scan.desc(dims, FLOAT16, FLOAT16))
     assert needed < 4 * dims.length * dims.channels * 4 * 0.6
+
+
+@pytest.mark.parametrize(("batch", "side"), [(1, 56), (1, 400), (128, 56), (512, 7)])
+@pytest.mark.parametrize("state", [2, 16, 256])
+def test_workspace_of_many_states_is_a_map_and_a_mebibyte_a_state(
+    scan: EmulatedScan, state: int, batch: int, side: int
+) -> None:
+    dims = ScanDims(batch=batch, height=side, width=side, channels=192, state=state, rank=6)
+    needed = scan.workspace_bytes(scan.desc(dims, FLOAT16, FLOAT16))
+    map_bytes = batch * dims.length * dims.channels * 4
+    assert map_bytes <= needed <= map_bytes + (state + 1) * 2**20 + 512
 
 
 def test_what_the_kernels_cannot_index_is_refused(scan: EmulatedScan) -> None:
     dims = ScanDims(batch=1, height=2**17, width=2**17, channels=1, state=1, rank=1)
     with pytest.raises(RuntimeError, match=r"status 2: height \* width"):
         scan.workspace_bytes(scan.desc(dims, FLOAT32, FLOAT32))
+    many = ScanDims(batch=2**31, height=56, width=56, channels=96, state=1, rank=1)
+    with pytest.raises(RuntimeError, match="status 2: batch 2147483648 is too large for maps"):
+        scan.workspace_bytes(scan.desc(many, FLOAT32, FLOAT32))
 
 
 @pytest.mark.parametrize(

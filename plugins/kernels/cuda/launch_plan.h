@@ -15,11 +15,11 @@ struct DeviceLimits {
   int32_t compute_capability;  // 90 for 9.0
 };
 
-// Where a block's shared memory holds what, in bytes.
+// Where a block's shared memory holds what, in bytes. N > 1 has but parts of warps.
 struct SharedLayout {
-  int32_t carry, decay, scan_bytes;   // one scan: its map at 0, its carry, and A where N > 1
-  int32_t bias, staging, warp_bytes;  // one warp: its weights at 0, its bias, then staged B and C
-  int32_t first_warp;                 // where the warps' parts begin
+  int32_t carry, scan_bytes;  // one scan: its map at 0, its carry
+  int32_t bias, warp_bytes;   // one warp: its weights at 0, its bias
+  int32_t first_warp;         // where the warps' parts begin
   int32_t total;
 };
 
@@ -29,14 +29,14 @@ struct Grid {
   int32_t threads, shared_bytes;  // of a block
 };
 
-// A scan is one group of 16 channels of one image.
+// A scan is one group of channels of one image: 16 where N = 1, else 32.
 struct LaunchPlan {
   bool global_map;         // the map of the merge is in global, not in shared memory
-  int32_t warps_per_scan;  // over 1, they take the tiles in turn (N = 1) or divide the states
+  int32_t warps_per_scan;  // N = 1: they take the tiles in turn; else 2, forward and backward
   int32_t scans_per_block;
-  int32_t tiles;              // of a route
+  int32_t tiles;              // of a route: of 56 pixels where N = 1, else chunks of 8
   int32_t tiles_per_segment;  // all of them where segments is 1
-  int32_t segments;           // over 1, three launches: ends, rows, columns
+  int32_t segments;           // over 1, the routes are cut: three or four launches
   int32_t spare_slot;         // of the map in shared memory: the first of one for every run
   SharedLayout shared;
   double estimated_cycles;  // by which the choice was made
@@ -49,8 +49,8 @@ LaunchPlan make_plan(const vmamba_scan_desc &desc, const DeviceLimits &limits);
 // groups than this: what a workspace must hold.
 int64_t most_segments(const vmamba_scan_desc &desc);
 
-int32_t tiles_of(int64_t length);
-int32_t groups_of(int64_t channels);
+int32_t tiles_of(int64_t length, int32_t state);
+int32_t groups_of(int64_t channels, int32_t state);
 
 }  // namespace vmamba
 

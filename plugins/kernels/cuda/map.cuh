@@ -1,4 +1,4 @@
-// The map in which the four routes of a scan meet.
+// The map in which the four routes of a scan meet where N = 1.
 #ifndef VMAMBA_KERNELS_CUDA_MAP_CUH
 #define VMAMBA_KERNELS_CUDA_MAP_CUH
 
@@ -48,27 +48,27 @@ class Merge {
         first_(image * params.length * params.channels),
         shared_{shared_map + lane.quad * kLaneChannels} {}
 
-  // What a tile's results of one route are added to. first: of the warps that add for this route.
-  // The first of all brings the skip along instead of reading the map.
-  __device__ void load(const Run &run, int32_t route, bool first, LaneTile &out) const {
-    if (route == 0 && first) {
+  // What a tile's results of one route are added to. The first route brings the skip along instead
+  // of reading the map.
+  __device__ void load(const Run &run, int32_t route, LaneTile &out) const {
+    if (route == 0) {
       load_skip(run, out);
-    } else if (params_.plan.global_map || (cut() && route == 1 && first)) {
+    } else if (params_.plan.global_map || (cut() && route == 1)) {
       load_from(run, global(), out);
     } else {
       load_from(run, shared_, out);
     }
   }
 
-  // last: of the warps that add for this route. The last of all writes y instead of the map.
-  __device__ void store(const Run &run, int32_t route, bool last, const LaneTile &out) const {
-    if (route == VMAMBA_ROUTES - 1 && last) {
+  // The last route writes y instead of the map.
+  __device__ void store(const Run &run, int32_t route, const LaneTile &out) const {
+    if (route == VMAMBA_ROUTES - 1) {
       if (params_.rounds_output) {
         store_to(run, y<T>(), out);
       } else {
         store_to(run, y<float>(), out);
       }
-    } else if (params_.plan.global_map || (cut() && route == 2 && last)) {
+    } else if (params_.plan.global_map || (cut() && route == 2)) {
       store_to(run, global(), out);
     } else {
       store_to(run, shared_, out);

@@ -6,6 +6,7 @@
 
 #include "cuda/lane.cuh"
 #include "cuda/softplus.cuh"
+#include "cuda/split_weights.cuh"
 
 namespace vmamba {
 
@@ -65,9 +66,7 @@ class PlainProjection {
 
 #if VMAMBA_TENSOR_CORES
 // 16 terms at a time as a matrix product; R must be even and two features readable at a time. A
-// weight enters as the sum of two halves and so keeps 22 bits (16 in bfloat16): only the inputs'
-// own rounding counts. A weight beyond the type's range becomes infinite and y not a number, which
-// cannot pass unseen.
+// weight enters as the sum of two halves: see split_weights.
 template <typename T>
 class TensorProjection {
   // Two tiles of 8 columns, each two registers of two terms.
@@ -95,7 +94,8 @@ class TensorProjection {
         const bool exists = r < params.rank;  // and so does r + 1
         const float first = exists ? *row : 0.0f;
         const float second = exists ? row[params.channels] : 0.0f;
-        split(first * kLog2E, second * kLog2E, &high.tile[tile][part], &low.tile[tile][part]);
+        split_weights(first * kLog2E, second * kLog2E, T{}, &high.tile[tile][part],
+                      &low.tile[tile][part]);
       }
       fragment(term, lane.index)[0] = high;
       fragment(term, lane.index)[kWarpLanes] = low;
@@ -131,16 +131,6 @@ class TensorProjection {
  private:
   __device__ Fragment *fragment(int32_t term, int32_t lane) const {
     return weights_ + term / kTerms * 2 * kWarpLanes + lane;
-  }
-
-  __device__ static void split(float first, float second, uint32_t *high, uint32_t *low) {
-    T whole[2], rest[2];
-    from_float(first, &whole[0]);
-    from_float(second, &whole[1]);
-    from_float(first - to_float(whole[0]), &rest[0]);
-    from_float(second - to_float(whole[1]), &rest[1]);
-    *high = bits(whole[0]) | bits(whole[1]) << 16;
-    *low = bits(rest[0]) | bits(rest[1]) << 16;
   }
 
   // kHalves: of 8 terms each. What lies past R is another feature and counts as zero.

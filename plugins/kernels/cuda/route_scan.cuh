@@ -1,4 +1,4 @@
-// One warp's scan of a route for one group of 16 channels, a tile at a time.
+// One warp's scan of a route for one group of 16 channels where N = 1, a tile at a time.
 #ifndef VMAMBA_KERNELS_CUDA_ROUTE_SCAN_CUH
 #define VMAMBA_KERNELS_CUDA_ROUTE_SCAN_CUH
 
@@ -12,39 +12,26 @@ struct NoMerge {
   static constexpr bool kMerges = false;
 };
 
-template <typename T, bool kOneState, bool kAligned>
+template <typename T, bool kAligned>
 class RouteScan {
  public:
-  // member: of the warps that share the scan; memory, scan_memory: the warp's and the scan's part
-  // of the shared memory.
-  __device__ RouteScan(const ScanParams &params, const Lane<kAligned> &lane, int32_t member,
-                       unsigned char *memory, unsigned char *scan_memory)
+  // memory, scan_memory: the warp's and the scan's part of the shared memory.
+  __device__ RouteScan(const ScanParams &params, const Lane<kAligned> &lane, unsigned char *memory,
+                       unsigned char *scan_memory)
       : params_(params),
         lane_(lane),
         projection_(memory),
         bias_(reinterpret_cast<float *>(memory + params.plan.shared.bias)),
-        staged_(reinterpret_cast<float *>(memory + params.plan.shared.staging)),
-        carry_(reinterpret_cast<float *>(scan_memory + params.plan.shared.carry)),
-        decay_(reinterpret_cast<float *>(scan_memory + params.plan.shared.decay)),
-        member_(member),
-        members_(params.plan.warps_per_scan) {}
+        carry_(reinterpret_cast<float *>(scan_memory + params.plan.shared.carry)) {}
 
-  // The states of this warp. One state is common to all, many are divided.
-  __device__ int32_t first_state() const {
-    return kOneState ? 0 : params_.state * member_ / members_;
-  }
-  __device__ int32_t end_state() const {
-    return kOneState ? 1 : params_.state * (member_ + 1) / members_;
-  }
-  __device__ float *carry() const { return carry_; }               // [N,16]
-  __device__ const float *decay() const { return decay_; }         // A of many states, [N,16]
-  __device__ const LaneValues &decay_rates() const { return a_; }  // A of one state
+  __device__ float *carry() const { return carry_; }  // [16]
+  __device__ const LaneValues &decay_rates() const { return a_; }
   __device__ const Lane<kAligned> &lane() const { return lane_; }
 
   __device__ void open(int64_t image, int32_t route) {
     route_ = route;
     const int64_t first_pixel = image * params_.length;
-    const int32_t route_features = params_.rank + 2 * params_.state;
+    const int32_t route_features = params_.rank + 2;
     x_ = static_cast<const T *>(params_.args.x) + first_pixel * params_.channels +
          (kAligned ? lane_.first_channel() : 0);
     proj_ = static_cast<const T *>(params_.args.proj) + first_pixel * params_.features +
@@ -53,9 +40,8 @@ class RouteScan {
     // Asked for before the weights, so that all are on their way together.
     LaneValues bias;
     lane_.load(params_.args.dt_bias + row, bias);
-    if constexpr (kOneState) lane_.load(params_.args.a + row, a_);
+    lane_.load(params_.args.a + row, a_);
     __syncwarp();  // the lanes still at the route before read its weights
-    if constexpr (!kOneState) stage_decay(params_.args.a + row * params_.state);
     projection_.stage(params_, lane_, params_.args.dt_weight + row * params_.rank);
     stage_bias(bias);
   }
@@ -83,14 +69,14 @@ class RouteScan {
     // All that the tile reads is asked for before any of it is waited for, but for what comes one
     // by one: it would take the registers of the steps.
     Quad<T> x[kRunPixels];
-    Pair<T> both[kRunPixels];  // B and C of one state
+    Pair<T> both[kRunPixels];  // B and C
     if constexpr (kAligned) load_x(run, x);
-    if constexpr (kAligned && kOneState) load_one_state(run, both);
+    if constexpr (kAligned) load_state(run, both);
     LaneTile inputs, steps;  // softplus(v) x and softplus(v), over log 2
     LaneValues run_sums;
     find_steps(run, steps, run_sums);
     if constexpr (!kAligned) load_x(run, x);
-    if constexpr (!kAligned && kOneState) load_one_state(run, both);
+    if constexpr (!kAligned) load_state(run, both);
 #pragma unroll
     for (int j = 0; j < kRunPixels; ++j) {
 #pragma unroll
@@ -103,11 +89,7 @@ class RouteScan {
 #pragma unroll
       for (int i = 0; i < kLaneChannels; ++i) sums[i] += run_sums[i];
     }
-    if constexpr (kOneState) {
-      scan_one_state(run, link, both, steps, inputs, run_sums, merge);
-    } else {
-      scan_states(run, steps, inputs, run_sums, merge);
-    }
+    scan_state(run, link, both, steps, inputs, run_sums, merge);
   }
 
  private:
@@ -119,15 +101,6 @@ class RouteScan {
       for (int i = 0; i < 8; ++i) bias_[8 * lane_.quad + i] = own[i / 4 * 2 + i % 2] * kLog2E;
     }
     __syncwarp();
-  }
-
-  // a: of the route, [N,D]. Read again for every tile, and too long on the way from global memory.
-  __device__ void stage_decay(const float *a) {
-    for (int32_t n = first_state() + lane_.run; n < end_state(); n += kRuns) {
-      LaneValues own;
-      lane_.load(a + static_cast<int64_t>(n) * params_.channels, own);
-      store_quad(decay_ + n * kGroupChannels + lane_.quad * kLaneChannels, own);
-    }
   }
 
   __device__ void find_steps(const Run &run, LaneTile &steps, LaneValues &run_sums) const {
@@ -163,7 +136,7 @@ class RouteScan {
     }
   }
 
-  __device__ void load_one_state(const Run &run, Pair<T> (&both)[kRunPixels]) const {
+  __device__ void load_state(const Run &run, Pair<T> (&both)[kRunPixels]) const {
 #pragma unroll
     for (int j = 0; j < kRunPixels; ++j) {
       const T *const at = row_of(proj_ + params_.rank, run.pixels[j], params_.state_row_bytes);
@@ -177,10 +150,9 @@ class RouteScan {
   }
 
   template <typename Merge>
-  __device__ void scan_one_state(const Run &run, const TileLink &link,
-                                 const Pair<T> (&both)[kRunPixels], LaneTile &steps,
-                                 LaneTile &inputs, const LaneValues &run_sums,
-                                 const Merge &merge) const {
+  __device__ void scan_state(const Run &run, const TileLink &link,
+                             const Pair<T> (&both)[kRunPixels], LaneTile &steps, LaneTile &inputs,
+                             const LaneValues &run_sums, const Merge &merge) const {
     float b[kRunPixels];
 #pragma unroll
     for (int j = 0; j < kRunPixels; ++j) b[j] = to_float(both[j].term[0]) * kLn2;
@@ -215,7 +187,7 @@ class RouteScan {
     find_start(lane_.run, link, carry_ + lane_.quad * kLaneChannels, decay, state, h);
     if constexpr (Merge::kMerges) {
       LaneTile out;
-      merge.load(run, route_, true, out);
+      merge.load(run, route_, out);
 #pragma unroll
       for (int j = 0; j < kRunPixels; ++j) {
 #pragma unroll
@@ -224,129 +196,7 @@ class RouteScan {
           out[j][i] = fmaf(to_float(both[j].term[1]), h[i], out[j][i]);
         }
       }
-      merge.store(run, route_, true, out);
-    }
-  }
-
-  template <typename Merge>
-  __device__ void scan_states(const Run &run, const LaneTile &steps, const LaneTile &inputs,
-                              const LaneValues &run_sums, const Merge &merge) {
-    LaneTile out;
-#pragma unroll
-    for (int j = 0; j < kRunPixels; ++j) {
-#pragma unroll
-      for (int i = 0; i < kLaneChannels; ++i) out[j][i] = 0.0f;
-    }
-    for (int32_t first = first_state(); first < end_state(); first += kStateBatch) {
-      const int32_t count = min(kStateBatch, end_state() - first);
-      stage_states(run, first, count);
-#pragma unroll 1
-      for (int32_t n = 0; n < count; ++n) {
-        scan_state<Merge::kMerges>(first + n, lane_.run * kRunPixels * kStatePitch + 2 * n, steps,
-                                   inputs, run_sums, out);
-      }
-    }
-    if constexpr (Merge::kMerges) merge_in_turn(forgotten(run.tile), out, merge);
-  }
-
-  // The warps that share a scan add their states one after the other.
-  template <typename Merge>
-  __device__ void merge_in_turn(int32_t tile, const LaneTile &out, const Merge &merge) const {
-    Run own;
-    if constexpr (kAligned) own = run(tile);
-    for (int32_t turn = 0; turn < members_; ++turn) {
-      if (turn == member_) {
-        // Found here where channels come one by one: their many addresses, found before, would be
-        // kept in local memory.
-        if constexpr (!kAligned) own = run(forgotten(tile));
-        LaneTile total;
-        merge.load(own, route_, turn == 0, total);
-#pragma unroll
-        for (int j = 0; j < kRunPixels; ++j) {
-#pragma unroll
-          for (int i = 0; i < kLaneChannels; ++i) total[j][i] += out[j][i];
-        }
-        merge.store(own, route_, turn == members_ - 1, total);
-      }
-      if (members_ > 1) __syncthreads();
-    }
-  }
-
-  // Adds C h of one of many states to out. at: of B and C of the run's first pixel, in staged_.
-  template <bool kMerges>
-  __device__ void scan_state(int32_t n, int32_t at, const LaneTile &steps, const LaneTile &inputs,
-                             const LaneValues &run_sums, LaneTile &out) const {
-    LaneValues a, decay, state = {0.0f, 0.0f, 0.0f, 0.0f}, h;
-    const int32_t own = n * kGroupChannels + lane_.quad * kLaneChannels;
-    load_quad(decay_ + own, a);
-    LaneTile decays, taken;
-    float c[kRunPixels];
-#pragma unroll
-    for (int j = 0; j < kRunPixels; ++j) {
-      const Pair<float> both =
-          *reinterpret_cast<const Pair<float> *>(staged_ + at + j * kStatePitch);
-      c[j] = both.term[1];
-#pragma unroll
-      for (int i = 0; i < kLaneChannels; ++i) {
-        decays[j][i] = exp2_approx(a[i] * steps[j][i]);
-        taken[j][i] = inputs[j][i] * both.term[0];
-        state[i] = j == 0 ? taken[j][i] : fmaf(decays[j][i], state[i], taken[j][i]);
-      }
-    }
-#pragma unroll
-    for (int i = 0; i < kLaneChannels; ++i) decay[i] = exp2_approx(a[i] * run_sums[i]);
-    find_start(lane_.run, carry_ + own, decay, state, h);
-    if constexpr (kMerges) {
-#pragma unroll
-      for (int j = 0; j < kRunPixels; ++j) {
-#pragma unroll
-        for (int i = 0; i < kLaneChannels; ++i) {
-          h[i] = fmaf(decays[j][i], h[i], taken[j][i]);
-          out[j][i] = fmaf(c[j], h[i], out[j][i]);
-        }
-      }
-    }
-  }
-
-  // Brings B, over 1 / log 2, and C of a batch of states into the warp's shared memory, pixels in
-  // the route's order. A lane brings two states of its run.
-  __device__ void stage_states(const Run &run, int32_t first, int32_t count) {
-    const int32_t own = 2 * lane_.quad;
-    Pair<T> b[kRunPixels], c[kRunPixels];
-    if (own < count) load_two_states(run, first + own, own + 1 < count, b, c);
-    __syncwarp();  // the lanes still at the batch before read it
-    if (own < count) {
-      float *const to = staged_ + lane_.run * kRunPixels * kStatePitch + 2 * own;
-#pragma unroll
-      for (int j = 0; j < kRunPixels; ++j) {
-        const bool exists = run.whole || run.position(j) < params_.length;
-        const LaneValues both = {
-            exists ? to_float(b[j].term[0]) * kLn2 : 0.0f, to_float(c[j].term[0]),
-            exists ? to_float(b[j].term[1]) * kLn2 : 0.0f, to_float(c[j].term[1])};
-        store_quad(to + j * kStatePitch, both);
-      }
-    }
-    __syncwarp();
-  }
-
-  // n: the first of the two; both: the second exists. Both at a time where they can be read so.
-  __device__ void load_two_states(const Run &run, int32_t n, bool both, Pair<T> (&b)[kRunPixels],
-                                  Pair<T> (&c)[kRunPixels]) const {
-    const T *const states = proj_ + params_.rank + n;
-    const bool paired = kAligned && params_.state % 2 == 0 && n % 2 == 0;
-#pragma unroll
-    for (int j = 0; j < kRunPixels; ++j) {
-      const T *const at = row_of(states, run.pixels[j], params_.state_row_bytes);
-      if (paired) {
-        b[j] = *reinterpret_cast<const Pair<T> *>(at);
-        c[j] = *reinterpret_cast<const Pair<T> *>(at + params_.state);
-      } else {
-        const int32_t second = both ? 1 : 0;
-        b[j].term[0] = at[0];
-        b[j].term[1] = at[second];
-        c[j].term[0] = at[params_.state];
-        c[j].term[1] = at[params_.state + second];
-      }
+      merge.store(run, route_, out);
     }
   }
 
@@ -354,9 +204,7 @@ class RouteScan {
   const Lane<kAligned> &lane_;
   typename ProjectionOf<T, kAligned>::Type projection_;
   float *const bias_;  // [4 quads,8]
-  float *const staged_;
-  float *const carry_, *const decay_;
-  const int32_t member_, members_;
+  float *const carry_;
   int32_t route_ = 0;
   const T *x_ = nullptr;  // of pixel 0; with kAligned of the thread's first channel
   const T *proj_ = nullptr;

@@ -69,26 +69,6 @@ __device__ inline void find_start(int32_t run, const TileLink &link, float *slot
   }
 }
 
-// The same for a warp that takes all tiles of a state: its first run brings the state along, which
-// spares the others their decays.
-__device__ inline void find_start(int32_t run, float *slot, LaneValues &decay, LaneValues &state,
-                                  LaneValues &start) {
-  LaneValues before_tile;
-  load_quad(slot, before_tile);
-#pragma unroll
-  for (int i = 0; i < kLaneChannels; ++i) {
-    add_product_where(run == 0, state[i], decay[i], before_tile[i]);
-  }
-  scan_runs<false>(run, decay, state);
-#pragma unroll
-  for (int i = 0; i < kLaneChannels; ++i) {
-    const float earlier = shuffle_up(state[i], 4);
-    start[i] = run == 0 ? before_tile[i] : earlier;
-  }
-  __syncwarp();
-  if (run == kRuns - 1) store_quad(slot, state);
-}
-
 }  // namespace vmamba
 
 #endif  // VMAMBA_KERNELS_CUDA_RUN_SCAN_CUH

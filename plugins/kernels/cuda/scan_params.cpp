@@ -1,5 +1,6 @@
 #include "cuda/scan_params.h"
 
+#include <algorithm>
 #include <initializer_list>
 
 #include "common/last_error.h"
@@ -10,6 +11,9 @@ namespace {
 // Positions, slots (at most twice the pixels) and channel numbers are 32-bit.
 constexpr int64_t kMaxLength = INT32_MAX / 4;
 constexpr int64_t kMaxChannels = INT32_MAX / 4;
+// And so are the pieces of work of a launch: tiles or states of all groups, routes and images. A
+// batch of more has some 10^11 elements.
+constexpr int64_t kMostPieces = INT32_MAX;
 constexpr int64_t kSectionAlignment = 256;
 
 // Bytes of a section of floats, rounded up; -1 on overflow.
@@ -68,12 +72,22 @@ vmamba_status layout_workspace(const vmamba_scan_desc &desc, Workspace *workspac
   if (desc.channels > kMaxChannels) {
     return fail(VMAMBA_UNSUPPORTED, "channels is over %lld", static_cast<long long>(kMaxChannels));
   }
+  int64_t pieces = 0;
+  const int64_t of_image = int64_t{groups_of(desc.channels, desc.state)} *
+                           std::max(tiles_of(length, desc.state), desc.state) * VMAMBA_ROUTES;
+  if (__builtin_mul_overflow(desc.batch, of_image, &pieces) || pieces > kMostPieces) {
+    return fail(VMAMBA_UNSUPPORTED, "batch %lld is too large for maps of %lld x %lld x %lld",
+                static_cast<long long>(desc.batch), static_cast<long long>(desc.height),
+                static_cast<long long>(desc.width), static_cast<long long>(desc.channels));
+  }
   const int64_t segments = VMAMBA_ROUTES * most_segments(desc);
-  // One tile is one segment, whose map never leaves shared memory.
-  const bool needs_map = desc.out_dtype != VMAMBA_FLOAT32 && tiles_of(length) > 1;
+  // Where N = 1, one tile is one segment, whose map never leaves shared memory.
+  const bool small = desc.state == 1 && tiles_of(length, 1) == 1;
+  const bool needs_map = desc.out_dtype != VMAMBA_FLOAT32 && !small;
+  const int64_t group = desc.state == 1 ? kGroupChannels : kWarpChannels;
   const int64_t sections[] = {
-      section_bytes(segments, kGroupChannels),
-      section_bytes(segments, int64_t{desc.state} * kGroupChannels),
+      section_bytes(segments, group),
+      section_bytes(segments, desc.state * group),
       section_bytes(needs_map ? desc.batch : 0, length * desc.channels),
   };
   size_t *const offsets[] = {&workspace->segment_sums, &workspace->segment_ends, &workspace->map};
@@ -90,9 +104,10 @@ vmamba_status layout_workspace(const vmamba_scan_desc &desc, Workspace *workspac
 
 bool is_aligned(const vmamba_scan_desc &desc, const vmamba_scan_args &args) {
   const int32_t in = element_bytes(desc.in_dtype), out = element_bytes(desc.out_dtype);
-  if (desc.channels % kLaneChannels != 0 || desc.rank % 2 != 0) return false;
-  if (!starts_at(args.x, 4 * in) || !starts_at(args.proj, 2 * in)) return false;
-  if (!starts_at(args.y, 4 * out)) return false;
+  if (desc.rank % 2 != 0 || !starts_at(args.proj, 2 * in)) return false;
+  if (desc.state > 1) return desc.state % 2 == 0;
+  if (desc.channels % kLaneChannels != 0) return false;
+  if (!starts_at(args.x, 4 * in) || !starts_at(args.y, 4 * out)) return false;
   for (const float *parameter : {args.dt_weight, args.dt_bias, args.a, args.d}) {
     if (!starts_at(parameter, 16)) return false;
   }
@@ -112,13 +127,14 @@ ScanParams make_params(const vmamba_scan_desc &desc, const vmamba_scan_args &arg
   params.segment_ends = section(layout.segment_ends);
   params.rounds_output = desc.out_dtype != VMAMBA_FLOAT32;
   params.map = params.rounds_output ? section(layout.map) : static_cast<float *>(args.y);
-  params.batch = desc.batch;
+  params.batch = static_cast<uint32_t>(desc.batch);
   params.length = static_cast<int32_t>(desc.height * desc.width);
   params.channels = static_cast<int32_t>(desc.channels);
   params.state = desc.state;
   params.rank = desc.rank;
   params.features = VMAMBA_ROUTES * (desc.rank + 2 * desc.state);
-  params.groups = groups_of(desc.channels);
+  params.groups = groups_of(desc.channels, desc.state);
+  params.scans = params.batch * static_cast<uint32_t>(params.groups);
   const int32_t height = static_cast<int32_t>(desc.height);
   const int32_t width = static_cast<int32_t>(desc.width);
   const int32_t slot_pitch = width | 1;

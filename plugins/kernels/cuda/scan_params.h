@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "cuda/chunk_shape.h"
 #include "cuda/launch_plan.h"
 #include "cuda/tile_shape.h"
 #include "vmamba/selective_scan_2d.h"
@@ -43,10 +44,10 @@ struct LineOrder {
 
 struct ScanParams {
   vmamba_scan_args args;
-  float *segment_sums;  // [B,4,segments,groups,16]: the sum of log2(1 + e^v) over a segment
-  float *segment_ends;  // [B,4,segments,groups,N,16]: its end state from h = 0, over log 2
-  float *map;           // [B,L,D]: what the rows add up to; y itself where y is float32
-  int64_t batch;
+  float *segment_sums;    // [B,4,segments,groups,C]: the sum of log2(1 + e^v) over a segment
+  float *segment_ends;    // [B,4,segments,groups,N,C]: its end state from h = 0, over log 2
+  float *map;             // [B,L,D]: what the rows add up to; y itself where y is float32
+  uint32_t batch, scans;  // scans: groups of channels of all images
   int32_t length, channels, state, rank, features, groups;
   LineOrder orders[VMAMBA_ROUTES];
   LaunchPlan plan;
@@ -67,7 +68,7 @@ struct Workspace {
 // VMAMBA_UNSUPPORTED where a size passes what the kernels index.
 vmamba_status layout_workspace(const vmamba_scan_desc &desc, Workspace *workspace);
 
-// Whether four channels and two features can be read, and four results written, at a time.
+// Whether two features can be read at a time and, where N = 1, four channels read and written.
 bool is_aligned(const vmamba_scan_desc &desc, const vmamba_scan_args &args);
 
 ScanParams make_params(const vmamba_scan_desc &desc, const vmamba_scan_args &args,

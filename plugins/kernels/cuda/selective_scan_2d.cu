@@ -1,50 +1,81 @@
-// vmamba_scan_cuda: checks, a plan, and its one or three launches in the caller's stream.
+// vmamba_scan_cuda: checks, a plan, and its launches in the caller's stream.
 #include "common/last_error.h"
 #include "common/validate.h"
-#include "cuda/scan_kernels.cuh"
+#include "cuda/channel_kernels.cuh"
+#include "cuda/tile_kernels.cuh"
 
 namespace vmamba {
 namespace {
 
-Grid grid_of(const ScanParams &params, int64_t items_per_block_group) {
+Grid grid_of(const ScanParams &params, int64_t blocks) {
   const LaunchPlan &plan = params.plan;
-  const int64_t group_blocks = (params.groups + plan.scans_per_block - 1) / plan.scans_per_block;
-  const int64_t blocks = params.batch * items_per_block_group * group_blocks;
   return {blocks < INT32_MAX ? blocks : INT32_MAX,
           plan.scans_per_block * plan.warps_per_scan * kWarpLanes, plan.shared.total};
 }
 
-template <typename T, bool kOneState, bool kAligned>
-vmamba_status launch_merge(const ScanParams &params, const char *name, void *stream) {
-  return launch(merge_routes<T, kOneState, kAligned>, name, grid_of(params, params.plan.segments),
-                stream, params);
+int64_t blocks_for(int64_t items, int32_t items_of_block) {
+  return (items + items_of_block - 1) / items_of_block;
 }
 
-template <typename T, bool kOneState, bool kAligned>
-vmamba_status launch_scan(ScanParams params, void *stream) {
+// The pass over the rows, then the one over the columns: in one launch, or in two.
+vmamba_status launch_passes(void (*merge)(ScanParams), ScanParams params, const Grid &grid,
+                            void *stream) {
   params.last_pass = 1;
-  if (params.plan.segments == 1) {
-    return launch_merge<T, kOneState, kAligned>(params, "merge_routes", stream);
-  }
-  vmamba_status status =
-      launch(segment_ends<T, kOneState, kAligned>, "segment_ends",
-             grid_of(params, VMAMBA_ROUTES * int64_t{params.plan.segments}), stream, params);
+  if (params.plan.segments == 1) return launch(merge, "the merging kernel", grid, stream, params);
+  vmamba_status status = VMAMBA_OK;
   for (int32_t pass = 0; status == VMAMBA_OK && pass < 2; ++pass) {
     params.first_pass = params.last_pass = pass;
-    const char *const name = pass == 0 ? "merge_routes over rows" : "merge_routes over columns";
-    status = launch_merge<T, kOneState, kAligned>(params, name, stream);
+    const char *const name = pass == 0 ? "the pass over rows" : "the pass over columns";
+    status = launch(merge, name, grid, stream, params);
   }
   return status;
 }
 
+template <typename T, bool kAligned>
+vmamba_status launch_tiles(const ScanParams &params, void *stream) {
+  const int64_t items =
+      params.batch * params.plan.segments * blocks_for(params.groups, params.plan.scans_per_block);
+  vmamba_status status = VMAMBA_OK;
+  if (params.plan.segments > 1) {
+    status = launch(segment_ends<T, kAligned>, "segment_ends",
+                    grid_of(params, VMAMBA_ROUTES * items), stream, params);
+  }
+  if (status != VMAMBA_OK) return status;
+  return launch_passes(merge_routes<T, kAligned>, params, grid_of(params, items), stream);
+}
+
+template <typename T, int kLaneStates, bool kAligned>
+vmamba_status launch_channels(const ScanParams &params, void *stream) {
+  const int64_t scans = params.batch * params.groups * params.plan.segments;
+  const int32_t block_scans = params.plan.scans_per_block;
+  if (params.plan.segments > 1) {
+    const int64_t walks = VMAMBA_ROUTES * scans;
+    vmamba_status status =
+        launch(channel_ends<T, kLaneStates, kAligned>, "channel_ends",
+               grid_of(params, blocks_for(walks, block_scans * kPairWarps)), stream, params);
+    if (status != VMAMBA_OK) return status;
+    const int64_t rows = params.batch * params.groups * VMAMBA_ROUTES * params.state;
+    status = launch(channel_starts, "channel_starts",
+                    grid_of(params, blocks_for(rows, block_scans * kPairWarps)), stream, params);
+    if (status != VMAMBA_OK) return status;
+  }
+  return launch_passes(merge_channels<T, kLaneStates, kAligned>, params,
+                       grid_of(params, blocks_for(scans, block_scans)), stream);
+}
+
+template <typename T, bool kAligned>
+vmamba_status launch_for_state(const ScanParams &params, void *stream) {
+  if (params.state == 1) return launch_tiles<T, kAligned>(params, stream);
+  if (lane_states(params.state) == kMostLaneStates) {
+    return launch_channels<T, kMostLaneStates, kAligned>(params, stream);
+  }
+  return launch_channels<T, kMostLaneStates / 2, kAligned>(params, stream);
+}
+
 template <typename T>
 vmamba_status launch_for_shape(const ScanParams &params, bool aligned, void *stream) {
-  if (params.state == 1) {
-    return aligned ? launch_scan<T, true, true>(params, stream)
-                   : launch_scan<T, true, false>(params, stream);
-  }
-  return aligned ? launch_scan<T, false, true>(params, stream)
-                 : launch_scan<T, false, false>(params, stream);
+  return aligned ? launch_for_state<T, true>(params, stream)
+                 : launch_for_state<T, false>(params, stream);
 }
 
 vmamba_status launch_for_dtype(int32_t dtype, const ScanParams &params, bool aligned,

@@ -1,4 +1,4 @@
-// How a warp covers a piece of a route: the shape that kernels and plans share.
+// How a warp covers a piece of a route where N = 1: the shape that kernels and plans share.
 #ifndef VMAMBA_KERNELS_CUDA_TILE_SHAPE_H
 #define VMAMBA_KERNELS_CUDA_TILE_SHAPE_H
 
@@ -17,10 +17,6 @@ constexpr int32_t kRunPixels = 7;
 constexpr int32_t kTilePixels = kRuns * kRunPixels;
 constexpr int32_t kLaneChannels = 4;
 constexpr int32_t kGroupChannels = 16;
-// Where N > 1: states whose B and C are staged at a time, two by each lane of a run, and the floats
-// from one pixel's to the next's, by which the eight runs lie in different banks.
-constexpr int32_t kStateBatch = 8;
-constexpr int32_t kStatePitch = 2 * kStateBatch + 4;
 constexpr int32_t kMaxBlockWarps = 12;
 // Of a multiprocessor: what the kernels' launch bounds hold their registers down for, 168 a thread.
 constexpr int32_t kResidentWarps = 12;

@@ -42,15 +42,8 @@ __device__ __forceinline__ void add_product_where(bool on, float &value, float a
       : "r"(on ? 1 : 0), "f"(a), "f"(b));
 }
 
-// A number that the compiler cannot follow: it computes again what depends on it, where it would
-// else keep registers for long.
-__device__ __forceinline__ int32_t forgotten(int32_t value) {
-  asm volatile("" : "+r"(value));
-  return value;
-}
-
-// A named barrier between two warps: the producer arrives and goes on, the consumer waits for it.
-// What the producer wrote before is visible to the consumer after. Barriers 1..15; 0 is the
+// A named barrier between two warps: the producer arrives and goes on, the consumer waits for it;
+// or both wait. What one wrote before is visible to whom it let go on. Barriers 1..15; 0 is the
 // block's.
 __device__ __forceinline__ void pair_arrive(int barrier) {
   asm volatile("bar.arrive %0, 64;" ::"r"(barrier) : "memory");

@@ -1,8 +1,7 @@
-// The kernels. One launch where the images and channels alone fill the GPU:
+// The kernels of N = 1. One launch where the images and channels alone fill the GPU:
 //
-//   merge_routes     each scan (one image, 16 channels): routes 0 and 2 along the rows, then 1 and
-//   3
-//                    along the columns, added up in the map; the last one writes y
+//   merge_routes     each scan (one image, 16 channels): routes 0 and 2 along the rows, then 1
+//                    and 3 along the columns, added up in the map; the last one writes y
 //
 // and three where they do not, with every route cut into segments of whole tiles:
 //
@@ -11,27 +10,20 @@
 //   merge_routes     and along the columns
 //
 // No atomics: a sum's order is fixed by the plan, and the same call gives the same bits.
-#ifndef VMAMBA_KERNELS_CUDA_SCAN_KERNELS_CUH
-#define VMAMBA_KERNELS_CUDA_SCAN_KERNELS_CUH
+#ifndef VMAMBA_KERNELS_CUDA_TILE_KERNELS_CUH
+#define VMAMBA_KERNELS_CUDA_TILE_KERNELS_CUH
 
+#include "cuda/kernel_items.cuh"
 #include "cuda/map.cuh"
 #include "cuda/route_scan.cuh"
 
 namespace vmamba {
 
-// Takes the lowest digit, in base size, off number.
-__device__ inline int32_t take_digit(int64_t &number, int32_t size) {
-  const int64_t rest = number / size;
-  const int32_t digit = static_cast<int32_t>(number - rest * size);
-  number = rest;
-  return digit;
-}
-
 __device__ inline int32_t group_blocks(const ScanParams &params) {
   return (params.groups + params.plan.scans_per_block - 1) / params.plan.scans_per_block;
 }
 
-// The place of a segment's sums; its ends stand at N times this.
+// The place of a segment's sums, and of its ends.
 __device__ inline int64_t segment_place(const ScanParams &params, int64_t image, int32_t route,
                                         int32_t segment, int32_t group) {
   return (((image * VMAMBA_ROUTES + route) * params.plan.segments + segment) * params.groups +
@@ -45,9 +37,7 @@ struct WarpPlace {
   unsigned char *scan_memory, *warp_memory;
 
   __device__ explicit WarpPlace(const ScanParams &params) {
-    // Through a shuffle, by which the compiler knows that it is one number for all lanes.
-    const float number = static_cast<float>(threadIdx.x / kWarpLanes);
-    const int32_t warp = static_cast<int32_t>(shuffle_from(number, 0));
+    const int32_t warp = warp_of_block();
     const LaunchPlan &plan = params.plan;
     scan = warp / plan.warps_per_scan;
     member = warp - scan * plan.warps_per_scan;
@@ -56,8 +46,8 @@ struct WarpPlace {
   }
 };
 
-// The tiles that one warp takes of a segment, in the route's order: those of one state in turn with
-// the other warps of its scan, those of many states all.
+// The tiles that one warp takes of a segment, in the route's order, in turn with the other warps of
+// its scan.
 struct TileTurns {
   int32_t begin, end;  // of the segment
   int32_t member, members;
@@ -86,10 +76,8 @@ struct TileTurns {
 };
 
 // The segments of a route before one segment, in the route's order.
-template <bool kOneState>
 struct EarlierSegments {
-  // Asked for at a time. Of many states more would cost the scan of the states its registers.
-  static constexpr int kBatch = kOneState ? 4 : 2;
+  static constexpr int kBatch = 4;  // asked for at a time
   int32_t count;
   int32_t first, turn;  // 1 or -1
   int64_t place;        // of segment 0
@@ -101,9 +89,8 @@ struct EarlierSegments {
         turn(route >= 2 ? -1 : 1),
         place(segment_place(params, image, route, 0, group)) {}
 
-  // Moves the four channels from `own` of state n over segments begin .. end - 1, and adds up their
-  // steps.
-  __device__ void fold(const ScanParams &params, int32_t begin, int32_t end, int32_t n, int32_t own,
+  // Moves the four channels from `own` over segments begin .. end - 1, and adds up their steps.
+  __device__ void fold(const ScanParams &params, int32_t begin, int32_t end, int32_t own,
                        const LaneValues &a, LaneValues &state, LaneValues &steps) const {
     const int32_t pitch = params.groups * kGroupChannels;  // from segment to segment
     for (int32_t batch = begin; batch < end; batch += kBatch) {
@@ -111,9 +98,9 @@ struct EarlierSegments {
 #pragma unroll
       for (int k = 0; k < kBatch; ++k) {
         const int32_t s = min(batch + k, end - 1);
-        const int64_t at = place + static_cast<int64_t>(first + turn * s) * pitch;
-        load_quad(params.segment_sums + at + own, sums[k]);
-        load_quad(params.segment_ends + at * params.state + n * kGroupChannels + own, ends[k]);
+        const int64_t at = place + static_cast<int64_t>(first + turn * s) * pitch + own;
+        load_quad(params.segment_sums + at, sums[k]);
+        load_quad(params.segment_ends + at, ends[k]);
       }
 #pragma unroll
       for (int k = 0; k < kBatch; ++k) {
@@ -128,39 +115,25 @@ struct EarlierSegments {
   }
 };
 
-// Sets the carry to the state in which a segment starts.
-template <typename T, bool kOneState, bool kAligned>
-__device__ void set_start(const ScanParams &params, const RouteScan<T, kOneState, kAligned> &scan,
+// Sets the carry to the state in which a segment starts. Every run takes a part of the segments
+// before it, and the parts are joined as runs are.
+template <typename T, bool kAligned>
+__device__ void set_start(const ScanParams &params, const RouteScan<T, kAligned> &scan,
                           int64_t image, int32_t route, int32_t segment, int32_t group) {
   const Lane<kAligned> &lane = scan.lane();
-  const EarlierSegments<kOneState> segments(params, image, route, segment, group);
+  const EarlierSegments segments(params, image, route, segment, group);
   const int32_t own = lane.quad * kLaneChannels;
+  LaneValues state = {0.0f, 0.0f, 0.0f, 0.0f}, sums = {0.0f, 0.0f, 0.0f, 0.0f}, decay;
   __syncwarp();
-  if constexpr (kOneState) {
-    // Every run takes a part of the segments, and the parts are joined as runs are.
-    LaneValues state = {0.0f, 0.0f, 0.0f, 0.0f}, sums = {0.0f, 0.0f, 0.0f, 0.0f}, decay;
-    if (segments.count > 0) {
-      const int32_t part = (segments.count + kRuns - 1) / kRuns;
-      const int32_t end = min((lane.run + 1) * part, segments.count);
-      segments.fold(params, lane.run * part, end, 0, own, scan.decay_rates(), state, sums);
+  if (segments.count > 0) {
+    const int32_t part = (segments.count + kRuns - 1) / kRuns;
+    const int32_t end = min((lane.run + 1) * part, segments.count);
+    segments.fold(params, lane.run * part, end, own, scan.decay_rates(), state, sums);
 #pragma unroll
-      for (int i = 0; i < kLaneChannels; ++i) {
-        decay[i] = exp2_approx(scan.decay_rates()[i] * sums[i]);
-      }
-      scan_runs<false>(lane.run, decay, state);
-    }
-    if (lane.run == kRuns - 1) store_quad(scan.carry() + own, state);
-  } else {
-    for (int32_t n = scan.first_state() + lane.run; n < scan.end_state(); n += kRuns) {
-      LaneValues state = {0.0f, 0.0f, 0.0f, 0.0f}, sums = {0.0f, 0.0f, 0.0f, 0.0f};
-      if (segments.count > 0) {
-        LaneValues a;
-        load_quad(scan.decay() + n * kGroupChannels + own, a);
-        segments.fold(params, 0, segments.count, n, own, a, state, sums);
-      }
-      store_quad(scan.carry() + n * kGroupChannels + own, state);
-    }
+    for (int i = 0; i < kLaneChannels; ++i) decay[i] = exp2_approx(scan.decay_rates()[i] * sums[i]);
+    scan_runs<false>(lane.run, decay, state);
   }
+  if (lane.run == kRuns - 1) store_quad(scan.carry() + own, state);
   __syncwarp();
 }
 
@@ -172,25 +145,22 @@ __device__ inline void synchronize(const ScanParams &params) {
   }
 }
 
-template <typename T, bool kOneState, bool kAligned>
+template <typename T, bool kAligned>
 __global__ void __launch_bounds__(kResidentWarps *kWarpLanes, 1) segment_ends(ScanParams params) {
   const WarpPlace warp(params);
-  const int64_t items = params.batch * VMAMBA_ROUTES * params.plan.segments * group_blocks(params);
-  for (int64_t item = blockIdx.x; item < items; item += gridDim.x) {
-    int64_t image = item;
+  const uint32_t items = params.batch * VMAMBA_ROUTES * params.plan.segments * group_blocks(params);
+  for (uint32_t item = blockIdx.x; item < items; item += gridDim.x) {
+    uint32_t image = item;
     const int32_t group =
         take_digit(image, group_blocks(params)) * params.plan.scans_per_block + warp.scan;
     const int32_t route = take_digit(image, VMAMBA_ROUTES);
     const int32_t segment = take_digit(image, params.plan.segments);
     if (group >= params.groups) continue;
     const Lane<kAligned> lane(params, group);
-    RouteScan<T, kOneState, kAligned> scan(params, lane, warp.member, warp.warp_memory,
-                                           warp.scan_memory);
+    RouteScan<T, kAligned> scan(params, lane, warp.warp_memory, warp.scan_memory);
     scan.open(image, route);
     const bool backward = route >= 2;
-    const int32_t first = scan.first_state() * kGroupChannels;
-    const int32_t end = scan.end_state() * kGroupChannels;
-    for (int32_t n = first + lane.index; n < end; n += kWarpLanes) scan.carry()[n] = 0.0f;
+    if (lane.index < kGroupChannels) scan.carry()[lane.index] = 0.0f;
     __syncwarp();
     LaneValues sums = {0.0f, 0.0f, 0.0f, 0.0f};
     const TileTurns turns(params, segment, 0, 1);
@@ -200,8 +170,9 @@ __global__ void __launch_bounds__(kResidentWarps *kWarpLanes, 1) segment_ends(Sc
     }
     __syncwarp();
     const int64_t place = segment_place(params, image, route, segment, group);
-    float *const ends = params.segment_ends + place * params.state;
-    for (int32_t n = first + lane.index; n < end; n += kWarpLanes) ends[n] = scan.carry()[n];
+    if (lane.index < kGroupChannels) {
+      params.segment_ends[place + lane.index] = scan.carry()[lane.index];
+    }
 #pragma unroll
     for (int i = 0; i < kLaneChannels; ++i) {
 #pragma unroll
@@ -209,27 +180,25 @@ __global__ void __launch_bounds__(kResidentWarps *kWarpLanes, 1) segment_ends(Sc
         sums[i] += shuffle_from(sums[i], lane.index ^ distance);
       }
     }
-    if (lane.run == 0 && warp.member == 0)
-      store_quad(params.segment_sums + place + lane.quad * kLaneChannels, sums);
+    if (lane.run == 0) store_quad(params.segment_sums + place + lane.quad * kLaneChannels, sums);
     __syncwarp();
   }
 }
 
-template <typename T, bool kOneState, bool kAligned>
+template <typename T, bool kAligned>
 __global__ void __launch_bounds__(kResidentWarps *kWarpLanes, 1) merge_routes(ScanParams params) {
   const WarpPlace warp(params);
-  const int32_t turn_members = kOneState ? params.plan.warps_per_scan : 1;
-  const int64_t items = params.batch * params.plan.segments * group_blocks(params);
-  for (int64_t item = blockIdx.x; item < items; item += gridDim.x) {
-    int64_t image = item;
+  const int32_t members = params.plan.warps_per_scan;
+  const uint32_t items = params.batch * params.plan.segments * group_blocks(params);
+  for (uint32_t item = blockIdx.x; item < items; item += gridDim.x) {
+    uint32_t image = item;
     const int32_t group =
         take_digit(image, group_blocks(params)) * params.plan.scans_per_block + warp.scan;
     const int32_t segment = take_digit(image, params.plan.segments);
     if (group >= params.groups) continue;  // never where warps share a scan: its block has no other
     const Lane<kAligned> lane(params, group);
-    RouteScan<T, kOneState, kAligned> scan(params, lane, warp.member, warp.warp_memory,
-                                           warp.scan_memory);
-    const TileTurns turns(params, segment, kOneState ? warp.member : 0, turn_members);
+    RouteScan<T, kAligned> scan(params, lane, warp.warp_memory, warp.scan_memory);
+    const TileTurns turns(params, segment, warp.member, members);
     const Merge<T, kAligned> merge(params, lane, image,
                                    reinterpret_cast<float *>(warp.scan_memory));
     for (int32_t step = 2 * params.first_pass; step < 2 * params.last_pass + 2; ++step) {
@@ -237,7 +206,7 @@ __global__ void __launch_bounds__(kResidentWarps *kWarpLanes, 1) merge_routes(Sc
       const bool backward = route >= 2;
       if (route == 1) synchronize(params);  // from rows to columns a pixel changes its warp
       scan.open(image, route);
-      if (turn_members == 1) set_start(params, scan, image, route, segment, group);
+      if (members == 1) set_start(params, scan, image, route, segment, group);
       LaneValues unused = {0.0f, 0.0f, 0.0f, 0.0f};
 #pragma unroll 1
       for (int32_t turn = 0; turn < turns.count(); ++turn) {
@@ -251,4 +220,4 @@ __global__ void __launch_bounds__(kResidentWarps *kWarpLanes, 1) merge_routes(Sc
 
 }  // namespace vmamba
 
-#endif  // VMAMBA_KERNELS_CUDA_SCAN_KERNELS_CUH
+#endif  // VMAMBA_KERNELS_CUDA_TILE_KERNELS_CUH

@@ -1,0 +1,175 @@
+// The kernels of N > 1: a lane for every channel, two warps for every scan (one image, 32
+// channels). One launch where the images and channels alone fill the GPU:
+//
+//   merge_channels   each scan: routes 0 and 2 along the rows, then 1 and 3 along the columns
+//
+// and four where they do not, with every route cut into segments:
+//
+//   channel_ends     every segment of every route from h = 0: its end state and its sum of steps
+//   channel_starts   the states in which the segments truly start, in place of their ends
+//   merge_channels   the segments again from there: along the rows
+//   merge_channels   and along the columns
+//
+// A scan's two warps walk toward each other: both put their results down over the first half of
+// their way, meet, and add the rest to what the other has left. So every sum has one order.
+#ifndef VMAMBA_KERNELS_CUDA_CHANNEL_KERNELS_CUH
+#define VMAMBA_KERNELS_CUDA_CHANNEL_KERNELS_CUH
+
+#include "cuda/channel_map.cuh"
+#include "cuda/channel_scan.cuh"
+#include "cuda/kernel_items.cuh"
+
+namespace vmamba {
+
+// Where a segment's sums stand; its ends stand at N times this.
+__device__ inline int64_t channel_place(const ScanParams &params, int64_t image, int32_t route,
+                                        int32_t segment, int32_t group) {
+  const int64_t of_route = (image * VMAMBA_ROUTES + route) * params.plan.segments;
+  return ((of_route + segment) * params.groups + group) * kWarpChannels;
+}
+
+__device__ inline Stretch stretch_of(const ScanParams &params, int32_t route, int32_t segment) {
+  const int32_t pixels = params.plan.tiles_per_segment * kChunkPixels;
+  const int32_t begin = segment * pixels;
+  return {begin, min(begin + pixels, params.length), route >= 2};
+}
+
+__device__ inline float *warp_memory(const ScanParams &params, int32_t warp) {
+  return reinterpret_cast<float *>(dynamic_shared() + warp * params.plan.shared.warp_bytes);
+}
+
+template <typename T, int kLaneStates, bool kAligned>
+__global__ void __launch_bounds__(kMostPairs * kPairWarps * kWarpLanes,
+                                  kResidentChunkWarps / (kMostPairs * kPairWarps))
+    channel_ends(ScanParams params) {
+  const int32_t warp = warp_of_block();
+  const int32_t block_warps = params.plan.scans_per_block * kPairWarps;
+  const uint32_t items = params.scans * VMAMBA_ROUTES * params.plan.segments;
+  for (uint32_t item = blockIdx.x * block_warps + warp; item < items;
+       item += gridDim.x * block_warps) {
+    uint32_t image = item;
+    const int32_t group = take_digit(image, params.groups);
+    const int32_t route = take_digit(image, VMAMBA_ROUTES);
+    const int32_t segment = take_digit(image, params.plan.segments);
+    const ChannelLane lane(params, group);
+    ChannelScan<T, kLaneStates, kAligned> scan(params, lane, warp_memory(params, warp));
+    const int64_t place = channel_place(params, image, route, segment, group);
+    float *const ends = params.segment_ends + place * params.state;
+    for (int32_t first = 0; first < params.state; first += scan.kStates) {
+      scan.open(image, route, first);
+      float h[kLaneStates][kWalkedChannels] = {}, sum = 0.0f;
+      scan.walk(stretch_of(params, route, segment), NoVisit{}, h, sum);
+#pragma unroll
+      for (int n = 0; n < kLaneStates; ++n) {
+        if (scan.lane_state(n) >= params.state) continue;
+        float *const of_state = ends + scan.lane_state(n) * kWarpChannels;
+        of_state[lane.index] = h[n][0];
+        of_state[lane.neighbour()] = h[n][1];
+      }
+      params.segment_sums[place + lane.index] = sum;
+    }
+  }
+}
+
+// One state of one channel a thread, from segment to segment in the route's order.
+__global__ void __launch_bounds__(kMostPairs * kPairWarps * kWarpLanes, 1)
+    channel_starts(ScanParams params) {
+  constexpr int kAhead = 16;  // segments that are asked for at a time
+  const int32_t segments = params.plan.segments;
+  const int32_t warp = warp_of_block();
+  const int32_t block_warps = params.plan.scans_per_block * kPairWarps;
+  const uint32_t items = params.scans * VMAMBA_ROUTES * params.state;
+  for (uint32_t item = blockIdx.x * block_warps + warp; item < items;
+       item += gridDim.x * block_warps) {
+    uint32_t image = item;
+    const int32_t place = static_cast<int32_t>(threadIdx.x) % kWarpLanes;
+    const int32_t n = take_digit(image, params.state);
+    const int32_t group = take_digit(image, params.groups);
+    const int32_t route = take_digit(image, VMAMBA_ROUTES);
+    const int32_t channel = min(group * kWarpChannels + place, params.channels - 1);
+    const int64_t row = static_cast<int64_t>(route) * params.state + n;
+    const float a = params.args.a[row * params.channels + channel];
+    const bool backward = route >= 2;
+    const int64_t begin = channel_place(params, image, route, backward ? segments - 1 : 0, group);
+    const float *sums = params.segment_sums + begin + place;
+    float *ends = params.segment_ends + begin * params.state + n * kWarpChannels + place;
+    const int64_t pitch = int64_t{params.groups} * kWarpChannels * (backward ? -1 : 1);
+    const int64_t ends_pitch = pitch * params.state;
+    float state = 0.0f;
+#pragma unroll 1
+    for (int32_t left = segments; left > 0; left -= kAhead) {
+      float decay[kAhead], end[kAhead];
+#pragma unroll
+      for (int k = 0; k < kAhead; ++k) {
+        const int32_t ahead = min(k, left - 1);
+        decay[k] = exp2_approx(a * sums[ahead * pitch]);
+        end[k] = ends[ahead * ends_pitch];
+      }
+#pragma unroll
+      for (int k = 0; k < kAhead; ++k) {
+        if (k < left) ends[k * ends_pitch] = state;
+        state = fmaf(decay[k], state, end[k]);
+      }
+      sums += kAhead * pitch;
+      ends += kAhead * ends_pitch;
+    }
+  }
+}
+
+// place: of the segment.
+template <typename Scan>
+__device__ void set_start(const ScanParams &params, const Scan &scan, const ChannelLane &lane,
+                          int64_t place, typename Scan::States &h) {
+  const float *const starts = params.segment_ends + place * params.state;
+#pragma unroll
+  for (int n = 0; n < Scan::kStates / 2; ++n) {
+    const bool exists = params.plan.segments > 1 && scan.lane_state(n) < params.state;
+    const float *const of_state = starts + scan.lane_state(n) * kWarpChannels;
+    h[n][0] = exists ? of_state[lane.index] : 0.0f;
+    h[n][1] = exists ? of_state[lane.neighbour()] : 0.0f;
+  }
+}
+
+template <typename T, int kLaneStates, bool kAligned>
+__global__ void __launch_bounds__(kMostPairs * kPairWarps * kWarpLanes,
+                                  kResidentChunkWarps / (kMostPairs * kPairWarps))
+    merge_channels(ScanParams params) {
+  const int32_t warp = warp_of_block();
+  const int32_t pair = warp / kPairWarps;
+  const bool backward = warp % kPairWarps == 1;
+  const uint32_t items = params.scans * params.plan.segments;
+  for (uint32_t item = blockIdx.x * params.plan.scans_per_block + pair; item < items;
+       item += gridDim.x * params.plan.scans_per_block) {
+    uint32_t image = item;
+    const int32_t group = take_digit(image, params.groups);
+    const int32_t segment = take_digit(image, params.plan.segments);
+    const ChannelLane lane(params, group);
+    ChannelScan<T, kLaneStates, kAligned> scan(params, lane, warp_memory(params, warp));
+    MapVisit<T> visit(params, lane, image);
+#pragma unroll 1
+    for (int32_t pass = params.first_pass; pass <= params.last_pass; ++pass) {
+      const int32_t route = pass + (backward ? 2 : 0);
+      const Stretch all = stretch_of(params, route, segment);
+      const int32_t middle = all.begin + (all.end - all.begin) / 2 / kChunkPixels * kChunkPixels;
+#pragma unroll 1
+      for (int32_t first = 0; first < params.state; first += scan.kStates) {
+        scan.open(image, route, first);
+        float h[kLaneStates][kWalkedChannels], unused = 0.0f;
+        set_start(params, scan, lane, channel_place(params, image, route, segment, group), h);
+#pragma unroll 1
+        for (int half = 0; half != 2; ++half) {
+          const bool lower = (half == 0) != backward;
+          const Stretch own{lower ? all.begin : middle, lower ? middle : all.end, backward};
+          visit.set_walk(half == 0 && pass == 0 && first == 0,
+                         half == 1 && pass == 1 && first + scan.kStates >= params.state);
+          scan.walk(own, visit, h, unused);
+          pair_wait(1 + pair);
+        }
+      }
+    }
+  }
+}
+
+}  // namespace vmamba
+
+#endif  // VMAMBA_KERNELS_CUDA_CHANNEL_KERNELS_CUH

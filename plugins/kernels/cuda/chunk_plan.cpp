@@ -1,0 +1,118 @@
+#include "cuda/chunk_plan.h"
+
+#include "cuda/chunk_shape.h"
+#include "cuda/plan_costs.h"
+
+namespace vmamba {
+namespace {
+
+// Global memory per element: x once, y once, and the map in between, which each route's walk but
+// the first reads and each but the last writes; cut, x is read once more.
+constexpr double kMapBytes = 32;
+constexpr double kCutBytes = 36;
+constexpr int64_t kMostSegmentScans = 2048;  // segments only fill the GPU: at most so many
+
+Cost chunk_cost(const vmamba_scan_desc &desc) {
+  const double products = (desc.rank + 15) / 16;
+  const double states = 2 * lane_states(desc.state);
+  return {180 + 69 * states + 25 * products, 1040 + 137 * states + 60 * products};
+}
+
+// What comes before the first chunk of a walk: the weights, the decay rates, the start.
+Cost opening_cost(const vmamba_scan_desc &desc) {
+  const double products = (desc.rank + 15) / 16;
+  return {450 + 200 * products, 1200 + 650 * products};
+}
+
+Cost fold_cost() { return {25, 55}; }  // one segment of the launch that finds the starts
+
+class Planner {
+ public:
+  Planner(const vmamba_scan_desc &desc, const DeviceLimits &limits)
+      : desc_(desc),
+        limits_(limits),
+        chunks_(tiles_of(desc.height * desc.width, desc.state)),
+        walks_((desc.state + 2 * lane_states(desc.state) - 1) / (2 * lane_states(desc.state))),
+        scans_(static_cast<double>(desc.batch) * groups_of(desc.channels, desc.state)) {}
+
+  LaunchPlan best() {
+    consider(chunks_);
+    for (int32_t length = 1; length < chunks_; length += 1 + length / 8) {
+      const int32_t segments = (chunks_ + length - 1) / length;
+      if (scans_ * segments > static_cast<double>(kMostSegmentScans)) continue;
+      consider((chunks_ + segments - 1) / segments);  // that none is much shorter
+    }
+    return best_;
+  }
+
+ private:
+  // length: chunks of a segment.
+  void consider(int32_t length) {
+    LaunchPlan plan{};
+    plan.global_map = true;
+    plan.warps_per_scan = kPairWarps;
+    plan.tiles = chunks_;
+    plan.tiles_per_segment = length;
+    plan.segments = (chunks_ + length - 1) / length;
+    const int32_t weights = round_up(desc_.rank, 16) * kWeightFloats;
+    plan.shared.warp_bytes = (kStagedWeights + weights) * static_cast<int32_t>(sizeof(float));
+    for (int32_t pairs = kMostPairs; pairs >= 1; pairs /= 2) {
+      plan.scans_per_block = pairs;
+      plan.shared.total = pairs * kPairWarps * plan.shared.warp_bytes;
+      if (plan.shared.total > limits_.shared_bytes_per_block) continue;
+      plan.estimated_cycles = estimate(plan);
+      if (best_.scans_per_block == 0 || plan.estimated_cycles < best_.estimated_cycles)
+        best_ = plan;
+    }
+  }
+
+  double estimate(const LaunchPlan &plan) const {
+    const double warps = scans_ * plan.segments * kPairWarps;
+    const double length = plan.tiles_per_segment;
+    const double merging = 2 * cycles(plan, warps, length);
+    if (plan.segments == 1) return std::max(merging, traffic_cycles(kMapBytes));
+    const double ends = cycles(plan, 2 * warps, length);
+    const double folding_warps = scans_ * VMAMBA_ROUTES * desc_.state;
+    const double folding =
+        plan.segments *
+        cycles_of(fold_cost(), folding_warps / limits_.multiprocessors / kSchedulers);
+    return std::max(ends + merging, traffic_cycles(kCutBytes)) + folding + 3 * kLaunchCycles;
+  }
+
+  // Of a launch in which each of `warps` warps walks `chunks` of one route.
+  double cycles(const LaunchPlan &plan, double warps, double chunks) const {
+    const int32_t block_warps = plan.scans_per_block * kPairWarps;
+    const int32_t resident =
+        resident_blocks(limits_, plan.shared.total, block_warps, kResidentChunkWarps);
+    return launch_cycles(limits_, warps / block_warps, resident, [&](double together) {
+      const double per_scheduler = together * block_warps / kSchedulers;
+      return walks_ * (cycles_of(opening_cost(desc_), per_scheduler) +
+                       chunks * cycles_of(chunk_cost(desc_), per_scheduler));
+    });
+  }
+
+  double traffic_cycles(double element_bytes) const {
+    const double elements = scans_ * chunks_ * kChunkPixels * kWarpChannels;
+    return elements * element_bytes / (bytes_per_cycle(limits_) * limits_.multiprocessors);
+  }
+
+  const vmamba_scan_desc &desc_;
+  const DeviceLimits &limits_;
+  const int32_t chunks_, walks_;  // of a route
+  const double scans_;
+  LaunchPlan best_{};
+};
+
+}  // namespace
+
+int64_t most_chunk_segments(const vmamba_scan_desc &desc) {
+  const int64_t chunks = tiles_of(desc.height * desc.width, desc.state);
+  const int64_t scans = desc.batch * groups_of(desc.channels, desc.state);
+  return chunks < 2 ? 0 : std::min(scans * chunks, kMostSegmentScans);
+}
+
+LaunchPlan make_chunk_plan(const vmamba_scan_desc &desc, const DeviceLimits &limits) {
+  return Planner(desc, limits).best();
+}
+
+}  // namespace vmamba

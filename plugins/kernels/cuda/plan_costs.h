@@ -1,0 +1,65 @@
+// What plans are compared by. "Cycles" are those of one multiprocessor: they come from the
+// instructions of the compiled kernels (docs/kernel_notes.md) and only order the candidates.
+#ifndef VMAMBA_KERNELS_CUDA_PLAN_COSTS_H
+#define VMAMBA_KERNELS_CUDA_PLAN_COSTS_H
+
+#include <algorithm>
+#include <cmath>
+
+#include "cuda/launch_plan.h"
+
+namespace vmamba {
+
+constexpr double kLaunchCycles = 3500;  // a further launch in the stream
+constexpr double kSchedulers = 4;       // of a multiprocessor: each issues for one warp
+
+// Of one piece of work of a warp.
+struct Cost {
+  double issue;    // instructions, or cycles of the pipe that they keep busiest
+  double latency;  // cycles, where the warp has its scheduler to itself
+};
+
+// Cycles for a warp of `per_scheduler` that share a scheduler. What one waits, others only partly
+// fill.
+inline double cycles_of(const Cost &cost, double per_scheduler) {
+  const double issue = std::max(1.0, per_scheduler) * cost.issue;
+  return std::max(cost.latency, issue) + std::min(cost.latency, issue) / 4;
+}
+
+// Of global memory, for one multiprocessor: HBM, or the GDDR of workstations and desktops.
+inline double bytes_per_cycle(const DeviceLimits &limits) {
+  switch (limits.compute_capability) {
+    case 75:
+    case 86:
+    case 89:
+    case 120:
+      return 4;
+    default:
+      return 13;
+  }
+}
+
+// Blocks of which a multiprocessor holds some at once, at most `most_warps` warps.
+inline int32_t resident_blocks(const DeviceLimits &limits, int32_t shared_bytes,
+                               int32_t block_warps, int32_t most_warps) {
+  const int32_t reserved = 1024;  // of every block, by the driver
+  const int32_t by_memory = limits.shared_bytes_per_multiprocessor / (shared_bytes + reserved);
+  return std::max(1, std::min(by_memory, most_warps / block_warps));
+}
+
+// Of a launch, as long as the multiprocessor with most blocks takes: rounds of all that fit there,
+// and one of the rest. round_cycles: of blocks that are together on a multiprocessor.
+template <typename RoundCycles>
+double launch_cycles(const DeviceLimits &limits, double blocks, int32_t resident,
+                     const RoundCycles &round_cycles) {
+  const double most = std::ceil(blocks / limits.multiprocessors);
+  const double full_rounds = std::floor(most / resident);
+  const double rest = most - full_rounds * resident;
+  return full_rounds * round_cycles(resident) + (rest > 0 ? round_cycles(rest) : 0);
+}
+
+inline int32_t round_up(int32_t value, int32_t step) { return (value + step - 1) / step * step; }
+
+}  // namespace vmamba
+
+#endif  // VMAMBA_KERNELS_CUDA_PLAN_COSTS_H

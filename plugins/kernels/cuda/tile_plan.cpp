@@ -1,0 +1,158 @@
+#include "cuda/tile_plan.h"
+
+#include "cuda/plan_costs.h"
+#include "cuda/tile_shape.h"
+
+namespace vmamba {
+namespace {
+
+constexpr double kFoldCycles = 200;  // one earlier segment, when a start state is found
+// Global memory per element: x and y once, and the projections, which many channels share; cut into
+// segments, x four times and the map out and back; with the map in global memory, once a route.
+constexpr double kWholeBytes = 6;
+constexpr double kCutBytes = 20;
+constexpr double kGlobalMapBytes = 36;
+constexpr int64_t kFreeSegmentScans = 16384;  // segments that only fill the GPU: at most so many
+constexpr int32_t kLongestSegment = 4;        // tiles; their map lets enough blocks be resident
+constexpr int32_t kMostScansPerBlock = 4;
+
+Cost tile_cost(const vmamba_scan_desc &desc) {
+  const double products = (desc.rank + 15) / 16;
+  return {870 + 12 * products, 2300 + 50 * products};
+}
+
+// What comes before the first tile of a route: the weights, the start.
+Cost opening_cost(const vmamba_scan_desc &desc) {
+  const double products = (desc.rank + 15) / 16;
+  return {300 + 100 * products, 1500 + 500 * products};
+}
+
+constexpr int64_t kSlotBytes = kGroupChannels * static_cast<int64_t>(sizeof(float));
+
+// Of an image's map. A row that is even in length gets one slot more, so that runs of neighbouring
+// rows lie in different banks.
+int64_t image_slots(const vmamba_scan_desc &desc) { return desc.height * (desc.width | 1); }
+
+SharedLayout shared_layout(const vmamba_scan_desc &desc, int64_t slots, int32_t warps_per_scan,
+                           int32_t scans) {
+  const int32_t row_bytes = static_cast<int32_t>(kSlotBytes);
+  SharedLayout layout{};
+  layout.carry = slots == 0 ? 0 : (static_cast<int32_t>(slots) + kRuns) * row_bytes;
+  layout.scan_bytes = layout.carry + row_bytes;
+  // Both forms of the weights, halves in two parts and floats, take 64 bytes a term.
+  layout.bias = round_up(desc.rank, 16) * row_bytes;
+  layout.warp_bytes = layout.bias + 2 * row_bytes;
+  layout.first_warp = scans * layout.scan_bytes;
+  layout.total = layout.first_warp + scans * warps_per_scan * layout.warp_bytes;
+  return layout;
+}
+
+class Planner {
+ public:
+  Planner(const vmamba_scan_desc &desc, const DeviceLimits &limits)
+      : desc_(desc),
+        limits_(limits),
+        tiles_(tiles_of(desc.height * desc.width, 1)),
+        scans_(static_cast<double>(desc.batch) * groups_of(desc.channels, 1)) {}
+
+  LaunchPlan best() {
+    for (const int32_t warps : {1, 2, 4, 8, 12}) {
+      if (warps > tiles_) break;
+      consider_image(warps, false);
+      if (tiles_ > 1) consider_image(warps, true);  // the workspace has no map of one tile
+    }
+    for (int32_t length = 1; length < tiles_ && length <= kLongestSegment; length *= 2) {
+      consider_segments(length);
+    }
+    return best_;
+  }
+
+ private:
+  // The plans that differ from this one in the scans of a block alone, many first: they share the
+  // features of their pixels in the L1 cache.
+  // slots: of the map in shared memory, 0 where it is not there.
+  template <typename Cycles>
+  void consider_blocks(LaunchPlan plan, int64_t slots, const Cycles &cycles) {
+    if (slots * kSlotBytes > limits_.shared_bytes_per_block) return;
+    plan.spare_slot = static_cast<int32_t>(slots);
+    const int32_t most =
+        plan.warps_per_scan > 1 ? 1 : std::min(groups_of(desc_.channels, 1), kMostScansPerBlock);
+    for (int32_t scans = most; scans >= 1; --scans) {
+      plan.scans_per_block = scans;
+      plan.shared = shared_layout(desc_, slots, plan.warps_per_scan, scans);
+      if (plan.shared.total > limits_.shared_bytes_per_block) continue;
+      plan.estimated_cycles = cycles(plan);
+      if (best_.scans_per_block == 0 || plan.estimated_cycles < best_.estimated_cycles)
+        best_ = plan;
+    }
+  }
+
+  // Of a launch in which each of `warps` warps opens `routes` and walks `tiles` of each.
+  double cycles(const LaunchPlan &plan, double warps, double routes, double tiles) const {
+    const int32_t block_warps = plan.warps_per_scan * plan.scans_per_block;
+    const int32_t resident =
+        resident_blocks(limits_, plan.shared.total, block_warps, kResidentWarps);
+    return launch_cycles(limits_, warps / block_warps, resident, [&](double together) {
+      const double per_scheduler = together * block_warps / kSchedulers;
+      return routes * (cycles_of(opening_cost(desc_), per_scheduler) +
+                       tiles * cycles_of(tile_cost(desc_), per_scheduler));
+    });
+  }
+
+  void consider_image(int32_t warps, bool global_map) {
+    LaunchPlan plan{};
+    plan.global_map = global_map;
+    plan.warps_per_scan = warps;
+    plan.tiles = plan.tiles_per_segment = tiles_;
+    plan.segments = 1;
+    const double rounds = (tiles_ + warps - 1) / warps;
+    const double traffic = traffic_cycles(global_map ? kGlobalMapBytes : kWholeBytes);
+    consider_blocks(plan, global_map ? 0 : image_slots(desc_), [&](const LaunchPlan &candidate) {
+      return std::max(cycles(candidate, scans_ * warps, VMAMBA_ROUTES, rounds), traffic);
+    });
+  }
+
+  void consider_segments(int32_t length) {
+    LaunchPlan plan{};
+    plan.warps_per_scan = 1;
+    plan.tiles = tiles_;
+    plan.tiles_per_segment = length;
+    plan.segments = (tiles_ + length - 1) / length;
+    if (scans_ * plan.segments > static_cast<double>(most_tile_segments(desc_))) return;
+    consider_blocks(plan, length * kTilePixels, [&](const LaunchPlan &candidate) {
+      const double warps = scans_ * candidate.segments;
+      const double merging = 2 * cycles(candidate, warps, 2, length);
+      const double ends = cycles(candidate, VMAMBA_ROUTES * warps, 1, length);
+      // The runs of a warp share the segments before its own.
+      const double folds = 4 * kFoldCycles * (candidate.segments - 1) / 2.0 / kRuns;
+      return std::max(merging + ends + folds, traffic_cycles(kCutBytes)) + 2 * kLaunchCycles;
+    });
+  }
+
+  double traffic_cycles(double element_bytes) const {
+    const double elements = scans_ * tiles_ * kTilePixels * kGroupChannels;
+    return elements * element_bytes / (bytes_per_cycle(limits_) * limits_.multiprocessors);
+  }
+
+  const vmamba_scan_desc &desc_;
+  const DeviceLimits &limits_;
+  const int32_t tiles_;
+  const double scans_;
+  LaunchPlan best_{};
+};
+
+}  // namespace
+
+int64_t most_tile_segments(const vmamba_scan_desc &desc) {
+  const int64_t tiles = tiles_of(desc.height * desc.width, 1);
+  if (tiles < 2) return 0;
+  const int64_t scans = desc.batch * groups_of(desc.channels, 1);
+  const int64_t needed = scans * ((tiles + kLongestSegment - 1) / kLongestSegment);
+  return std::min(scans * tiles, std::max(needed, kFreeSegmentScans));
+}
+
+LaunchPlan make_tile_plan(const vmamba_scan_desc &desc, const DeviceLimits &limits) {
+  return Planner(desc, limits).best();
+}
+
+}  // namespace vmamba
