@@ -43,6 +43,11 @@ def walk_states(state: int) -> int:
     return 16 if state > 8 else 8
 
 
+def folds_segments(plan: Plan) -> bool:
+    """Whether segments are so few that no launch finds their starts where N > 1."""
+    return plan.segments <= 8
+
+
 @dataclass(frozen=True)
 class Work:
     """What one warp of a launch does with one item: some routes of a segment of one scan."""
@@ -69,12 +74,17 @@ class Work:
         tiles = min(self.plan.tiles, self.plan.tiles_per_segment)
         if self.shape.state > 1:
             return tiles / 2 if self.merges else tiles
-        return max(1.0, tiles / self.plan.warps_per_scan)
+        return max(1.0, tiles / self.members)
+
+    @property
+    def members(self) -> int:
+        """Warps of a scan that go one way."""
+        return max(1, self.plan.warps_per_scan // 2)
 
     @property
     def taking_turns(self) -> float:
-        """1 where the warps of a scan take its tiles in turn and hand the state on, else 0."""
-        return float(self.plan.warps_per_scan > 1 and self.shape.state == 1)
+        """1 where the warps of a way take its tiles in turn and hand the state on, else 0."""
+        return float(self.members > 1 and self.shape.state == 1)
 
     @property
     def global_loads(self) -> tuple[int, ...]:
@@ -119,6 +129,13 @@ def _folded_batches(work: Work) -> float:
     return math.ceil((work.plan.segments - 1) / 2 / RUNS / 4)
 
 
+def _passed_segments(work: Work) -> float:
+    """Segments that a warp passes to find its start where N > 1, on average."""
+    if not folds_segments(work.plan):
+        return float(work.plan.segments > 1)
+    return (work.plan.segments - 1) / 2
+
+
 def _full_products(work: Work) -> float:
     return max(0.0, math.ceil((work.shape.rank - TERMS - TERMS / 2) / TERMS))
 
@@ -139,6 +156,7 @@ TRIPS = (
     Trip(r"first < params\.state; first \+=", lambda work: work.walks),
     Trip(r"half != 2; \+\+half", lambda work: 2.0),
     Trip(_TILE_LOOPS[1], lambda work: work.turns),
+    Trip(r"i < end; \+\+i", _passed_segments),
     Trip(_TILE_LOOPS[2], lambda work: math.ceil(work.plan.segments / _AHEAD)),
     Trip(r"term = 0; term < params_\.rank", lambda work: math.ceil(work.shape.rank / TERMS)),
     Trip(
@@ -177,6 +195,7 @@ BRANCHES: tuple[tuple[str, Callable[[Work], float]], ...] = (
     (r"run\.(pixels|slots)\[j\] = walk\.\w+\(\) \+ j", lambda work: work.holds_runs),
     (r"walk\.advance\(\)", lambda work: 1.0 - work.holds_runs),
     (r"in_segment", lambda work: float(work.plan.segments > 1)),
+    (r"has_to_meet_ = false", lambda work: 0.1),  # once in a pass
     (r"pair_wait\(own_barrier\)", lambda work: work.taking_turns),
     (r"pair_arrive\(next_barrier\)", lambda work: work.taking_turns),
     (r"set_start\(params", lambda work: 1.0 - work.taking_turns),

@@ -24,6 +24,7 @@ from benchmarks.kernel_model.kernels import (
     ROWS,
     Work,
     elements_per_thread,
+    folds_segments,
     group_channels,
     hints,
     is_tile_loop,
@@ -150,13 +151,15 @@ class _Model:
         blocks = self._batch * plan.segments * group_blocks
         # Where the channels do not fill the last block of an image, some of its warps are idle.
         warps = plan.block_warps * self._groups / (group_blocks * plan.scans_per_block)
+        ways = 2 if plan.warps_per_scan > 1 else 1  # that a scan's warps go at once
         if plan.segments == 1:
-            return [self._launch(merge, blocks, warps, self._work(ALL_ROUTES, ROUTES))]
+            return [self._launch(merge, blocks, warps, self._work(ALL_ROUTES, ROUTES // ways))]
         ends = "segment_ends<__half, true>"
+        one_route = self._work(ALL_ROUTES, 1, merges=False)
         return [
-            self._launch(ends, blocks * ROUTES, warps, self._work(ALL_ROUTES, 1, merges=False)),
-            self._launch(merge, blocks, warps, self._work(ROWS, len(ROWS))),
-            self._launch(merge, blocks, warps, self._work(COLUMNS, len(COLUMNS))),
+            self._launch(ends, blocks * ROUTES // ways, warps, one_route),
+            self._launch(merge, blocks, warps, self._work(ROWS, 2 // ways)),
+            self._launch(merge, blocks, warps, self._work(COLUMNS, 2 // ways)),
         ]
 
     def _channel_launches(self) -> list[LaunchPrediction]:
@@ -167,9 +170,10 @@ class _Model:
             return [self._of_warps(merge, 2 * scans, self._work(ALL_ROUTES, ROUTES))]
         one_route = self._work(ALL_ROUTES, 1, merges=False)
         rows = self._batch * self._groups * ROUTES * self._shape.state
+        starts = self._of_warps("channel_starts", rows, one_route)
         return [
             self._of_warps(f"channel_ends<__half, {states}, true>", ROUTES * scans, one_route),
-            self._of_warps("channel_starts", rows, one_route),
+            *([] if folds_segments(plan) else [starts]),
             self._of_warps(merge, 2 * scans, self._work(ROWS, len(ROWS))),
             self._of_warps(merge, 2 * scans, self._work(COLUMNS, len(COLUMNS))),
         ]
@@ -236,7 +240,7 @@ class _Model:
         cycles = _pass_cycles(tuple(_likely(passage.steps)), warps, self._gpu, lines)
         if passage.depth and is_tile_loop(passage) and work.taking_turns:
             hand_over = handover_cycles(_likely(passage.steps))
-            cycles = max(cycles, work.plan.warps_per_scan * hand_over)
+            cycles = max(cycles, work.members * hand_over)
         costs = [LoopCost(passage.statement, passes, passage.count(), cycles)]
         for inner in passage.inner:
             costs += self._loop_costs(inner, work, warps, passes * trips(inner, work))

@@ -67,7 +67,8 @@ WAYS = [
     *(Way(True, "global", warps) for warps in (1, 2, 4, 8, 12)),
     Way(True, "shared", 1, several_scans=True),
     Way(True, "global", 1, several_scans=True),
-    *(Way(True, "shared", 1, tiles_per_segment=tiles) for tiles in (1, 2)),
+    Way(True, "shared", 1, tiles_per_segment=2),
+    *(Way(True, "shared", 2, tiles_per_segment=tiles) for tiles in (1, 2, 4)),
     *(
         Way(False, "global", 2, several, chunks)
         for several in (False, True)

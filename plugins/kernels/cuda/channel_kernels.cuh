@@ -3,10 +3,11 @@
 //
 //   merge_channels   each scan: routes 0 and 2 along the rows, then 1 and 3 along the columns
 //
-// and four where they do not, with every route cut into segments:
+// and three or four where they do not, with every route cut into segments:
 //
 //   channel_ends     every segment of every route from h = 0: its end state and its sum of steps
-//   channel_starts   the states in which the segments truly start, in place of their ends
+//   channel_starts   the states in which the segments truly start, in place of their ends; not
+//                    where segments are few: the next kernels find them on their own
 //   merge_channels   the segments again from there: along the rows
 //   merge_channels   and along the columns
 //
@@ -116,17 +117,25 @@ __global__ void __launch_bounds__(kMostPairs * kPairWarps * kWarpLanes, 1)
   }
 }
 
-// place: of the segment.
+// Sets h to the state in which a segment starts: as channel_starts has left it, or found here from
+// the segments before it where they are few.
 template <typename Scan>
-__device__ void set_start(const ScanParams &params, const Scan &scan, const ChannelLane &lane,
-                          int64_t place, typename Scan::States &h) {
-  const float *const starts = params.segment_ends + place * params.state;
+__device__ void set_start(const ScanParams &params, const Scan &scan, int64_t image, int32_t route,
+                          int32_t segment, int32_t group, typename Scan::States &h) {
 #pragma unroll
-  for (int n = 0; n < Scan::kStates / 2; ++n) {
-    const bool exists = params.plan.segments > 1 && scan.lane_state(n) < params.state;
-    const float *const of_state = starts + scan.lane_state(n) * kWarpChannels;
-    h[n][0] = exists ? of_state[lane.index] : 0.0f;
-    h[n][1] = exists ? of_state[lane.neighbour()] : 0.0f;
+  for (int n = 0; n < Scan::kOwnStates; ++n) h[n][0] = h[n][1] = 0.0f;
+  if (params.plan.segments == 1) return;
+  const bool backward = route >= 2;
+  const int32_t last = params.plan.segments - 1;
+  const int32_t earlier = backward ? last - segment : segment;
+  const bool folds = params.plan.segments <= kFoldedSegments;
+  const int32_t begin = folds ? 0 : earlier, end = folds ? earlier : earlier + 1;
+  const int32_t pitch = params.groups * kWarpChannels;  // from segment to segment
+  const int64_t first = channel_place(params, image, route, backward ? last : 0, group);
+#pragma unroll 1
+  for (int32_t i = begin; i < end; ++i) {
+    const int64_t place = first + static_cast<int64_t>(backward ? -i : i) * pitch;
+    scan.pass_segment(params.segment_sums + place, params.segment_ends + place * params.state, h);
   }
 }
 
@@ -155,7 +164,7 @@ __global__ void __launch_bounds__(kMostPairs * kPairWarps * kWarpLanes,
       for (int32_t first = 0; first < params.state; first += scan.kStates) {
         scan.open(image, route, first);
         float h[kLaneStates][kWalkedChannels], unused = 0.0f;
-        set_start(params, scan, lane, channel_place(params, image, route, segment, group), h);
+        set_start(params, scan, image, route, segment, group, h);
 #pragma unroll 1
         for (int half = 0; half != 2; ++half) {
           const bool lower = (half == 0) != backward;

@@ -11,6 +11,7 @@ namespace vmamba {
 template <typename T, int kLaneStates, bool kAligned>
 class ChannelScan {
  public:
+  static constexpr int kOwnStates = kLaneStates;
   static constexpr int kStates = 2 * kLaneStates;
   using States = float[kLaneStates][kWalkedChannels];
 
@@ -42,6 +43,21 @@ class ChannelScan {
 
   // The number of a state of the lane.
   __device__ int32_t lane_state(int n) const { return first_state_ + lane_.half * kLaneStates + n; }
+
+  // Moves the states h over a segment whose sum of steps and whose end states from zero are known.
+  __device__ void pass_segment(const float *sums, const float *ends, States &h) const {
+    const int32_t places[kWalkedChannels] = {lane_.index, lane_.neighbour()};
+#pragma unroll
+    for (int i = 0; i < kWalkedChannels; ++i) {
+      const float sum = sums[places[i]];
+#pragma unroll
+      for (int n = 0; n < kLaneStates; ++n) {
+        const bool exists = lane_state(n) < params_.state;
+        const float end = exists ? ends[lane_state(n) * kWarpChannels + places[i]] : 0.0f;
+        h[n][i] = fmaf(exp2_approx(a_[n][i] * sum), h[n][i], end);
+      }
+    }
+  }
 
   // Moves the states h over a stretch. visit: NoVisit, or see MapVisit. sum collects log2(1 + e^v)
   // where nothing is merged.

@@ -24,7 +24,9 @@ Cost opening_cost(const vmamba_scan_desc &desc) {
   return {450 + 200 * products, 1200 + 650 * products};
 }
 
-Cost fold_cost() { return {25, 55}; }  // one segment of the launch that finds the starts
+// One segment, for one state in the launch that finds the starts, and for all in those that merge.
+Cost starting_cost() { return {25, 55}; }
+Cost passing_cost() { return {110, 400}; }
 
 class Planner {
  public:
@@ -72,11 +74,19 @@ class Planner {
     const double merging = 2 * cycles(plan, warps, length);
     if (plan.segments == 1) return std::max(merging, traffic_cycles(kMapBytes));
     const double ends = cycles(plan, 2 * warps, length);
-    const double folding_warps = scans_ * VMAMBA_ROUTES * desc_.state;
-    const double folding =
-        plan.segments *
-        cycles_of(fold_cost(), folding_warps / limits_.multiprocessors / kSchedulers);
-    return std::max(ends + merging, traffic_cycles(kCutBytes)) + folding + 3 * kLaunchCycles;
+    return std::max(ends + merging, traffic_cycles(kCutBytes)) + folding_cycles(plan) +
+           2 * kLaunchCycles;
+  }
+
+  // Until all segments have their starts: in a launch of its own, or twice by each of them.
+  double folding_cycles(const LaunchPlan &plan) const {
+    const double per_scheduler = scans_ / limits_.multiprocessors / kSchedulers;
+    if (plan.segments > kFoldedSegments) {
+      const double warps = per_scheduler * VMAMBA_ROUTES * desc_.state;
+      return plan.segments * cycles_of(starting_cost(), warps) + kLaunchCycles;
+    }
+    const double warps = per_scheduler * plan.segments * kPairWarps;
+    return walks_ * (plan.segments - 1) * cycles_of(passing_cost(), warps);
   }
 
   // Of a launch in which each of `warps` warps walks `chunks` of one route.

@@ -34,6 +34,9 @@ constexpr int32_t kMostPairs = 4;  // of a block
 // Of a multiprocessor: what the launch bounds hold the registers down for, 128 a thread.
 constexpr int32_t kResidentChunkWarps = 16;
 
+// So few segments find their starts on their own: it saves a launch.
+constexpr int32_t kFoldedSegments = 8;
+
 constexpr int32_t lane_states(int32_t state) {
   return state > kMostLaneStates ? kMostLaneStates : kMostLaneStates / 2;
 }

@@ -17,7 +17,7 @@ struct DeviceLimits {
 
 // Where a block's shared memory holds what, in bytes. N > 1 has but parts of warps.
 struct SharedLayout {
-  int32_t carry, scan_bytes;  // one scan: its map at 0, its carry
+  int32_t carry, scan_bytes;  // one scan: its map at 0, its carries forward and backward
   int32_t bias, warp_bytes;   // one warp: its weights at 0, its bias
   int32_t first_warp;         // where the warps' parts begin
   int32_t total;
@@ -32,7 +32,7 @@ struct Grid {
 // A scan is one group of channels of one image: 16 where N = 1, else 32.
 struct LaunchPlan {
   bool global_map;         // the map of the merge is in global, not in shared memory
-  int32_t warps_per_scan;  // N = 1: they take the tiles in turn; else 2, forward and backward
+  int32_t warps_per_scan;  // over 1, one half goes forward and one backward
   int32_t scans_per_block;
   int32_t tiles;              // of a route: of 56 pixels where N = 1, else chunks of 8
   int32_t tiles_per_segment;  // all of them where segments is 1

@@ -48,27 +48,45 @@ class Merge {
         first_(image * params.length * params.channels),
         shared_{shared_map + lane.quad * kLaneChannels} {}
 
-  // What a tile's results of one route are added to. The first route brings the skip along instead
-  // of reading the map.
-  __device__ void load(const Run &run, int32_t route, LaneTile &out) const {
-    if (route == 0) {
+  // pass: 0 over the rows, 1 over the columns. paired: the block's warps go both ways at once.
+  __device__ void begin_pass(int32_t pass, bool paired) {
+    pass_ = pass;
+    has_to_meet_ = paired;
+  }
+
+  // first: of the pass's two routes, that of this tile comes before the other.
+  __device__ void begin_tile(bool first) { is_first_ = first; }
+
+  // All warps of the block come together once in a pass: when the first visits are over.
+  __device__ void end_pass() {
+    if (has_to_meet_) __syncthreads();
+  }
+
+  // What a tile's results are added to. The first of all visits brings the skip along instead of
+  // reading the map.
+  __device__ void load(const Run &run, LaneTile &out) {
+    if (has_to_meet_ && !is_first_) {
+      __syncthreads();
+      has_to_meet_ = false;
+    }
+    if (pass_ == 0 && is_first_) {
       load_skip(run, out);
-    } else if (params_.plan.global_map || (cut() && route == 1)) {
+    } else if (params_.plan.global_map || (cut() && pass_ == 1 && is_first_)) {
       load_from(run, global(), out);
     } else {
       load_from(run, shared_, out);
     }
   }
 
-  // The last route writes y instead of the map.
-  __device__ void store(const Run &run, int32_t route, const LaneTile &out) const {
-    if (route == VMAMBA_ROUTES - 1) {
+  // The last of all visits writes y instead of the map.
+  __device__ void store(const Run &run, const LaneTile &out) const {
+    if (pass_ == 1 && !is_first_) {
       if (params_.rounds_output) {
         store_to(run, y<T>(), out);
       } else {
         store_to(run, y<float>(), out);
       }
-    } else if (params_.plan.global_map || (cut() && route == 2)) {
+    } else if (params_.plan.global_map || (cut() && pass_ == 0 && !is_first_)) {
       store_to(run, global(), out);
     } else {
       store_to(run, shared_, out);
@@ -144,6 +162,8 @@ class Merge {
   const Lane<kAligned> &lane_;
   const int64_t first_;
   const SharedSlots shared_;
+  int32_t pass_ = 0;
+  bool is_first_ = false, has_to_meet_ = false;
 };
 
 }  // namespace vmamba

@@ -15,14 +15,14 @@ struct NoMerge {
 template <typename T, bool kAligned>
 class RouteScan {
  public:
-  // memory, scan_memory: the warp's and the scan's part of the shared memory.
+  // memory: the warp's part of the shared memory; carry: 16 floats for all warps of the route.
   __device__ RouteScan(const ScanParams &params, const Lane<kAligned> &lane, unsigned char *memory,
-                       unsigned char *scan_memory)
+                       unsigned char *carry)
       : params_(params),
         lane_(lane),
         projection_(memory),
         bias_(reinterpret_cast<float *>(memory + params.plan.shared.bias)),
-        carry_(reinterpret_cast<float *>(scan_memory + params.plan.shared.carry)) {}
+        carry_(reinterpret_cast<float *>(carry)) {}
 
   __device__ float *carry() const { return carry_; }  // [16]
   __device__ const LaneValues &decay_rates() const { return a_; }
@@ -65,7 +65,7 @@ class RouteScan {
   // Moves the carry over a tile. merge: NoMerge, or see Merge in map.cuh. sums collects
   // log2(1 + e^v) where nothing is merged.
   template <typename Merge>
-  __device__ void scan(const Run &run, const TileLink &link, LaneValues &sums, const Merge &merge) {
+  __device__ void scan(const Run &run, const TileLink &link, LaneValues &sums, Merge &&merge) {
     // All that the tile reads is asked for before any of it is waited for, but for what comes one
     // by one: it would take the registers of the steps.
     Quad<T> x[kRunPixels];
@@ -85,7 +85,7 @@ class RouteScan {
       }
     }
     if (!run.whole) clear_past_end(run, inputs);
-    if constexpr (!Merge::kMerges) {
+    if constexpr (!std::decay_t<Merge>::kMerges) {
 #pragma unroll
       for (int i = 0; i < kLaneChannels; ++i) sums[i] += run_sums[i];
     }
@@ -152,7 +152,7 @@ class RouteScan {
   template <typename Merge>
   __device__ void scan_state(const Run &run, const TileLink &link,
                              const Pair<T> (&both)[kRunPixels], LaneTile &steps, LaneTile &inputs,
-                             const LaneValues &run_sums, const Merge &merge) const {
+                             const LaneValues &run_sums, Merge &merge) const {
     float b[kRunPixels];
 #pragma unroll
     for (int j = 0; j < kRunPixels; ++j) b[j] = to_float(both[j].term[0]) * kLn2;
@@ -187,7 +187,7 @@ class RouteScan {
     find_start(lane_.run, link, carry_ + lane_.quad * kLaneChannels, decay, state, h);
     if constexpr (Merge::kMerges) {
       LaneTile out;
-      merge.load(run, route_, out);
+      merge.load(run, out);
 #pragma unroll
       for (int j = 0; j < kRunPixels; ++j) {
 #pragma unroll
@@ -196,7 +196,7 @@ class RouteScan {
           out[j][i] = fmaf(to_float(both[j].term[1]), h[i], out[j][i]);
         }
       }
-      merge.store(run, route_, out);
+      merge.store(run, out);
     }
   }
 

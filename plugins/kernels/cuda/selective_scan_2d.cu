@@ -37,8 +37,9 @@ vmamba_status launch_tiles(const ScanParams &params, void *stream) {
       params.batch * params.plan.segments * blocks_for(params.groups, params.plan.scans_per_block);
   vmamba_status status = VMAMBA_OK;
   if (params.plan.segments > 1) {
-    status = launch(segment_ends<T, kAligned>, "segment_ends",
-                    grid_of(params, VMAMBA_ROUTES * items), stream, params);
+    const int64_t routes = VMAMBA_ROUTES / params.plan.warps_per_scan;  // of an item: 4 or 2
+    status = launch(segment_ends<T, kAligned>, "segment_ends", grid_of(params, routes * items),
+                    stream, params);
   }
   if (status != VMAMBA_OK) return status;
   return launch_passes(merge_routes<T, kAligned>, params, grid_of(params, items), stream);
@@ -46,19 +47,20 @@ vmamba_status launch_tiles(const ScanParams &params, void *stream) {
 
 template <typename T, int kLaneStates, bool kAligned>
 vmamba_status launch_channels(const ScanParams &params, void *stream) {
-  const int64_t scans = params.batch * params.groups * params.plan.segments;
-  const int32_t block_scans = params.plan.scans_per_block;
+  const int64_t scans = int64_t{params.scans} * params.plan.segments;
+  const int32_t block_scans = params.plan.scans_per_block, block_warps = block_scans * kPairWarps;
+  vmamba_status status = VMAMBA_OK;
   if (params.plan.segments > 1) {
-    const int64_t walks = VMAMBA_ROUTES * scans;
-    vmamba_status status =
+    status =
         launch(channel_ends<T, kLaneStates, kAligned>, "channel_ends",
-               grid_of(params, blocks_for(walks, block_scans * kPairWarps)), stream, params);
-    if (status != VMAMBA_OK) return status;
-    const int64_t rows = params.batch * params.groups * VMAMBA_ROUTES * params.state;
-    status = launch(channel_starts, "channel_starts",
-                    grid_of(params, blocks_for(rows, block_scans * kPairWarps)), stream, params);
-    if (status != VMAMBA_OK) return status;
+               grid_of(params, blocks_for(VMAMBA_ROUTES * scans, block_warps)), stream, params);
   }
+  if (status == VMAMBA_OK && params.plan.segments > kFoldedSegments) {
+    const int64_t rows = int64_t{params.scans} * VMAMBA_ROUTES * params.state;
+    status = launch(channel_starts, "channel_starts",
+                    grid_of(params, blocks_for(rows, block_warps)), stream, params);
+  }
+  if (status != VMAMBA_OK) return status;
   return launch_passes(merge_channels<T, kLaneStates, kAligned>, params,
                        grid_of(params, blocks_for(scans, block_scans)), stream);
 }

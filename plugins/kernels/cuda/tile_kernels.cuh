@@ -1,7 +1,7 @@
 // The kernels of N = 1. One launch where the images and channels alone fill the GPU:
 //
 //   merge_routes     each scan (one image, 16 channels): routes 0 and 2 along the rows, then 1
-//                    and 3 along the columns, added up in the map; the last one writes y
+//                    and 3 along the columns, added up in the map; the last to come writes y
 //
 // and three where they do not, with every route cut into segments of whole tiles:
 //
@@ -9,7 +9,9 @@
 //   merge_routes     the segments again, from their true starts: along the rows
 //   merge_routes     and along the columns
 //
-// No atomics: a sum's order is fixed by the plan, and the same call gives the same bits.
+// The warps of a scan go toward each other, half of them forward: all put their results down up to
+// the middle of their way, meet, and add the rest to what the others have left. No atomics: a sum's
+// order is fixed by the plan, and the same call gives the same bits.
 #ifndef VMAMBA_KERNELS_CUDA_TILE_KERNELS_CUH
 #define VMAMBA_KERNELS_CUDA_TILE_KERNELS_CUH
 
@@ -31,46 +33,65 @@ __device__ inline int64_t segment_place(const ScanParams &params, int64_t image,
          kGroupChannels;
 }
 
-// Which scan of the block and which of its warps a warp is.
+// Which scan of the block and which of its warps a warp is. Two and more are as many that go
+// forward as go backward; one takes the routes in turn.
 struct WarpPlace {
-  int32_t scan, member;
+  int32_t scan;
+  bool paired, backward;
+  int32_t member, members;  // of the warps that go its way
   unsigned char *scan_memory, *warp_memory;
 
   __device__ explicit WarpPlace(const ScanParams &params) {
     const int32_t warp = warp_of_block();
     const LaunchPlan &plan = params.plan;
     scan = warp / plan.warps_per_scan;
-    member = warp - scan * plan.warps_per_scan;
+    const int32_t of_scan = warp - scan * plan.warps_per_scan;
+    paired = plan.warps_per_scan > 1;
+    members = paired ? plan.warps_per_scan / 2 : 1;
+    backward = of_scan >= members;
+    member = backward ? of_scan - members : of_scan;
     scan_memory = dynamic_shared() + scan * plan.shared.scan_bytes;
     warp_memory = dynamic_shared() + plan.shared.first_warp + warp * plan.shared.warp_bytes;
   }
+
+  __device__ unsigned char *carry(const ScanParams &params) const {
+    return scan_memory + params.plan.shared.carry +
+           (backward ? kGroupChannels * static_cast<int32_t>(sizeof(float)) : 0);
+  }
 };
 
-// The tiles that one warp takes of a segment, in the route's order, in turn with the other warps of
-// its scan.
+// The tiles that one warp takes of a segment, in the route's order, in turn with the other warps
+// that go its way.
 struct TileTurns {
   int32_t begin, end;  // of the segment
-  int32_t member, members;
+  int32_t member, members, first_barrier;
 
-  __device__ TileTurns(const ScanParams &params, int32_t segment, int32_t member, int32_t members)
+  __device__ TileTurns(const ScanParams &params, int32_t segment, const WarpPlace &warp)
       : begin(segment * params.plan.tiles_per_segment),
         end(min(begin + params.plan.tiles_per_segment, params.plan.tiles)),
-        member(member),
-        members(members) {}
+        member(warp.member),
+        members(warp.members),
+        first_barrier(warp.backward ? 1 + warp.members : 1) {}
 
   __device__ int32_t count() const { return (end - begin - member + members - 1) / members; }
 
   __device__ int32_t tile(int32_t turn, bool backward) const {
-    return begin + member + (backward ? count() - 1 - turn : turn) * members;
+    const int32_t place = member + turn * members;
+    return backward ? end - 1 - place : begin + place;
+  }
+
+  // Two warps that go toward each other visit a tile first up to the middle of their way.
+  __device__ bool visits_first(int32_t tile, bool paired, bool backward) const {
+    return backward ? paired && tile >= begin + (end - begin) / 2
+                    : !paired || tile < begin + (end - begin) / 2;
   }
 
   __device__ TileLink link(int32_t tile, bool backward) const {
     TileLink link;
     link.first = tile == (backward ? end - 1 : begin);
     link.last = tile == (backward ? begin : end - 1);
-    link.own_barrier = members == 1 ? 0 : 1 + member;
-    const int32_t next = backward ? member - 1 : member + 1;
-    link.next_barrier = 1 + (next < 0 ? members - 1 : next == members ? 0 : next);
+    link.own_barrier = members == 1 ? 0 : first_barrier + member;
+    link.next_barrier = first_barrier + (member + 1 == members ? 0 : member + 1);
     return link;
   }
 };
@@ -148,22 +169,24 @@ __device__ inline void synchronize(const ScanParams &params) {
 template <typename T, bool kAligned>
 __global__ void __launch_bounds__(kResidentWarps *kWarpLanes, 1) segment_ends(ScanParams params) {
   const WarpPlace warp(params);
-  const uint32_t items = params.batch * VMAMBA_ROUTES * params.plan.segments * group_blocks(params);
+  // Of a scan whose warps are two, each takes the routes that go its way.
+  const int32_t item_routes = warp.paired ? VMAMBA_ROUTES / 2 : VMAMBA_ROUTES;
+  const uint32_t items = params.batch * item_routes * params.plan.segments * group_blocks(params);
   for (uint32_t item = blockIdx.x; item < items; item += gridDim.x) {
     uint32_t image = item;
     const int32_t group =
         take_digit(image, group_blocks(params)) * params.plan.scans_per_block + warp.scan;
-    const int32_t route = take_digit(image, VMAMBA_ROUTES);
+    const int32_t route = take_digit(image, item_routes) + (warp.backward ? 2 : 0);
     const int32_t segment = take_digit(image, params.plan.segments);
     if (group >= params.groups) continue;
     const Lane<kAligned> lane(params, group);
-    RouteScan<T, kAligned> scan(params, lane, warp.warp_memory, warp.scan_memory);
+    RouteScan<T, kAligned> scan(params, lane, warp.warp_memory, warp.carry(params));
     scan.open(image, route);
     const bool backward = route >= 2;
     if (lane.index < kGroupChannels) scan.carry()[lane.index] = 0.0f;
     __syncwarp();
     LaneValues sums = {0.0f, 0.0f, 0.0f, 0.0f};
-    const TileTurns turns(params, segment, 0, 1);
+    const TileTurns turns(params, segment, warp);
     for (int32_t turn = 0; turn < turns.count(); ++turn) {
       const int32_t tile = turns.tile(turn, backward);
       scan.scan(scan.run(tile), turns.link(tile, backward), sums, NoMerge{});
@@ -188,7 +211,7 @@ __global__ void __launch_bounds__(kResidentWarps *kWarpLanes, 1) segment_ends(Sc
 template <typename T, bool kAligned>
 __global__ void __launch_bounds__(kResidentWarps *kWarpLanes, 1) merge_routes(ScanParams params) {
   const WarpPlace warp(params);
-  const int32_t members = params.plan.warps_per_scan;
+  const int32_t stride = warp.paired ? 2 : 1;
   const uint32_t items = params.batch * params.plan.segments * group_blocks(params);
   for (uint32_t item = blockIdx.x; item < items; item += gridDim.x) {
     uint32_t image = item;
@@ -197,22 +220,24 @@ __global__ void __launch_bounds__(kResidentWarps *kWarpLanes, 1) merge_routes(Sc
     const int32_t segment = take_digit(image, params.plan.segments);
     if (group >= params.groups) continue;  // never where warps share a scan: its block has no other
     const Lane<kAligned> lane(params, group);
-    RouteScan<T, kAligned> scan(params, lane, warp.warp_memory, warp.scan_memory);
-    const TileTurns turns(params, segment, warp.member, members);
-    const Merge<T, kAligned> merge(params, lane, image,
-                                   reinterpret_cast<float *>(warp.scan_memory));
-    for (int32_t step = 2 * params.first_pass; step < 2 * params.last_pass + 2; ++step) {
-      const int32_t route = step >> 1 | (step & 1) << 1;  // 0, 2, 1, 3
-      const bool backward = route >= 2;
-      if (route == 1) synchronize(params);  // from rows to columns a pixel changes its warp
+    RouteScan<T, kAligned> scan(params, lane, warp.warp_memory, warp.carry(params));
+    const TileTurns turns(params, segment, warp);
+    Merge<T, kAligned> merge(params, lane, image, reinterpret_cast<float *>(warp.scan_memory));
+    for (int32_t step = 2 * params.first_pass; step < 2 * params.last_pass + 2; step += stride) {
+      const bool backward = warp.backward || step % 2 == 1;
+      const int32_t route = step / 2 + (backward ? 2 : 0);
+      if (step == 2) synchronize(params);  // from rows to columns a pixel changes its warp
       scan.open(image, route);
-      if (members == 1) set_start(params, scan, image, route, segment, group);
+      if (warp.members == 1) set_start(params, scan, image, route, segment, group);
+      merge.begin_pass(step / 2, warp.paired);
       LaneValues unused = {0.0f, 0.0f, 0.0f, 0.0f};
 #pragma unroll 1
       for (int32_t turn = 0; turn < turns.count(); ++turn) {
         const int32_t tile = turns.tile(turn, backward);
+        merge.begin_tile(turns.visits_first(tile, warp.paired, backward));
         scan.scan(scan.run(tile), turns.link(tile, backward), unused, merge);
       }
+      merge.end_pass();
     }
     synchronize(params);
   }

@@ -38,7 +38,7 @@ SharedLayout shared_layout(const vmamba_scan_desc &desc, int64_t slots, int32_t 
   const int32_t row_bytes = static_cast<int32_t>(kSlotBytes);
   SharedLayout layout{};
   layout.carry = slots == 0 ? 0 : (static_cast<int32_t>(slots) + kRuns) * row_bytes;
-  layout.scan_bytes = layout.carry + row_bytes;
+  layout.scan_bytes = layout.carry + 2 * row_bytes;  // forward, backward
   // Both forms of the weights, halves in two parts and floats, take 64 bytes a term.
   layout.bias = round_up(desc.rank, 16) * row_bytes;
   layout.warp_bytes = layout.bias + 2 * row_bytes;
@@ -57,17 +57,21 @@ class Planner {
 
   LaunchPlan best() {
     for (const int32_t warps : {1, 2, 4, 8, 12}) {
-      if (warps > tiles_) break;
+      if (members(warps) > tiles_) break;
       consider_image(warps, false);
       if (tiles_ > 1) consider_image(warps, true);  // the workspace has no map of one tile
     }
     for (int32_t length = 1; length < tiles_ && length <= kLongestSegment; length *= 2) {
-      consider_segments(length);
+      for (const int32_t warps : {1, 2}) consider_segments(length, warps);
     }
     return best_;
   }
 
  private:
+  // Of a scan's warps, those that go one way; a lone one goes both, one after the other.
+  static int32_t members(int32_t warps) { return std::max(1, warps / 2); }
+  static double routes(int32_t warps) { return warps == 1 ? VMAMBA_ROUTES : VMAMBA_ROUTES / 2; }
+
   // The plans that differ from this one in the scans of a block alone, many first: they share the
   // features of their pixels in the L1 cache.
   // slots: of the map in shared memory, 0 where it is not there.
@@ -105,26 +109,26 @@ class Planner {
     plan.warps_per_scan = warps;
     plan.tiles = plan.tiles_per_segment = tiles_;
     plan.segments = 1;
-    const double rounds = (tiles_ + warps - 1) / warps;
+    const double rounds = (tiles_ + members(warps) - 1) / members(warps);
     const double traffic = traffic_cycles(global_map ? kGlobalMapBytes : kWholeBytes);
     consider_blocks(plan, global_map ? 0 : image_slots(desc_), [&](const LaunchPlan &candidate) {
-      return std::max(cycles(candidate, scans_ * warps, VMAMBA_ROUTES, rounds), traffic);
+      return std::max(cycles(candidate, scans_ * warps, routes(warps), rounds), traffic);
     });
   }
 
-  void consider_segments(int32_t length) {
+  void consider_segments(int32_t length, int32_t warps) {
     LaunchPlan plan{};
-    plan.warps_per_scan = 1;
+    plan.warps_per_scan = warps;
     plan.tiles = tiles_;
     plan.tiles_per_segment = length;
     plan.segments = (tiles_ + length - 1) / length;
     if (scans_ * plan.segments > static_cast<double>(most_tile_segments(desc_))) return;
     consider_blocks(plan, length * kTilePixels, [&](const LaunchPlan &candidate) {
-      const double warps = scans_ * candidate.segments;
-      const double merging = 2 * cycles(candidate, warps, 2, length);
-      const double ends = cycles(candidate, VMAMBA_ROUTES * warps, 1, length);
+      const double all = scans_ * candidate.segments;
+      const double merging = 2 * cycles(candidate, all * warps, routes(warps) / 2, length);
+      const double ends = cycles(candidate, all * VMAMBA_ROUTES, 1, length);
       // The runs of a warp share the segments before its own.
-      const double folds = 4 * kFoldCycles * (candidate.segments - 1) / 2.0 / kRuns;
+      const double folds = routes(warps) * kFoldCycles * (candidate.segments - 1) / 2.0 / kRuns;
       return std::max(merging + ends + folds, traffic_cycles(kCutBytes)) + 2 * kLaunchCycles;
     });
   }
