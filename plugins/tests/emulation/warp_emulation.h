@@ -92,7 +92,6 @@ inline void add_product_where(bool on, float &value, float a, float b) {
   if (on) value = std::fma(a, b, value);
 }
 
-
 inline void pair_arrive(int barrier) {
   emulation::BlockRun::current()->arrive(barrier, 2 * emulation::kLanes);
 }
