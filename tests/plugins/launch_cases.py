@@ -63,8 +63,8 @@ _TIGHTER = (
 _DEVICES = (LARGE, SMALL, ONE, TIGHT, *_TIGHTER)
 
 WAYS = [
-    *(Way(True, "shared", warps) for warps in (1, 2, 4, 8, 12)),
-    *(Way(True, "global", warps) for warps in (1, 2, 4, 8, 12)),
+    *(Way(True, "shared", warps) for warps in (1, 2, 4, 6, 8, 12)),
+    *(Way(True, "global", warps) for warps in (1, 2, 4, 6, 8, 12)),
     Way(True, "shared", 1, several_scans=True),
     Way(True, "global", 1, several_scans=True),
     Way(True, "shared", 1, tiles_per_segment=2),

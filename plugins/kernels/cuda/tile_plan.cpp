@@ -56,7 +56,7 @@ class Planner {
         scans_(static_cast<double>(desc.batch) * groups_of(desc.channels, 1)) {}
 
   LaunchPlan best() {
-    for (const int32_t warps : {1, 2, 4, 8, 12}) {
+    for (const int32_t warps : {1, 2, 4, 6, 8, 12}) {
       if (members(warps) > tiles_) break;
       consider_image(warps, false);
       if (tiles_ > 1) consider_image(warps, true);  // the workspace has no map of one tile
