@@ -14,7 +14,6 @@ import torch
 
 from benchmarks.gpu_check.accuracy_cases import AccuracyCase
 from benchmarks.kernel_model.gpus import H100, Gpu
-from benchmarks.kernel_model.kernels import folds_segments, walk_states
 from benchmarks.kernel_model.plan import Plan, make_plan
 from benchmarks.op_shapes import OP_SHAPES, OpShape
 from vmamba_deploy.ops.contract import ScanDims
@@ -44,12 +43,12 @@ def way_of(state: int, plan: Plan) -> str:
     if state == 1:
         way = f"one state, map in {place} memory, warps a scan: {plan.warps_per_scan}"
         return way + (f", tiles a segment: {plan.tiles_per_segment}" if plan.segments > 1 else "")
-    states = "many" if state > walk_states(2) else "few"
+    states = "many" if plan.walk_states > 8 else "few"
     way = f"{states} states, {'several scans' if plan.scans_per_block > 1 else 'one scan'} a block"
     if plan.segments == 1:
         return way
     length = "one chunk" if plan.tiles_per_segment == 1 else "several chunks"
-    starts = "found by themselves" if folds_segments(plan) else "launched for"
+    starts = "launched for" if plan.finds_starts else "found by themselves"
     return f"{way}, segments of {length}, starts {starts}"
 
 

@@ -92,6 +92,7 @@ def _work(name: str) -> Work:
         segments=1,
         shared_bytes=0,
         estimated_cycles=0.0,
+        walk_states=1 if one_state else 16,
     )
     return Work(shape, plan, ALL_ROUTES, ROUTES)
 

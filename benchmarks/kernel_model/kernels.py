@@ -38,16 +38,6 @@ def elements_per_thread(state: int) -> int:
     return tile_pixels(state) * group_channels(state) // WARP
 
 
-def walk_states(state: int) -> int:
-    """States of one walk where N > 1."""
-    return 16 if state > 8 else 8
-
-
-def folds_segments(plan: Plan) -> bool:
-    """Whether segments are so few that no launch finds their starts where N > 1."""
-    return plan.segments <= 8
-
-
 @dataclass(frozen=True)
 class Work:
     """What one warp of a launch does with one item: some routes of a segment of one scan."""
@@ -66,7 +56,7 @@ class Work:
     @property
     def walks(self) -> int:
         """Walks over each route where N > 1: each takes some of the states."""
-        return -(-self.shape.state // walk_states(self.shape.state))
+        return -(-self.shape.state // self.plan.walk_states)
 
     @property
     def turns(self) -> float:
@@ -131,9 +121,7 @@ def _folded_batches(work: Work) -> float:
 
 def _passed_segments(work: Work) -> float:
     """Segments that a warp passes to find its start where N > 1, on average."""
-    if not folds_segments(work.plan):
-        return float(work.plan.segments > 1)
-    return (work.plan.segments - 1) / 2
+    return 1.0 if work.plan.finds_starts else (work.plan.segments - 1) / 2
 
 
 def _full_products(work: Work) -> float:
@@ -195,7 +183,7 @@ BRANCHES: tuple[tuple[str, Callable[[Work], float]], ...] = (
     (r"run\.(pixels|slots)\[j\] = walk\.\w+\(\) \+ j", lambda work: work.holds_runs),
     (r"walk\.advance\(\)", lambda work: 1.0 - work.holds_runs),
     (r"in_segment", lambda work: float(work.plan.segments > 1)),
-    (r"has_to_meet_ = false", lambda work: 0.1),  # once in a pass
+    (r"if \(meets_\) __syncthreads", lambda work: 0.1),  # once in a pass
     (r"pair_wait\(own_barrier\)", lambda work: work.taking_turns),
     (r"pair_arrive\(next_barrier\)", lambda work: work.taking_turns),
     (r"set_start\(params", lambda work: 1.0 - work.taking_turns),

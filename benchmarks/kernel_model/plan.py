@@ -50,6 +50,8 @@ class _Bridged(ctypes.Structure):
                 "tiles_per_segment",
                 "segments",
                 "shared_bytes",
+                "walk_states",
+                "finds_starts",
             )
         ),
         ("estimated_cycles", ctypes.c_double),
@@ -68,6 +70,8 @@ class Plan:
     segments: int
     shared_bytes: int
     estimated_cycles: float
+    walk_states: int = 1  # that one walk over a route takes
+    finds_starts: bool = False  # a launch finds where the segments start; else each does
 
     @property
     def block_warps(self) -> int:
@@ -98,6 +102,8 @@ def make_plan(shape: OpShape, batch: int, gpu: Gpu) -> Plan:
         segments=bridged.segments,
         shared_bytes=bridged.shared_bytes,
         estimated_cycles=bridged.estimated_cycles,
+        walk_states=bridged.walk_states,
+        finds_starts=bool(bridged.finds_starts),
     )
 
 

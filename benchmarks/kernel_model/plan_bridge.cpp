@@ -1,6 +1,7 @@
 // The plan of the CUDA kernels, as numbers that Python reads.
 #include <cstdint>
 
+#include "cuda/chunk_shape.h"
 #include "cuda/launch_plan.h"
 
 extern "C" {
@@ -9,6 +10,7 @@ struct BridgedPlan {
   int32_t global_map, warps_per_scan, scans_per_block;
   int32_t tiles, tiles_per_segment, segments;
   int32_t shared_bytes;
+  int32_t walk_states, finds_starts;
   double estimated_cycles;
 };
 
@@ -23,6 +25,9 @@ __attribute__((visibility("default"))) void bridged_plan(const vmamba_scan_desc 
   bridged->tiles_per_segment = plan.tiles_per_segment;
   bridged->segments = plan.segments;
   bridged->shared_bytes = plan.shared.total;
+  const bool walks = desc->state > 1;
+  bridged->walk_states = walks ? vmamba::kWalkedChannels * vmamba::lane_states(desc->state) : 1;
+  bridged->finds_starts = walks && plan.segments > vmamba::kFoldedSegments ? 1 : 0;
   bridged->estimated_cycles = plan.estimated_cycles;
 }
 }

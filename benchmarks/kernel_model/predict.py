@@ -24,12 +24,10 @@ from benchmarks.kernel_model.kernels import (
     ROWS,
     Work,
     elements_per_thread,
-    folds_segments,
     group_channels,
     hints,
     is_tile_loop,
     trips,
-    walk_states,
 )
 from benchmarks.kernel_model.occupancy import resident_blocks
 from benchmarks.kernel_model.pipes import ROW_LINES, SCATTERED_LINES
@@ -163,8 +161,8 @@ class _Model:
         ]
 
     def _channel_launches(self) -> list[LaunchPrediction]:
-        states = walk_states(self._shape.state) // 2
-        merge, plan = f"merge_channels<__half, {states}, true>", self._plan
+        plan, states = self._plan, self._plan.walk_states // 2
+        merge = f"merge_channels<__half, {states}, true>"
         scans = self._batch * plan.segments * self._groups
         if plan.segments == 1:
             return [self._of_warps(merge, 2 * scans, self._work(ALL_ROUTES, ROUTES))]
@@ -173,7 +171,7 @@ class _Model:
         starts = self._of_warps("channel_starts", rows, one_route)
         return [
             self._of_warps(f"channel_ends<__half, {states}, true>", ROUTES * scans, one_route),
-            *([] if folds_segments(plan) else [starts]),
+            *([starts] if plan.finds_starts else []),
             self._of_warps(merge, 2 * scans, self._work(ROWS, len(ROWS))),
             self._of_warps(merge, 2 * scans, self._work(COLUMNS, len(COLUMNS))),
         ]

@@ -48,19 +48,19 @@ class EmulatedScan:
     def way(self, device: EmulatedDevice, dims: ScanDims) -> Way | None:
         """How a call in float16 would be launched on a GPU; None where the GPU is too small."""
         self.use_device(device)
-        plan = (ctypes.c_int32 * 5)()
+        plan = (ctypes.c_int32 * 7)()
         desc = self.desc(dims, FLOAT16, FLOAT16)
         self.library.vmamba_emulated_plan(ctypes.byref(desc), ctypes.byref(plan))
-        global_map, warps, scans, tiles_per_segment, segments = plan
+        global_map, warps, scans, tiles_per_segment, segments, walk_states, finds_starts = plan
         if scans == 0:
             return None
         place = "global" if global_map else "shared"
-        one_state, cut = dims.state == 1, segments > 1
+        one_state, cut = walk_states == 1, segments > 1
         # Tiles tell their scans apart alike, whether routes are cut or not; segments of two chunks
         # are as those of more.
         several = scans > 1 and not (one_state and cut)
         length = tiles_per_segment if one_state else min(tiles_per_segment, 2)
-        return Way(one_state, place, warps, several, length if cut else 0)
+        return Way(walk_states, place, warps, several, length if cut else 0, bool(finds_starts))
 
     def desc(self, dims: ScanDims, in_dtype: int, out_dtype: int) -> ScanDesc:
         sizes = (dims.batch, dims.height, dims.width, dims.channels, dims.state, dims.rank)

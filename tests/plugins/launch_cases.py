@@ -26,16 +26,18 @@ class EmulatedDevice:
 class Way:
     """How a call is launched. `tiles_per_segment`, or chunks where N > 1, is 0 where uncut."""
 
-    one_state: bool
+    walk_states: int  # of one walk over a route
     map: str
     warps_per_scan: int
     several_scans: bool = False  # in a block
     tiles_per_segment: int = 0
+    finds_starts: bool = False  # in a launch of its own
 
     def __str__(self) -> str:
-        parts = ["one-state" if self.one_state else "many-states", f"{self.map}-map"]
-        parts += [f"{self.warps_per_scan}-warps"] + ["several-scans"] * self.several_scans
-        return "-".join(parts + [f"segments-of-{self.tiles_per_segment}"] * self.is_cut)
+        parts = [f"{self.walk_states}-states", f"{self.map}-map", f"{self.warps_per_scan}-warps"]
+        parts += ["several-scans"] * self.several_scans
+        parts += [f"segments-of-{self.tiles_per_segment}"] * self.is_cut
+        return "-".join(parts + ["found-starts"] * self.finds_starts)
 
     @property
     def is_cut(self) -> bool:
@@ -63,16 +65,17 @@ _TIGHTER = (
 _DEVICES = (LARGE, SMALL, ONE, TIGHT, *_TIGHTER)
 
 WAYS = [
-    *(Way(True, "shared", warps) for warps in (1, 2, 4, 6, 8, 12)),
-    *(Way(True, "global", warps) for warps in (1, 2, 4, 6, 8, 12)),
-    Way(True, "shared", 1, several_scans=True),
-    Way(True, "global", 1, several_scans=True),
-    Way(True, "shared", 1, tiles_per_segment=2),
-    *(Way(True, "shared", 2, tiles_per_segment=tiles) for tiles in (1, 2, 4)),
+    *(Way(1, "shared", warps) for warps in (1, 2, 4, 6, 8, 12)),
+    *(Way(1, "global", warps) for warps in (1, 2, 4, 6, 8, 12)),
+    Way(1, "shared", 1, several_scans=True),
+    Way(1, "global", 1, several_scans=True),
+    Way(1, "shared", 1, tiles_per_segment=2),
+    *(Way(1, "shared", 2, tiles_per_segment=tiles) for tiles in (1, 2, 4)),
     *(
-        Way(False, "global", 2, several, chunks)
+        Way(states, "global", 2, several, chunks, starts)
+        for states in (8, 16)
         for several in (False, True)
-        for chunks in (0, 1, 2)
+        for chunks, starts in ((0, False), (1, False), (1, True), (2, False), (2, True))
     ),
 ]
 _DRAWS = 20_000
@@ -91,7 +94,7 @@ def smallest_cases(
             height=draw.choice((7, 8, 13, 14, 20, 30, 41, 56)),
             width=draw.choice((5, 7, 12, 13, 28, 33, 56)),
             channels=draw.choice((4, 5, 13, 20, 33, 63)),
-            state=draw.choice((1, 1, 2, 3, 4, 6, 17)),
+            state=draw.choice((1, 1, 2, 3, 4, 6, 10, 17)),
             rank=draw.choice((2, 3, 6, 12)),
         )
         way = way_of(device, dims)

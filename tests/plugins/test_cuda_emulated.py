@@ -182,8 +182,9 @@ def test_workspace_grows_with_every_size(scan: EmulatedScan, state: int, out_dty
         assert workspace(3, size, 11) >= here
 
 
-def test_workspace_of_one_state_is_smaller_than_four_maps(scan: EmulatedScan) -> None:
-    dims = ScanDims(batch=1, height=56, width=56, channels=96, state=1, rank=6)
+@pytest.mark.parametrize("state", [1, 4, 16])
+def test_workspace_is_smaller_than_four_maps(scan: EmulatedScan, state: int) -> None:
+    dims = ScanDims(batch=1, height=56, width=56, channels=96, state=state, rank=6)
     needed = scan.workspace_bytes(scan.desc(dims, FLOAT16, FLOAT16))
     assert needed < 4 * dims.length * dims.channels * 4 * 0.6
 

@@ -171,7 +171,7 @@ class ChannelScan {
 
   const ScanParams &params_;
   const ChannelLane &lane_;
-  typename ChunkProjectionOf<T, kAligned>::Type projection_;
+  ProjectionFor<T, kAligned, PlainChunkProjection, TensorChunkProjection<T>> projection_;
   float *const memory_;
   int32_t route_ = 0, first_state_ = 0;
   const T *x_ = nullptr;  // of pixel 0, the lane's own channel

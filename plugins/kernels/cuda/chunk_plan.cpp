@@ -11,6 +11,12 @@ namespace {
 constexpr double kMapBytes = 32;
 constexpr double kCutBytes = 36;
 constexpr int64_t kMostSegmentScans = 2048;  // segments only fill the GPU: at most so many
+// A route has no more than 64, or segments of seven chunks: the states of more would take more
+// memory than the map.
+constexpr int32_t kFewSegments = 64;
+constexpr int32_t kLongSegment = 7;
+
+int32_t most_of_route(int32_t chunks) { return std::max(kFewSegments, chunks / kLongSegment); }
 
 Cost chunk_cost(const vmamba_scan_desc &desc) {
   const double products = (desc.rank + 15) / 16;
@@ -41,6 +47,7 @@ class Planner {
     consider(chunks_);
     for (int32_t length = 1; length < chunks_; length += 1 + length / 8) {
       const int32_t segments = (chunks_ + length - 1) / length;
+      if (segments > most_of_route(chunks_)) continue;
       if (scans_ * segments > static_cast<double>(kMostSegmentScans)) continue;
       consider((chunks_ + segments - 1) / segments);  // that none is much shorter
     }
@@ -116,9 +123,10 @@ class Planner {
 }  // namespace
 
 int64_t most_chunk_segments(const vmamba_scan_desc &desc) {
-  const int64_t chunks = tiles_of(desc.height * desc.width, desc.state);
+  const int32_t chunks = tiles_of(desc.height * desc.width, desc.state);
   const int64_t scans = desc.batch * groups_of(desc.channels, desc.state);
-  return chunks < 2 ? 0 : std::min(scans * chunks, kMostSegmentScans);
+  if (chunks < 2) return 0;
+  return std::min(scans * std::min(chunks, most_of_route(chunks)), kMostSegmentScans);
 }
 
 LaunchPlan make_chunk_plan(const vmamba_scan_desc &desc, const DeviceLimits &limits) {

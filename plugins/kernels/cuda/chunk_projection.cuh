@@ -1,12 +1,9 @@
-// dt . dt_weight for a chunk, one channel a lane: on tensor cores for the
-// half types.
+// dt . dt_weight for a chunk, one channel a lane: on tensor cores for the half types.
 #ifndef VMAMBA_KERNELS_CUDA_CHUNK_PROJECTION_CUH
 #define VMAMBA_KERNELS_CUDA_CHUNK_PROJECTION_CUH
 
-#include <type_traits>
-
 #include "cuda/chunk.cuh"
-#include "cuda/split_weights.cuh"
+#include "cuda/tensor_weights.cuh"
 
 namespace vmamba {
 
@@ -44,7 +41,6 @@ class PlainChunkProjection {
   const float *weight_ = nullptr;
 };
 
-#if VMAMBA_TENSOR_CORES
 // 16 terms at a time as a matrix product, channels by pixels; R must be even and two features
 // readable at a time. A weight is the sum of two halves: see split_weights.
 template <typename T>
@@ -151,21 +147,6 @@ class TensorChunkProjection {
   const ChannelLane &lane_;
   float *const steps_;
   Fragment *const weights_;
-};
-#endif
-
-template <typename T, bool kAligned>
-struct ChunkProjectionOf {
-#if VMAMBA_TENSOR_CORES
-  using Type = std::conditional_t<kAligned, TensorChunkProjection<T>, PlainChunkProjection>;
-#else
-  using Type = PlainChunkProjection;
-#endif
-};
-
-template <bool kAligned>
-struct ChunkProjectionOf<float, kAligned> {
-  using Type = PlainChunkProjection;
 };
 
 }  // namespace vmamba

@@ -48,27 +48,19 @@ class Merge {
         first_(image * params.length * params.channels),
         shared_{shared_map + lane.quad * kLaneChannels} {}
 
-  // pass: 0 over the rows, 1 over the columns. paired: the block's warps go both ways at once.
-  __device__ void begin_pass(int32_t pass, bool paired) {
+  // pass: 0 over the rows, 1 over the columns. first: of its two routes, this one comes to the tile
+  // before the other. meets: with it the second visits begin, for which the first ones of all the
+  // block's warps must be over.
+  __device__ void begin_tile(int32_t pass, bool first, bool meets) {
     pass_ = pass;
-    has_to_meet_ = paired;
-  }
-
-  // first: of the pass's two routes, that of this tile comes before the other.
-  __device__ void begin_tile(bool first) { is_first_ = first; }
-
-  // All warps of the block come together once in a pass: when the first visits are over.
-  __device__ void end_pass() {
-    if (has_to_meet_) __syncthreads();
+    is_first_ = first;
+    meets_ = meets;
   }
 
   // What a tile's results are added to. The first of all visits brings the skip along instead of
   // reading the map.
-  __device__ void load(const Run &run, LaneTile &out) {
-    if (has_to_meet_ && !is_first_) {
-      __syncthreads();
-      has_to_meet_ = false;
-    }
+  __device__ void load(const Run &run, LaneTile &out) const {
+    if (meets_) __syncthreads();
     if (pass_ == 0 && is_first_) {
       load_skip(run, out);
     } else if (params_.plan.global_map || (cut() && pass_ == 1 && is_first_)) {
@@ -163,7 +155,7 @@ class Merge {
   const int64_t first_;
   const SharedSlots shared_;
   int32_t pass_ = 0;
-  bool is_first_ = false, has_to_meet_ = false;
+  bool is_first_ = false, meets_ = false;
 };
 
 }  // namespace vmamba

@@ -2,11 +2,9 @@
 #ifndef VMAMBA_KERNELS_CUDA_PROJECTION_CUH
 #define VMAMBA_KERNELS_CUDA_PROJECTION_CUH
 
-#include <type_traits>
-
 #include "cuda/lane.cuh"
 #include "cuda/softplus.cuh"
-#include "cuda/split_weights.cuh"
+#include "cuda/tensor_weights.cuh"
 
 namespace vmamba {
 
@@ -64,7 +62,6 @@ class PlainProjection {
   float *weights_;
 };
 
-#if VMAMBA_TENSOR_CORES
 // 16 terms at a time as a matrix product; R must be even and two features readable at a time. A
 // weight enters as the sum of two halves: see split_weights.
 template <typename T>
@@ -173,21 +170,6 @@ class TensorProjection {
   }
 
   Fragment *weights_;
-};
-#endif
-
-template <typename T, bool kAligned>
-struct ProjectionOf {
-#if VMAMBA_TENSOR_CORES
-  using Type = std::conditional_t<kAligned, TensorProjection<T>, PlainProjection>;
-#else
-  using Type = PlainProjection;
-#endif
-};
-
-template <bool kAligned>
-struct ProjectionOf<float, kAligned> {
-  using Type = PlainProjection;
 };
 
 }  // namespace vmamba

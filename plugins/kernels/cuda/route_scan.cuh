@@ -65,7 +65,7 @@ class RouteScan {
   // Moves the carry over a tile. merge: NoMerge, or see Merge in map.cuh. sums collects
   // log2(1 + e^v) where nothing is merged.
   template <typename Merge>
-  __device__ void scan(const Run &run, const TileLink &link, LaneValues &sums, Merge &&merge) {
+  __device__ void scan(const Run &run, const TileLink &link, LaneValues &sums, const Merge &merge) {
     // All that the tile reads is asked for before any of it is waited for, but for what comes one
     // by one: it would take the registers of the steps.
     Quad<T> x[kRunPixels];
@@ -85,7 +85,7 @@ class RouteScan {
       }
     }
     if (!run.whole) clear_past_end(run, inputs);
-    if constexpr (!std::decay_t<Merge>::kMerges) {
+    if constexpr (!Merge::kMerges) {
 #pragma unroll
       for (int i = 0; i < kLaneChannels; ++i) sums[i] += run_sums[i];
     }
@@ -152,7 +152,7 @@ class RouteScan {
   template <typename Merge>
   __device__ void scan_state(const Run &run, const TileLink &link,
                              const Pair<T> (&both)[kRunPixels], LaneTile &steps, LaneTile &inputs,
-                             const LaneValues &run_sums, Merge &merge) const {
+                             const LaneValues &run_sums, const Merge &merge) const {
     float b[kRunPixels];
 #pragma unroll
     for (int j = 0; j < kRunPixels; ++j) b[j] = to_float(both[j].term[0]) * kLn2;
@@ -202,7 +202,7 @@ class RouteScan {
 
   const ScanParams &params_;
   const Lane<kAligned> &lane_;
-  typename ProjectionOf<T, kAligned>::Type projection_;
+  ProjectionFor<T, kAligned, PlainProjection, TensorProjection<T>> projection_;
   float *const bias_;  // [4 quads,8]
   float *const carry_;
   int32_t route_ = 0;

@@ -80,10 +80,12 @@ struct TileTurns {
     return backward ? end - 1 - place : begin + place;
   }
 
-  // Two warps that go toward each other visit a tile first up to the middle of their way.
-  __device__ bool visits_first(int32_t tile, bool paired, bool backward) const {
-    return backward ? paired && tile >= begin + (end - begin) / 2
-                    : !paired || tile < begin + (end - begin) / 2;
+  // How many of them, its first ones, come before the other way of the pass gets there: warps that
+  // go toward each other share the tiles between them, a lone one is through with forward before.
+  __device__ int32_t first_visits(bool paired, bool backward) const {
+    const int32_t tiles = end - begin, lower = tiles / 2;
+    if (!paired) return backward ? 0 : count();
+    return ((backward ? tiles - lower : lower) - member + members - 1) / members;
   }
 
   __device__ TileLink link(int32_t tile, bool backward) const {
@@ -229,15 +231,15 @@ __global__ void __launch_bounds__(kResidentWarps *kWarpLanes, 1) merge_routes(Sc
       if (step == 2) synchronize(params);  // from rows to columns a pixel changes its warp
       scan.open(image, route);
       if (warp.members == 1) set_start(params, scan, image, route, segment, group);
-      merge.begin_pass(step / 2, warp.paired);
+      const int32_t first_visits = turns.first_visits(warp.paired, backward);
       LaneValues unused = {0.0f, 0.0f, 0.0f, 0.0f};
 #pragma unroll 1
       for (int32_t turn = 0; turn < turns.count(); ++turn) {
         const int32_t tile = turns.tile(turn, backward);
-        merge.begin_tile(turns.visits_first(tile, warp.paired, backward));
+        merge.begin_tile(step / 2, turn < first_visits, warp.paired && turn == first_visits);
         scan.scan(scan.run(tile), turns.link(tile, backward), unused, merge);
       }
-      merge.end_pass();
+      if (warp.paired && first_visits >= turns.count()) __syncthreads();
     }
     synchronize(params);
   }

@@ -1,10 +1,17 @@
-// Float weights as operands of the tensor cores.
-#ifndef VMAMBA_KERNELS_CUDA_SPLIT_WEIGHTS_CUH
-#define VMAMBA_KERNELS_CUDA_SPLIT_WEIGHTS_CUH
+// When the dt projection takes the tensor cores, and float weights as their operands.
+#ifndef VMAMBA_KERNELS_CUDA_TENSOR_WEIGHTS_CUH
+#define VMAMBA_KERNELS_CUDA_TENSOR_WEIGHTS_CUH
+
+#include <type_traits>
 
 #include "cuda/element.cuh"
 
 namespace vmamba {
+
+// Of a half type, where two features can be read at a time. Plain and Tensor: the two projections.
+template <typename T, bool kAligned, typename Plain, typename Tensor>
+using ProjectionFor =
+    std::conditional_t<VMAMBA_TENSOR_CORES && kAligned && !std::is_same_v<T, float>, Tensor, Plain>;
 
 // Two weights, each as the sum of two halves, which keep 22 bits of it (16 in bfloat16): only the
 // inputs' own rounding counts. A weight beyond the type's range becomes infinite and y not a
@@ -22,4 +29,4 @@ __device__ inline void split_weights(float first, float second, T, uint32_t *hig
 
 }  // namespace vmamba
 
-#endif  // VMAMBA_KERNELS_CUDA_SPLIT_WEIGHTS_CUH
+#endif  // VMAMBA_KERNELS_CUDA_TENSOR_WEIGHTS_CUH
