@@ -33,7 +33,10 @@ def run(name, status, reason="", figures=None):
     inputs = ()
     if figures is not None:
         sets = (("photos-b1", 1), ("photos-b8", 8), ("black-b1", 1), ("normal-b1", 1))
-        inputs = tuple(InputResult(n, b, not reason, reason, figures, 0.21 * b) for n, b in sets)
+        inputs = tuple(
+            InputResult(n, b, not reason, reason, figures, 0.21 * b, n.startswith("black"))
+            for n, b in sets
+        )
     return RunResult(name, status, reason, thresholds_for(name, "fp16"), inputs, figures)
 
 

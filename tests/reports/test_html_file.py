@@ -5,6 +5,7 @@ from html.parser import HTMLParser
 import pytest
 
 from vmamba_deploy.parity.localise import LayerError
+from vmamba_deploy.parity.thresholds import thresholds_for
 from vmamba_deploy.reports.html_file import figure, percent, render_html, write_html
 from vmamba_deploy.reports.model import EngineInfo, LayerSeries, WeightsInfo
 
@@ -47,6 +48,20 @@ def test_page_is_well_formed_and_tells_what_ran_and_what_not(make_report, tmp_pa
     assert "The weights are random." in text
     assert "layers.2" not in text.split("Error by layer")[0]
     assert "svg" in page.tags
+
+
+@pytest.mark.parametrize("precision", ["fp32", "fp16", "bf16"])
+def test_an_image_of_one_colour_stands_beside_the_limits_by_which_it_was_judged(
+    make_report, make_run, precision
+):
+    limits = thresholds_for("onnxruntime-body", precision)
+    run = replace(make_run("onnxruntime-body", "passed"), thresholds=limits)
+    text = " ".join(Page(render_html(make_report(run))).text)
+    of_black = text.split("black-b1")[1].split("normal-b1")[0]
+    flat = limits.for_flat_images()
+    for limit in (f"≤ {figure(flat.nmse)}", f"≥ {figure(flat.cosine)}"):
+        assert limit in of_black
+        assert limit not in text.replace(of_black, "")
 
 
 def test_page_needs_nothing_from_outside(make_report):
