@@ -69,7 +69,7 @@ def test_a_preset_cannot_be_changed() -> None:
 
 def test_preprocessing_is_the_published_evaluation() -> None:
     preprocessing = resolve_preset("t").preprocessing
-    assert (preprocessing.resize_pixels, preprocessing.crop_pixels) == (256, 224)
+    assert (preprocessing.resize_pixels, preprocessing.crop_pixels) == (256, (224, 224))
     assert preprocessing.interpolation == "bicubic"
 
 

@@ -1,10 +1,9 @@
 import numpy as np
 import pytest
-from PIL import Image
 
 from vmamba_deploy.errors import UsageError
-from vmamba_deploy.models.preprocessing import IMAGENET_PREPROCESSING
-from vmamba_deploy.parity.inputs import PHOTOS, build_inputs, crop, load_photo, normalise
+from vmamba_deploy.parity.inputs import PHOTOS, build_inputs, load_photo
+from vmamba_deploy.preprocessing import IMAGENET_PREPROCESSING, normalise
 
 
 def test_batches_are_named_filled_and_finite():
@@ -36,21 +35,6 @@ def test_raw_images_are_what_the_normalised_ones_come_from():
     assert raw.dtype == np.uint8
     for image, expected in zip(raw, ready, strict=True):
         assert np.array_equal(normalise(image, IMAGENET_PREPROCESSING), expected)
-
-
-def test_crop_takes_the_centre_of_the_image_scaled_to_256():
-    pixels = np.zeros((256, 512, 3), dtype=np.uint8)
-    pixels[:, 144:368] = 200
-    got = crop(Image.fromarray(pixels), (224, 224), IMAGENET_PREPROCESSING)
-    assert got.shape == (224, 224, 3)
-    assert (got == 200).all()
-
-
-def test_normalise_by_hand():
-    got = normalise(np.full((1, 1, 3), 255, np.uint8), IMAGENET_PREPROCESSING)
-    assert got[:, 0, 0] == pytest.approx(
-        [(1 - 0.485) / 0.229, (1 - 0.456) / 0.224, (1 - 0.406) / 0.225]
-    )
 
 
 @pytest.mark.parametrize("name", PHOTOS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
@@ -41,23 +42,14 @@ def model_metadata(loaded: LoadedModel, options: ExportOptions) -> dict[str, str
 
 
 def preprocessing_metadata(options: ExportOptions) -> dict[str, Any]:
-    """How an image becomes `pixel_values`, and whether the graph does the normalisation itself.
+    """How an image becomes `pixel_values` (docs/preprocessing.md), as the manifest tells it.
 
     Resizing keeps the published ratio of the resized shorter side to the crop.
     """
-    from vmamba_deploy.models import IMAGENET_PREPROCESSING
+    from vmamba_deploy.preprocessing import IMAGENET_PREPROCESSING
 
-    published = IMAGENET_PREPROCESSING
-    ratio = published.resize_pixels / published.crop_pixels
-    return {
-        "crop_pixels": list(options.size),
-        "resize_pixels": round(min(options.size) * ratio),
-        "interpolation": published.interpolation,
-        "mean": list(published.mean),
-        "std": list(published.std),
-        "normalisation_in_graph": options.preprocess,
-        "layout": "NHWC uint8 RGB" if options.preprocess else "NCHW float32 RGB",
-    }
+    sized = IMAGENET_PREPROCESSING.for_size(options.size)
+    return replace(sized, normalisation_in_graph=options.preprocess).as_manifest()
 
 
 def tool_versions() -> dict[str, str]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from vmamba_deploy.models.config import DownsampleKind, StemKind, VMambaConfig
-from vmamba_deploy.models.preprocessing import IMAGENET_PREPROCESSING, Preprocessing
 from vmamba_deploy.models.presets import ALIASES, PRESETS, Preset, resolve_preset
+from vmamba_deploy.preprocessing.specification import IMAGENET_PREPROCESSING, Preprocessing
 
 if TYPE_CHECKING:
     from vmamba_deploy.models.checkpoints.loading import LoadedModel, load_model, load_weights

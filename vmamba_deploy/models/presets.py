@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from vmamba_deploy.errors import UsageError
 from vmamba_deploy.models.config import DownsampleKind, StemKind, VMambaConfig
-from vmamba_deploy.models.preprocessing import IMAGENET_PREPROCESSING, Preprocessing
+from vmamba_deploy.preprocessing.specification import IMAGENET_PREPROCESSING, Preprocessing
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
@@ -12,12 +11,17 @@ import numpy as np
 import numpy.typing as npt
 
 from vmamba_deploy.errors import UsageError
-from vmamba_deploy.models.preprocessing import IMAGENET_PREPROCESSING, Preprocessing
+from vmamba_deploy.preprocessing import (
+    IMAGENET_PREPROCESSING,
+    Preprocessing,
+    normalise,
+    read_image,
+    resize_and_crop,
+)
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-FloatArray = npt.NDArray[np.float32]
 ByteArray = npt.NDArray[np.uint8]
 
 PHOTOS = ("cat", "coffee", "astronaut", "rocket", "retina", "galaxies")
@@ -78,8 +82,8 @@ def build_inputs(
     """
     if not batches or min(batches) < 1:
         raise UsageError(f"batch sizes must be positive, got {list(batches)}")
-    height, width = size or (preprocessing.crop_pixels, preprocessing.crop_pixels)
-    source = _ImageSource((height, width), preprocessing, np.random.default_rng(seed), raw)
+    sized = preprocessing if size is None else preprocessing.for_size(size)
+    source = _ImageSource(sized, np.random.default_rng(seed), raw)
     sets = [
         source.batch(f"photos-b{batch}", source.mixed_names(batch))
         for batch in sorted(set(batches))
@@ -98,48 +102,12 @@ def load_photo(name: str) -> Image:
         return Image.open(stream).convert("RGB")
 
 
-def crop(image: Image, size: tuple[int, int], preprocessing: Preprocessing) -> ByteArray:
-    """Resize and crop one RGB image as the classifier's evaluation does.
-
-    The image is scaled (antialiased) so that it covers `size` enlarged by resize_pixels /
-    crop_pixels, then the centre is cut out. For the default 224 x 224 the shorter side becomes 256.
-
-    Returns:
-        [H, W, 3] uint8.
-    """
-    from PIL import Image
-
-    height, width = size
-    margin = preprocessing.resize_pixels / preprocessing.crop_pixels
-    scale = max(height * margin / image.height, width * margin / image.width)
-    scaled = (
-        max(width, math.floor(image.width * scale + 0.5)),
-        max(height, math.floor(image.height * scale + 0.5)),
-    )
-    resized = image.resize(scaled, Image.Resampling[preprocessing.interpolation.upper()])
-    left, top = (scaled[0] - width) // 2, (scaled[1] - height) // 2
-    return np.asarray(resized.crop((left, top, left + width, top + height)), dtype=np.uint8)
-
-
-def normalise(rgb: ByteArray, preprocessing: Preprocessing) -> FloatArray:
-    """Map [H, W, 3] uint8 to [3, H, W] float32: (value / 255 - mean) / std per channel."""
-    mean = np.asarray(preprocessing.mean, dtype=np.float32)
-    std = np.asarray(preprocessing.std, dtype=np.float32)
-    values = (rgb.astype(np.float32) / np.float32(255) - mean) / std
-    return np.ascontiguousarray(values.transpose(2, 0, 1), dtype=np.float32)
-
-
 class _ImageSource:
     """Makes images by name, each noise image a fresh one."""
 
-    def __init__(
-        self,
-        size: tuple[int, int],
-        preprocessing: Preprocessing,
-        rng: np.random.Generator,
-        raw: bool,
-    ) -> None:
-        self._size, self._preprocessing, self._rng, self._raw = size, preprocessing, rng, raw
+    def __init__(self, preprocessing: Preprocessing, rng: np.random.Generator, raw: bool) -> None:
+        self._size = preprocessing.crop_pixels
+        self._preprocessing, self._rng, self._raw = preprocessing, rng, raw
         self._photos: dict[str, ByteArray] = {}
 
     def mixed_names(self, count: int) -> tuple[str, ...]:
@@ -170,6 +138,8 @@ class _ImageSource:
             return np.full(shape, 0 if name == "black" else 255, dtype=np.uint8)
         photo = name.removesuffix("-mirrored")
         if photo not in self._photos:
-            self._photos[photo] = crop(load_photo(photo), self._size, self._preprocessing)
+            self._photos[photo] = resize_and_crop(
+                read_image(load_photo(photo)), self._preprocessing
+            )
         pixels = self._photos[photo]
         return pixels[:, ::-1] if photo != name else pixels

@@ -1,0 +1,117 @@
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from vmamba_deploy.errors import InputFileError
+from vmamba_deploy.preprocessing import read_image
+
+RNG = np.random.default_rng()
+ARRAY = RNG.integers(0, 256, (5, 7, 3), dtype=np.uint8)
+
+
+def encoded(image, kind="PNG", **options):
+    stream = io.BytesIO()
+    image.save(stream, kind, **options)
+    return stream.getvalue()
+
+
+def test_every_kind_of_source_gives_the_same(tmp_path):
+    image = Image.fromarray(ARRAY)
+    path = tmp_path / "a.png"
+    path.write_bytes(encoded(image))
+    for source in (ARRAY, image, encoded(image), path, str(path)):
+        np.testing.assert_array_equal(read_image(source), ARRAY)
+
+
+def test_grey_is_replicated():
+    grey = ARRAY[:, :, 0]
+    for source in (grey, Image.fromarray(grey), encoded(Image.fromarray(grey))):
+        np.testing.assert_array_equal(read_image(source), np.stack([grey] * 3, axis=-1))
+
+
+def test_alpha_is_dropped():
+    alpha = RNG.integers(0, 256, (5, 7, 1), dtype=np.uint8)
+    image = Image.fromarray(np.concatenate([ARRAY, alpha], axis=-1))
+    np.testing.assert_array_equal(read_image(encoded(image)), ARRAY)
+
+
+def test_sixteen_bits_keep_their_high_byte():
+    wide = RNG.integers(0, 65536, (5, 7), dtype=np.uint16)
+    decoded = read_image(encoded(Image.fromarray(wide)))
+    np.testing.assert_array_equal(decoded[:, :, 1], wide >> 8)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_images_are_turned_upright(orientation):
+    # What a camera held so has stored of the upright ARRAY.
+    stored = {
+        1: ARRAY,
+        2: ARRAY[:, ::-1],
+        3: ARRAY[::-1, ::-1],
+        4: ARRAY[::-1],
+        5: ARRAY.transpose(1, 0, 2),
+        6: np.rot90(ARRAY, 1),
+        7: ARRAY[::-1, ::-1].transpose(1, 0, 2),
+        8: np.rot90(ARRAY, -1),
+    }[orientation]
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    data = encoded(Image.fromarray(np.ascontiguousarray(stored)), exif=exif)
+    np.testing.assert_array_equal(read_image(data), ARRAY)
+
+
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF")
+def test_unreadable_exif_says_nothing():
+    data = encoded(Image.fromarray(ARRAY), exif=b"Exif\0\0MM\0*rubbish")
+    np.testing.assert_array_equal(read_image(data), ARRAY)
+
+
+def test_cmyk_is_converted_without_a_profile():
+    image = Image.new("CMYK", (4, 4), (255, 0, 0, 0))
+    red, green, blue = read_image(encoded(image, "JPEG", quality=100))[2, 2]
+    assert red < 10
+    assert min(green, blue) > 245
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "is not an image"),
+        (b"hello", "is not an image"),
+        (encoded(Image.fromarray(ARRAY))[:60], "is damaged|cannot be read|not an image"),
+        (
+            encoded(Image.fromarray(np.zeros((40, 40, 3), np.uint8)), "JPEG")[:-200],
+            "cannot be read",
+        ),
+        (encoded(Image.fromarray(np.ones((3, 3), np.int32)), "TIFF"), "32-bit samples"),
+    ],
+)
+def test_what_is_no_image_is_refused_by_name(tmp_path, content, message):
+    path = tmp_path / "broken.png"
+    path.write_bytes(content)
+    with pytest.raises(InputFileError, match=f"broken.png.*({message})"):
+        read_image(path)
+    with pytest.raises(InputFileError, match=message):
+        read_image(content)
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(InputFileError, match=r"absent\.png cannot be read: No such file"):
+        read_image(tmp_path / "absent.png")
+
+
+@pytest.mark.parametrize(
+    "array", [ARRAY.astype(np.float32), ARRAY[:, :, :2], ARRAY[:0], np.zeros(3, np.uint8)]
+)
+def test_arrays_that_are_no_images_are_refused(array):
+    with pytest.raises(InputFileError, match="is no image"):
+        read_image(array)
+
+
+def test_pictures_that_are_too_large_are_refused_before_they_are_decoded():
+    bomb = encoded(Image.new("1", (30_000, 12_000)))
+    assert len(bomb) < 1_000_000
+    with pytest.raises(InputFileError, match="more than 178,956,970 pixels"):
+        read_image(bomb)

@@ -1,0 +1,80 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from vmamba_deploy.errors import InputFileError
+from vmamba_deploy.preprocessing import (
+    IMAGENET_PREPROCESSING,
+    Preprocessing,
+    normalise,
+    preprocess,
+    resize_and_crop,
+)
+
+
+def weights(length: int, resized: int, crop: int) -> np.ndarray:
+    """[crop, length] float64: the cubic kernel (a = -1/2), stretched where the image shrinks."""
+    scale = length / resized
+    stretch = max(scale, 1.0)
+    first = round((resized - crop) / 2)
+    centres = (np.arange(first, first + crop) + 0.5) * scale
+    x = np.abs((np.arange(length) + 0.5 - centres[:, None]) / stretch)
+    near = (1.5 * x - 2.5) * x * x + 1
+    far = ((-0.5 * x + 2.5) * x - 4) * x + 2
+    kernel = np.where(x < 1, near, np.where(x < 2, far, 0.0))
+    return kernel / kernel.sum(axis=1, keepdims=True)
+
+
+@settings(max_examples=15)
+@given(height=st.integers(1, 300), width=st.integers(1, 300), seed=st.integers(0, 2**32 - 1))
+def test_resizing_is_the_cubic_of_the_specification(height, width, seed):
+    sized = IMAGENET_PREPROCESSING.for_size((32, 48))
+    image = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    resized = sized.resized(height, width)
+    rows = np.einsum("xw,hwc->hxc", weights(width, resized[1], 48), image.astype(np.float64))
+    exact = np.einsum("yh,hxc->yxc", weights(height, resized[0], 32), np.clip(rows, 0, 255))
+    got = resize_and_crop(image, sized)
+    assert got.shape == (32, 48, 3)
+    # Two roundings to eight bits, and the tails of the second pass.
+    assert np.abs(got - np.clip(exact, 0, 255)).max() <= 1.5
+
+
+def test_the_centre_is_cut_out():
+    pixels = np.zeros((256, 512, 3), dtype=np.uint8)
+    pixels[:, 144:368] = 200
+    assert (resize_and_crop(pixels, IMAGENET_PREPROCESSING) == 200).all()
+
+
+@pytest.mark.parametrize(("margin", "offset"), [(1, 0), (3, 2), (5, 2), (7, 4)])
+def test_an_odd_margin_gives_its_half_to_the_even_side(margin, offset):
+    sized = Preprocessing(crop_pixels=(32, 32), resize_pixels=32 + margin)
+    image = np.zeros((32 + margin, 32 + margin, 3), dtype=np.uint8)
+    image[offset : offset + 32, offset : offset + 32] = 255
+    assert (resize_and_crop(image, sized) == 255).all()
+
+
+def test_normalise_by_hand():
+    got = normalise(np.full((1, 1, 3), 255, np.uint8), IMAGENET_PREPROCESSING)
+    assert got[:, 0, 0] == pytest.approx(
+        [(1 - 0.485) / 0.229, (1 - 0.456) / 0.224, (1 - 0.406) / 0.225]
+    )
+
+
+def test_the_manifest_says_who_normalises():
+    image = np.random.default_rng().integers(0, 256, (40, 50, 3), dtype=np.uint8)
+    outside = IMAGENET_PREPROCESSING.for_size((32, 32))
+    inside = Preprocessing.from_manifest(outside.as_manifest() | {"normalisation_in_graph": True})
+    pixels = preprocess(image, inside)
+    assert pixels.dtype == np.uint8
+    assert pixels.shape == (32, 32, 3)
+    np.testing.assert_array_equal(normalise(pixels, outside), preprocess(image, outside))
+
+
+def test_the_thinnest_images_work_until_they_would_fill_the_memory():
+    assert preprocess(np.zeros((1, 1), np.uint8), IMAGENET_PREPROCESSING).shape == (3, 224, 224)
+    assert (
+        preprocess(np.zeros((50, 10_000), np.uint8), IMAGENET_PREPROCESSING).shape[1:] == (224,) * 2
+    )
+    with pytest.raises(InputFileError, match="too long and thin"):
+        preprocess(np.zeros((1, 10_000), np.uint8), IMAGENET_PREPROCESSING)

@@ -1,0 +1,126 @@
+"""Any image that Pillow reads, upright and in 8-bit RGB."""
+
+from __future__ import annotations
+
+import io
+import struct
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, UnidentifiedImageError
+
+from vmamba_deploy.errors import InputFileError
+from vmamba_deploy.preprocessing.specification import MAX_PIXELS
+
+ByteArray = npt.NDArray[np.uint8]
+ImageSource: TypeAlias = str | Path | bytes | Image.Image | npt.NDArray[np.generic]
+"""Path of an image file, its content, a Pillow image, or uint8 RGB [H,W,3] or grey [H,W]."""
+
+_ORIENTATION = 0x0112
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+# What decoders raise for damaged files, beside OSError.
+_DAMAGED = (ValueError, SyntaxError, EOFError, IndexError, KeyError, struct.error, OverflowError)
+
+
+def read_image(source: ImageSource) -> ByteArray:
+    """Decode an image, turn it upright by its EXIF orientation, and make it 8-bit RGB.
+
+    Grey is replicated, palettes are expanded, alpha is dropped, 16-bit samples keep their high
+    byte, CMYK is converted without a colour profile.
+
+    Args:
+        source: see `ImageSource`. Arrays are taken as they are.
+
+    Returns:
+        [H, W, 3] uint8.
+
+    Raises:
+        InputFileError: cannot be read, is damaged, or has more than 178,956,970 pixels; the
+            message names the file.
+    """
+    if isinstance(source, np.ndarray):
+        return _from_array(source)
+    if isinstance(source, Image.Image):
+        return _to_rgb(source, "the image")
+    name = f"the image of {len(source)} bytes" if isinstance(source, bytes) else str(source)
+    try:
+        opened = io.BytesIO(source) if isinstance(source, bytes) else Path(source)
+        with Image.open(opened) as image:
+            return _to_rgb(image, name)
+    except Image.DecompressionBombError as error:
+        raise _too_large(name) from error
+    except UnidentifiedImageError as error:
+        raise InputFileError(
+            f"{name} is not an image", hint="JPEG, PNG and what else Pillow reads are images"
+        ) from error
+    except OSError as error:
+        raise InputFileError(f"{name} cannot be read: {error.strerror or error}") from error
+    except _DAMAGED as error:
+        raise InputFileError(f"{name} is damaged: {error}") from error
+
+
+def _to_rgb(image: Image.Image, name: str) -> ByteArray:
+    if image.width * image.height > MAX_PIXELS:
+        raise _too_large(name)
+    if image.mode in {"I", "F"}:
+        raise InputFileError(
+            f"{name} has 32-bit samples (mode {image.mode}); images of 1, 8 or 16 bits are taken",
+            hint="convert it to 8 bits, scaled as it was in training",
+        )
+    image.load()
+    if image.mode.startswith("I;16"):
+        grey = (np.asarray(image, dtype=np.uint16) >> 8).astype(np.uint8)
+        upright = _turn(Image.fromarray(grey), _orientation(image))
+    else:
+        upright = _turn(image, _orientation(image))
+    return np.asarray(upright.convert("RGB"), dtype=np.uint8)
+
+
+def _orientation(image: Image.Image) -> int:
+    """EXIF's alone: Pillow would also believe XMP, which readers in other languages do not."""
+    encoded: Any = image.info.get("exif")
+    if encoded is None and image.format != "TIFF":
+        return 1
+    try:
+        tags = image.getexif() if encoded is None else Image.Exif()
+        if encoded is not None:
+            tags.load(encoded)
+        found = tags.get(_ORIENTATION, 1)
+    except (OSError, *_DAMAGED):
+        return 1  # unreadable EXIF says nothing; the image itself is fine
+    return found if isinstance(found, int) else 1
+
+
+def _turn(image: Image.Image, orientation: int) -> Image.Image:
+    method = _UPRIGHT.get(orientation)
+    return image if method is None else image.transpose(method)
+
+
+def _from_array(array: npt.NDArray[np.generic]) -> ByteArray:
+    shape, dtype = array.shape, array.dtype
+    rgb = len(shape) == 3 and shape[2] == 3
+    if dtype != np.uint8 or not (rgb or len(shape) == 2) or 0 in shape:
+        raise InputFileError(
+            f"an array of shape {list(shape)} and dtype {dtype} is no image; expected uint8 "
+            "[H,W,3] RGB or [H,W] grey"
+        )
+    if shape[0] * shape[1] > MAX_PIXELS:
+        raise _too_large("the array")
+    pixels = array.astype(np.uint8, copy=False)
+    return pixels if rgb else np.repeat(pixels[:, :, None], 3, axis=2)
+
+
+def _too_large(name: str) -> InputFileError:
+    return InputFileError(
+        f"{name} has more than {MAX_PIXELS:,} pixels", hint="make the image smaller"
+    )
