@@ -1,0 +1,41 @@
+# ONNX Runtime's C and C++ interface.
+#
+# Hints: OnnxRuntime_ROOT, a release archive or a prefix; or each by itself:
+#   ONNXRUNTIME_INCLUDE_DIR  the folder of onnxruntime_cxx_api.h
+#   ONNXRUNTIME_LIBRARY      libonnxruntime.so, also as a Python package names it (.so.1.32.0)
+# Defines the target OnnxRuntime::OnnxRuntime, and OnnxRuntime_VERSION_API: the interface's number.
+if(NOT ONNXRUNTIME_INCLUDE_DIR AND DEFINED ENV{ONNXRUNTIME_INCLUDE_DIR})
+  set(ONNXRUNTIME_INCLUDE_DIR "$ENV{ONNXRUNTIME_INCLUDE_DIR}" CACHE PATH "onnxruntime_cxx_api.h")
+endif()
+find_path(ONNXRUNTIME_INCLUDE_DIR onnxruntime_cxx_api.h
+  PATH_SUFFIXES onnxruntime onnxruntime/core/session)
+find_library(ONNXRUNTIME_LIBRARY onnxruntime)
+
+if(ONNXRUNTIME_INCLUDE_DIR AND EXISTS "${ONNXRUNTIME_INCLUDE_DIR}/onnxruntime_c_api.h")
+  file(STRINGS "${ONNXRUNTIME_INCLUDE_DIR}/onnxruntime_c_api.h" _line
+    REGEX "^#define ORT_API_VERSION [0-9]+")
+  string(REGEX MATCH "[0-9]+$" OnnxRuntime_VERSION_API "${_line}")
+endif()
+
+include(FindPackageHandleStandardArgs)
+find_package_handle_standard_args(OnnxRuntime
+  REQUIRED_VARS ONNXRUNTIME_LIBRARY ONNXRUNTIME_INCLUDE_DIR
+  REASON_FAILURE_MESSAGE "set OnnxRuntime_ROOT, or ONNXRUNTIME_INCLUDE_DIR and ONNXRUNTIME_LIBRARY")
+mark_as_advanced(ONNXRUNTIME_INCLUDE_DIR ONNXRUNTIME_LIBRARY)
+
+if(OnnxRuntime_FOUND AND NOT TARGET OnnxRuntime::OnnxRuntime)
+  # The Python package has libonnxruntime.so.1.32.0 alone, but programs look for its soname.
+  set(_location "${ONNXRUNTIME_LIBRARY}")
+  get_filename_component(_name "${ONNXRUNTIME_LIBRARY}" NAME)
+  get_filename_component(_folder "${ONNXRUNTIME_LIBRARY}" DIRECTORY)
+  if(_name MATCHES "^libonnxruntime\\.so\\.([0-9]+)\\." AND
+      NOT EXISTS "${_folder}/libonnxruntime.so.${CMAKE_MATCH_1}")
+    set(_location "${CMAKE_BINARY_DIR}/onnxruntime/libonnxruntime.so.${CMAKE_MATCH_1}")
+    file(MAKE_DIRECTORY "${CMAKE_BINARY_DIR}/onnxruntime")
+    file(CREATE_LINK "${ONNXRUNTIME_LIBRARY}" "${_location}" SYMBOLIC)
+  endif()
+  add_library(OnnxRuntime::OnnxRuntime SHARED IMPORTED)
+  set_target_properties(OnnxRuntime::OnnxRuntime PROPERTIES
+    IMPORTED_LOCATION "${_location}"
+    INTERFACE_INCLUDE_DIRECTORIES "${ONNXRUNTIME_INCLUDE_DIR}")
+endif()

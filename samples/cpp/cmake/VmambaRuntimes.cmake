@@ -1,0 +1,43 @@
+# Finds the runtimes that VMAMBA_ONNXRUNTIME and VMAMBA_TENSORRT ask for, and links them.
+if(NOT VMAMBA_TENSORRT MATCHES "^(AUTO|TENSORRT|RTX|OFF)$")
+  message(FATAL_ERROR "VMAMBA_TENSORRT is ${VMAMBA_TENSORRT}: AUTO, TENSORRT, RTX or OFF")
+endif()
+
+# AUTO takes what is there; what is named must be.
+set(_ort_required "")
+if(VMAMBA_ONNXRUNTIME AND NOT VMAMBA_ONNXRUNTIME STREQUAL "AUTO")
+  set(_ort_required REQUIRED)
+endif()
+if(VMAMBA_ONNXRUNTIME OR VMAMBA_ONNXRUNTIME STREQUAL "AUTO")
+  find_package(OnnxRuntime ${_ort_required})
+endif()
+
+if(VMAMBA_TENSORRT STREQUAL "TENSORRT")
+  find_package(TensorRT REQUIRED)
+elseif(VMAMBA_TENSORRT STREQUAL "RTX")
+  find_package(TensorRT_RTX REQUIRED)
+elseif(VMAMBA_TENSORRT STREQUAL "AUTO")
+  find_package(TensorRT)
+  if(NOT TensorRT_FOUND)
+    find_package(TensorRT_RTX)
+  endif()
+endif()
+
+if(NOT OnnxRuntime_FOUND AND NOT TensorRT_FOUND AND NOT TensorRT_RTX_FOUND)
+  message(FATAL_ERROR "no runtime was found: set OnnxRuntime_ROOT, TensorRT_ROOT or "
+    "TensorRT_RTX_ROOT")
+endif()
+
+function(vmamba_link_runtimes target)
+  if(OnnxRuntime_FOUND)
+    target_link_libraries(${target} INTERFACE OnnxRuntime::OnnxRuntime)
+    target_compile_definitions(${target} INTERFACE VMAMBA_WITH_ONNXRUNTIME)
+  endif()
+  if(TensorRT_FOUND)
+    target_link_libraries(${target} INTERFACE TensorRT::TensorRT)
+    target_compile_definitions(${target} INTERFACE VMAMBA_WITH_TENSORRT)
+  elseif(TensorRT_RTX_FOUND)
+    target_link_libraries(${target} INTERFACE TensorRT_RTX::TensorRT_RTX)
+    target_compile_definitions(${target} INTERFACE VMAMBA_WITH_TENSORRT_RTX)
+  endif()
+endfunction()

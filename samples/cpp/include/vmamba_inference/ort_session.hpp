@@ -1,0 +1,173 @@
+// ONNX Runtime: model.onnx on the CPU or, with its CUDA provider, on a GPU.
+#pragma once
+
+#include <onnxruntime_cxx_api.h>
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "vmamba_inference/error.hpp"
+#include "vmamba_inference/manifest.hpp"
+#include "vmamba_inference/options.hpp"
+#include "vmamba_inference/session.hpp"
+
+namespace vmamba_inference {
+
+namespace detail {
+
+inline void require_ort_api() {
+  if (OrtGetApiBase()->GetApi(ORT_API_VERSION) != nullptr) return;
+  throw environment_problem(
+      std::string("ONNX Runtime ") + OrtGetApiBase()->GetVersionString() +
+          " is older than the headers that this program was compiled with (interface " +
+          std::to_string(ORT_API_VERSION) + ")",
+      "use a newer libonnxruntime.so, or compile with its own headers");
+}
+
+inline Ort::Env &ort_environment() {
+  static Ort::Env environment(ORT_LOGGING_LEVEL_ERROR, "vmamba");
+  return environment;
+}
+
+inline Ort::SessionOptions ort_options(const Manifest &manifest, const Options &options) {
+  Ort::SessionOptions settings;
+  settings.SetLogSeverityLevel(ORT_LOGGING_LEVEL_ERROR);
+  settings.SetIntraOpNumThreads(options.threads);
+  // With our library the scan runs in its kernel; without, the file's own definition runs.
+  const std::filesystem::path library = manifest.folder / "libvmamba_ort.so";
+  if (manifest.files.count("libvmamba_ort.so") != 0) {
+    settings.RegisterCustomOpsLibrary(std::filesystem::absolute(library).c_str());
+  }
+  if (options.cuda) {
+    settings.AddConfigEntry("session.disable_cpu_ep_fallback", "1");
+    settings.AppendExecutionProvider_CUDA(OrtCUDAProviderOptions{});
+  }
+  return settings;
+}
+
+inline Error ort_refusal(const std::filesystem::path &model, const std::string &reason) {
+  if (reason.find("fallback to CPU EP") != std::string::npos) {
+    return environment_problem(
+        model.string() +
+            " would run on the CPU: ONNX Runtime's CUDA provider did not start, or "
+            "libvmamba_ort.so was built without CUDA",
+        "ONNX Runtime's own messages, above, say which libraries it lacks");
+  }
+  return input_file_error("ONNX Runtime cannot load " + model.string() + ": " + reason);
+}
+
+}  // namespace detail
+
+class OrtSession final : public Session {
+ public:
+  // Of a file that takes any batch.
+  static constexpr std::size_t kUsualLargestBatch = 32;
+
+  // The files of the folder must have been verified.
+  OrtSession(const Manifest &manifest, const Options &options)
+      : spec_(manifest.preprocessing), cuda_(options.cuda) {
+    detail::require_ort_api();
+    if (manifest.precision == "bf16" && !options.cuda) {
+      throw environment_problem("ONNX Runtime has no bfloat16 on the CPU",
+                                "use --cuda, or export in fp16 or fp32");
+    }
+    const std::filesystem::path model = manifest.folder / "model.onnx";
+    if (manifest.files.count("model.onnx") == 0) {
+      throw integrity_error("the manifest of " + manifest.folder.string() +
+                            " does not list model.onnx");
+    }
+    try {
+      session_ = Ort::Session(detail::ort_environment(), model.c_str(),
+                              detail::ort_options(manifest, options));
+      read_signature();
+    } catch (const Ort::Exception &error) {
+      if (options.cuda && error.GetOrtErrorCode() != ORT_INVALID_GRAPH &&
+          std::string(error.what()).find("CUDA") != std::string::npos) {
+        throw environment_problem(std::string("ONNX Runtime has no CUDA here: ") + error.what(),
+                                  "install the GPU build of ONNX Runtime, or leave out --cuda");
+      }
+      throw detail::ort_refusal(model, error.what());
+    }
+  }
+
+  std::string runtime() const override { return cuda_ ? "onnxruntime-cuda" : "onnxruntime"; }
+  std::size_t max_batch() const override { return max_batch_; }
+  std::size_t min_batch() const override { return min_batch_; }
+
+  // ONNX Runtime's sessions take calls from any number of threads at once.
+  Logits run(const std::uint8_t *pixels, std::size_t images) override {
+    const std::array<std::int64_t, 4> shape = input_shape(static_cast<std::int64_t>(images));
+    const std::size_t bytes = images * static_cast<std::size_t>(spec_.bytes_per_image());
+    const auto memory = Ort::MemoryInfo::CreateCpu(OrtArenaAllocator, OrtMemTypeDefault);
+    try {
+      // The tensor is only read, but the interface takes no pointer to const.
+      auto *const data = const_cast<std::uint8_t *>(pixels);
+      const Ort::Value input =
+          Ort::Value::CreateTensor(memory, data, bytes, shape.data(), shape.size(), input_type());
+      const char *const inputs[] = {input_name_.c_str()};
+      const char *const outputs[] = {output_name_.c_str()};
+      const std::vector<Ort::Value> results =
+          session_.Run(Ort::RunOptions(), inputs, &input, 1, outputs, 1);
+      return logits_of(results.at(0), images);
+    } catch (const Ort::Exception &error) {
+      throw build_error(std::string("ONNX Runtime could not run the network: ") + error.what());
+    }
+  }
+
+ private:
+  ONNXTensorElementDataType input_type() const {
+    return spec_.normalisation_in_graph ? ONNX_TENSOR_ELEMENT_DATA_TYPE_UINT8
+                                        : ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT;
+  }
+
+  std::array<std::int64_t, 4> input_shape(std::int64_t images) const {
+    if (spec_.normalisation_in_graph) return {images, spec_.crop_height, spec_.crop_width, 3};
+    return {images, 3, spec_.crop_height, spec_.crop_width};
+  }
+
+  void read_signature() {
+    Ort::AllocatorWithDefaultOptions allocator;
+    if (session_.GetInputCount() != 1 || session_.GetOutputCount() != 1) {
+      throw integrity_error("model.onnx has not one input and one output");
+    }
+    input_name_ = session_.GetInputNameAllocated(0, allocator).get();
+    output_name_ = session_.GetOutputNameAllocated(0, allocator).get();
+    const Ort::TypeInfo type = session_.GetInputTypeInfo(0);  // owns what follows
+    const auto tensor = type.GetTensorTypeAndShapeInfo();
+    const std::vector<std::int64_t> shape = tensor.GetShape();
+    const std::array<std::int64_t, 4> wanted = input_shape(-1);
+    bool fits = shape.size() == wanted.size() && tensor.GetElementType() == input_type();
+    for (std::size_t i = 1; fits && i < wanted.size(); ++i) {
+      fits = shape[i] < 0 || shape[i] == wanted[i];
+    }
+    if (!fits) throw integrity_error("model.onnx takes other images than its manifest says");
+    if (shape[0] > 0) min_batch_ = max_batch_ = static_cast<std::size_t>(shape[0]);
+  }
+
+  static Logits logits_of(const Ort::Value &value, std::size_t images) {
+    const auto facts = value.GetTensorTypeAndShapeInfo();
+    const std::vector<std::int64_t> shape = facts.GetShape();
+    if (facts.GetElementType() != ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT || shape.size() != 2 ||
+        shape[0] != static_cast<std::int64_t>(images) || shape[1] < 1) {
+      throw integrity_error("model.onnx does not give float32 [batch,classes]");
+    }
+    const float *const data = value.GetTensorData<float>();
+    return {images, static_cast<std::size_t>(shape[1]), {data, data + images * shape[1]}};
+  }
+
+  Preprocessing spec_;
+  bool cuda_;
+  Ort::Session session_{nullptr};
+  std::string input_name_;
+  std::string output_name_;
+  std::size_t min_batch_ = 1;
+  std::size_t max_batch_ = kUsualLargestBatch;
+};
+
+}  // namespace vmamba_inference

@@ -1,0 +1,130 @@
+// Whether the files of an artefact folder, and its engine, are what the manifest says. Done before
+// any runtime reads a byte of them.
+#pragma once
+
+#include <algorithm>
+#include <filesystem>
+#include <string>
+#include <system_error>
+#include <vector>
+
+#include "vmamba_inference/error.hpp"
+#include "vmamba_inference/file.hpp"
+#include "vmamba_inference/manifest.hpp"
+#include "vmamba_inference/version.hpp"
+
+namespace vmamba_inference {
+
+namespace detail {
+
+inline constexpr char kRebuild[] =
+    "export again, or build an engine for this machine with `vmamba-deploy build`";
+
+// The path of a listed file; a name that leads out of the folder is refused.
+inline std::filesystem::path inside_folder(const std::filesystem::path &folder,
+                                           const std::string &name) {
+  const std::filesystem::path relative(name);
+  bool leaves = name.empty() || relative.is_absolute() || name.find('\\') != std::string::npos ||
+                name.find('\0') != std::string::npos;
+  for (const auto &part : relative) leaves = leaves || part == "..";
+  if (!leaves) {
+    const std::filesystem::path top = std::filesystem::weakly_canonical(folder);
+    const std::filesystem::path real = std::filesystem::weakly_canonical(folder / relative);
+    leaves = std::mismatch(top.begin(), top.end(), real.begin(), real.end()).first != top.end();
+  }
+  if (leaves) throw integrity_error("the manifest names a file outside its folder: '" + name + "'");
+  return folder / relative;
+}
+
+inline void verify_file(const std::filesystem::path &path, const std::string &name,
+                        const FileFacts &expected) {
+  if (!std::filesystem::is_regular_file(path)) {
+    throw integrity_error(name + " is missing from " + path.parent_path().string(), "export again");
+  }
+  const std::uintmax_t size = std::filesystem::file_size(path);
+  if (size != expected.size_bytes) {
+    throw integrity_error(
+        name + " has " + std::to_string(size) + " bytes, the manifest says " +
+            std::to_string(expected.size_bytes),
+        "the file was changed or cut short; copy the whole folder again, or export again");
+  }
+  const std::string digest = sha256_of(path);
+  if (digest != expected.sha256) {
+    throw integrity_error(name + " has sha256 " + digest.substr(0, 16) + "..., the manifest says " +
+                              expected.sha256.substr(0, 16) + "...",
+                          "the file was changed after the export; do not load it");
+  }
+}
+
+// Exact, unless built version-compatible: then the same or a later major version reads it.
+inline bool version_fits(const EngineFacts &engine, const std::string &version) {
+  if (version == engine.version) return true;
+  const auto built = numbers_of(engine.version), here = numbers_of(version);
+  return engine.version_compatible && !built.empty() && !here.empty() && here[0] >= built[0];
+}
+
+// Listed, or newer than the oldest listed when hardware-compatible; an empty list fits any.
+inline bool gpu_fits(const EngineFacts &engine, const std::string &capability) {
+  const auto &targets = engine.compute_capabilities;
+  if (targets.empty() || std::find(targets.begin(), targets.end(), capability) != targets.end()) {
+    return true;
+  }
+  std::vector<std::int64_t> oldest = numbers_of(targets.front());
+  for (const std::string &target : targets) oldest = std::min(oldest, numbers_of(target));
+  return engine.hardware_compatible && numbers_of(capability) >= oldest;
+}
+
+}  // namespace detail
+
+// Check every file of the folder.
+inline void verify_files(const Manifest &manifest) {
+  if (manifest.status == "failed") {
+    throw integrity_error("the artefacts in " + manifest.folder.string() +
+                              " are marked as failed: " + manifest.status_reason,
+                          "look at report.html, and do not deploy them");
+  }
+  for (const auto &[name, expected] : manifest.files) {
+    try {
+      detail::verify_file(detail::inside_folder(manifest.folder, name), name, expected);
+    } catch (const std::system_error &error) {
+      throw integrity_error(name + " cannot be read: " + error.code().message());
+    }
+  }
+}
+
+// Check that there is an engine for this flavour and version of TensorRT, with its weights.
+inline void verify_engine(const Manifest &manifest, const std::string &flavour,
+                          const std::string &version) {
+  const EngineFacts &engine = manifest.engine;
+  if (!engine.built) {
+    throw integrity_error("this folder has no engine: " + engine.reason, detail::kRebuild);
+  }
+  if (manifest.files.count("model.engine") == 0) {
+    throw integrity_error("the manifest of " + manifest.folder.string() +
+                          " does not list model.engine");
+  }
+  if (engine.weights_stripped) {
+    throw usage_error((manifest.folder / "model.engine").string() + " has no weights",
+                      "refit it from the ONNX file first");
+  }
+  if (flavour != engine.flavour) {
+    throw integrity_error("the engine is for " + engine.flavour + ", this machine has " + flavour,
+                          detail::kRebuild);
+  }
+  if (!detail::version_fits(engine, version)) {
+    throw integrity_error("the engine was built by " + engine.flavour + " " + engine.version +
+                              ", this machine has " + version,
+                          detail::kRebuild);
+  }
+}
+
+// Check that the engine is for a GPU of this compute capability, "8.6".
+inline void verify_gpu(const EngineFacts &engine, const std::string &capability) {
+  if (detail::gpu_fits(engine, capability)) return;
+  throw integrity_error("the engine is for GPUs of compute capability " +
+                            joined(engine.compute_capabilities, ", ") + ", this one has " +
+                            capability,
+                        detail::kRebuild);
+}
+
+}  // namespace vmamba_inference
