@@ -1,0 +1,159 @@
+// A deserialised engine with one execution context, and what is known of its two tensors.
+#pragma once
+
+#include <NvInferRuntime.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <mutex>
+#include <stdexcept>
+#include <string>
+#include <system_error>
+#include <type_traits>
+
+#include "vmamba_inference/cuda_device.hpp"
+#include "vmamba_inference/error.hpp"
+#include "vmamba_inference/file.hpp"
+#include "vmamba_inference/manifest.hpp"
+#include "vmamba_inference/preprocess.hpp"
+#include "vmamba_inference/trt_flavour.hpp"
+
+namespace vmamba_inference::trt {
+
+// Keeps what TensorRT complains of, for the error's text. TensorRT calls it from any thread.
+class Logger final : public nvinfer1::ILogger {
+ public:
+  void log(Severity severity, const char *text) noexcept override {
+    if (severity > Severity::kERROR) return;
+    const std::lock_guard<std::mutex> lock(mutex_);
+    try {
+      if (errors_.size() < kMostBytes) errors_ += (errors_.empty() ? "" : "; ") + std::string(text);
+    } catch (const std::bad_alloc &) {
+      errors_.clear();  // no memory for a message: the error is told without it
+    }
+  }
+  std::string errors() const {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    return errors_;
+  }
+
+ private:
+  static constexpr std::size_t kMostBytes = 4096;
+  mutable std::mutex mutex_;
+  std::string errors_;
+};
+
+// Needs a current CUDA context and headers that fit the library.
+class Engine {
+ public:
+  explicit Engine(const Manifest &manifest) : spec_(manifest.preprocessing) {
+    const std::filesystem::path file = manifest.folder / "model.engine";
+    runtime_.reset(nvinfer1::createInferRuntime(logger_));
+    if (runtime_ == nullptr) throw environment_problem(failure("does not start"));
+    // Such engines carry code, which TensorRT runs; the manifest's sha256 vouches for it.
+    runtime_->setEngineHostCodeAllowed(manifest.engine.plugin_embedded ||
+                                       manifest.engine.version_compatible);
+    const Bytes plan = content_of(file);
+    engine_.reset(runtime_->deserializeCudaEngine(plan.data(), plan.size()));
+    if (engine_ == nullptr) {
+      throw integrity_error(failure("refuses " + file.string()),
+                            "build the engine again on this machine");
+    }
+    read_tensors();
+    context_.reset(engine_->createExecutionContext());
+    if (context_ == nullptr) throw resource_error(failure("has no memory for the engine"));
+  }
+
+  std::size_t min_batch() const { return min_batch_; }
+  std::size_t max_batch() const { return max_batch_; }
+  std::size_t classes() const { return classes_; }
+
+  void bind(void *input, void *output) {
+    const bool bound = context_->setTensorAddress(input_.c_str(), input) &&
+                       context_->setTensorAddress(output_.c_str(), output);
+    if (!bound) throw build_error(failure("does not take the buffers"));
+  }
+
+  void set_batch(std::size_t images) {
+    nvinfer1::Dims shape = engine_->getTensorShape(input_.c_str());
+    shape.d[0] = static_cast<std::remove_reference_t<decltype(shape.d[0])>>(images);
+    if (!context_->setInputShape(input_.c_str(), shape)) {
+      throw usage_error("the engine takes batches from " + std::to_string(min_batch_) + " to " +
+                        std::to_string(max_batch_) + ", got " + std::to_string(images));
+    }
+  }
+
+  bool enqueue(const CudaStream &stream) {
+    return context_->enqueueV3(reinterpret_cast<cudaStream_t>(stream.get()));
+  }
+
+  // A sentence about TensorRT, with its own complaints.
+  std::string failure(const std::string &what) const {
+    const std::string errors = logger_.errors();
+    return std::string(kTitle) + " " + what + (errors.empty() ? "" : ": ") + errors;
+  }
+
+ private:
+  static Bytes content_of(const std::filesystem::path &file) {
+    try {
+      return read_file(file, std::uintmax_t{64} << 30);
+    } catch (const std::system_error &error) {
+      throw integrity_error(file.string() + " cannot be read: " + error.code().message());
+    } catch (const std::length_error &) {
+      throw integrity_error(file.string() + " is too large to be an engine");
+    }
+  }
+
+  void read_tensors() {
+    using nvinfer1::DataType, nvinfer1::OptProfileSelector, nvinfer1::TensorIOMode;
+    for (std::int32_t i = 0; i < engine_->getNbIOTensors(); ++i) {
+      const char *const name = engine_->getIOTensorName(i);
+      const bool is_input = engine_->getTensorIOMode(name) == TensorIOMode::kINPUT;
+      std::string &mine = is_input ? input_ : output_;
+      if (!mine.empty()) wrong_tensors();
+      mine = name;
+    }
+    if (input_.empty() || output_.empty()) wrong_tensors();
+    const DataType wanted = spec_.normalisation_in_graph ? DataType::kUINT8 : DataType::kFLOAT;
+    const nvinfer1::Dims out = engine_->getTensorShape(output_.c_str());
+    if (engine_->getTensorDataType(input_.c_str()) != wanted ||
+        engine_->getTensorDataType(output_.c_str()) != DataType::kFLOAT || out.nbDims != 2 ||
+        out.d[1] < 1 || !takes_our_images()) {
+      throw integrity_error("the engine's tensors are not those that its manifest describes");
+    }
+    classes_ = static_cast<std::size_t>(out.d[1]);
+    const auto batch = [this](OptProfileSelector which) {
+      return static_cast<std::size_t>(engine_->getProfileShape(input_.c_str(), 0, which).d[0]);
+    };
+    min_batch_ = batch(OptProfileSelector::kMIN);
+    max_batch_ = batch(OptProfileSelector::kMAX);
+  }
+
+  bool takes_our_images() const {
+    const auto most = nvinfer1::OptProfileSelector::kMAX;
+    const nvinfer1::Dims shape = engine_->getProfileShape(input_.c_str(), 0, most);
+    if (shape.nbDims != 4) return false;
+    const int rows = spec_.normalisation_in_graph ? 1 : 2;
+    return shape.d[rows] == spec_.crop_height && shape.d[rows + 1] == spec_.crop_width;
+  }
+
+  [[noreturn]] static void wrong_tensors() {
+    throw integrity_error("the engine has not one input and one output");
+  }
+
+  Preprocessing spec_;
+  Logger logger_;
+  // The runtime must outlive its engine, and the engine its context.
+  std::unique_ptr<nvinfer1::IRuntime> runtime_;
+  std::unique_ptr<nvinfer1::ICudaEngine> engine_;
+  std::unique_ptr<nvinfer1::IExecutionContext> context_;
+  std::string input_;
+  std::string output_;
+  std::size_t min_batch_ = 1;
+  std::size_t max_batch_ = 1;
+  std::size_t classes_ = 0;
+};
+
+}  // namespace vmamba_inference::trt

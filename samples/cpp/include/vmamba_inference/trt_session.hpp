@@ -1,0 +1,146 @@
+// TensorRT or TensorRT-RTX: model.engine on CUDA's device 0.
+#pragma once
+
+#include <NvInferRuntime.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <filesystem>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <system_error>
+#include <vector>
+
+#include "vmamba_inference/cuda_device.hpp"
+#include "vmamba_inference/error.hpp"
+#include "vmamba_inference/file.hpp"
+#include "vmamba_inference/manifest.hpp"
+#include "vmamba_inference/options.hpp"
+#include "vmamba_inference/session.hpp"
+#include "vmamba_inference/trt_engine.hpp"
+#include "vmamba_inference/trt_flavour.hpp"
+#include "vmamba_inference/trt_plugin.hpp"
+#include "vmamba_inference/verify.hpp"
+
+namespace vmamba_inference {
+
+// Buffers for the largest batch, one stream, and a graph of the batch size that was run last.
+class TrtSession final : public Session {
+ public:
+  // The files of the folder must have been verified.
+  TrtSession(const Manifest &manifest, const Options &options)
+      : spec_(manifest.preprocessing), graphs_(options.cuda_graphs) {
+    verify_engine(manifest, trt::kName, trt::library_version());
+    if (!manifest.engine.plugin_embedded) load_plugin(manifest);
+    const Gpu gpu = trt::require_gpu();
+    verify_gpu(manifest.engine, gpu.capability());
+    trt::require_fitting_headers();
+    context_.emplace(gpu);
+    context_->make_current();
+    engine_ = std::make_unique<trt::Engine>(manifest);
+    device_.emplace(engine_->max_batch() * input_bytes(), engine_->max_batch() * output_bytes());
+    engine_->bind(device_->input.get(), device_->output.get());
+  }
+  ~TrtSession() override {
+    if (!context_) return;
+    CudaDriver::instance().try_call("cuCtxSetCurrent", context_->get());
+    graph_.reset();
+    device_.reset();
+    engine_.reset();
+  }
+
+  // Whether an engine of this folder would be accepted on this machine; loads no engine.
+  static bool can_run(const Manifest &manifest) {
+    try {
+      verify_engine(manifest, trt::kName, trt::library_version());
+      verify_gpu(manifest.engine, trt::require_gpu().capability());
+      return trt::headers_fit();
+    } catch (const Error &) {
+      return false;  // asked for `auto`: ONNX Runtime takes over
+    }
+  }
+
+  std::string runtime() const override { return trt::kName; }
+  std::size_t max_batch() const override { return engine_->max_batch(); }
+  std::size_t min_batch() const override { return engine_->min_batch(); }
+
+  // Calls from several threads run one after the other.
+  Logits run(const std::uint8_t *pixels, std::size_t images) override {
+    const std::lock_guard<std::mutex> lock(one_at_a_time_);
+    context_->make_current();
+    Device &device = *device_;
+    const std::size_t in = images * input_bytes(), out = images * output_bytes();
+    std::memcpy(device.host_input.get(), pixels, in);
+    device.input.upload(device.host_input.get(), in, device.stream);
+    execute(images);
+    device.output.download(device.host_output.get(), out, device.stream);
+    device.stream.synchronise();
+    const auto *const values = static_cast<const float *>(device.host_output.get());
+    return {images, engine_->classes(), {values, values + images * engine_->classes()}};
+  }
+
+ private:
+  struct Device {
+    Device(std::size_t input_bytes, std::size_t output_bytes)
+        : input(input_bytes),
+          output(output_bytes),
+          host_input(input_bytes),
+          host_output(output_bytes) {}
+
+    CudaStream stream;
+    DeviceBuffer input;
+    DeviceBuffer output;
+    PinnedBuffer host_input;
+    PinnedBuffer host_output;
+  };
+
+  static void load_plugin(const Manifest &manifest) {
+    constexpr char kLibrary[] = "libvmamba_trt.so";
+    if (manifest.files.count(kLibrary) == 0) {
+      throw integrity_error("the manifest of " + manifest.folder.string() + " does not list " +
+                            kLibrary);
+    }
+    trt::load_plugin(manifest.folder / kLibrary);
+  }
+
+  // The first run of a batch size is an ordinary one, in which TensorRT prepares itself; the second
+  // is recorded, and from then on the recording is replayed.
+  void execute(std::size_t images) {
+    const CudaStream &stream = device_->stream;
+    if (images != last_images_) {
+      graph_.reset();
+      engine_->set_batch(images);
+      last_images_ = images;
+    } else if (graph_ || (graphs_ && record(stream))) {
+      graph_.launch(stream);
+      return;
+    }
+    if (!engine_->enqueue(stream))
+      throw build_error(engine_->failure("could not execute the engine"));
+  }
+
+  bool record(const CudaStream &stream) {
+    graphs_ = graph_.record(stream, [&] { return engine_->enqueue(stream); });
+    return graphs_;
+  }
+
+  std::size_t input_bytes() const { return static_cast<std::size_t>(spec_.bytes_per_image()); }
+  std::size_t output_bytes() const { return engine_->classes() * sizeof(float); }
+
+  Preprocessing spec_;
+  bool graphs_;
+  std::mutex one_at_a_time_;
+  // In the order of their making: each needs those before it.
+  std::optional<CudaContext> context_;
+  std::unique_ptr<trt::Engine> engine_;
+  std::optional<Device> device_;
+  CudaGraph graph_;
+  std::size_t last_images_ = 0;
+};
+
+}  // namespace vmamba_inference
