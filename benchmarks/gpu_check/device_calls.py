@@ -18,10 +18,10 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.gpu_check.device_memory import Buffer, Device
 from benchmarks.op_shapes import OP_SHAPES
 from vmamba_deploy.ops.contract import FLOAT16, FLOAT32, ROUTES, ScanDims
 from vmamba_deploy.ops.native_abi import ScanArgs, ScanDesc, load_native
-from vmamba_deploy.runtimes.tensorrt.device_memory import Buffer, Device
 
 # Large arrays repeat so many random numbers: making hundreds of millions takes longer than a stage.
 _DRAWN = 1_000_003

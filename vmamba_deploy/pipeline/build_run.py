@@ -14,6 +14,7 @@ from vmamba_deploy.pipeline.engine_step import build_engine_file, check_engine_p
 from vmamba_deploy.pipeline.events import OnEvent, Steps
 from vmamba_deploy.pipeline.export_run import ENGINE_NAME, ONNX_NAME
 from vmamba_deploy.pipeline.onnx_facts import read_onnx_facts
+from vmamba_deploy.pipeline.ort_library_step import add_ort_library
 from vmamba_deploy.pipeline.plan import EnginePlan
 
 _ENGINE_OVERHEAD_BYTES = 50_000_000
@@ -49,6 +50,7 @@ def run_build(
         for file in data:
             # The graph names its data files, so they keep their own names.
             shutil.copyfile(file, folder.staging / file.name)
+        add_ort_library(folder.staging, steps)
         with steps.step("engine", "building the TensorRT engine") as told:
             engine = build_engine_file(
                 replace(facts, path=copy), copy.with_name(ENGINE_NAME), plan, steps.progress

@@ -19,6 +19,7 @@ from vmamba_deploy.pipeline.engine_step import (
 )
 from vmamba_deploy.pipeline.events import OnEvent, Steps
 from vmamba_deploy.pipeline.onnx_facts import OnnxFacts, read_onnx_facts
+from vmamba_deploy.pipeline.ort_library_step import add_ort_library
 from vmamba_deploy.pipeline.parity_step import check_parity
 from vmamba_deploy.pipeline.plan import ExportPlan
 from vmamba_deploy.pipeline.report_step import write_reports
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 ONNX_NAME = "model.onnx"
 ENGINE_NAME = "model.engine"
-# Report, plots, manifest and the plugin library.
+# Report, plots, manifest and the two libraries.
 _OTHER_FILES_BYTES = 30_000_000
 _BYTES_PER_WEIGHT = {"fp32": 4, "fp16": 2, "bf16": 2}
 
@@ -106,6 +107,7 @@ def _run_in(
         told += [f"opset {exported.opset}", f"{exported.scan_nodes} scans"]
         told.append(f"{exported.size_bytes / 1e6:.1f} MB")
     facts = read_onnx_facts(onnx_path)
+    add_ort_library(output.staging, steps)
     engine = _build_engine(facts, plan, steps)
     if plan.aoti:
         compile_package(output.staging, loaded, plan, steps)

@@ -63,19 +63,25 @@ def check_parity(
     """
     from vmamba_deploy.parity.compare import compare_runtimes
     from vmamba_deploy.runtimes.aotinductor import PACKAGE_NAME, AotInductorRuntime
-    from vmamba_deploy.runtimes.onnxruntime import OnnxRuntimeBody, OnnxRuntimeLibrary
+    from vmamba_deploy.runtimes.onnxruntime import (
+        CUSTOM_OP_LIBRARY,
+        OnnxRuntimeBody,
+        OnnxRuntimeLibrary,
+    )
     from vmamba_deploy.runtimes.onnxruntime_cuda import OnnxRuntimeCuda, cuda_package
     from vmamba_deploy.runtimes.pytorch import PyTorchRuntime
 
+    beside = facts.path.with_name(f"lib{CUSTOM_OP_LIBRARY}.so")
+    shipped = beside if beside.is_file() else None
     reference = PyTorchRuntime(network(facts, loaded, "fp32"))
     candidates: list[Runtime] = [
         PyTorchRuntime(network(facts, loaded, facts.precision)),
         OnnxRuntimeBody(facts.path),
-        OnnxRuntimeLibrary(facts.path),
+        OnnxRuntimeLibrary(facts.path, library=shipped),
         engine_runtime(facts.path.with_suffix(".engine"), engine),
     ]
     if cuda_package() is not None:
-        candidates.append(OnnxRuntimeCuda(facts.path))
+        candidates.append(OnnxRuntimeCuda(facts.path, library=shipped))
     package = facts.path.with_name(PACKAGE_NAME)
     if package.is_file():
         candidates.append(AotInductorRuntime(package))

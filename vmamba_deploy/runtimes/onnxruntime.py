@@ -24,6 +24,7 @@ def create_session(
     profile: bool = False,
     device: Literal["cpu", "cuda"] = "cpu",
     cuda_graph: bool = False,
+    holds_bfloat16: bool | None = None,
 ) -> Any:
     """An `onnxruntime.InferenceSession`.
 
@@ -34,14 +35,19 @@ def create_session(
         profile: write ONNX Runtime's profile.
         device: on `cuda`, no node may run on the CPU.
         cuda_graph: let the CUDA provider capture and replay the network.
+        holds_bfloat16: False where that is known, so that the package onnx is not needed; None
+            looks into the model.
 
     Raises:
         InputFileError: ONNX Runtime does not accept the model.
         EnvironmentProblem: on `cuda`, nodes would run on the CPU.
     """
-    import onnxruntime as ort
-
-    from vmamba_deploy.runtimes.widen_bfloat16 import widened_for_cpu
+    try:
+        import onnxruntime as ort
+    except ImportError as error:
+        raise EnvironmentProblem(
+            f"ONNX Runtime cannot be imported: {error}", hint="pip install onnxruntime"
+        ) from error
 
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
@@ -54,8 +60,8 @@ def create_session(
     if device == "cuda":
         options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
         providers = [("CUDAExecutionProvider", {"enable_cuda_graph": str(int(cuda_graph))})]
-    else:
-        source = widened_for_cpu(model)
+    elif holds_bfloat16 is not False:
+        source = _widened(model)
     try:
         return ort.InferenceSession(source, options, providers=providers)
     except Exception as error:
@@ -70,6 +76,19 @@ def create_session(
                 ) from error
             raise InputFileError(f"ONNX Runtime cannot load {name}: {error}") from error
         raise
+
+
+def _widened(model: Path | bytes) -> str | bytes:
+    try:
+        from vmamba_deploy.runtimes.widen_bfloat16 import widened_for_cpu
+
+        return widened_for_cpu(model)
+    except ModuleNotFoundError as error:
+        raise EnvironmentProblem(
+            f"bfloat16 on the CPU needs the package {error.name}: ONNX Runtime has no bfloat16 "
+            "arithmetic there",
+            hint=f"pip install {error.name}, or export in fp32 or fp16",
+        ) from error
 
 
 class OnnxRuntimeBody:

@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vmamba_deploy.artifacts.manifest import read_manifest, verify
-from vmamba_deploy.errors import BuildError, EnvironmentProblem, IntegrityError, UsageError
+from vmamba_deploy.errors import EnvironmentProblem, IntegrityError, UsageError
 from vmamba_deploy.runtimes.base import RuntimeStatus
+from vmamba_deploy.runtimes.tensorrt.cuda_device import CudaDevice
 from vmamba_deploy.runtimes.tensorrt.cuda_driver import GpuSearch, find_gpus
-from vmamba_deploy.runtimes.tensorrt.device_memory import Buffer, Device
 from vmamba_deploy.runtimes.tensorrt.flavour import FLAVOURS, Flavour
+from vmamba_deploy.runtimes.tensorrt.lane import EngineLane, LoadedEngine
 from vmamba_deploy.runtimes.tensorrt.plugin_library import (
     PLUGIN_LIBRARY_NAME,
     find_plugin_library,
@@ -130,6 +131,10 @@ class TensorRTRuntime:
         return RuntimeStatus(True, f"{self._flavour.title} {installed} on {search.first}")
 
     def open(self) -> TensorRTSession:
+        """Load the engine for calls of one thread; see `load`."""
+        return TensorRTSession(self.load())
+
+    def load(self) -> LoadedEngine:
         """Load the plugin, then the engine.
 
         Raises:
@@ -145,18 +150,17 @@ class TensorRTRuntime:
         trt = self._flavour.module()
         if not self._plugin_embedded:
             load_plugin(self._flavour, find_plugin_library(self._library))
-        device = Device()
+        device = CudaDevice()
         logger = make_logger(trt)
         runtime = trt.Runtime(logger)
         runtime.engine_host_code_allowed = self._plugin_embedded or self._version_compatible
         engine = runtime.deserialize_cuda_engine(self._engine.read_bytes())
         if engine is None:
-            device.close()
             raise IntegrityError(
                 f"{self._flavour.title} refuses {self._engine}: {'; '.join(logger.errors)}",
                 hint="build the engine again on this machine",
             )
-        return TensorRTSession(trt, runtime, engine, device)
+        return LoadedEngine(trt, runtime, engine, device)
 
     def _runs_on(self, sm: int) -> bool:
         if not self._target_sms or sm in self._target_sms:
@@ -177,19 +181,11 @@ class TensorRTRuntime:
 
 
 class TensorRTSession:
-    """A loaded engine; not for two threads at a time."""
+    """A loaded engine with one lane; not for two threads at a time."""
 
-    def __init__(self, trt: Any, runtime: Any, engine: Any, device: Device) -> None:
-        # The runtime must outlive its engine.
-        self._trt, self._runtime, self._engine, self._device = trt, runtime, engine, device
-        self._context = engine.create_execution_context()
-        names = [engine.get_tensor_name(index) for index in range(engine.num_io_tensors)]
-        inputs = [n for n in names if engine.get_tensor_mode(n) == trt.TensorIOMode.INPUT]
-        outputs = [n for n in names if n not in inputs]
-        if len(inputs) != 1 or len(outputs) != 1:
-            raise IntegrityError(f"the engine has tensors {names}, expected one input, one output")
-        self._input, self._output = inputs[0], outputs[0]
-        self._buffers: dict[str, Buffer] = {}
+    def __init__(self, engine: LoadedEngine) -> None:
+        self._engine = engine
+        self._lane = EngineLane(engine)
 
     def __call__(self, pixel_values: npt.NDArray[np.generic]) -> npt.NDArray[np.float32]:
         """Map pixel_values [B,3,H,W] to logits [B,num_classes] float32.
@@ -198,40 +194,9 @@ class TensorRTSession:
             UsageError: a shape outside the engine's profile.
             BuildError: the execution failed.
         """
-        import numpy as np
-
-        self._device.make_current()
-        dtype = np.dtype(self._trt.nptype(self._engine.get_tensor_dtype(self._input)))
-        image = np.ascontiguousarray(pixel_values, dtype=dtype)
-        if not self._context.set_input_shape(self._input, image.shape):
-            low, _, high = self._engine.get_tensor_profile_shape(self._input, 0)
-            raise UsageError(
-                f"the engine takes shapes from {tuple(low)} to {tuple(high)}, got {image.shape}"
-            )
-        out_type = np.dtype(self._trt.nptype(self._engine.get_tensor_dtype(self._output)))
-        logits = np.empty(tuple(self._context.get_tensor_shape(self._output)), dtype=out_type)
-        for name, array in ((self._input, image), (self._output, logits)):
-            self._context.set_tensor_address(name, self._buffer(name, array.nbytes).pointer)
-        self._device.upload(self._buffers[self._input], image)
-        if not self._context.execute_async_v3(self._device.stream):
-            raise BuildError("TensorRT could not execute the engine")
-        self._device.download(logits, self._buffers[self._output])
-        return np.asarray(logits, dtype=np.float32)
+        return self._lane(pixel_values)
 
     def close(self) -> None:
         """Free the engine, its buffers and the stream."""
-        self._device.make_current()
-        del self._context, self._engine, self._runtime
-        for buffer in self._buffers.values():
-            self._device.free(buffer)
-        self._buffers.clear()
-        self._device.close()
-
-    def _buffer(self, name: str, size_bytes: int) -> Buffer:
-        """The buffer of a tensor, made larger when it must be; the stream is idle between calls."""
-        buffer = self._buffers.get(name)
-        if buffer is None or buffer.size_bytes < size_bytes:
-            if buffer is not None:
-                self._device.free(buffer)
-            buffer = self._buffers[name] = self._device.allocate(size_bytes)
-        return buffer
+        self._lane.close()
+        self._engine.close()

@@ -1,0 +1,177 @@
+"""One way through an engine: an execution context with a stream and buffers of its own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from vmamba_deploy.errors import BuildError, IntegrityError, UsageError, VmambaError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from vmamba_deploy.runtimes.tensorrt.cuda_device import CudaDevice
+
+
+class LoadedEngine:
+    """A deserialised engine, and the device it lies on.
+
+    Args:
+        trt: the TensorRT module.
+        runtime: that deserialised it; kept, for it must outlive the engine.
+        engine: with one input, one output and one optimization profile.
+        device: see `CudaDevice`.
+
+    Raises:
+        IntegrityError: other tensors than one input and one output.
+    """
+
+    def __init__(self, trt: Any, runtime: Any, engine: Any, device: CudaDevice) -> None:
+        self.trt, self.device, self._runtime, self._engine = trt, device, runtime, engine
+        names = [engine.get_tensor_name(index) for index in range(engine.num_io_tensors)]
+        inputs = [n for n in names if engine.get_tensor_mode(n) == trt.TensorIOMode.INPUT]
+        outputs = [n for n in names if n not in inputs]
+        if len(inputs) != 1 or len(outputs) != 1:
+            raise IntegrityError(f"the engine has tensors {names}, expected one input, one output")
+        self.input_name, self.output_name = inputs[0], outputs[0]
+
+    @property
+    def smallest(self) -> tuple[int, ...]:
+        """The smallest input shape of the optimization profile."""
+        return tuple(self._engine.get_tensor_profile_shape(self.input_name, 0)[0])
+
+    @property
+    def largest(self) -> tuple[int, ...]:
+        """The largest input shape of the optimization profile."""
+        return tuple(self._engine.get_tensor_profile_shape(self.input_name, 0)[2])
+
+    def dtype(self, name: str) -> np.dtype[Any]:
+        """NumPy's type of a tensor."""
+        import numpy as np
+
+        dtype: np.dtype[Any] = np.dtype(self.trt.nptype(self._engine.get_tensor_dtype(name)))
+        return dtype
+
+    def new_context(self, *, cuda_graphs: bool) -> tuple[Any, bool]:
+        """An execution context, and whether it replays CUDA graphs by itself.
+
+        TensorRT-RTX compiles kernels while it runs and so must capture graphs itself.
+        """
+        strategies = getattr(self.trt, "CudaGraphStrategy", None)
+        if not cuda_graphs or strategies is None:
+            return self._engine.create_execution_context(), False
+        config = self._engine.create_runtime_config()
+        config.cuda_graph_strategy = strategies.WHOLE_GRAPH_CAPTURE
+        return self._engine.create_execution_context(config), True
+
+    def close(self) -> None:
+        """Free the engine; its lanes must be closed before."""
+        self.device.make_current()
+        del self._engine, self._runtime
+
+
+class EngineLane:
+    """A session of its own on an engine; not for two threads at a time.
+
+    Its buffers are made once, for the profile's largest shape, so that the addresses in a captured
+    graph stay true. The second call in a row of a shape captures a graph, which the next ones
+    launch. Another shape ends it: a graph holds what the context had set up for its own.
+
+    Args:
+        engine: see `LoadedEngine`.
+        cuda_graphs: False launches kernel by kernel.
+
+    Raises:
+        ResourceError: host or device memory is full.
+    """
+
+    def __init__(self, engine: LoadedEngine, *, cuda_graphs: bool = False) -> None:
+        self._engine, self._device = engine, engine.device
+        self._device.make_current()
+        self._stream = self._device.create_stream()
+        self._context, replays = engine.new_context(cuda_graphs=cuda_graphs)
+        self._capture = cuda_graphs and not replays
+        self._graph: Any = None
+        self._shape: tuple[int, ...] | None = None
+        self._dtypes = {n: engine.dtype(n) for n in (engine.input_name, engine.output_name)}
+        self._set_shape(engine.largest)
+        sizes = {name: self._size_bytes(name) for name in self._dtypes}
+        self._host = {n: self._device.allocate_host(size) for n, size in sizes.items()}
+        self._memory = {n: self._device.allocate(size, self._stream) for n, size in sizes.items()}
+        for name, buffer in self._memory.items():
+            self._context.set_tensor_address(name, int(buffer.handle))
+        self._shape = None  # nothing has run in it yet
+
+    def __call__(self, pixel_values: npt.NDArray[np.generic]) -> npt.NDArray[np.float32]:
+        """Map pixel_values, in the engine's own layout, to float32 logits [B,classes].
+
+        Raises:
+            UsageError: a shape outside the engine's profile.
+            BuildError: the execution failed.
+        """
+        import numpy as np
+
+        if self._context is None:
+            raise VmambaError("this TensorRT session is closed")
+        self._device.make_current()
+        again = pixel_values.shape == self._shape
+        self._set_shape(pixel_values.shape)
+        source, target = self._engine.input_name, self._engine.output_name
+        np.copyto(self._view(source), pixel_values, casting="same_kind")
+        if self._graph is None and again and self._capture:
+            self._graph = self._device.capture(self._stream, self._enqueue)
+        if self._graph is None:
+            self._enqueue(self._stream)
+        else:
+            self._graph.launch(self._stream)
+        self._device.wait(self._stream)
+        return np.array(self._view(target), dtype=np.float32)
+
+    def close(self) -> None:
+        """Free the context, its buffers and the stream."""
+        if self._context is None:
+            return
+        self._device.make_current()
+        self._drop_graph()
+        self._context = None
+        for buffer in (*self._memory.values(), *self._host.values()):
+            buffer.close()
+        self._stream.close()
+
+    def _enqueue(self, stream: Any) -> None:
+        """Put upload, execution and download of the current shape on a stream."""
+        source, target = self._engine.input_name, self._engine.output_name
+        host, memory = self._host, self._memory
+        size, copy = self._size_bytes(source), self._device.copy
+        copy(int(memory[source].handle), host[source].address, size, stream)
+        if not self._context.execute_async_v3(int(stream.handle)):
+            raise BuildError("TensorRT could not execute the engine")
+        size = self._size_bytes(target)
+        copy(host[target].address, int(memory[target].handle), size, stream)
+
+    def _drop_graph(self) -> None:
+        if self._graph is not None:
+            self._graph.close()
+        self._graph = None
+
+    def _set_shape(self, shape: tuple[int, ...]) -> None:
+        if shape == self._shape:
+            return
+        self._drop_graph()
+        self._shape = None
+        if not self._context.set_input_shape(self._engine.input_name, shape):
+            raise UsageError(
+                f"the engine takes shapes from {self._engine.smallest} to {self._engine.largest}, "
+                f"got {shape}"
+            )
+        self._shape = shape
+
+    def _size_bytes(self, name: str) -> int:
+        import numpy as np
+
+        shape = tuple(self._context.get_tensor_shape(name))
+        return int(np.prod(shape)) * self._dtypes[name].itemsize
+
+    def _view(self, name: str) -> npt.NDArray[Any]:
+        shape = tuple(self._context.get_tensor_shape(name))
+        return self._host[name].view(shape, self._dtypes[name])
