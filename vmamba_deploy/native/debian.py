@@ -1,4 +1,4 @@
-"""Unpacking a package of another Debian release, without root and without installing it."""
+"""Unpacking packages of a Debian release, without root and without installing them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 import platform
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,13 +35,22 @@ def debian_package(name: str, suite: str, destination: Path) -> None:
     Raises:
         EnvironmentProblem: this is no Debian, its mirror is unknown, or apt fails.
     """
+    debian_packages([name], suite, destination)
+
+
+def debian_packages(names: Sequence[str], suite: str, destination: Path) -> None:
+    """As `debian_package`, for several packages unpacked into one folder.
+
+    Raises:
+        EnvironmentProblem: this is no Debian, its mirror is unknown, or apt fails.
+    """
     for tool in ("apt-get", "dpkg-deb"):
         if shutil.which(tool) is None:
             raise EnvironmentProblem(f"{tool} is missing: packages of Debian cannot be fetched")
     if not _KEYRING.is_file():
         raise EnvironmentProblem(f"the keyring {_KEYRING} is missing")
     mirror = _main_mirror()
-    fetch_once(destination, lambda folder: _unpack(name, suite, mirror, folder))
+    fetch_once(destination, lambda folder: _unpack(names, suite, mirror, folder))
 
 
 def _main_mirror() -> str:
@@ -86,7 +95,7 @@ def _one_line(text: str) -> Iterator[AptSource]:
             yield AptSource(found[1], (found[2],), tuple(found[3].split()))
 
 
-def _unpack(name: str, suite: str, mirror: str, folder: Path) -> None:
+def _unpack(names: Sequence[str], suite: str, mirror: str, folder: Path) -> None:
     apt = folder / "apt"
     for part in ("lists/partial", "cache/archives/partial", "download"):
         (apt / part).mkdir(parents=True)
@@ -108,7 +117,7 @@ def _unpack(name: str, suite: str, mirror: str, folder: Path) -> None:
     for key, value in options.items():
         common += ["-o", f"{key}={value}"]
     output_of([*common, "update"])
-    output_of(["env", "-C", apt / "download", *common, "download", name])
+    output_of(["env", "-C", apt / "download", *common, "download", *names])
     for package in (apt / "download").glob("*.deb"):
         output_of(["dpkg-deb", "-x", package, folder])
     shutil.rmtree(apt)

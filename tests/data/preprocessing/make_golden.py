@@ -1,0 +1,62 @@
+"""Write the images of this folder and golden.json, the table that both preprocessings are held to.
+
+    python tests/data/preprocessing/make_golden.py
+
+The small images are committed, so that the table does not depend on an encoder; the large ones are
+drawn by formula whenever they are needed. The table was made with Pillow's own resizing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
+
+from tests.preprocessing.golden_images import COMMITTED, LARGE, Size, write_image
+from vmamba_deploy.preprocessing import Preprocessing, read_image, resize_and_crop
+
+HERE = Path(__file__).resolve().parent
+
+
+def describe(name: str, how: str, path: Path, size: Size) -> dict[str, Any]:
+    """One row of the table."""
+    crop_height, crop_width, resize = size
+    spec = Preprocessing(crop_pixels=(crop_height, crop_width), resize_pixels=resize)
+    rgb = read_image(path)
+    crop = resize_and_crop(rgb, spec)
+    places = [(0, 0), (crop_height // 2, crop_width // 2), (crop_height - 1, crop_width // 3)]
+    return {
+        "name": name,
+        "how": how,
+        "committed": name in COMMITTED,
+        "upright_height_width": list(rgb.shape[:2]),
+        "crop": [crop_height, crop_width],
+        "resize": resize,
+        "sha256": hashlib.sha256(crop.tobytes()).hexdigest(),
+        "pixels": [[y, x, *crop[y, x].tolist()] for y, x in places],
+    }
+
+
+def main() -> None:
+    """Write everything anew."""
+    rows = []
+    for name, image in COMMITTED.items():
+        write_image(HERE / name, image)
+        for size in image.sizes:
+            rows.append(describe(name, image.how, HERE / name, size))
+    with tempfile.TemporaryDirectory() as folder:
+        for name, image in LARGE.items():
+            write_image(Path(folder) / name, image)
+            for size in image.sizes:
+                rows.append(describe(name, image.how, Path(folder) / name, size))
+    text = ",\n".join(json.dumps(row) for row in rows)
+    (HERE / "golden.json").write_text(f"[\n{text}\n]\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,70 @@
+"""The golden table of tests/data/preprocessing, read."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tests.preprocessing.golden_images import LARGE, write_image
+from vmamba_deploy.preprocessing import Preprocessing
+
+FOLDER = Path(__file__).resolve().parents[1] / "data" / "preprocessing"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One image and what it is preprocessed to."""
+
+    name: str
+    committed: bool
+    upright: tuple[int, int]
+    spec: Preprocessing
+    sha256: str
+    pixels: tuple[tuple[int, ...], ...]
+
+    def __str__(self) -> str:
+        height, width = self.spec.crop_pixels
+        return f"{self.name}-{height}x{width}"
+
+    def check(self, crop: npt.NDArray[np.uint8]) -> None:
+        """Fail where uint8 [H,W,3] is not what the table says, naming a pixel that shows it."""
+        assert crop.shape == (*self.spec.crop_pixels, 3)
+        for y, x, *rgb in self.pixels:
+            assert crop[y, x].tolist() == rgb, f"{self} at {y}, {x}"
+        assert hashlib.sha256(crop.tobytes()).hexdigest() == self.sha256, str(self)
+
+
+def read_table() -> list[Row]:
+    """Every row."""
+    return [_row(fields) for fields in json.loads((FOLDER / "golden.json").read_text())]
+
+
+def files_of(rows: list[Row], folder: Path) -> dict[str, Path]:
+    """The file of each image; those that are not committed are written into `folder`."""
+    files = {}
+    for row in rows:
+        if row.name in files:
+            continue
+        files[row.name] = (FOLDER if row.committed else folder) / row.name
+        if not row.committed:
+            write_image(files[row.name], LARGE[row.name])
+    return files
+
+
+def _row(fields: dict[str, Any]) -> Row:
+    height, width = fields["crop"]
+    upright_height, upright_width = fields["upright_height_width"]
+    return Row(
+        fields["name"],
+        fields["committed"],
+        (upright_height, upright_width),
+        Preprocessing(crop_pixels=(height, width), resize_pixels=fields["resize"]),
+        fields["sha256"],
+        tuple(tuple(pixel) for pixel in fields["pixels"]),
+    )

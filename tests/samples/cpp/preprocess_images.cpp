@@ -1,0 +1,57 @@
+// Preprocesses a list of images, one process for all of them.
+// usage: preprocess_images LIST PIXELS
+//   LIST    lines of "CROP_HEIGHT CROP_WIDTH RESIZE FILE"
+//   PIXELS  for each image that is read, uint8 [H,W,3] and then float32 [3,H,W]
+// prints for each line "ok", or the exit code and the message of what was thrown
+#include <cstdint>
+#include <fstream>
+#include <iostream>
+#include <limits>
+#include <string>
+#include <vector>
+
+#include "vmamba_inference/error.hpp"
+#include "vmamba_inference/preprocess.hpp"
+#include "vmamba_inference/read_image.hpp"
+
+namespace {
+
+using namespace vmamba_inference;
+
+void write_one(const std::string &file, const Preprocessing &spec, std::ofstream &out) {
+  const RgbImage crop = resize_and_crop(read_image(file), spec);
+  std::vector<float> values(static_cast<std::size_t>(spec.values_per_image()));
+  normalise(crop, spec, values.data());
+  const auto write = [&out](const void *data, std::size_t bytes) {
+    out.write(static_cast<const char *>(data), static_cast<std::streamsize>(bytes));
+  };
+  write(crop.pixels.data(), crop.pixels.size());
+  write(values.data(), values.size() * sizeof(float));
+}
+
+void preprocess_all(const std::string &list, const std::string &pixels) {
+  std::ifstream in(list);
+  std::ofstream out(pixels, std::ios::binary);
+  Preprocessing spec;
+  std::string file;
+  while (in >> spec.crop_height >> spec.crop_width >> spec.resize_pixels) {
+    in.ignore(1);
+    std::getline(in, file);
+    try {
+      write_one(file, spec, out);
+      std::cout << "ok\n";
+    } catch (const Error &error) {
+      std::cout << static_cast<int>(error.code()) << ' ' << error.what() << '\n';
+    }
+  }
+  if (!out.flush()) throw resource_error("cannot write " + pixels);
+}
+
+}  // namespace
+
+int main(int count, char **words) {
+  return run_program([&] {
+    if (count != 3) throw usage_error("a list and a file for the pixels are needed");
+    preprocess_all(words[1], words[2]);
+  });
+}
