@@ -5,9 +5,15 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+if TYPE_CHECKING:
+    from vmamba_deploy.pipeline.onnx_facts import Precision
 
 settings.register_profile(
     "default", deadline=None, max_examples=25, suppress_health_check=[HealthCheck.too_slow]
@@ -41,3 +47,41 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "gpu" in item.keywords:
             item.add_marker(pytest.mark.skip(reason=reason))
+
+
+@pytest.fixture(scope="session")
+def digits_weights() -> Path:
+    """The trained micro VMamba of samples/train_digits, safetensors with labels."""
+    from tests.digits import WEIGHTS
+
+    return WEIGHTS
+
+
+@pytest.fixture(scope="session")
+def digits_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The 450 test images as an ImageFolder tree of PNG files, `labels.csv` in it; do not write."""
+    from tests.digits import write_digits
+
+    return write_digits(tmp_path_factory.mktemp("digits"))
+
+
+@pytest.fixture(scope="session")
+def digits_artifact(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Artefact folder of the digits model: `digits_artifact("fp16")`; do not write to it.
+
+    Takes what `tests.digits.export_digits` takes; equal requests share a folder.
+    """
+    from tests.digits import export_digits
+
+    folders: dict[Any, Path] = {}
+
+    def artifact(
+        precision: Precision = "fp32", *, preprocess: bool = False, engine: bool = True
+    ) -> Path:
+        key = precision, preprocess, engine
+        if key not in folders:
+            output = tmp_path_factory.mktemp("artifact") / "digits"
+            folders[key] = export_digits(output, precision, preprocess=preprocess, engine=engine)
+        return folders[key]
+
+    return artifact

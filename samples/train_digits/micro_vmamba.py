@@ -1,0 +1,79 @@
+"""The network that learns the digits: a modern VMamba of 65 thousand weights, and its file."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from samples.train_digits.digits_data import LABELS
+from vmamba_deploy.artifacts.atomic import atomic_write
+from vmamba_deploy.models import VMamba
+from vmamba_deploy.models.config import VMambaConfig
+from vmamba_deploy.models.creation import empty_network
+from vmamba_deploy.models.initialization import initialize
+from vmamba_deploy.models.layers.ss2d import SS2D
+from vmamba_deploy.models.network import selective_scans, set_scan_backend
+
+CONFIG = VMambaConfig(
+    depths=(1, 1, 1, 1),
+    dims=(8, 16, 32, 64),
+    ssm_ratio=1.0,
+    mlp_ratio=2.0,
+    num_classes=len(LABELS),
+)
+"""One state, no gate, convolutional stem and downsampling: a 32x32 image becomes maps of 8x8, 4x4,
+2x2 and 1x1."""
+
+
+FIRST_STEPS = (0.1, 1.0)
+"""Range of the scans' step sizes before training: a memory of one to ten pixels."""
+
+
+def new_network(seed: int) -> VMamba:
+    """A network with random weights that depend on the seed alone, ready to be trained.
+
+    Linear layers, convolutions and norms start as PyTorch's do, whose spread fits a network this
+    narrow better than the published 0.02. The scans start with larger steps than published and
+    without skip: a network this small can learn the digits through skips and convolutions alone,
+    and would then not tell a broken scan from a good one (README.md has the figures).
+    """
+    network = empty_network(CONFIG)
+    initialize(network, seed)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        for layer in network.modules():
+            if isinstance(layer, nn.Linear | nn.Conv2d | nn.LayerNorm):
+                layer.reset_parameters()
+        for scan in selective_scans(network):
+            _start_with_memory(scan)
+    # The native kernel has no gradient of its own: PyTorch's loop would run once more behind it.
+    set_scan_backend(network, "reference")
+    return network
+
+
+@torch.no_grad()
+def _start_with_memory(scan: SS2D) -> None:
+    """Steps log-uniform in FIRST_STEPS, no skip; the projections stay as they are."""
+    low, high = (math.log(step) for step in FIRST_STEPS)
+    steps = torch.empty_like(scan.dt_projs_bias).uniform_(low, high).exp()
+    scan.dt_projs_bias.copy_(torch.log(torch.expm1(steps)))  # softplus gives the steps back
+    scan.Ds.zero_()
+
+
+def save_network(network: nn.Module, path: Path) -> None:
+    """Write the weights, float32, with the labels; the file appears whole or not at all.
+
+    Raises:
+        UsageError: the place is not writable.
+        ResourceError: the disk is full.
+    """
+    from safetensors.torch import save
+
+    weights = {name: weight.contiguous() for name, weight in network.state_dict().items()}
+    content = save(weights, metadata={"class_labels": json.dumps(LABELS)})
+    with atomic_write(path) as temporary:
+        temporary.write_bytes(content)

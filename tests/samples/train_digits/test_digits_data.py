@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import csv
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from samples.train_digits.digits_data import (
+    LABELS,
+    PREPROCESSING,
+    Digits,
+    read_digits,
+    write_images,
+)
+from vmamba_deploy.errors import EnvironmentProblem, ResourceError, UsageError
+from vmamba_deploy.preprocessing import preprocess
+
+
+@pytest.fixture(scope="module")
+def unseen() -> Digits:
+    return read_digits("test")
+
+
+def test_the_split_is_whole_disjoint_and_stratified(unseen):
+    learned = read_digits("train")
+    assert (len(learned), len(unseen)) == (1347, 450)
+    numbers = np.concatenate([learned.numbers, unseen.numbers])
+    assert np.array_equal(np.sort(numbers), np.arange(1797))
+    assert set(np.bincount(unseen.labels)) <= {43, 44, 45, 46}
+
+
+def test_the_split_is_always_the_same(unseen):
+    assert unseen.numbers[:8].tolist() == [21, 24, 28, 34, 35, 37, 39, 42]
+    assert unseen.labels[:8].tolist() == [1, 4, 8, 6, 5, 9, 9, 1]
+
+
+def test_sixteen_shades_become_the_whole_byte(unseen):
+    assert unseen.images.dtype == np.uint8
+    every_shade = [0, 16, 32, 48, 64, 80, 96, 112, 128, 143, 159, 175, 191, 207, 223, 239, 255]
+    assert np.unique(unseen.images).tolist() == every_shade
+
+
+def test_pixel_values_are_what_deployed_models_get(unseen):
+    few = unseen.first(3)
+    pixels = few.pixel_values()
+    assert pixels.shape == (3, 3, 32, 32)
+    assert pixels.dtype == np.float32
+    assert PREPROCESSING.resize_pixels == 37
+
+
+def test_the_files_give_the_same_pixels_as_the_arrays(unseen, digits_folder):
+    files = sorted(digits_folder.glob("*/*.png"))
+    assert len(files) == 450
+    numbers = unseen.numbers.tolist()
+    from_arrays = unseen.pixel_values()
+    for file in files:
+        position = numbers.index(int(file.stem))
+        assert file.parent.name == LABELS[unseen.labels[position]]
+        assert np.array_equal(preprocess(file, PREPROCESSING), from_arrays[position])
+
+
+def test_files_are_small_grey_and_listed(digits_folder):
+    with (digits_folder / "labels.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 450
+    for row in rows[:20]:
+        assert row["path"].startswith(row["label"] + "/")
+        with Image.open(digits_folder / row["path"]) as image:
+            assert (image.mode, image.size) == ("L", (8, 8))
+
+
+def test_images_never_mix_with_what_is_there(unseen, tmp_path):
+    (tmp_path / "mine.txt").write_text("keep")
+    with pytest.raises(UsageError, match="not an empty folder"):
+        write_images(unseen.first(2), tmp_path)
+    assert [file.name for file in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_a_failed_write_leaves_nothing(unseen, tmp_path, monkeypatch):
+    def full(*_args, **_options):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Image.Image, "save", full)
+    with pytest.raises(ResourceError, match="No space left"):
+        write_images(unseen.first(2), tmp_path / "new")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_scikit_learn_is_asked_for_where_it_is_missing(monkeypatch):
+    monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
+    with pytest.raises(EnvironmentProblem, match="scikit-learn") as raised:
+        read_digits("test")
+    assert raised.value.hint == "pip install scikit-learn"
