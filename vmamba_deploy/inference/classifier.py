@@ -130,7 +130,7 @@ class Classifier:
         self._check(pixels)
         starts = range(0, len(pixels), self.max_batch)
         chunks = [pixels[start : start + self.max_batch] for start in starts]
-        if len(chunks) == 1:
+        if len(chunks) == 1 or self._opened.lanes.closed:
             return self._run(chunks[0])
         return np.concatenate(list(self._executor.map(self._run, chunks)))
 

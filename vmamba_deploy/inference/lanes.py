@@ -31,6 +31,11 @@ class LanePool:
     def __len__(self) -> int:
         return len(self._lanes)
 
+    @property
+    def closed(self) -> bool:
+        """Whether `close` was called."""
+        return self._closed
+
     @contextmanager
     def take(self) -> Iterator[Session]:
         """A session for the block, which no other thread uses meanwhile.

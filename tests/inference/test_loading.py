@@ -1,0 +1,112 @@
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from vmamba_deploy.artifacts.manifest import MANIFEST_NAME, write_manifest
+from vmamba_deploy.errors import (
+    EnvironmentProblem,
+    InputFileError,
+    IntegrityError,
+    UsageError,
+)
+from vmamba_deploy.inference import load
+from vmamba_deploy.runtimes.tensorrt import find_gpus
+
+
+@pytest.fixture
+def copied(artifact, tmp_path):
+    return shutil.copytree(artifact, tmp_path / "copy")
+
+
+def rewrite(folder, **changes):
+    """Change the manifest and describe the files as they are now."""
+    manifest = json.loads((folder / MANIFEST_NAME).read_text()) | changes
+    for key in ("files", "schema_version", "created"):
+        del manifest[key]
+    write_manifest(folder, manifest)
+
+
+def test_auto_takes_what_can_run_here(artifact):
+    with load(artifact) as model:
+        expected = "onnxruntime" if find_gpus().first is None else model.runtime
+        assert model.runtime == expected
+        assert model.max_batch >= 32
+        assert model.labels == tuple("0123456789")
+
+
+@pytest.mark.skipif(find_gpus().first is not None, reason="this machine has a GPU")
+def test_an_engine_without_a_gpu_explains_itself(artifact):
+    engine = json.loads((artifact / MANIFEST_NAME).read_text())["engine"]
+    if not engine["built"]:
+        pytest.skip("TensorRT-RTX is not installed: no engine was built")
+    with pytest.raises(EnvironmentProblem, match="an engine needs an NVIDIA GPU"):
+        load(artifact, runtime="rtx")
+    with pytest.raises(IntegrityError, match="the engine is for tensorrt_rtx"):
+        load(artifact, runtime="trt")
+
+
+@pytest.mark.gpu
+def test_an_engine_gives_the_logits_of_onnxruntime(artifact, images):
+    try:
+        engine = load(artifact, runtime="rtx", streams=2)
+    except EnvironmentProblem as problem:
+        pytest.skip(problem.message)
+    with engine, load(artifact, runtime="ort") as reference:
+        pixels = reference.preprocess(images[:150])
+        expected = reference(pixels)
+        for _ in range(3):  # the second run of a shape captures its graph, the third replays it
+            np.testing.assert_allclose(engine(pixels), expected, rtol=0, atol=1e-3)
+
+
+def test_without_the_library_the_function_body_runs(copied, artifact, images):
+    (copied / "libvmamba_ort.so").unlink()
+    rewrite(copied)
+    with load(copied, runtime="ort") as body, load(artifact, runtime="ort") as library:
+        pixels = body.preprocess(images[:8])
+        np.testing.assert_allclose(body(pixels), library(pixels), rtol=0, atol=1e-4)
+    with pytest.raises(EnvironmentProblem, match=r"has no libvmamba_ort\.so"):
+        load(copied, runtime="ort-cuda")
+
+
+def test_a_changed_file_is_refused_before_it_is_loaded(copied):
+    model = copied / "model.onnx"
+    content = bytearray(model.read_bytes())
+    content[len(content) // 2] ^= 1
+    model.write_bytes(content)
+    with pytest.raises(IntegrityError, match=r"model\.onnx has sha256"):
+        load(copied, runtime="ort")
+    load(copied, runtime="ort", verify=False).close()
+
+
+def test_artefacts_that_failed_their_parity_are_not_loaded(copied):
+    rewrite(copied, status="failed", status_reason="parity failed: onnxruntime-body")
+    with pytest.raises(IntegrityError, match="marked as failed"):
+        load(copied, runtime="ort")
+
+
+def test_half_types_keep_the_same_classes(digits_artifact, artifact, images):
+    with load(artifact, runtime="ort") as reference:
+        pixels = reference.preprocess(images[:100])
+        expected = reference(pixels).argmax(axis=1)
+    for precision in ("fp16", "bf16"):
+        with load(digits_artifact(precision), runtime="ort") as model:
+            assert (model(pixels).argmax(axis=1) == expected).mean() >= 0.99
+
+
+def test_mistakes_are_explained(artifact, tmp_path):
+    with pytest.raises(UsageError, match="no runtime 'cpu'"):
+        load(artifact, runtime="cpu")
+    with pytest.raises(UsageError, match="at least 1"):
+        load(artifact, streams=0)
+    with pytest.raises(InputFileError, match="there is no folder"):
+        load(tmp_path / "absent")
+    with pytest.raises(IntegrityError, match=r"has no manifest\.json"):
+        load(tmp_path)
+
+
+def test_max_batch_limits_an_execution(artifact, images):
+    with load(artifact, runtime="ort", max_batch=5) as model:
+        assert model.max_batch == 5
+        assert model(model.preprocess(images[:12])).shape == (12, 10)

@@ -1,0 +1,115 @@
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from tests.runtimes.tensorrt import host_device as host
+from vmamba_deploy.errors import BuildError, IntegrityError, UsageError, VmambaError
+from vmamba_deploy.runtimes.tensorrt.lane import EngineLane, LoadedEngine
+
+
+@pytest.fixture
+def engine():
+    return LoadedEngine(host.TensorRT, None, host.Engine(), host.HostDevice())
+
+
+def images(batch):
+    return np.random.default_rng().standard_normal((batch, 3, 4, 5), dtype=np.float32)
+
+
+def expected(pixels):
+    flat = pixels.reshape(len(pixels), -1)
+    return np.stack([flat.sum(1), flat.max(1)], axis=1)
+
+
+@pytest.mark.parametrize("cuda_graphs", [False, True])
+def test_any_order_of_shapes_gives_each_its_own_result(engine, cuda_graphs):
+    lane = EngineLane(engine, cuda_graphs=cuda_graphs)
+    for batch in (6, 1, 1, 1, 1, 3, 1, 3, 3, 3, 6, 6, 6, 2, 2):
+        pixels = images(batch)
+        np.testing.assert_allclose(lane(pixels), expected(pixels), rtol=1e-5, atol=1e-5)
+    assert len(engine.device.memory) == 4  # two on the host, two on the device, made once
+    assert bool(engine.device.graphs) == cuda_graphs
+
+
+def test_the_second_call_of_a_shape_is_captured_and_the_next_ones_replay_it(engine):
+    lane = EngineLane(engine, cuda_graphs=True)
+    for _ in range(5):
+        lane(images(2))
+    assert [graph.launches for graph in engine.device.graphs] == [4]
+    lane(images(3))
+    assert engine.device.graphs[0].work is None  # another shape ends it
+    lane(images(2))
+    assert len(engine.device.graphs) == 1
+    lane(images(2))
+    assert [graph.launches for graph in engine.device.graphs] == [4, 1]
+
+
+def test_the_largest_shape_is_not_captured_for_having_sized_the_buffers(engine):
+    lane = EngineLane(engine, cuda_graphs=True)
+    lane(images(6))
+    assert engine.device.graphs == []
+
+
+def test_results_do_not_lie_in_the_buffers(engine):
+    lane = EngineLane(engine)
+    first = images(2)
+    kept = lane(first)
+    lane(images(2))
+    lane.close()
+    np.testing.assert_allclose(kept, expected(first), rtol=1e-5, atol=1e-5)
+
+
+def test_two_lanes_share_an_engine_and_no_buffer(engine):
+    one, two = EngineLane(engine), EngineLane(engine)
+    assert len({memory.address for memory in engine.device.memory}) == 8
+    first, second = images(2), images(5)
+    np.testing.assert_allclose(one(first), expected(first), rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(two(second), expected(second), rtol=1e-5, atol=1e-5)
+
+
+def test_a_shape_outside_the_profile_says_what_fits_and_harms_nothing(engine):
+    lane = EngineLane(engine, cuda_graphs=True)
+    for bad in (images(7), images(2)[:, :, :3], images(2)[0]):
+        with pytest.raises(UsageError, match=r"from \(1, 3, 4, 5\) to \(6, 3, 4, 5\), got"):
+            lane(bad)
+        pixels = images(2)
+        np.testing.assert_allclose(lane(pixels), expected(pixels), rtol=1e-5, atol=1e-5)
+
+
+def test_a_failed_execution_is_an_error(engine):
+    lane = EngineLane(engine)
+    engine._engine.broken = True
+    with pytest.raises(BuildError, match="could not execute"):
+        lane(images(1))
+
+
+def test_closing_frees_everything_once(engine):
+    lane = EngineLane(engine, cuda_graphs=True)
+    for _ in range(3):
+        lane(images(2))
+    lane.close()
+    lane.close()
+    assert all(memory.closed for memory in engine.device.memory)
+    assert engine.device.graphs[0].work is None
+    with pytest.raises(VmambaError, match="closed"):
+        lane(images(1))
+
+
+def test_tensorrt_rtx_captures_graphs_itself(engine):
+    engine.trt = SimpleNamespace(
+        nptype=lambda dtype: dtype, CudaGraphStrategy=SimpleNamespace(WHOLE_GRAPH_CAPTURE="whole")
+    )
+    config = SimpleNamespace(cuda_graph_strategy=None)
+    engine._engine.create_runtime_config = lambda: config
+    lane = EngineLane(engine, cuda_graphs=True)
+    assert config.cuda_graph_strategy == "whole"
+    assert engine._engine.configs == (config,)
+    for _ in range(3):
+        lane(images(2))
+    assert engine.device.graphs == []
+
+
+def test_an_engine_of_other_tensors_is_refused():
+    with pytest.raises(IntegrityError, match="expected one input, one output"):
+        LoadedEngine(host.TensorRT, None, host.Engine(("logits", "more")), host.HostDevice())
