@@ -10,7 +10,7 @@ GPU_CHECK_ARGS ?=
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help setup compiler export test check lint format types layers native gpu-check kernel-model clean
+.PHONY: help setup compiler export test check lint format types layers native docs gpu-check kernel-model clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -52,6 +52,9 @@ gpu-check: ## prove and measure on a GPU in under 9 minutes; needs nvcc and PyTo
 kernel-model: $(VENV)/.dev ## resources and predicted times of the CUDA kernels from their machine code; needs nvcc
 	$(BIN)/python -m benchmarks.kernel_model report
 
+docs: $(VENV)/.dev ## the documentation as a site, in build/site
+	$(BIN)/mkdocs build --strict --quiet
+
 test: $(VENV)/.dev check ## the checks, then the test suite
 	$(BIN)/python -m pytest -n 2 --dist loadfile $(PYTEST_ARGS)
 
@@ -61,7 +64,7 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	git ls-files 'plugins/*.h' 'plugins/*.hpp' 'plugins/*.cpp' 'plugins/*.cu' 'plugins/*.cuh' \
-	  'samples/*.cpp' | xargs $(BIN)/clang-format --dry-run --Werror
+	  'samples/*.cpp' 'samples/*.hpp' 'tests/*.cpp' | xargs $(BIN)/clang-format --dry-run --Werror
 
 types: $(VENV)/.dev
 	$(BIN)/mypy
@@ -73,7 +76,7 @@ format: $(VENV)/.dev ## rewrite the sources in the house style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 	git ls-files 'plugins/*.h' 'plugins/*.hpp' 'plugins/*.cpp' 'plugins/*.cu' 'plugins/*.cuh' \
-	  'samples/*.cpp' | xargs $(BIN)/clang-format -i
+	  'samples/*.cpp' 'samples/*.hpp' 'tests/*.cpp' | xargs $(BIN)/clang-format -i
 
 clean: ## remove what was built, but not .venv
 	rm -rf build artifacts .pytest_cache .mypy_cache .ruff_cache .hypothesis
