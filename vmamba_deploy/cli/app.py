@@ -32,6 +32,8 @@ _COMMANDS = {
     "export": "Export a VMamba model: ONNX file, TensorRT engine, parity report.",
     "build": "Build a TensorRT engine from an exported ONNX file.",
     "compare": "Compare exported files with PyTorch.",
+    "evaluate": "Measure the accuracy of an artefact folder on labelled images.",
+    "predict": "Show the most probable classes of some images.",
     "bench": "Measure latencies of the runtimes, interleaved, on this machine.",
     "info": "Say what an ONNX file, an engine, a checkpoint or an artefact folder is.",
     "doctor": "Say what is installed, what can run here and what is missing.",

@@ -1,0 +1,122 @@
+"""`vmamba-deploy evaluate`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from vmamba_deploy.cli.reporting import reporting
+from vmamba_deploy.errors import ExitCode, UsageError
+
+if TYPE_CHECKING:
+    from vmamba_deploy.cli.terminal import Terminal
+    from vmamba_deploy.evaluation.distributed import Cluster
+
+RUNTIMES = ("auto", "trt", "rtx", "ort", "ort-cuda")
+
+
+@click.command("evaluate")
+@click.option(
+    "--data",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="Folder with a folder of images per class, or a CSV file with the columns path,label.",
+)
+@click.option("--artifact", required=True, type=click.Path(path_type=Path), metavar="DIR")
+@click.option("--against", type=click.Choice(["pytorch"]), help="Compare with PyTorch in fp32.")
+@click.option("--weights", help="Weights for PyTorch, when they have moved.")
+@click.option("--runtime", type=click.Choice(RUNTIMES), default="auto", show_default=True)
+@click.option("--batch", type=int, default=32, show_default=True, help="Images per batch.")
+@click.option("--limit", type=int, help="Evaluate so many images, evenly spread over the data.")
+@click.option("--top-k", type=int, default=5, show_default=True, help="The k of top-k accuracy.")
+@click.option(
+    "--classes",
+    "classes_file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="The name in the data of class 0, of class 1, ..., one a line.",
+)
+@click.option("--skip-unreadable", is_flag=True, help="List unreadable images; do not count them.")
+@click.option("--min-top1", type=float, metavar="PERCENT", help="End with 6 below this accuracy.")
+@click.option(
+    "--max-changed",
+    type=click.IntRange(0),
+    metavar="N",
+    help="End with 6 when more images change class against PyTorch.  [default: 0.5% of them]",
+)
+@click.option(
+    "--workers",
+    "loader_threads",
+    type=click.IntRange(0, 1024),
+    default=0,
+    help="Threads that read images.  [default: one per core; with --ray one per worker]",
+)
+@click.option("--threads", type=click.IntRange(0, 1024), default=0, help="0: each runtime's own.")
+@click.option(
+    "--output",
+    "-o",
+    type=click.Path(path_type=Path),
+    help="Folder of journal and reports.  [default: evaluations/NAME-OF-DIR]",
+)
+@click.option(
+    "--resume/--no-resume",
+    default=True,
+    help="Go on from the journal of an interrupted run, or replace it.  [default: resume]",
+)
+@click.option("--ray", "on_ray", is_flag=True, help="Run on Ray: here, or on --ray-address.")
+@click.option(
+    "--ray-workers",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Workers, each with the artefact open.  [default: one per core or GPU]",
+)
+@click.option("--ray-address", metavar="ADDRESS", help="Of a running cluster: `auto`, host:port.")
+@reporting
+def command(
+    terminal: Terminal,
+    *,
+    on_ray: bool,
+    ray_workers: int | None,
+    ray_address: str | None,
+    min_top1: float | None,
+    max_changed: int | None,
+    **options: Any,
+) -> ExitCode:
+    """Measure the accuracy of an artefact folder on labelled images.
+
+    Writes journal.jsonl, evaluation.json and evaluation.html. The same command goes on where an
+    interrupted one stopped. Ends with 6 when a stated bar is missed.
+    """
+    from vmamba_deploy.cli.evaluation_tables import show_evaluation
+    from vmamba_deploy.evaluation.judging import Bars
+    from vmamba_deploy.pipeline.evaluate_run import HTML_NAME, JSON_NAME, run_evaluation
+    from vmamba_deploy.pipeline.evaluation_plan import EvaluationPlan
+    from vmamba_deploy.reports.evaluation_json import evaluation_as_json
+
+    plan = EvaluationPlan(
+        **options,
+        bars=Bars(min_top1, max_changed),
+        cluster=_cluster(on_ray, ray_workers, ray_address),
+    )
+    outcome = run_evaluation(plan, terminal.on_event)
+    show_evaluation(terminal, outcome)
+    terminal.result(
+        {
+            "evaluation": evaluation_as_json(outcome.report),
+            "files": [str(outcome.folder / name) for name in (JSON_NAME, HTML_NAME)],
+            "exit_code": int(outcome.exit_code),
+        }
+    )
+    return outcome.exit_code
+
+
+def _cluster(on_ray: bool, workers: int | None, address: str | None) -> Cluster | None:
+    if not on_ray:
+        if workers is not None or address is not None:
+            raise UsageError("--ray-workers and --ray-address need --ray")
+        return None
+    from vmamba_deploy.evaluation.distributed import Cluster
+
+    return Cluster(workers=workers or 0, address=address)

@@ -1,0 +1,46 @@
+"""`vmamba-deploy predict`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from vmamba_deploy.cli.commands.evaluate import RUNTIMES
+from vmamba_deploy.cli.reporting import reporting
+
+if TYPE_CHECKING:
+    from vmamba_deploy.cli.terminal import Terminal
+
+
+@click.command("predict")
+@click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--artifact", required=True, type=click.Path(path_type=Path), metavar="DIR")
+@click.option("--runtime", type=click.Choice(RUNTIMES), default="auto", show_default=True)
+@click.option("--top-k", type=int, default=5, show_default=True, help="Classes per image.")
+@reporting
+def command(
+    terminal: Terminal, *, images: tuple[Path, ...], artifact: Path, runtime: str, top_k: int
+) -> None:
+    """Show the most probable classes of IMAGES."""
+    from vmamba_deploy.cli.summary import table
+    from vmamba_deploy.pipeline.predict_run import run_predict
+
+    results = list(run_predict(images, artifact, runtime=runtime, top_k=top_k))
+    drawn = table(f"\nPredictions ({results[0].runtime})", "image", "class", ">index", ">share")
+    for one in results:
+        for place, best in enumerate(one.predictions):
+            name = str(one.image) if place == 0 else ""
+            drawn.add_row(name, best.label, str(best.index), f"{best.probability:.2%}")
+    terminal.show(drawn)
+    terminal.result(
+        {
+            "runtime": results[0].runtime,
+            "predictions": [
+                {"image": str(one.image), "classes": [asdict(best) for best in one.predictions]}
+                for one in results
+            ],
+        }
+    )

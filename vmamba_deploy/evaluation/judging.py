@@ -1,0 +1,52 @@
+"""The bars that an evaluation was told to reach, and where it missed one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from vmamba_deploy.evaluation.summary import Summary
+
+CHANGED_PERCENT = 0.5
+"""Images that may change class against PyTorch when no number is given: rounding flips a few."""
+
+
+@dataclass(frozen=True)
+class Bars:
+    """What is asked for.
+
+    Attributes:
+        min_top1_percent: top-1 accuracy, at least; None for no bar.
+        max_changed: images whose first class may differ from PyTorch's; None: 0.5% of them.
+    """
+
+    min_top1_percent: float | None = None
+    max_changed: int | None = None
+
+    def allowed_changes(self, images: int) -> int:
+        """Of so many images, how many may change class."""
+        if self.max_changed is not None:
+            return self.max_changed
+        return int(images * CHANGED_PERCENT / 100)
+
+
+def shortfalls(summary: Summary, bars: Bars) -> list[str]:
+    """Say what missed its bar, one sentence each; empty when nothing did.
+
+    Logits that are not finite miss any bar, stated or not.
+    """
+    found = []
+    if summary.not_finite:
+        found.append(f"{summary.not_finite} images have logits that are NaN or infinite")
+    wanted = bars.min_top1_percent
+    # Written so that the NaN of no image at all counts as missed.
+    if wanted is not None and not summary.top1.share * 100 >= wanted:
+        found.append(f"top-1 is {summary.top1.share * 100:.2f} %, asked for is {wanted:g} %")
+    if summary.agreement is not None:
+        changed = len(summary.agreement.changed)
+        allowed = bars.allowed_changes(summary.agreement.same.total)
+        if changed > allowed:
+            found.append(
+                f"{changed} of {summary.agreement.same.total} images changed class against "
+                f"PyTorch, allowed are {allowed}"
+            )
+    return found

@@ -1,0 +1,109 @@
+"""Everything that evaluation.json and evaluation.html tell, as data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from vmamba_deploy.evaluation.judging import Bars
+from vmamba_deploy.evaluation.samples import Kind
+from vmamba_deploy.evaluation.summary import Summary
+
+SCHEMA_VERSION = "1.0"
+
+Verdict = Literal["passed", "failed", "measured"]
+
+
+@dataclass(frozen=True)
+class ArtifactInfo:
+    """What was evaluated: the folder, the sha256 of its manifest, and how it ran."""
+
+    folder: str
+    manifest_sha256: str
+    preset: str
+    precision: str
+    runtime: str
+
+
+@dataclass(frozen=True)
+class DataInfo:
+    """On what: the data set, its number of images and classes, and its fingerprint.
+
+    Attributes:
+        available: images in the data set; `images` of them were evaluated.
+        rule: how names became classes.
+    """
+
+    source: str
+    kind: Kind
+    available: int
+    images: int
+    class_names: tuple[str, ...]
+    rule: str
+    fingerprint: str
+
+
+@dataclass(frozen=True)
+class RunInfo:
+    """How the last process of the run worked; an earlier, interrupted one is not in it.
+
+    Attributes:
+        images: that it evaluated.
+        seconds: it took for them: without opening the artefact, but with starting Ray.
+        batch: images per batch.
+        workers: processes that did some of them; without Ray one, or none if all was done before.
+        distributed: whether Ray ran them.
+        loader_threads: that read images, per process.
+        resumed: images that the journal already had.
+    """
+
+    images: int
+    seconds: float
+    batch: int
+    workers: int
+    distributed: bool
+    loader_threads: int
+    resumed: int
+
+    @property
+    def images_per_second(self) -> float | None:
+        """Throughput of everything together; None when nothing was left to do."""
+        return self.images / self.seconds if self.images and self.seconds else None
+
+
+@dataclass(frozen=True)
+class Thumbnail:
+    """A small PNG of an image of the data set, by its index; `uri` embeds it in a page."""
+
+    index: int
+    uri: str
+
+
+@dataclass(frozen=True)
+class EvaluationReport:
+    """An evaluation.
+
+    Attributes:
+        against: the reference; None without.
+        shortfalls: what missed its bar.
+        thumbnails: of some images that changed class; only the page has them.
+    """
+
+    artifact: ArtifactInfo
+    data: DataInfo
+    run: RunInfo
+    summary: Summary
+    bars: Bars
+    against: str | None
+    shortfalls: tuple[str, ...]
+    created: str
+    thumbnails: tuple[Thumbnail, ...] = ()
+    schema_version: str = SCHEMA_VERSION
+
+    @property
+    def verdict(self) -> Verdict:
+        """`failed`; else `passed` when there was a bar, and `measured` when there was none."""
+        if self.shortfalls:
+            return "failed"
+        judged = self.bars.min_top1_percent is not None or self.against is not None
+        return "passed" if judged else "measured"

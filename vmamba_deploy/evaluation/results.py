@@ -1,0 +1,98 @@
+"""What is known of one image after it was run, and its line in the journal."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class ReferenceResult:
+    """PyTorch's answer to the same pixels, and how far the logits are from it.
+
+    With r the reference's logits and d the difference, both [K], in float64. The four figures are
+    NaN when the candidate's logits are not finite.
+
+    Attributes:
+        first: index of its first class.
+        margin: its first minus its second logit.
+        squared_error: sum(d^2).
+        squared_reference: sum(r^2).
+        max_abs: max abs(d).
+        cosine: of the angle between the two.
+        milliseconds: the image's share of its batch.
+    """
+
+    first: int
+    margin: float
+    squared_error: float
+    squared_reference: float
+    max_abs: float
+    cosine: float
+    milliseconds: float
+
+
+@dataclass(frozen=True)
+class ImageResult:
+    """One image's result.
+
+    Attributes:
+        index: position of the sample in its set.
+        top: the first classes by logit, best first; empty when there are no finite logits.
+        margin: first minus second logit; NaN likewise.
+        preprocess_ms: reading, decoding and resizing the file.
+        inference_ms: the image's share of its batch.
+        error: why there is no result, when the file could not be read and was skipped.
+        reference: PyTorch's answer, when it was asked for.
+    """
+
+    index: int
+    top: tuple[int, ...] = ()
+    margin: float = math.nan
+    preprocess_ms: float = 0.0
+    inference_ms: float = 0.0
+    error: str | None = None
+    reference: ReferenceResult | None = None
+
+    @property
+    def first(self) -> int | None:
+        """Index of the first class; None without finite logits."""
+        return self.top[0] if self.top else None
+
+    @property
+    def changed(self) -> bool:
+        """Whether the first class is not the reference's."""
+        return self.reference is not None and self.reference.first != self.first
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values without NaN: what is absent or not finite is null or left out."""
+        fields = asdict(self) | {"top": list(self.top)}
+        if self.reference is not None:
+            fields["reference"] = {key: _finite(one) for key, one in fields["reference"].items()}
+        return {key: _finite(value) for key, value in fields.items() if value is not None}
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> ImageResult:
+        """Read what `as_json` wrote.
+
+        Raises:
+            ValueError, TypeError, KeyError: something else.
+        """
+        values = dict(fields)
+        values["index"], values["top"] = int(values["index"]), tuple(values["top"])
+        values["margin"] = _number(values["margin"])
+        reference = values.get("reference")
+        if reference is not None:
+            numbers = {key: _number(value) for key, value in reference.items()}
+            values["reference"] = ReferenceResult(**numbers | {"first": reference["first"]})
+        return cls(**values)
+
+
+def _finite(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _number(value: Any) -> float:
+    return math.nan if value is None else float(value)

@@ -1,0 +1,51 @@
+"""The PyTorch network that an evaluation compares with, opened where it is going to run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from vmamba_deploy.evaluation.running import Network
+
+
+@dataclass(frozen=True)
+class PyTorchReference:
+    """Opens PyTorch in fp32 with the weights that an ONNX file was exported from.
+
+    Attributes:
+        onnx_file: of the artefact.
+        weights: where they are now; None: where the file says.
+        threads: of PyTorch; 0 leaves the number to it.
+    """
+
+    onnx_file: Path
+    weights: str | None = None
+    threads: int = 0
+
+    def __call__(self) -> Network:
+        """The network, from the artefact's own input to float32 logits [B, K].
+
+        Raises:
+            InputFileError: the weights are gone, or are others than those of the artefact.
+        """
+        import torch
+
+        from vmamba_deploy.pipeline.onnx_facts import read_onnx_facts
+        from vmamba_deploy.pipeline.parity_step import network
+        from vmamba_deploy.pipeline.reference import load_reference
+        from vmamba_deploy.runtimes.pytorch import PyTorchSession
+
+        if self.threads:
+            torch.set_num_threads(self.threads)
+        facts = read_onnx_facts(self.onnx_file)
+        session = PyTorchSession(network(facts, load_reference(facts, self.weights), "fp32"))
+
+        def run(pixel_values: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+            return session(pixel_values)
+
+        return run

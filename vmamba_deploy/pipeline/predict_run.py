@@ -1,0 +1,63 @@
+"""A look at what an artefact says of some images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vmamba_deploy.errors import InputFileError, UsageError
+
+if TYPE_CHECKING:
+    from vmamba_deploy.inference import Prediction
+
+
+@dataclass(frozen=True)
+class ImagePredictions:
+    """The most probable classes of an image, best first."""
+
+    image: Path
+    runtime: str
+    predictions: tuple[Prediction, ...]
+
+
+def run_predict(
+    images: Sequence[Path], artifact: Path, *, runtime: str = "auto", top_k: int = 5
+) -> Iterator[ImagePredictions]:
+    """Yield the predictions for each image, in order.
+
+    Args:
+        images: files; every one is looked for before the artefact is opened.
+        artifact: the artefact folder.
+        runtime: `auto`, `trt`, `rtx`, `ort` or `ort-cuda`.
+        top_k: classes per image.
+
+    Raises:
+        InputFileError: no such file, or not an image; the message names it.
+        UsageError: no image, a folder, or `top_k` below 1.
+        IntegrityError, EnvironmentProblem: see `vmamba_deploy.inference.load`.
+    """
+    _check(images, top_k)
+    from vmamba_deploy.inference import load
+
+    with load(artifact, runtime=runtime, streams=1) as model:
+        for start in range(0, len(images), model.max_batch):
+            chunk = images[start : start + model.max_batch]
+            for image, best in zip(chunk, model.classify(chunk, top_k=top_k), strict=True):
+                yield ImagePredictions(image, model.runtime, best)
+
+
+def _check(images: Sequence[Path], top_k: int) -> None:
+    if not images:
+        raise UsageError("no image was named")
+    if top_k < 1:
+        raise UsageError(f"--top-k must be at least 1, got {top_k}")
+    for image in images:
+        if image.is_dir():
+            raise UsageError(
+                f"{image} is a folder",
+                hint="name files, `DIR/*.png`; `vmamba-deploy evaluate` takes folders",
+            )
+        if not image.exists():
+            raise InputFileError(f"there is no file {image}")

@@ -1,0 +1,106 @@
+"""evaluation.html: one file that opens offline."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+from vmamba_deploy.artifacts.atomic import atomic_write
+from vmamba_deploy.evaluation.intervals import Proportion
+from vmamba_deploy.evaluation.report_data import EvaluationReport
+from vmamba_deploy.reports.html_file import figure, gib
+from vmamba_deploy.reports.machine import describe_machine, tool_versions
+
+SKIPPED_SHOWN = 50
+
+
+def write_evaluation_page(report: EvaluationReport, path: Path) -> None:
+    """Write evaluation.html, whole or not at all.
+
+    Raises:
+        ResourceError, UsageError: the disk is full, or the place not writable.
+    """
+    text = render_evaluation(report)
+    with atomic_write(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def render_evaluation(report: EvaluationReport) -> str:
+    """The page, with style, drawing and thumbnails inside; every value is escaped."""
+    import jinja2
+    from markupsafe import Markup
+
+    from vmamba_deploy.reports.confusion_plot import confusion_svg
+
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("vmamba_deploy.reports", "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "figure": figure,
+        "gib": gib,
+        "share": share,
+        "interval": interval,
+        "ms": milliseconds,
+        "class": lambda index: class_name(report, index),
+    }
+    confusion = report.summary.confusion
+    # matplotlib escapes the labels in the SVG that it writes.
+    drawing = (
+        Markup(confusion_svg(confusion, lambda index: class_name(report, index)))
+        if confusion is not None
+        else None
+    )
+    by_index = {one.index: one for one in report.summary.classes}
+    return environment.get_template("evaluation.html.j2").render(
+        report=report,
+        summary=report.summary,
+        headline=headline(report),
+        worst=[by_index[index] for index in report.summary.worst],
+        skipped=report.summary.skipped[:SKIPPED_SHOWN],
+        plot=drawing,
+        thumbnails={one.index: one.uri for one in report.thumbnails},
+        shown=len(report.thumbnails),
+        machine=describe_machine(),
+        tools=tool_versions(),
+    )
+
+
+def headline(report: EvaluationReport) -> str:
+    """One sentence: what was measured, or what missed its bar."""
+    if report.shortfalls:
+        return "; ".join(report.shortfalls)
+    text = f"{share(report.summary.top1)} of {report.summary.top1.total} images are right"
+    agreement = report.summary.agreement
+    if agreement is not None:
+        text += f"; {share(agreement.same)} have the class that PyTorch gives"
+    return text
+
+
+def class_name(report: EvaluationReport, index: int | None) -> str:
+    """Name of a class; None stands for logits that were not finite."""
+    return "not finite" if index is None else report.data.class_names[index]
+
+
+def share(value: Proportion) -> str:
+    """Percent in two digits, never rounded up to 100."""
+    return _percent(value.share)
+
+
+def interval(value: Proportion) -> str:
+    """The 95% interval in percent."""
+    return f"{_percent(value.low)} to {_percent(value.high)}"
+
+
+def milliseconds(value: float) -> str:
+    """Milliseconds in three digits."""
+    return f"{value:.3g} ms" if value < 1000 else f"{value:.0f} ms"
+
+
+def _percent(value: float) -> str:
+    if not math.isfinite(value):
+        return "\N{EN DASH}"
+    return "100 %" if value == 1 else f"{math.floor(value * 10000 + 1e-9) / 100:.2f} %"
