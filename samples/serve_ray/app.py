@@ -1,0 +1,58 @@
+"""The application: `serve run samples.serve_ray.app:build artifact=FOLDER [name=value ...]`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ray.serve import Application
+from ray.serve.schema import LoggingConfig
+
+from samples.serve_ray.classifier import CONCURRENT_BATCHES, Classifier
+from samples.serve_ray.ingress import Ingress
+from samples.serve_ray.settings import Settings
+from vmamba_deploy.artifacts.manifest import read_manifest
+from vmamba_deploy.preprocessing import Preprocessing
+
+START_TRIES = 2
+"""Of a replica that cannot open the artefact; more would only delay the message."""
+
+
+def build(arguments: Mapping[str, Any]) -> Application:
+    """An ingress before replicas of the model.
+
+    Args:
+        arguments: fields of `Settings`; values may be text.
+
+    Raises:
+        pydantic.ValidationError: an argument that is unknown or out of its range.
+        InputFileError, IntegrityError: the folder is no artefact.
+    """
+    settings = Settings.model_validate(dict(arguments))
+    manifest = read_manifest(Path(settings.artifact))
+    preprocessing = Preprocessing.from_manifest(manifest["preprocessing"])
+    log = LoggingConfig(enable_access_log=settings.access_log)
+    classifier = Classifier.options(
+        num_replicas=settings.replicas,
+        ray_actor_options={
+            "num_cpus": settings.cpus_per_replica,
+            "num_gpus": settings.gpus_per_replica,
+        },
+        # One batch that runs, one that gathers, one that is decoded.
+        max_ongoing_requests=settings.max_batch * (CONCURRENT_BATCHES + 2),
+        max_constructor_retry_count=START_TRIES,
+        graceful_shutdown_wait_loop_s=0.5,
+        graceful_shutdown_timeout_s=settings.timeout_s + 5,
+        logging_config=log,
+    ).bind(settings)
+    return Ingress.options(
+        num_replicas=settings.ingress_replicas,
+        # It waits more than it computes, and must not take a core from the model.
+        ray_actor_options={"num_cpus": 0},
+        # Room beyond its own limit: refusals, probes and metrics must get through when it is full.
+        max_ongoing_requests=settings.max_in_flight + 256,
+        graceful_shutdown_wait_loop_s=0.5,
+        graceful_shutdown_timeout_s=settings.timeout_s + 5,
+        logging_config=log,
+    ).bind(classifier, settings, preprocessing)

@@ -1,0 +1,203 @@
+"""The deployment that speaks HTTP: checks a request, has it classified, counts it."""
+
+# Without `from __future__ import annotations`: Serve wraps these routes anew, and FastAPI then
+# finds no names for annotations that are text.
+
+import asyncio
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any
+
+import ray
+from fastapi import FastAPI, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from ray import serve
+from ray.serve.handle import DeploymentHandle
+from starlette.exceptions import HTTPException
+
+from samples.serve_ray import dispatch
+from samples.serve_ray.answers import Answer, Classified, Refused
+from samples.serve_ray.errors import STATUS_OF_CODE, ServiceError, internal_error
+from samples.serve_ray.image_checks import FORMATS, check_image
+from samples.serve_ray.metrics import CONTENT_TYPE, ServiceMetrics
+from samples.serve_ray.page import page
+from samples.serve_ray.request_body import read_image_bytes
+from samples.serve_ray.settings import Settings
+from vmamba_deploy.preprocessing import Preprocessing
+
+logger = logging.getLogger("ray.serve")
+
+READY_TIMEOUT_S = 2.0
+READY_MEMORY_S = 5.0
+"""A service that answered so lately is ready: under full load a probe would wait in the queue."""
+
+# The documentation pages of FastAPI fetch their scripts from the internet.
+api = FastAPI(title="VMamba classifier", docs_url=None, redoc_url=None)
+
+
+def _json(error: ServiceError) -> JSONResponse:
+    return JSONResponse(error.body(), error.status, error.headers)
+
+
+@api.exception_handler(ServiceError)
+async def _on_service_error(_request: Request, error: ServiceError) -> JSONResponse:
+    return _json(error)
+
+
+@api.exception_handler(HTTPException)
+async def _on_http_error(request: Request, error: HTTPException) -> JSONResponse:
+    codes = {STATUS_OF_CODE[code]: code for code in ("not_found", "method_not_allowed")}
+    code = codes.get(error.status_code, "malformed_request")
+    message = f"{request.method} {request.url.path} is not served here"
+    return _json(ServiceError(code, message, "docs/serve_ray.md lists what is"))
+
+
+@api.exception_handler(RequestValidationError)
+async def _on_bad_argument(_request: Request, error: RequestValidationError) -> JSONResponse:
+    first = error.errors()[0]
+    message = f"{first['loc'][-1]}: {first['msg']}"
+    return _json(ServiceError("bad_argument", message, "top_k is a number from 1 to 1000"))
+
+
+@api.exception_handler(Exception)
+async def _on_bug(_request: Request, _error: Exception) -> JSONResponse:
+    return _json(internal_error())
+
+
+# Serve copies the routes here and now: what they use must stand above.
+@serve.deployment(name="Ingress")
+@serve.ingress(api)
+class Ingress:
+    """One replica of the HTTP side.
+
+    Args:
+        classifier: handle of the deployment with the model.
+        settings: of the application.
+        preprocessing: the artefact's, to know how large an image would become.
+    """
+
+    def __init__(
+        self, classifier: DeploymentHandle, settings: Settings, preprocessing: Preprocessing
+    ) -> None:
+        self._classifier = classifier
+        self._settings = settings
+        self._preprocessing = preprocessing
+        self._metrics = ServiceMetrics(serve.get_replica_context().replica_id.unique_id)
+        self._in_flight = 0
+        self._last_answer = float("-inf")
+
+    @api.get("/")
+    async def page(self) -> Response:
+        """The page to drop an image on."""
+        content, headers = page()
+        return Response(content, headers=headers, media_type="text/html")
+
+    @api.get("/healthz")
+    async def healthz(self) -> dict[str, str]:
+        """This process is alive."""
+        return {"status": "alive"}
+
+    @api.get("/readyz")
+    async def readyz(self) -> dict[str, str]:
+        """A replica has the model and answers."""
+        if time.monotonic() - self._last_answer > READY_MEMORY_S:
+            await self._describe()
+        return {"status": "ready"}
+
+    @api.get("/v1/model")
+    async def model(self) -> dict[str, Any]:
+        """What is served, and within which limits."""
+        return {
+            **await self._describe(),
+            "limits": self._settings.limits(),
+            "media_types": list(FORMATS.values()),
+            "ray_version": ray.__version__,
+        }
+
+    @api.get("/metrics")
+    async def metrics(self) -> Response:
+        """Counts since this process started."""
+        return Response(self._metrics.text(), media_type=CONTENT_TYPE)
+
+    @api.post("/v1/classify")
+    async def classify(
+        self, request: Request, top_k: Annotated[int, Query(ge=1, le=1000)] = 5
+    ) -> dict[str, Any]:
+        """Classify the image in the body."""
+        started = time.perf_counter()
+        outcome = "internal_error"
+        try:
+            with self._one_in_flight():
+                answer, tries = await self._answer(request, top_k)
+            body = answer.as_json(tries, total_ms=(time.perf_counter() - started) * 1000)
+            outcome = "ok"
+            return body
+        except ServiceError as error:
+            outcome = error.code
+            raise
+        except asyncio.CancelledError:
+            outcome = "client_closed"
+            raise
+        except Exception as error:
+            logger.exception("a request failed")
+            raise internal_error() from error
+        finally:
+            self._metrics.finished(outcome, time.perf_counter() - started)
+
+    @contextmanager
+    def _one_in_flight(self) -> Iterator[None]:
+        if self._in_flight >= self._settings.max_in_flight:
+            raise dispatch.overloaded(f"{self._in_flight} requests are being worked on")
+        self._in_flight += 1
+        self._metrics.in_flight(self._in_flight)
+        try:
+            yield
+        finally:
+            self._in_flight -= 1
+            self._metrics.in_flight(self._in_flight)
+
+    async def _answer(self, request: Request, top_k: int) -> tuple[Classified, int]:
+        settings = self._settings
+        deadline = asyncio.get_running_loop().time() + settings.timeout_s
+        try:
+            async with asyncio.timeout_at(deadline):
+                encoded = await read_image_bytes(request, settings.max_bytes)
+        except TimeoutError as error:
+            message = f"the image did not arrive within {settings.timeout_s:g} s"
+            raise ServiceError("upload_timeout", message, "send a smaller image") from error
+        check_image(encoded, settings.max_pixels, self._preprocessing)
+        answer, tries = await self._dispatch(encoded, top_k, deadline)
+        if isinstance(answer, Refused):
+            raise ServiceError("unreadable_image", answer.message, answer.hint)
+        if answer.first_of_batch:
+            self._metrics.batch_ran(answer.batch_size)
+        self._last_answer = time.monotonic()
+        return answer, tries
+
+    async def _dispatch(self, encoded: bytes, top_k: int, deadline: float) -> tuple[Answer, int]:
+        try:
+            async with asyncio.timeout_at(deadline):
+                return await dispatch.classify(
+                    self._classifier,
+                    encoded,
+                    top_k,
+                    max_tries=self._settings.max_tries,
+                    on_retry=self._metrics.retried,
+                )
+        except TimeoutError as error:
+            raise ServiceError(
+                "timeout",
+                f"no answer within {self._settings.timeout_s:g} s",
+                "try again later, more slowly",
+            ) from error
+
+    async def _describe(self) -> dict[str, Any]:
+        try:
+            async with asyncio.timeout(READY_TIMEOUT_S):
+                return await self._classifier.describe.remote()
+        except (TimeoutError, *dispatch.REPLICA_LOST) as error:
+            message = f"no replica answered within {READY_TIMEOUT_S:g} s"
+            raise ServiceError("not_ready", message, "wait until /readyz says ready") from error
