@@ -31,7 +31,12 @@ if(OnnxRuntime_FOUND AND NOT TARGET OnnxRuntime::OnnxRuntime)
   if(_name MATCHES "^libonnxruntime\\.so\\.([0-9]+)\\." AND
       NOT EXISTS "${_folder}/libonnxruntime.so.${CMAKE_MATCH_1}")
     set(_location "${CMAKE_BINARY_DIR}/onnxruntime/libonnxruntime.so.${CMAKE_MATCH_1}")
+    file(GLOB _parts "${_folder}/libonnxruntime*.so*")  # its providers must lie beside it
     file(MAKE_DIRECTORY "${CMAKE_BINARY_DIR}/onnxruntime")
+    foreach(_part IN LISTS _parts)
+      get_filename_component(_name "${_part}" NAME)
+      file(CREATE_LINK "${_part}" "${CMAKE_BINARY_DIR}/onnxruntime/${_name}" SYMBOLIC)
+    endforeach()
     file(CREATE_LINK "${ONNXRUNTIME_LIBRARY}" "${_location}" SYMBOLIC)
   endif()
   add_library(OnnxRuntime::OnnxRuntime SHARED IMPORTED)

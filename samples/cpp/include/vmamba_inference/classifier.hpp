@@ -110,7 +110,13 @@ class Classifier {
     return all;
   }
 
+  // Of equal probabilities the lower index goes first.
   std::vector<std::vector<Prediction>> top(const Logits &logits, std::size_t count = 5) const {
+    if (!std::all_of(logits.values.begin(), logits.values.end(),
+                     [](float value) { return std::isfinite(value); })) {
+      throw input_file_error("the model gave logits that are not finite",
+                             "export it in fp32 or bf16, and look at the parity report");
+    }
     std::vector<std::vector<Prediction>> all(logits.images);
     for (std::size_t i = 0; i < logits.images; ++i) {
       for (const auto &[index, probability] : top_of(logits.row(i), logits.classes, count)) {
@@ -126,12 +132,14 @@ class Classifier {
   }
 
  private:
-  // A part smaller than the network takes is filled up with black images.
+  // A part smaller than the network takes is filled up with its last image.
   Logits run_part(const std::uint8_t *pixels, std::size_t count, std::size_t each) const {
     const std::size_t needed = std::max(count, session_->min_batch());
     if (needed == count) return session_->run(pixels, count);
     std::vector<std::uint8_t> filled(needed * each);
-    std::memcpy(filled.data(), pixels, count * each);
+    for (std::size_t i = 0; i < needed; ++i) {
+      std::memcpy(filled.data() + i * each, pixels + std::min(i, count - 1) * each, each);
+    }
     return session_->run(filled.data(), needed);
   }
 

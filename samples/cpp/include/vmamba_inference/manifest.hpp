@@ -153,6 +153,11 @@ inline void check_schema_version(const nlohmann::json &document, const std::stri
 
 // Read the manifest of a folder; the files it names are not looked at.
 inline Manifest read_manifest(const std::filesystem::path &folder) {
+  std::error_code unreadable;
+  if (!std::filesystem::is_directory(folder, unreadable)) {
+    throw input_file_error("there is no folder " + folder.string(),
+                           "`vmamba-deploy export` makes one");
+  }
   const std::filesystem::path file = folder / "manifest.json";
   const std::string path = file.string();
   try {

@@ -60,7 +60,7 @@ inline Runtime choose_runtime([[maybe_unused]] const Manifest &manifest, const O
 
 }  // namespace detail
 
-// The files of the folder must have been verified.
+// Where `options.verify_files` is set, the files must have been verified.
 inline std::unique_ptr<Session> open_session(const Manifest &manifest, const Options &options) {
   const Runtime runtime = detail::choose_runtime(manifest, options);
   if (options.cuda && runtime != Runtime::kOnnxRuntime) {

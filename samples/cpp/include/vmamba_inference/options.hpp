@@ -15,7 +15,7 @@ struct Options {
   bool cuda = false;         // ONNX Runtime on the GPU instead of the CPU
   int threads = 0;           // of ONNX Runtime on the CPU; 0: its own choice
   bool cuda_graphs = true;   // TensorRT: replay batches of an unchanged size
-  bool verify_files = true;  // against the manifest; leave it on unless you checked them yourself
+  bool verify_files = true;  // against the manifest; an engine is code and always compared
 };
 
 // "auto", "trt", "rtx" or "ort".
@@ -24,7 +24,7 @@ inline Runtime runtime_named(const std::string &name) {
   if (name == "trt") return Runtime::kTensorRt;
   if (name == "rtx") return Runtime::kTensorRtRtx;
   if (name == "ort") return Runtime::kOnnxRuntime;
-  throw usage_error("--runtime must be one of auto, trt, rtx, ort, got '" + name + "'");
+  throw usage_error("there is no runtime '" + name + "'", "one of auto, trt, rtx, ort");
 }
 
 }  // namespace vmamba_inference

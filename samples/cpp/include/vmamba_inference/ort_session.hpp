@@ -35,6 +35,15 @@ inline Ort::Env &ort_environment() {
   return environment;
 }
 
+inline void append_cuda(Ort::SessionOptions &settings) {
+  try {
+    settings.AppendExecutionProvider_CUDA(OrtCUDAProviderOptions{});
+  } catch (const Ort::Exception &error) {
+    throw environment_problem(std::string("ONNX Runtime has no CUDA here: ") + error.what(),
+                              "install the GPU build of ONNX Runtime, or leave out --cuda");
+  }
+}
+
 inline Ort::SessionOptions ort_options(const Manifest &manifest, const Options &options) {
   Ort::SessionOptions settings;
   settings.SetLogSeverityLevel(ORT_LOGGING_LEVEL_ERROR);
@@ -46,7 +55,7 @@ inline Ort::SessionOptions ort_options(const Manifest &manifest, const Options &
   }
   if (options.cuda) {
     settings.AddConfigEntry("session.disable_cpu_ep_fallback", "1");
-    settings.AppendExecutionProvider_CUDA(OrtCUDAProviderOptions{});
+    append_cuda(settings);
   }
   return settings;
 }
@@ -83,15 +92,10 @@ class OrtSession final : public Session {
                             " does not list model.onnx");
     }
     try {
-      session_ = Ort::Session(detail::ort_environment(), model.c_str(),
-                              detail::ort_options(manifest, options));
+      const Ort::Env &environment = detail::ort_environment();  // before any other of its objects
+      session_ = Ort::Session(environment, model.c_str(), detail::ort_options(manifest, options));
       read_signature();
     } catch (const Ort::Exception &error) {
-      if (options.cuda && error.GetOrtErrorCode() != ORT_INVALID_GRAPH &&
-          std::string(error.what()).find("CUDA") != std::string::npos) {
-        throw environment_problem(std::string("ONNX Runtime has no CUDA here: ") + error.what(),
-                                  "install the GPU build of ONNX Runtime, or leave out --cuda");
-      }
       throw detail::ort_refusal(model, error.what());
     }
   }

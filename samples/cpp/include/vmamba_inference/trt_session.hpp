@@ -32,9 +32,9 @@ namespace vmamba_inference {
 // Buffers for the largest batch, one stream, and a graph of the batch size that was run last.
 class TrtSession final : public Session {
  public:
-  // The files of the folder must have been verified.
   TrtSession(const Manifest &manifest, const Options &options)
       : spec_(manifest.preprocessing), graphs_(options.cuda_graphs) {
+    if (!options.verify_files) verify_files(manifest);  // else the caller has
     verify_engine(manifest, trt::kName, trt::library_version());
     if (!manifest.engine.plugin_embedded) load_plugin(manifest);
     const Gpu gpu = trt::require_gpu();

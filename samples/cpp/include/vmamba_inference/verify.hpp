@@ -108,7 +108,7 @@ inline void verify_engine(const Manifest &manifest, const std::string &flavour,
                       "refit it from the ONNX file first");
   }
   if (flavour != engine.flavour) {
-    throw integrity_error("the engine is for " + engine.flavour + ", this machine has " + flavour,
+    throw integrity_error("the engine is for " + engine.flavour + ", not " + flavour,
                           detail::kRebuild);
   }
   if (!detail::version_fits(engine, version)) {

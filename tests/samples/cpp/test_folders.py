@@ -1,0 +1,163 @@
+"""Manifests: the C++ reader refuses what the Python one refuses, in the same words."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from folders import changed
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vmamba_deploy.artifacts.manifest import verify
+from vmamba_deploy.errors import IntegrityError, VmambaError
+
+
+def check(checks: Path, *folders: Path) -> list[str]:
+    """What the sanitised program says of each."""
+    done = subprocess.run(
+        [checks / "check_folders", *folders],
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-4000:]
+    return done.stdout.splitlines()
+
+
+def in_pythons_words(folder: Path) -> str:
+    try:
+        verify(folder)
+    except VmambaError as error:
+        return f"{int(error.exit_code)} {error.message} | {error.hint or ''}"
+    return "ok"
+
+
+@pytest.fixture(scope="module")
+def light(exported: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The exported folder with short files in place of the real ones."""
+    folder = tmp_path_factory.mktemp("light") / "folder"
+    folder.mkdir()
+    shutil.copy(exported / "manifest.json", folder)
+    for name in json.loads((folder / "manifest.json").read_text())["files"]:
+        (folder / name).write_bytes(name.encode())
+    return changed(folder, folder.with_name("ready"))
+
+
+def _fail(manifest: dict[str, Any]) -> None:
+    manifest |= {"status": "failed", "status_reason": "parity"}
+
+
+def _other_sha(manifest: dict[str, Any]) -> None:
+    manifest["files"]["model.onnx"]["sha256"] = "0" * 64
+
+
+def _other_size(manifest: dict[str, Any]) -> None:
+    manifest["files"]["model.onnx"]["size_bytes"] += 1
+
+
+def _absent_file(manifest: dict[str, Any]) -> None:
+    manifest["files"]["weights.bin"] = manifest["files"]["model.onnx"]
+
+
+def _outside(manifest: dict[str, Any]) -> None:
+    manifest["files"]["../outside"] = manifest["files"]["model.onnx"]
+
+
+def _newer_schema(manifest: dict[str, Any]) -> None:
+    manifest["schema_version"] = 2
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [_fail, _other_sha, _other_size, _absent_file, _outside, _newer_schema, lambda manifest: None],
+)
+def test_the_words_are_pythons(
+    checks: Path, light: Path, tmp_path: Path, edit: Callable[[dict[str, Any]], None]
+) -> None:
+    folder = changed(light, tmp_path / "changed", edit)
+    assert check(checks, folder) == [in_pythons_words(folder)]
+
+
+def test_a_folder_without_manifest_is_told(checks: Path, tmp_path: Path) -> None:
+    assert check(checks, tmp_path) == [in_pythons_words(tmp_path)]
+
+
+def test_a_link_that_leads_out_is_refused(checks: Path, light: Path, tmp_path: Path) -> None:
+    folder = changed(light, tmp_path / "changed")
+    content = (folder / "model.onnx").read_bytes()
+    (tmp_path / "elsewhere").write_bytes(content)
+    (folder / "model.onnx").unlink()
+    (folder / "model.onnx").symlink_to(tmp_path / "elsewhere")
+    (said,) = check(checks, folder)
+    assert said.startswith("7 the manifest names a file outside its folder")
+    with pytest.raises(IntegrityError, match="outside its folder"):
+        verify(folder)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", "null", "1", "[" * 100_000, '{"schema_version": 1}', "\xff"]
+)
+def test_what_is_no_manifest_is_an_integrity_error(checks: Path, tmp_path: Path, text: str) -> None:
+    (tmp_path / "manifest.json").write_text(text, encoding="latin-1")
+    (said,) = check(checks, tmp_path)
+    assert said.startswith("7 ")
+    with pytest.raises(IntegrityError):
+        verify(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("specification", 2),
+        ("interpolation", "bilinear"),
+        ("crop_pixels", [0, 8]),
+        ("crop_pixels", [1 << 40, 1 << 40]),
+        ("resize_pixels", -1),
+        ("mean", [0.5]),
+        ("std", ["a", "b", "c"]),
+    ],
+)
+def test_another_preprocessing_is_refused(
+    checks: Path, light: Path, tmp_path: Path, key: str, value: object
+) -> None:
+    folder = changed(
+        light, tmp_path / "changed", lambda manifest: manifest["preprocessing"].update({key: value})
+    )
+    (said,) = check(checks, folder)
+    assert said.startswith("7 ")
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner),
+    max_leaves=4,
+)
+
+
+@given(data=st.data())
+def test_any_value_in_any_place_is_read_or_refused(
+    checks: Path, light: Path, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    manifest = json.loads((light / "manifest.json").read_text())
+    place: Any = manifest
+    while True:
+        keys = list(place) if isinstance(place, dict) else list(range(len(place)))
+        key = data.draw(st.sampled_from(keys))
+        deeper = isinstance(place[key], dict | list) and place[key]
+        if not deeper or data.draw(st.booleans()):
+            break
+        place = place[key]
+    place[key] = data.draw(json_values)
+    folder = tmp_path_factory.mktemp("any")
+    for name in ("model.onnx",):
+        shutil.copy(light / name, folder)
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    (said,) = check(checks, folder)
+    assert said == "ok" or said.startswith("7 ")
