@@ -100,6 +100,14 @@ def parity(
         markdown.write_text(text)
 
 
+@main.command("digits-accuracy")
+def digits_accuracy_command() -> None:
+    """Accuracy of a trained network on real digits, in every runtime and precision."""
+    from benchmarks.digits_accuracy import print_accuracy
+
+    print_accuracy()
+
+
 @main.command("network-floor")
 @click.option("--model", "preset", default="t", show_default=True)
 @click.option("--batch", "batches", multiple=True, type=click.IntRange(1), default=(128, 1))

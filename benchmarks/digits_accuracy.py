@@ -1,12 +1,11 @@
 """Accuracy of the digits model in every runtime and precision.
 
-`python -m benchmarks.digits_accuracy` prints the table. Real labelled images, and weights that were
+`python -m benchmarks digits-accuracy` prints the table. Real labelled images, and weights that were
 trained: what a user would see lost, if anything were.
 """
 
 from __future__ import annotations
 
-import sys
 import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -19,7 +18,6 @@ import numpy.typing as npt
 
 from samples.train_digits.digits_data import Digits, read_digits
 from vmamba_deploy.artifacts.manifest import read_manifest
-from vmamba_deploy.errors import VmambaError
 from vmamba_deploy.pipeline.onnx_facts import Precision, read_onnx_facts
 from vmamba_deploy.runtimes.base import Runtime, Session
 
@@ -71,6 +69,7 @@ def runtimes_of(folder: Path) -> list[Runtime]:
     """Every way to run the files of an artefact folder, and PyTorch in their precision."""
     from vmamba_deploy.pipeline.parity_step import engine_runtime, network
     from vmamba_deploy.pipeline.reference import load_reference
+    from vmamba_deploy.runtimes.aotinductor import PACKAGE_NAME, AotInductorRuntime
     from vmamba_deploy.runtimes.onnxruntime import OnnxRuntimeBody, OnnxRuntimeLibrary
     from vmamba_deploy.runtimes.onnxruntime_cuda import OnnxRuntimeCuda, cuda_package
     from vmamba_deploy.runtimes.pytorch import PyTorchRuntime
@@ -84,7 +83,8 @@ def runtimes_of(folder: Path) -> list[Runtime]:
     ]
     if cuda_package() is not None:
         runtimes.append(OnnxRuntimeCuda(facts.path))
-    return runtimes
+    package = folder / PACKAGE_NAME
+    return [*runtimes, AotInductorRuntime(package)] if package.is_file() else runtimes
 
 
 def measure(runtime: Runtime, precision: str, digits: Digits, reference: Logits) -> Outcome:
@@ -124,7 +124,12 @@ def table(outcomes: Iterable[Outcome]) -> str:
 
 
 def export_digits(
-    output: Path, precision: Precision, *, preprocess: bool = False, engine: bool = True
+    output: Path,
+    precision: Precision,
+    *,
+    preprocess: bool = False,
+    engine: bool = True,
+    aoti: bool = False,
 ) -> Path:
     """Export the model as a user would, without the parity check.
 
@@ -133,6 +138,7 @@ def export_digits(
         precision: of the graph.
         preprocess: the graph takes uint8 NHWC and normalises itself.
         engine: build one, for batches of 1 to 64, where TensorRT-RTX is installed.
+        aoti: compile an AOTInductor package for the CPU, which takes half a minute.
 
     Returns:
         The folder that holds the files.
@@ -149,13 +155,14 @@ def export_digits(
         preprocess=preprocess,
         build_engine=engine and HAS_RTX,
         check_parity=False,
+        aoti=aoti,
+        aoti_device="cpu",
         engine=EnginePlan(flavour="rtx", batches=(1, BATCH // 2, BATCH)),
     )
     return run_export(plan, lambda _event: None).folder
 
 
-@click.command()
-def command() -> None:
+def print_accuracy() -> None:
     """Export the digits model in every precision and print the accuracy of every runtime."""
     digits = read_digits("test")
     reference = reference_logits(digits)
@@ -165,21 +172,8 @@ def command() -> None:
         outcomes = [
             measure(runtime, precision, digits, reference)
             for precision in PRECISIONS
-            for runtime in runtimes_of(export_digits(Path(temporary) / precision, precision))
+            for runtime in runtimes_of(
+                export_digits(Path(temporary) / precision, precision, aoti=True)
+            )
         ]
     click.echo(table(outcomes))
-
-
-def main() -> None:
-    """Run the command; errors that the user can act on end it as those of the product do."""
-    try:
-        command(prog_name="python -m benchmarks.digits_accuracy")
-    except VmambaError as error:
-        click.echo(f"error: {error.message}", err=True)
-        if error.hint:
-            click.echo(f"hint: {error.hint}", err=True)
-        sys.exit(int(error.exit_code))
-
-
-if __name__ == "__main__":
-    main()
