@@ -1,0 +1,140 @@
+"""Every command block on a page runs, or says on the page why not, or which test runs it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.docs.pages import (
+    CHECKOUT,
+    Block,
+    blocks,
+    command_blocks,
+    name_of,
+    pages,
+    site_pages,
+    without_blocks,
+)
+from tests.docs.workplace import Workplace
+
+_BLOCKS = [block for page in pages() for block in command_blocks(page)]
+_RUN = [block for block in _BLOCKS if block.not_run is None and block.run_by is None]
+# What the shell itself does, and words that are no program of the block's subject.
+_SHELL = {"cd", "export", "source", ".", "set", "kill", "wait", "sleep", "mkdir", "cat", "echo"}
+_ASSIGNMENT = re.compile(r"\w+=")
+
+
+@pytest.fixture(scope="session")
+def exports(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("exports")
+
+
+@pytest.mark.parametrize("page", list(dict.fromkeys(block.page for block in _RUN)))
+def test_the_commands_of_a_page_run_in_order(page: str, tmp_path: Path, exports: Path) -> None:
+    with Workplace(tmp_path, exports) as place:
+        for block in _RUN:
+            if block.page == page:
+                place.run(block)
+
+
+def _marked(kind: str) -> list[object]:
+    return [pytest.param(block, id=block.place) for block in _BLOCKS if getattr(block, kind)]
+
+
+@pytest.mark.parametrize("block", _marked("not_run"))
+def test_a_block_that_is_not_run_says_why(block: Block) -> None:
+    assert block.not_run is not None
+    assert len(block.not_run) > len("needs"), f"{block.place}: no reason"
+    pytest.skip(f"the page says: {block.not_run}")
+
+
+@pytest.mark.parametrize("block", _marked("run_by"))
+def test_the_named_test_starts_the_same_programs(block: Block) -> None:
+    assert block.run_by is not None
+    test = CHECKOUT / block.run_by
+    assert test.name.startswith("test_"), f"{block.place}: {block.run_by} is no test"
+    assert test.is_file(), f"{block.place}: there is no {block.run_by}"
+    text = test.read_text(encoding="utf-8")
+    missing = [name for name in programs_of(block) if name not in text]
+    assert not missing, f"{block.place}: {block.run_by} mentions no {', '.join(missing)}"
+
+
+@pytest.mark.parametrize("page", site_pages(), ids=name_of)
+def test_commands_stand_in_fenced_blocks(page: Path) -> None:
+    """An indented block has no language, so nobody could tell whether it is a command."""
+    prose = without_blocks(page.read_text(encoding="utf-8")).splitlines()
+    indented = [
+        number + 1
+        for number, line in enumerate(prose)
+        if line.startswith("    ") and line.strip() and number and not prose[number - 1].strip()
+    ]
+    assert not indented, f"{name_of(page)}: fence the blocks at lines {indented}"
+
+
+def programs_of(block: Block) -> list[str]:
+    """What a block starts: the names of programs, scripts and modules.
+
+    `python -m a.b` is `b`, `python dir/c.py` is `c.py`, anything else its first word.
+    """
+    if block.language == "python":
+        return [found[1] for found in re.finditer(r"^from (\S+) import", block.text, re.MULTILINE)]
+    found = []
+    for line in block.text.replace("\\\n", " ").splitlines():
+        for command in re.split(r"&&|\|\||[|;&]", line.partition("#")[0]):
+            words = [word for word in command.split() if not _ASSIGNMENT.match(word)]
+            if words and words[0] not in _SHELL:
+                found.append(_program(words))
+    return list(dict.fromkeys(found))
+
+
+def _program(words: list[str]) -> str:
+    if words[0].startswith("python") and len(words) > 1:
+        module = words[1] == "-m" and len(words) > 2
+        return words[2].rpartition(".")[2] if module else Path(words[1]).name
+    return Path(words[0]).name
+
+
+def block_of(text: str) -> Block:
+    (block,) = blocks(text, "page.md")
+    return block
+
+
+def test_marks_stand_on_the_line_before() -> None:
+    text = "text\n<!-- not run: needs docker -->\n```sh\ndocker run x\n```\n"
+    assert block_of(text).not_run == "needs docker"
+    assert block_of(text.replace("-->\n", "-->\n\n")).not_run is None
+    assert block_of("<!-- run by: tests/a/test_b.py -->\n```sh\nx\n```\n").run_by == "tests/a/test_b.py"
+
+
+def test_a_block_that_never_ends_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"page\.md:2: this block never ends"):
+        blocks("text\n```sh\nls\n", "page.md")
+
+
+def test_programs_are_told_from_their_arguments() -> None:
+    text = (
+        "```sh\ncd x && A=1 python -m samples.serve_ray.serve --port 1 &\n"
+        "tritonserver \\\n  --model x  # kill it\nkill $!\npython tools/run.py | bin/other\n```\n"
+    )
+    assert programs_of(block_of(text)) == ["serve", "tritonserver", "run.py", "other"]
+
+
+def test_a_failing_block_is_told_with_its_place_and_output(tmp_path: Path) -> None:
+    failing = Block("docs/x.md", 7, "sh", "echo something went wrong; false; echo unseen\n")
+    with (
+        Workplace(tmp_path, tmp_path) as place,
+        pytest.raises(AssertionError, match=r"docs/x\.md:7 ended with 1:") as told,
+    ):
+        place.run(failing)
+    assert "\nsomething went wrong" in str(told.value)
+    assert "\nunseen" not in str(told.value)
+
+
+def test_what_a_page_leaves_running_is_ended(tmp_path: Path) -> None:
+    with Workplace(tmp_path, tmp_path) as place:
+        place.run(Block("docs/x.md", 1, "sh", "sleep 600 & echo $! > pid\n"))
+        process = Path("/proc") / (place.folder / "pid").read_text().strip()
+        assert process.exists()
+    assert not process.exists() or "(sleep) Z" in (process / "stat").read_text()
