@@ -12,7 +12,7 @@ import json
 import logging
 import os
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -97,20 +97,20 @@ def import_ray() -> Any:
 class Worker:
     """An actor's class: opens the artefact at its first batch and keeps it open."""
 
-    def __init__(self, work: Work) -> None:
-        self._work = work
+    def __init__(self) -> None:
         self._evaluator: Evaluator | None = None
+        # Holds the artefact open for as long as the process lives.
+        self._open = ExitStack()
 
-    def __call__(self, rows: Row) -> Row:
+    def __call__(self, rows: Row, work: Work) -> Row:
         """Run the batches of `rows`; what goes wrong is told as data, for the driver to raise."""
-        outcomes = [self._run(json.loads(text)) for text in rows["batch"]]
+        outcomes = [self._run(json.loads(text), work) for text in rows["batch"]]
         return {"outcome": [json.dumps(outcome) for outcome in outcomes]}
 
-    def _run(self, fields: Row) -> Row:
+    def _run(self, fields: Row, work: Work) -> Row:
         try:
             if self._evaluator is None:
-                # Never closed: it lives as long as the process.
-                self._evaluator = open_evaluator(self._work).__enter__()
+                self._evaluator = self._open.enter_context(open_evaluator(work))
             (outcome,) = self._evaluator.run([_batch_from_json(fields)])
         except VmambaError as error:
             return {"error": type(error).__name__, "message": error.message, "hint": error.hint}
@@ -177,7 +177,7 @@ def _stream(ray: Any, batches: Sequence[Batch], work: Work, resources: _Resource
     outcomes = rows.map_batches(
         Worker,
         batch_size=1,
-        fn_constructor_args=(replace(work, threads=work.threads or resources.cores),),
+        fn_kwargs={"work": replace(work, threads=work.threads or resources.cores)},
         compute=ray.data.ActorPoolStrategy(size=workers),
         num_cpus=resources.cores,
         num_gpus=resources.gpus or None,

@@ -1,4 +1,4 @@
-"""Wilson's 95% interval of a proportion."""
+"""Shares: Wilson's 95% interval, and percent as text."""
 
 from __future__ import annotations
 
@@ -40,3 +40,11 @@ def proportion(count: int, total: int) -> Proportion:
     low = 0.0 if count == 0 else centre - half
     high = 1.0 if count == total else centre + half
     return Proportion(count, total, share, low, high)
+
+
+def percent(share: float) -> str:
+    """`97.33 %`, rounded down: what misses a bar by little must not look as if it reached it."""
+    if not math.isfinite(share):
+        return "\N{EN DASH}"
+    # What binary fractions lose in the multiplication is not to be rounded down.
+    return f"{math.floor(share * 10000 + 1e-9) / 100:.2f} %"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from vmamba_deploy.evaluation.intervals import percent
 from vmamba_deploy.evaluation.summary import Summary
 
 CHANGED_PERCENT = 0.5
@@ -40,7 +41,7 @@ def shortfalls(summary: Summary, bars: Bars) -> list[str]:
     wanted = bars.min_top1_percent
     # Written so that the NaN of no image at all counts as missed.
     if wanted is not None and not summary.top1.share * 100 >= wanted:
-        found.append(f"top-1 is {summary.top1.share * 100:.2f} %, asked for is {wanted:g} %")
+        found.append(f"top-1 is {percent(summary.top1.share)}, asked for is {wanted:g} %")
     if summary.agreement is not None:
         changed = len(summary.agreement.changed)
         allowed = bars.allowed_changes(summary.agreement.same.total)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import platform
 import time
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
 from vmamba_deploy.evaluation.loading import LoadedBatch, load_batches
 from vmamba_deploy.evaluation.results import ImageResult
@@ -77,6 +79,7 @@ class Evaluator:
     def __init__(self, model: Classifier, work: Work) -> None:
         self._model, self._work = model, work
         self._reference = work.reference() if work.reference is not None else None
+        self._warm_up()
 
     def run(self, batches: Iterable[Batch]) -> Generator[BatchOutcome, None, None]:
         """Yield the outcome of each batch, in their order.
@@ -94,6 +97,13 @@ class Evaluator:
             results = sorted((*one.skipped, *self._score(one)), key=lambda result: result.index)
             yield BatchOutcome(one.batch, self._model.runtime, tuple(results), _WORKER)
 
+    def _warm_up(self) -> None:
+        """Read one image and run it, so that what happens once is not in the first batch's time."""
+        pixels = self._model.preprocess([_any_image()])
+        self._model(pixels)
+        if self._reference is not None:
+            self._reference(pixels)
+
     def _score(self, loaded: LoadedBatch) -> list[ImageResult]:
         if loaded.pixels is None:
             return []
@@ -109,6 +119,12 @@ class Evaluator:
             reference=expected,
             reference_ms=(time.perf_counter() - between) * 1e3,
         )
+
+
+def _any_image() -> bytes:
+    content = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(content, format="PNG")
+    return content.getvalue()
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vmamba_deploy.evaluation.intervals import percent
 from vmamba_deploy.evaluation.report_data import RunInfo
 from vmamba_deploy.pipeline.evaluation_plan import EvaluationPlan
 
@@ -120,8 +121,8 @@ class _Counter:
             self._count(result.index, result.first, result.error)
 
     def text(self) -> str:
-        accuracy = self._correct / self._counted * 100 if self._counted else 0.0
-        return f"{self._counted} of {len(self._data.samples)} images, top-1 {accuracy:.2f} %"
+        accuracy = percent(self._correct / self._counted) if self._counted else "unknown"
+        return f"{self._counted} of {len(self._data.samples)} images, top-1 {accuracy}"
 
     def _count(self, index: int, first: int | None, error: str | None) -> None:
         if error is None:

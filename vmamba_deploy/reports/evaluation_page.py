@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 
 from vmamba_deploy.artifacts.atomic import atomic_write
-from vmamba_deploy.evaluation.intervals import Proportion
+from vmamba_deploy.evaluation.intervals import Proportion, percent
 from vmamba_deploy.evaluation.report_data import EvaluationReport
 from vmamba_deploy.reports.html_file import figure, gib
 from vmamba_deploy.reports.machine import describe_machine, tool_versions
@@ -86,21 +85,15 @@ def class_name(report: EvaluationReport, index: int | None) -> str:
 
 
 def share(value: Proportion) -> str:
-    """Percent in two digits, never rounded up to 100."""
-    return _percent(value.share)
+    """In percent, rounded down."""
+    return percent(value.share)
 
 
 def interval(value: Proportion) -> str:
     """The 95% interval in percent."""
-    return f"{_percent(value.low)} to {_percent(value.high)}"
+    return f"{percent(value.low)} to {percent(value.high)}"
 
 
 def milliseconds(value: float) -> str:
     """Milliseconds in three digits."""
     return f"{value:.3g} ms" if value < 1000 else f"{value:.0f} ms"
-
-
-def _percent(value: float) -> str:
-    if not math.isfinite(value):
-        return "\N{EN DASH}"
-    return "100 %" if value == 1 else f"{math.floor(value * 10000 + 1e-9) / 100:.2f} %"
