@@ -34,6 +34,7 @@ _COMMANDS = {
     "compare": "Compare exported files with PyTorch.",
     "evaluate": "Measure the accuracy of an artefact folder on labelled images.",
     "predict": "Show the most probable classes of some images.",
+    "package": "Write a model repository of Triton Inference Server.",
     "bench": "Measure latencies of the runtimes, interleaved, on this machine.",
     "info": "Say what an ONNX file, an engine, a checkpoint or an artefact folder is.",
     "doctor": "Say what is installed, what can run here and what is missing.",

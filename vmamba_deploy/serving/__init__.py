@@ -1,0 +1,1 @@
+"""Exported models behind servers that exist: what those servers read, made from artefacts."""

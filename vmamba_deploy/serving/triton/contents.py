@@ -1,0 +1,107 @@
+"""The files of each model of a package, written into a staging folder."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+from vmamba_deploy.artifacts.manifest import MANIFEST_NAME, Manifest, describe_file
+from vmamba_deploy.errors import IntegrityError
+from vmamba_deploy.serving.triton import configs
+from vmamba_deploy.serving.triton.facts import (
+    ENGINE_NAME,
+    ONNX_NAME,
+    ORT_LIBRARY,
+    TRT_LIBRARY,
+    ModelFacts,
+)
+from vmamba_deploy.serving.triton.pbtxt import Message, to_pbtxt
+from vmamba_deploy.serving.triton.plan import TritonPlan
+from vmamba_deploy.serving.triton.readme import readme
+from vmamba_deploy.serving.triton.registrar import REGISTRAR_LIBRARY, build_registrar
+
+_MODEL_FILES = Path(__file__).parent / "models"
+
+
+def write_models(
+    staging: Path, plan: TritonPlan, facts: ModelFacts, manifest: Manifest
+) -> list[str]:
+    """Write every model of the package below `staging`.
+
+    Returns:
+        Their names, each after the ones that it needs.
+
+    Raises:
+        IntegrityError: a file changed while it was copied.
+        BuildError, EnvironmentProblem: see `build_registrar`.
+    """
+    version = _start(staging, plan.name, configs.model_config(plan, facts))
+    _write_labels(staging / plan.name, facts)
+    (staging / plan.name / "README.md").write_text(readme(plan, facts, manifest), encoding="utf-8")
+    {"tensorrt": _tensorrt, "onnxruntime": _onnxruntime, "python": _python}[facts.backend](
+        version, plan, facts, manifest
+    )
+    if not plan.with_ensemble:
+        return [plan.name]
+    version = _start(staging, plan.preprocess_name, configs.preprocess_config(plan, facts))
+    _write_code(version, "preprocess")
+    specification = json.dumps(manifest["preprocessing"], indent=2, sort_keys=True) + "\n"
+    (version / "preprocessing.json").write_text(specification, encoding="utf-8")
+    version = _start(staging, plan.top_name, configs.top_config(plan, facts))
+    _write_code(version, "top5")
+    _write_labels(staging / plan.top_name, facts)
+    _start(staging, plan.ensemble_name, configs.ensemble_config(plan, facts))
+    return [plan.name, plan.preprocess_name, plan.top_name, plan.ensemble_name]
+
+
+def _start(staging: Path, name: str, config: Message) -> Path:
+    """Make a model's folder with its configuration; the folder of its version 1, for the rest."""
+    version = staging / name / "1"
+    version.mkdir(parents=True)
+    (staging / name / "config.pbtxt").write_text(to_pbtxt(config), encoding="utf-8")
+    return version
+
+
+def _tensorrt(version: Path, plan: TritonPlan, facts: ModelFacts, manifest: Manifest) -> None:
+    _copy(plan.artifact, ENGINE_NAME, version / "model.plan", manifest)
+    if facts.registrar:
+        _copy(plan.artifact, TRT_LIBRARY, version / TRT_LIBRARY, manifest)
+        build_registrar(version / REGISTRAR_LIBRARY, manifest["engine"]["version"])
+
+
+def _onnxruntime(version: Path, plan: TritonPlan, facts: ModelFacts, manifest: Manifest) -> None:
+    # Weights too large for the file lie beside it, under the names that the graph has for them.
+    for name in manifest["files"]:
+        if name == ONNX_NAME or name.startswith(f"{ONNX_NAME}."):
+            _copy(plan.artifact, name, version / name, manifest)
+    if facts.custom_library:
+        _copy(plan.artifact, ORT_LIBRARY, version / ORT_LIBRARY, manifest)
+
+
+def _python(version: Path, plan: TritonPlan, _facts: ModelFacts, manifest: Manifest) -> None:
+    folder = version / "artifact"
+    for name in manifest["files"]:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        _copy(plan.artifact, name, folder / name, manifest)
+    shutil.copyfile(plan.artifact / MANIFEST_NAME, folder / MANIFEST_NAME)
+    _write_code(version, "classifier")
+
+
+def _copy(source: Path, name: str, destination: Path, manifest: Manifest) -> None:
+    """Copy a file and compare the copy, so that nothing can change in between."""
+    shutil.copyfile(source / name, destination)
+    if describe_file(destination) != manifest["files"][name]:
+        raise IntegrityError(
+            f"{name} is not what the manifest of {source} says", hint="export again"
+        )
+
+
+def _write_code(version: Path, name: str) -> None:
+    shutil.copyfile(_MODEL_FILES / f"{name}.py", version / "model.py")
+
+
+def _write_labels(folder: Path, facts: ModelFacts) -> None:
+    if facts.labels:
+        text = "".join(f"{label}\n" for label in facts.labels)
+        (folder / configs.LABELS_NAME).write_text(text, encoding="utf-8")

@@ -1,0 +1,187 @@
+"""What a Triton configuration needs to know of an artefact folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from vmamba_deploy.errors import EnvironmentProblem, UsageError
+from vmamba_deploy.preprocessing import Preprocessing
+from vmamba_deploy.serving.triton.plan import TritonPlan
+
+ONNX_NAME, ENGINE_NAME = "model.onnx", "model.engine"
+ORT_LIBRARY, TRT_LIBRARY = "libvmamba_ort.so", "libvmamba_trt.so"
+DEFAULT_MAX_BATCH = 32
+
+_TYPES = {"float32": "TYPE_FP32", "float16": "TYPE_FP16", "uint8": "TYPE_UINT8"}
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """An input or output of one image.
+
+    Attributes:
+        name: in the graph.
+        triton_type: `TYPE_FP32` or another.
+        dims: without the batch; -1 where a side is free.
+    """
+
+    name: str
+    triton_type: str
+    dims: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """The model, in Triton's words.
+
+    Attributes:
+        backend: `tensorrt`, `onnxruntime` or `python`.
+        device: `cpu`, `gpu` or `auto`.
+        image, logits: its tensors.
+        sample_dims: of one image that the model takes for sure, for the warm-up.
+        max_batch: images of one execution.
+        preferred_batches: for the dynamic batcher.
+        labels: one a class, without line breaks; None where there are none.
+        custom_library: the op's library goes with the model, for ONNX Runtime.
+        registrar: the plugin's library has to be registered by another one, for TensorRT.
+        host_code: the engine carries the plugin, for TensorRT.
+    """
+
+    backend: str
+    device: str
+    image: Tensor
+    logits: Tensor
+    sample_dims: tuple[int, ...]
+    max_batch: int
+    preferred_batches: tuple[int, ...]
+    labels: tuple[str, ...] | None
+    custom_library: bool
+    registrar: bool
+    host_code: bool
+
+
+def read_facts(manifest: Mapping[str, Any], plan: TritonPlan) -> ModelFacts:
+    """Choose the back end and check that the artefacts can serve there.
+
+    Raises:
+        UsageError: the back end, the device or the batch does not go with the artefacts.
+        EnvironmentProblem: the engine is none that Triton's TensorRT can load.
+    """
+    backend = choose_backend(manifest, plan.backend)
+    engine = manifest["engine"]
+    if backend == "tensorrt":
+        _require_tensorrt_engine(engine)
+    preprocessing = Preprocessing.from_manifest(manifest["preprocessing"])
+    image, logits = (_tensor(manifest["onnx"][side][0]) for side in ("inputs", "outputs"))
+    height, width = preprocessing.crop_pixels
+    channels_last = preprocessing.normalisation_in_graph
+    beside = engine.get("plugin", {}).get("delivery") == "beside"
+    max_batch = _max_batch(manifest, plan, backend)
+    return ModelFacts(
+        backend=backend,
+        device=_device(manifest, plan, backend),
+        image=image,
+        logits=logits,
+        sample_dims=(height, width, 3) if channels_last else (3, height, width),
+        max_batch=max_batch,
+        preferred_batches=_preferred(engine, plan, backend, max_batch),
+        labels=_labels(manifest["labels"]),
+        custom_library=ORT_LIBRARY in manifest["files"],
+        registrar=backend == "tensorrt" and beside,
+        host_code=backend == "tensorrt" and not beside,
+    )
+
+
+def choose_backend(manifest: Mapping[str, Any], wished: str) -> str:
+    """The back end itself where one was named; else TensorRT where its engine is, or ONNX Runtime.
+
+    TensorRT-RTX is no part of Triton, so its engines do not count.
+    """
+    if wished != "auto":
+        return wished
+    engine = manifest["engine"]
+    fits = engine["built"] and engine["flavour"] == "tensorrt"
+    return "tensorrt" if fits and not engine.get("weights_stripped", False) else "onnxruntime"
+
+
+def _require_tensorrt_engine(engine: Mapping[str, Any]) -> None:
+    rebuild = (
+        "build an engine on the server's GPU with its TensorRT: "
+        "`vmamba-deploy build DIR --trt tensorrt`, or package with --backend onnxruntime or python"
+    )
+    if not engine["built"]:
+        raise UsageError(f"the artefacts have no engine: {engine['reason']}", hint=rebuild)
+    if engine["flavour"] != "tensorrt":
+        raise EnvironmentProblem(
+            f"the engine was built by TensorRT-RTX {engine['version']}; Triton's back end has the "
+            "full TensorRT, which cannot load it",
+            hint=rebuild,
+        )
+    if engine.get("weights_stripped", False):
+        raise UsageError(
+            "the engine has no weights, and Triton does not refit engines",
+            hint="build it without --strip-weights",
+        )
+    smallest = engine["profile"]["min"][0]
+    if smallest > 1:
+        raise UsageError(
+            f"the engine takes batches from {smallest} on, and Triton sends single images too",
+            hint="build it with --batch 1,...",
+        )
+
+
+def _device(manifest: Mapping[str, Any], plan: TritonPlan, backend: str) -> str:
+    if backend == "tensorrt":
+        if plan.device == "cpu":
+            raise UsageError("TensorRT runs on GPUs", hint="--device gpu, or another --backend")
+        return "gpu"
+    if backend == "onnxruntime" and manifest["precision"] == "bf16":
+        if plan.device == "cpu":
+            raise UsageError(
+                "ONNX Runtime has no bfloat16 arithmetic on the CPU",
+                hint="--backend python, which widens the graph; or export in fp32 or fp16",
+            )
+        return "gpu"
+    return plan.device
+
+
+def _max_batch(manifest: Mapping[str, Any], plan: TritonPlan, backend: str) -> int:
+    batch_axis = manifest["onnx"]["inputs"][0]["shape"][0]
+    fixed = batch_axis if isinstance(batch_axis, int) else None
+    if backend == "onnxruntime" and fixed is not None:
+        raise UsageError(
+            f"the graph's batch is fixed to {fixed}; Triton batches models with a free one",
+            hint="export without a fixed batch, or use --backend python",
+        )
+    if backend != "tensorrt":
+        return plan.max_batch or fixed or DEFAULT_MAX_BATCH
+    largest: int = manifest["engine"]["profile"]["max"][0]
+    if plan.max_batch is not None and plan.max_batch > largest:
+        raise UsageError(
+            f"--max-batch {plan.max_batch} is above the engine's largest batch {largest}",
+            hint=f"build it with --batch 1,{plan.max_batch}",
+        )
+    return plan.max_batch or largest
+
+
+def _preferred(
+    engine: Mapping[str, Any], plan: TritonPlan, backend: str, max_batch: int
+) -> tuple[int, ...]:
+    if too_large := [size for size in plan.preferred_batches if size > max_batch]:
+        raise UsageError(f"--preferred-batch {too_large[0]} is above the largest batch {max_batch}")
+    if plan.preferred_batches or backend != "tensorrt":
+        return tuple(sorted(set(plan.preferred_batches)))
+    tuned: int = engine["profile"]["opt"][0]
+    return (tuned,) if 1 < tuned < max_batch else ()
+
+
+def _tensor(described: Mapping[str, Any]) -> Tensor:
+    dims = tuple(side if isinstance(side, int) else -1 for side in described["shape"][1:])
+    return Tensor(described["name"], _TYPES[described["dtype"]], dims)
+
+
+def _labels(labels: list[str] | None) -> tuple[str, ...] | None:
+    """A label file has one label a line, so line breaks within one become spaces."""
+    return tuple(" ".join(label.split()) for label in labels) if labels else None

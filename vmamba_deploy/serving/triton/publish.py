@@ -1,0 +1,131 @@
+"""Moving staged models into a repository, so that each appears whole and a failure undoes all."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from vmamba_deploy.artifacts import rename
+from vmamba_deploy.artifacts.atomic import PARTIAL_PREFIX, explain_write_error, flush_to_disk
+from vmamba_deploy.artifacts.locking import exclusive
+from vmamba_deploy.errors import ResourceError, UsageError
+from vmamba_deploy.serving.triton.ownership import owned_package, refuse_foreign_model
+
+_RESERVE_BYTES = 20_000_000
+
+
+@contextmanager
+def staging_folder(repository: Path, *, needed_bytes: int) -> Iterator[Path]:
+    """Lock the repository and yield an empty folder on its disk; it is removed in the end.
+
+    It lies beside the repository, since a server takes every folder in there for a model; in it
+    only where the repository is a mount point, or the folder above is not writable.
+
+    Raises:
+        UsageError: a file, or not writable.
+        ResourceError: not enough space, or another process is writing.
+    """
+    if repository.exists() and not repository.is_dir():
+        raise UsageError(f"{repository} is a file", hint="name a folder with --triton")
+    place = _workplace(repository)
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        free = shutil.disk_usage(place).free
+        if free < needed_bytes + _RESERVE_BYTES:
+            raise ResourceError(
+                f"the disk of {place} has {free / 1e6:.0f} MB free; the models need "
+                f"{needed_bytes / 1e6:.0f} MB",
+                hint="free some space, or name a repository on another disk",
+            )
+        with exclusive(place / f".{repository.name}.lock", what=f"repository {repository}"):
+            staging = place / f"{PARTIAL_PREFIX}{secrets.token_hex(6)}-{repository.name}"
+            try:
+                staging.mkdir()
+                yield staging
+            finally:
+                shutil.rmtree(staging, ignore_errors=True)
+    except OSError as error:
+        raise (explain_write_error(error, place / "models") or error) from error
+
+
+def check_targets(repository: Path, names: Sequence[str], package: str, *, force: bool) -> None:
+    """Refuse to replace what is not ours, or what is ours unless forced.
+
+    Raises:
+        UsageError: a folder of one of these names that must stay.
+    """
+    for name in names:
+        target = repository / name
+        if not target.exists() and not target.is_symlink():
+            continue
+        refuse_foreign_model(target)
+        if owned_package(target) != package:
+            raise UsageError(
+                f"{target} belongs to the package {owned_package(target)!r}",
+                hint="choose another --name",
+            )
+        if not force:
+            raise UsageError(f"{target} is there already", hint="replace it with --force")
+
+
+def publish(staging: Path, repository: Path, names: Sequence[str], package: str) -> None:
+    """Make the staged models those of the repository; models of the package not named here go.
+
+    A new repository appears by one rename. In one that exists each model appears by one rename,
+    each after those that it needs, and a failure takes all of them back.
+    """
+    if not repository.exists():
+        staging.rename(repository)
+        flush_to_disk(repository.parent)
+        return
+    old = staging / f"{PARTIAL_PREFIX}old"
+    old.mkdir()
+    undo: list[tuple[Path, Path]] = []  # (from, to), to be walked backwards
+    try:
+        for stale in _stale(repository, names, package):
+            _move(stale, old / stale.name, undo)
+        for name in names:
+            target = repository / name
+            if target.exists() and rename.exchange(staging / name, target):
+                undo.append((staging / name, target))
+                continue
+            if target.exists():
+                _move(target, old / name, undo)
+            _move(staging / name, target, undo)
+    except BaseException:
+        for here, there in reversed(undo):
+            with suppress(OSError):  # the first error is the one to tell
+                if there.exists() and here.exists():
+                    rename.exchange(here, there)
+                else:
+                    there.rename(here)
+        raise
+    flush_to_disk(repository)
+
+
+def _move(here: Path, there: Path, undo: list[tuple[Path, Path]]) -> None:
+    here.rename(there)
+    undo.append((here, there))
+
+
+def _stale(repository: Path, names: Sequence[str], package: str) -> list[Path]:
+    """Models of an earlier packaging that this one does not write, whole and ours."""
+    stale = [
+        folder
+        for folder in sorted(repository.iterdir())
+        if folder.is_dir() and folder.name not in names and owned_package(folder) == package
+    ]
+    for folder in stale:
+        refuse_foreign_model(folder)
+    return stale
+
+
+def _workplace(repository: Path) -> Path:
+    inside = repository.is_dir() and (
+        repository.is_mount() or not os.access(repository.parent, os.W_OK)
+    )
+    return repository if inside else repository.parent
