@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from vmamba_deploy.artifacts.atomic import atomic_write, explain_write_error, flush_to_disk
-from vmamba_deploy.errors import InputFileError, UsageError
+from vmamba_deploy.errors import InputFileError, ResourceError, UsageError
 from vmamba_deploy.evaluation.results import ImageResult
 
 JOURNAL_VERSION = 1
@@ -104,11 +104,16 @@ class Journal:
             )
         if self.is_done(results[0].index):
             return
-        lines = "".join(_line(result.as_json()) for result in results)
+        lines = "".join(_line(result.as_json()) for result in results).encode()
         try:
-            self._opened().write(lines.encode())
+            written = self._opened().write(lines)
         except OSError as error:
             raise (explain_write_error(error, self.path) or error) from error
+        if written != len(lines):
+            raise ResourceError(
+                f"cannot write {self.path}: no space is left",
+                hint="free some space; the same command goes on from there",
+            )
         self.results.update((result.index, result) for result in results)
 
     def close(self) -> None:

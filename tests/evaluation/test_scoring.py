@@ -1,0 +1,72 @@
+import math
+
+import numpy as np
+import pytest
+
+from vmamba_deploy.errors import InputFileError, IntegrityError
+from vmamba_deploy.evaluation.results import ImageResult
+from vmamba_deploy.evaluation.scoring import score
+from vmamba_deploy.parity.metrics import compute_metrics
+
+
+def images(count):
+    return [ImageResult(index, preprocess_ms=1.5) for index in range(count)]
+
+
+def test_first_classes_margins_and_shares_of_time():
+    logits = np.array([[0, 3, 1, 2], [5, 5, 5, 7.5]], np.float32)
+    first, second = score(images(2), logits, top_k=3, milliseconds=5.0)
+    assert first.top == (1, 3, 2)
+    # Ties go to the lower index.
+    assert second.top == (3, 0, 1)
+    assert (first.margin, second.margin) == (1.0, 2.5)
+    assert (first.inference_ms, first.preprocess_ms) == (2.5, 1.5)
+    assert first.reference is None
+
+
+def test_a_single_class_has_no_margin():
+    (one,) = score(images(1), np.ones((1, 1), np.float32), top_k=5, milliseconds=1.0)
+    assert (one.top, one.margin) == ((0,), 0.0)
+
+
+def test_figures_against_the_reference_are_those_of_the_parity_check():
+    generator = np.random.default_rng(0)
+    reference = generator.standard_normal((8, 10), dtype=np.float32)
+    logits = reference + generator.standard_normal((8, 10), dtype=np.float32) * 1e-3
+    results = score(
+        images(8), logits, top_k=5, milliseconds=8.0, reference=reference, reference_ms=16.0
+    )
+    compared = [one.reference for one in results]
+    expected = compute_metrics(reference, logits)
+    nmse = sum(one.squared_error for one in compared) / sum(
+        one.squared_reference for one in compared
+    )
+    assert nmse == pytest.approx(expected.nmse, rel=1e-12)
+    assert max(one.max_abs for one in compared) == expected.max_abs
+    assert min(one.cosine for one in compared) == expected.cosine
+    assert [one.changed for one in results] == [False] * 8
+    assert {one.milliseconds for one in compared} == {2.0}
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_logits_that_are_not_finite_have_no_class(bad):
+    logits = np.array([[1, bad, 2], [1, 2, 3]], np.float32)
+    reference = np.array([[1, 2, 3], [1, 2, 3]], np.float32)
+    broken, fine = score(images(2), logits, top_k=2, milliseconds=1.0, reference=reference)
+    assert (broken.first, broken.changed) == (None, True)
+    assert math.isnan(broken.margin)
+    assert math.isnan(broken.reference.max_abs)
+    assert (fine.first, fine.changed) == (2, False)
+
+
+def test_a_broken_reference_is_told():
+    reference = np.full((1, 3), np.nan, np.float32)
+    with pytest.raises(InputFileError, match="PyTorch gives NaN"):
+        score(images(1), np.ones((1, 3), np.float32), top_k=1, milliseconds=1, reference=reference)
+
+
+@pytest.mark.parametrize("shape", [(1, 3), (2, 4), (2, 3, 1)])
+def test_logits_of_another_shape(shape):
+    reference = np.zeros((2, 3), np.float32)
+    with pytest.raises(IntegrityError, match="logits of shape"):
+        score(images(2), np.zeros(shape, np.float32), top_k=1, milliseconds=1, reference=reference)
