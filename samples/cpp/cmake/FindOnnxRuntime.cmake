@@ -7,9 +7,17 @@
 if(NOT ONNXRUNTIME_INCLUDE_DIR AND DEFINED ENV{ONNXRUNTIME_INCLUDE_DIR})
   set(ONNXRUNTIME_INCLUDE_DIR "$ENV{ONNXRUNTIME_INCLUDE_DIR}" CACHE PATH "onnxruntime_cxx_api.h")
 endif()
+# Last of all, what a checkout of vmamba_deploy has: the Python package, and headers fetched for it.
+set(_checkout "${CMAKE_CURRENT_LIST_DIR}/../../..")
+file(GLOB _packaged "${_checkout}/.venv/lib/python3*/site-packages/onnxruntime/capi/*onnxruntime.so.*")
 find_path(ONNXRUNTIME_INCLUDE_DIR onnxruntime_cxx_api.h
+  PATHS "${_checkout}/build/toolchain/onnxruntime/usr/include"
   PATH_SUFFIXES onnxruntime onnxruntime/core/session)
 find_library(ONNXRUNTIME_LIBRARY onnxruntime)
+if(NOT ONNXRUNTIME_LIBRARY AND _packaged)
+  list(GET _packaged 0 _packaged)
+  set(ONNXRUNTIME_LIBRARY "${_packaged}" CACHE FILEPATH "libonnxruntime.so" FORCE)
+endif()
 
 if(ONNXRUNTIME_INCLUDE_DIR AND EXISTS "${ONNXRUNTIME_INCLUDE_DIR}/onnxruntime_c_api.h")
   file(STRINGS "${ONNXRUNTIME_INCLUDE_DIR}/onnxruntime_c_api.h" _line

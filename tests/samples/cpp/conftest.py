@@ -11,13 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from vmamba_deploy.pipeline.export_run import run_export
-from vmamba_deploy.pipeline.plan import EnginePlan, ExportPlan
-
 # The helpers beside the tests are modules of their own.
 sys.path.insert(0, str(Path(__file__).parent))
 
-GOLDEN = Path(__file__).parents[2] / "data" / "golden"
 HAS_RTX = find_spec("tensorrt_rtx_libs") is not None
 
 
@@ -93,14 +89,6 @@ def checks() -> Path:
 
 
 @pytest.fixture(scope="session")
-def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small network with 10 classes for images of 32 x 64, with an engine if RTX is here."""
-    plan = ExportPlan(
-        model=None,
-        weights=str(GOLDEN / "vssm_s1.pth"),
-        output=tmp_path_factory.mktemp("cpp") / "exported",
-        image_size=(32, 64),
-        build_engine=HAS_RTX,
-        engine=EnginePlan(flavour="rtx", batches=(1, 2, 4)),
-    )
-    return run_export(plan, lambda event: None).folder
+def exported(digits_artifact: Callable[..., Path]) -> Path:
+    """The digits model: ONNX file, custom-op library, and an engine if TensorRT-RTX is here."""
+    return digits_artifact("fp32", engine=HAS_RTX)
