@@ -1,7 +1,7 @@
 """Hooks of mkdocs: links from a page to files outside docs/ work in the site too.
 
 Pages link as on a repository host, `../plugins/README.md`. What is linked to and lies outside docs/
-joins the site under `repository/`, with what it links to in turn; text files other than Markdown are
+joins the site under `repository/`, with what it links to in turn; files other than Markdown are
 copied as they are. Links are rewritten to the places in the site.
 """
 

@@ -105,7 +105,10 @@ def test_marks_stand_on_the_line_before() -> None:
     text = "text\n<!-- not run: needs docker -->\n```sh\ndocker run x\n```\n"
     assert block_of(text).not_run == "needs docker"
     assert block_of(text.replace("-->\n", "-->\n\n")).not_run is None
-    assert block_of("<!-- run by: tests/a/test_b.py -->\n```sh\nx\n```\n").run_by == "tests/a/test_b.py"
+    assert (
+        block_of("<!-- run by: tests/a/test_b.py -->\n```sh\nx\n```\n").run_by
+        == "tests/a/test_b.py"
+    )
 
 
 def test_a_block_that_never_ends_is_refused() -> None:
