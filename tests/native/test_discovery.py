@@ -7,7 +7,7 @@ import pytest
 
 from vmamba_deploy import native
 from vmamba_deploy.errors import EnvironmentProblem, IntegrityError
-from vmamba_deploy.native import cuda, headers
+from vmamba_deploy.native import cuda, debian, headers
 from vmamba_deploy.native.debian import AptSource, apt_sources
 from vmamba_deploy.native.fetch import known_file
 from vmamba_deploy.native.toolchain import HostCompiler
@@ -167,6 +167,19 @@ def test_apt_sources_of_both_formats(tmp_path):
         AptSource("http://one.example/a", ("bookworm",), ("main", "contrib")),
         AptSource("http://two.example/a", ("bookworm", "bookworm-updates"), ("main",)),
     ]
+
+
+def test_several_packages_are_downloaded_by_one_apt(tmp_path, monkeypatch):
+    commands = []
+    monkeypatch.setattr(debian, "output_of", lambda command: commands.append(list(command)))
+    monkeypatch.setattr(debian, "_main_mirror", lambda: "http://mirror.example/debian")
+    monkeypatch.setattr(debian, "_KEYRING", Path(__file__))
+    monkeypatch.setattr(debian.shutil, "which", lambda tool: f"/usr/bin/{tool}")
+    debian.debian_packages(["libone-dev", "libone1"], "bookworm", tmp_path / "unpacked")
+    update, download = commands
+    assert update[-1] == "update"
+    assert download[-3:] == ["download", "libone-dev", "libone1"]
+    assert list((tmp_path / "unpacked").iterdir()) == []  # apt's own folder is gone
 
 
 def test_the_report_has_a_remedy_for_all_that_is_missing(monkeypatch):

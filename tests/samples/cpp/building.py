@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from filelock import FileLock
-from packages import prefixes
+from packages import cmake_settings, unpacked
 
 from vmamba_deploy.native import layout, toolchain
 from vmamba_deploy.native.cuda import require_cuda
@@ -37,13 +37,16 @@ def build(
         "CMAKE_MAKE_PROGRAM": ninja,
         "CMAKE_CXX_COMPILER": toolchain.find_host_compiler().path,
         "CMAKE_CXX_FLAGS_RELEASE": "-O1",  # quicker to compile
-        "CMAKE_PREFIX_PATH": ";".join(map(str, prefixes())),
+        **cmake_settings(unpacked()),
         **settings,
     }
-    command = [cmake, "-S", source, "-B", tree, "-G", "Ninja"]
-    command += [f"-D{key}={value}" for key, value in options.items()]
+    words = [f"-D{key}={value}" for key, value in options.items()]
+    # CMake remembers where it found things, which is wrong once they are to be elsewhere.
+    stamp, asked = tree.with_name(f"{name}.settings"), "\n".join([str(source), *words])
     with FileLock(tree.with_name(f".{name}.lock")):
-        run(*command)
+        fresh = [] if stamp.is_file() and stamp.read_text() == asked else ["--fresh"]
+        run(cmake, *fresh, "-S", source, "-B", tree, "-G", "Ninja", *words)
+        stamp.write_text(asked)
         run(cmake, "--build", tree, *(("--target", *targets) if targets else ()))
     return tree
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import platform
+import sysconfig
 from pathlib import Path
 
 from vmamba_deploy.native.debian import debian_packages
 from vmamba_deploy.native.layout import toolchain_folder
 
+MULTIARCH = sysconfig.get_config_var("MULTIARCH") or "x86_64-linux-gnu"
 # A file of each -dev package below /usr/include, and what stands beside it at run time: by the
 # release's name where that differs.
 _NEEDED = {
@@ -29,16 +32,28 @@ def missing_packages(include: Path, release: str) -> list[str]:
     return names
 
 
-def prefixes(include: Path = Path("/usr/include")) -> list[Path]:
-    """Where CMake is to look beside the system: a folder of unpacked packages, or nothing.
+def unpacked(include: Path = Path("/usr/include")) -> Path | None:
+    """The prefix of unpacked packages where this machine lacks some; None where it lacks nothing.
 
     Raises:
-        EnvironmentProblem: something is missing and this machine has no Debian mirror.
+        EnvironmentProblem: some are missing and this machine has no Debian mirror.
     """
     release = platform.freedesktop_os_release().get("VERSION_CODENAME", "")
     names = missing_packages(include, release)
     if not names:
-        return []
-    folder = toolchain_folder() / f"samples-{release}-{'-'.join(sorted(names))}"
+        return None
+    key = hashlib.sha256(" ".join(names).encode()).hexdigest()[:8]
+    folder = toolchain_folder() / f"samples-{release}-{key}"
     debian_packages(names, release, folder)
-    return [folder / "usr"]
+    return folder / "usr"
+
+
+def cmake_settings(prefix: Path | None) -> dict[str, str]:
+    """What makes CMake find them before the system's."""
+    if prefix is None:
+        return {}
+    # Some headers include others of the folder that belongs to this kind of machine.
+    return {
+        "CMAKE_PREFIX_PATH": str(prefix),
+        "CMAKE_CXX_STANDARD_INCLUDE_DIRECTORIES": str(prefix / "include" / MULTIARCH),
+    }

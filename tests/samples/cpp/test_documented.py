@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
 import subprocess
@@ -11,7 +10,7 @@ from pathlib import Path
 import pytest
 from building import ROOT, build, onnxruntime_settings
 from conftest import Program, program
-from packages import prefixes
+from packages import cmake_settings, unpacked
 
 from tests.preprocessing.golden import FOLDER
 from vmamba_deploy.inference import load
@@ -59,13 +58,11 @@ def test_the_command_that_configures_finds_what_a_checkout_has(
     """The headers are there since `exported`. `cmake --build` is what the fixtures do."""
     (command,) = re.findall(r"^(cmake -S .*Release)$", PAGE, re.MULTILINE)
     assert command in README
-    environment = {**os.environ, "CMAKE_PREFIX_PATH": ":".join(map(str, prefixes()))}
     words = [*shlex.split(command.replace("build/cpp", str(tmp_path))), "-DVMAMBA_TENSORRT=OFF"]
     words[0] = str(toolchain.require_tool("cmake"))
     words.append(f"-DCMAKE_MAKE_PROGRAM={toolchain.require_tool('ninja')}")
-    done = subprocess.run(
-        words, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
-    )
+    words += [f"-D{key}={value}" for key, value in cmake_settings(unpacked()).items()]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     assert "Found OnnxRuntime" in done.stdout
     assert (tmp_path / "build.ninja").is_file()

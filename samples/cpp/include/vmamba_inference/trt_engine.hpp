@@ -77,8 +77,8 @@ class Engine {
   }
 
   void set_batch(std::size_t images) {
-    nvinfer1::Dims shape = engine_->getTensorShape(input_.c_str());
-    shape.d[0] = static_cast<std::remove_reference_t<decltype(shape.d[0])>>(images);
+    nvinfer1::Dims shape = input_shape();
+    shape.d[0] = static_cast<Extent>(images);
     if (!context_->setInputShape(input_.c_str(), shape)) {
       throw usage_error("the engine takes batches from " + std::to_string(min_batch_) + " to " +
                         std::to_string(max_batch_) + ", got " + std::to_string(images));
@@ -96,6 +96,8 @@ class Engine {
   }
 
  private:
+  using Extent = std::remove_reference_t<decltype(nvinfer1::Dims().d[0])>;
+
   static Bytes content_of(const std::filesystem::path &file) {
     try {
       return read_file(file, std::uintmax_t{64} << 30);
@@ -131,12 +133,25 @@ class Engine {
     max_batch_ = batch(OptProfileSelector::kMAX);
   }
 
+  // Of one image.
+  nvinfer1::Dims input_shape() const {
+    const auto height = static_cast<Extent>(spec_.crop_height);
+    const auto width = static_cast<Extent>(spec_.crop_width);
+    if (spec_.normalisation_in_graph) return {4, {1, height, width, 3}};
+    return {4, {1, 3, height, width}};
+  }
+
   bool takes_our_images() const {
-    const auto most = nvinfer1::OptProfileSelector::kMAX;
-    const nvinfer1::Dims shape = engine_->getProfileShape(input_.c_str(), 0, most);
-    if (shape.nbDims != 4) return false;
-    const int rows = spec_.normalisation_in_graph ? 1 : 2;
-    return shape.d[rows] == spec_.crop_height && shape.d[rows + 1] == spec_.crop_width;
+    using nvinfer1::OptProfileSelector;
+    const char *const name = input_.c_str();
+    const nvinfer1::Dims least = engine_->getProfileShape(name, 0, OptProfileSelector::kMIN);
+    const nvinfer1::Dims most = engine_->getProfileShape(name, 0, OptProfileSelector::kMAX);
+    const nvinfer1::Dims ours = input_shape();
+    if (least.nbDims != 4 || most.nbDims != 4 || least.d[0] < 1) return false;
+    for (int i = 1; i < 4; ++i) {
+      if (ours.d[i] < least.d[i] || ours.d[i] > most.d[i]) return false;
+    }
+    return true;
   }
 
   [[noreturn]] static void wrong_tensors() {
