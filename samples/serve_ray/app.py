@@ -18,6 +18,10 @@ from vmamba_deploy.preprocessing import Preprocessing
 START_TRIES = 2
 """Of a replica that cannot open the artefact; more would only delay the message."""
 
+FEWEST_ONGOING = 16
+"""Requests in a replica at once: a batch that runs, one that gathers, one that is decoded; and not
+so few that the router spends its time on replicas that refuse."""
+
 
 def build(arguments: Mapping[str, Any]) -> Application:
     """An ingress before replicas of the model.
@@ -39,8 +43,7 @@ def build(arguments: Mapping[str, Any]) -> Application:
             "num_cpus": settings.cpus_per_replica,
             "num_gpus": settings.gpus_per_replica,
         },
-        # One batch that runs, one that gathers, one that is decoded.
-        max_ongoing_requests=settings.max_batch * (CONCURRENT_BATCHES + 2),
+        max_ongoing_requests=max(FEWEST_ONGOING, settings.max_batch * (CONCURRENT_BATCHES + 2)),
         max_constructor_retry_count=START_TRIES,
         graceful_shutdown_wait_loop_s=0.5,
         graceful_shutdown_timeout_s=settings.timeout_s + 5,

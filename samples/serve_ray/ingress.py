@@ -17,6 +17,7 @@ from fastapi.responses import JSONResponse
 from ray import serve
 from ray.serve.handle import DeploymentHandle
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from samples.serve_ray import dispatch
 from samples.serve_ray.answers import Answer, Classified, Refused
@@ -60,6 +61,12 @@ async def _on_bad_argument(_request: Request, error: RequestValidationError) -> 
     first = error.errors()[0]
     message = f"{first['loc'][-1]}: {first['msg']}"
     return _json(ServiceError("bad_argument", message, "top_k is a number from 1 to 1000"))
+
+
+@api.exception_handler(ClientDisconnect)
+async def _on_client_closed(_request: Request, _error: ClientDisconnect) -> JSONResponse:
+    message = "the connection was closed before the request had ended"
+    return _json(ServiceError("malformed_request", message, "send the whole image"))
 
 
 @api.exception_handler(Exception)
@@ -138,7 +145,7 @@ class Ingress:
         except ServiceError as error:
             outcome = error.code
             raise
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, ClientDisconnect):
             outcome = "client_closed"
             raise
         except Exception as error:

@@ -16,6 +16,7 @@ os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 
 import click  # noqa: E402
 import ray  # noqa: E402
+from pydantic import ValidationError  # noqa: E402
 from ray import serve  # noqa: E402
 
 from samples.serve_ray.app import build  # noqa: E402
@@ -100,8 +101,10 @@ def command(
     """Serve an artefact folder over HTTP with Ray Serve, until SIGINT or SIGTERM."""
     try:
         settings = Settings.model_validate(options)
-    except ValueError as error:
-        raise UsageError(str(error)) from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = str(first["loc"][0]).replace("_", "-")
+        raise UsageError(f"--{name}: {first['msg']}, got {first['input']}") from error
     build(options)  # an artefact that is none ends here, before anything has started
     start_ray(settings, address, cpus, temp_dir)
     try:
