@@ -170,7 +170,10 @@ def _preferred(
     engine: Mapping[str, Any], plan: TritonPlan, backend: str, max_batch: int
 ) -> tuple[int, ...]:
     if too_large := [size for size in plan.preferred_batches if size > max_batch]:
-        raise UsageError(f"--preferred-batch {too_large[0]} is above the largest batch {max_batch}")
+        raise UsageError(
+            f"--preferred-batch {too_large[0]} is above the largest batch {max_batch}",
+            hint="choose sizes up to it, or a larger --max-batch",
+        )
     if plan.preferred_batches or backend != "tensorrt":
         return tuple(sorted(set(plan.preferred_batches)))
     tuned: int = engine["profile"]["opt"][0]

@@ -82,6 +82,7 @@ def package_for_triton(plan: TritonPlan, *, warn: Warn = lambda _message: None) 
             "backend": facts.backend,
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
             "artifact_manifest": describe_file(plan.artifact / MANIFEST_NAME),
+            "server_path": plan.server_path,
             "server_options": server_options(plan, facts),
             "tensorrt": manifest["engine"]["version"] if facts.backend == "tensorrt" else None,
         }

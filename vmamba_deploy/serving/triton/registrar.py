@@ -9,6 +9,7 @@ changes between those.
 
 from __future__ import annotations
 
+import os
 import tempfile
 from pathlib import Path
 
@@ -30,7 +31,8 @@ def build_registrar(output: Path, engine_version: str) -> None:
         engine_version: of the TensorRT that built the engine, "10.13.3.9".
 
     Raises:
-        EnvironmentProblem: no compiler, or headers of another major version than the engine's.
+        EnvironmentProblem: no C++ or CUDA compiler, or headers of another major version than the
+            engine's.
         BuildError: it does not compile.
     """
     headers = require_tensorrt_headers()
@@ -42,26 +44,19 @@ def build_registrar(output: Path, engine_version: str) -> None:
             "major version",
             hint="set TENSORRT_INCLUDE_DIR to the headers of the engine's TensorRT",
         )
-    command: list[str | Path] = [find_host_compiler().path, "-std=c++17", "-O2", "-fPIC"]
-    command += ["-shared", "-fvisibility=hidden", "-static-libstdc++", "-static-libgcc"]
-    command += ["-isystem", headers]
-    for folder in cuda_includes():
-        command += ["-isystem", folder]
+    # nvcc passes the file on to the host's compiler, and knows where the CUDA headers lie that
+    # those of TensorRT include.
+    cuda, host = require_cuda(), find_host_compiler()
+    command: list[str | Path] = [cuda.nvcc, "-ccbin", cuda.host_compiler(host).path]
+    command += ["-std=c++17", "-O2", "-shared", "-cudart", "none", "-isystem", headers]
+    command += ["-Xcompiler", "-fPIC,-fvisibility=hidden"]
     with tempfile.TemporaryDirectory(prefix="vmamba-register-") as work:
         log = Path(work) / "build.log"
         log.write_text("")
+        environment = dict(os.environ) | cuda.environment()
         what = f"compiling {REGISTRAR_LIBRARY}"
-        run_logged([*command, _SOURCE, "-o", output, "-ldl"], log=log, what=what)
+        run_logged(
+            [*command, _SOURCE, "-o", output, "-ldl"], log=log, what=what, environment=environment
+        )
     if not output.is_file():
         raise BuildError(f"{what} left no {output.name}")
-
-
-def cuda_includes() -> list[Path]:
-    """Folders of the CUDA headers that TensorRT's include.
-
-    Raises:
-        EnvironmentProblem: no CUDA toolkit is found.
-    """
-    toolkit = require_cuda()
-    roots = [toolkit.packaged_root] if toolkit.packaged_root else [toolkit.nvcc.parent.parent]
-    return [root / "include" for root in roots]
