@@ -1,0 +1,212 @@
+import json
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from vmamba_deploy.evaluation.judging import Bars
+from vmamba_deploy.evaluation.report_data import (
+    ArtifactInfo,
+    DataInfo,
+    EvaluationReport,
+    RunInfo,
+    Thumbnail,
+)
+from vmamba_deploy.evaluation.results import ImageResult, ReferenceResult
+from vmamba_deploy.evaluation.samples import Sample, SampleSet
+from vmamba_deploy.evaluation.summary import summarise
+from vmamba_deploy.reports.confusion_plot import short
+from vmamba_deploy.reports.evaluation_json import (
+    evaluation_as_json,
+    evaluation_schema,
+    write_evaluation_json,
+)
+from vmamba_deploy.reports.evaluation_page import render_evaluation, write_evaluation_page
+
+NAMES = ("ant", "bee", "<b>cow</b>", "dog", "eel", "fly", "gnu with a very long name indeed")
+PIXEL = "data:image/png;base64,iVBORw0KGgo="
+
+
+def results(count, *, against):
+    """Every fifth is wrong; every tenth changed class; the second could not be read."""
+    for index in range(count):
+        label, wrong = index % 7, index % 5 == 4
+        first = (label + 2) % 7 if wrong else label
+        reference = None
+        if against:
+            before = (first + 1) % 7 if index % 10 == 9 else first
+            reference = ReferenceResult(before, 0.1 * index, 1e-9, 3.0, 1e-4, 1.0, 7.5)
+        if index == 1:
+            yield ImageResult(index, error="bee/1.png is damaged")
+        else:
+            yield ImageResult(index, (first, 6 - first), 0.5, 3.5, 1.25, reference=reference)
+
+
+def make(*, against=True, shortfalls=(), count=70, **changes):
+    samples = tuple(
+        Sample(Path(f"/d/{n}.png"), f"{NAMES[n % 7]}/{n}.png", n % 7) for n in range(count)
+    )
+    data = SampleSet(Path("/d"), "folder", samples, NAMES, "folder names are the model's labels")
+    summary = summarise(data, results(count, against=against), top_k=2)
+    shown = summary.agreement.changed[:3] if summary.agreement else ()
+    report = EvaluationReport(
+        artifact=ArtifactInfo("artifacts/x", "ab" * 32, "custom", "fp16", "onnxruntime"),
+        data=DataInfo("/d", "folder", 200, count, NAMES, data.rule, "cd" * 32),
+        run=RunInfo(count, 2.0, 32, 1, False, 2, 0),
+        summary=summary,
+        bars=Bars(min_top1_percent=75.0),
+        against="PyTorch fp32, weights 0123456789abcdef" if against else None,
+        shortfalls=shortfalls,
+        created="2026-11-24T12:00:00+00:00",
+        thumbnails=tuple(Thumbnail(one.index, PIXEL) for one in shown),
+    )
+    return replace(report, **changes)
+
+
+class Page(HTMLParser):
+    """Collects the text, the tags and what refers to elsewhere; every tag must be closed."""
+
+    VOID = frozenset({"meta", "img", "br", "path", "use", "rect"})
+
+    def __init__(self, html):
+        super().__init__()
+        self.open, self.text, self.references, self.tags = [], [], [], []
+        self.feed(html)
+        assert self.open == []
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append(tag)
+        self.references += [
+            value for name, value in attributes if name in {"href", "src", "data", "action"}
+        ]
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attributes):
+        self.handle_starttag(tag, attributes)
+        if tag not in self.VOID:
+            self.open.pop()
+
+    def handle_endtag(self, tag):
+        if tag not in self.VOID:
+            assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text.append(data)
+
+    def words(self):
+        return re.sub(r"\s+", " ", " ".join(self.text))
+
+
+def test_the_page_tells_what_was_measured():
+    page = Page(render_evaluation(make()))
+    words = page.words()
+    for text in (
+        "passed",
+        "79.71 %",  # 55 of 69
+        "55 of 69",
+        "7 of 69 images changed class",
+        "3 of 7 are shown",
+        "1 images could not be read",
+        "bee/1.png is damaged",
+        "70 of 200, evenly spread",
+        "35.0/s",
+        "3.5 ms",
+        "top-1 at least 75.0 %; at most 0 images changed",
+    ):
+        assert text in words, text
+    assert page.references.count(PIXEL) == 3
+
+
+def test_the_page_needs_nothing_from_elsewhere():
+    html = render_evaluation(make())
+    page = Page(html)
+    assert all(one.startswith(("#", "data:image/png;base64,")) for one in page.references)
+    assert not {"script", "link", "iframe", "object"} & set(page.tags)
+    assert "@import" not in html
+    assert "url(http" not in html
+
+
+def test_names_are_escaped_in_text_and_drawing():
+    html = render_evaluation(make())
+    assert "<b>cow</b>" not in html
+    assert html.count("&lt;b&gt;cow&lt;/b&gt;") >= 3
+
+
+def test_a_missed_bar_stands_at_the_top():
+    html = render_evaluation(make(shortfalls=("top-1 is 79.71 %, asked for is 90 %",)))
+    assert '<p class="verdict failed">' in html
+    assert "asked for is 90 %" in html
+
+
+def test_without_a_reference_there_is_no_word_of_one():
+    report = make(against=False, bars=Bars())
+    assert report.verdict == "measured"
+    words = Page(render_evaluation(report)).words()
+    assert "PyTorch" not in words
+    assert "changed class" not in words
+
+
+def test_nothing_left_to_do_and_nothing_wrong():
+    report = make(count=1, run=RunInfo(0, 0.0, 32, 0, False, 2, 1), thumbnails=())
+    words = Page(render_evaluation(report)).words()
+    assert "every image was in the journal already" in words
+    assert "None: every image is right." in words
+    assert "None: every image has the class that PyTorch gives." in words
+    assert "Confusion" not in words
+
+
+def test_no_image_could_be_read():
+    data = SampleSet(Path("/d"), "folder", (Sample(Path("/d/0"), "0", 0),), NAMES, "rule")
+    summary = summarise(data, [ImageResult(0, error="damaged")], top_k=2)
+    report = make(count=2, summary=summary, thumbnails=())
+    assert "Time per image" not in Page(render_evaluation(report)).words()
+    assert evaluation_as_json(report)["top1"]["share"] is None
+
+
+@pytest.mark.parametrize("against", [True, False])
+def test_the_json_fits_its_schema_and_keeps_the_figures(tmp_path, against):
+    report = make(against=against)
+    write_evaluation_json(report, tmp_path / "evaluation.json")
+    content = json.loads((tmp_path / "evaluation.json").read_text())
+    jsonschema.Draft202012Validator.check_schema(evaluation_schema())
+    jsonschema.validate(content, evaluation_schema())
+    assert content["top1"]["count"] == 55
+    assert content["run"]["images_per_second"] == 35.0
+    assert content["skipped"] == [["bee/1.png", "bee/1.png is damaged"]]
+    assert (content["agreement"] is not None) == against
+    assert "thumbnails" not in content
+
+
+def test_the_json_lists_a_thousand_changes_and_counts_all():
+    content = evaluation_as_json(make(count=10_030))["agreement"]
+    assert (content["changed_images"], len(content["changed"])) == (1003, 1000)
+
+
+def test_figures_that_are_not_finite_become_null():
+    report = make()
+    broken = replace(report.summary.agreement, nmse=float("nan"), max_abs=float("inf"))
+    content = evaluation_as_json(
+        replace(report, summary=replace(report.summary, agreement=broken))
+    )["agreement"]
+    jsonschema.validate(content["nmse"], {"type": "null"})
+    assert (content["nmse"], content["max_abs"]) == (None, None)
+
+
+def test_files_appear_whole_or_not_at_all(tmp_path, monkeypatch):
+    (tmp_path / "evaluation.html").write_text("older")
+    monkeypatch.setattr(
+        Path, "write_text", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt)
+    )
+    with pytest.raises(KeyboardInterrupt):
+        write_evaluation_page(make(), tmp_path / "evaluation.html")
+    assert [one.name for one in tmp_path.iterdir()] == ["evaluation.html"]
+    assert (tmp_path / "evaluation.html").read_bytes() == b"older"
+
+
+def test_long_names_are_cut_on_the_axes():
+    assert short(NAMES[6]) == "gnu with a very long \N{HORIZONTAL ELLIPSIS}"
+    assert short("ant") == "ant"
