@@ -3,6 +3,8 @@
 #include <chrono>
 #include <cmath>
 #include <cstddef>
+#include <functional>
+#include <future>
 #include <iostream>
 #include <numeric>
 #include <random>
@@ -28,7 +30,8 @@ preprocessing images are not.
 
   --batch N,N,...     batch sizes (1,8)
   --warmup N          runs of each batch size before the clock starts (5)
-  --iterations N      measured runs of each batch size (50)
+  --iterations N      measured runs of each batch size, of each caller (50)
+  --callers N         threads that call at once (1)
   --runtime NAME      trt, rtx, ort, or auto: an engine that can run here, else ONNX Runtime (auto)
   --cuda              ONNX Runtime on the GPU
   --no-cuda-graphs    TensorRT: launch the kernels of every batch one by one
@@ -62,10 +65,14 @@ PixelBatch noise(const Classifier &model, std::size_t images) {
   return batch;
 }
 
-nlohmann::ordered_json measure(const Classifier &model, std::size_t images, std::size_t warmup,
-                               std::size_t iterations) {
-  const PixelBatch batch = noise(model, images);
-  for (std::size_t i = 0; i < warmup; ++i) model(batch);
+struct Plan {
+  std::size_t warmup;
+  std::size_t iterations;
+  std::size_t callers;
+};
+
+std::vector<double> timed_calls(const Classifier &model, const PixelBatch &batch,
+                                std::size_t iterations) {
   std::vector<double> times_ms;
   times_ms.reserve(iterations);
   for (std::size_t i = 0; i < iterations; ++i) {
@@ -73,34 +80,61 @@ nlohmann::ordered_json measure(const Classifier &model, std::size_t images, std:
     model(batch);
     times_ms.push_back(std::chrono::duration<double, std::milli>(Clock::now() - start).count());
   }
-  std::sort(times_ms.begin(), times_ms.end());
+  return times_ms;
+}
+
+// The times of all callers, sorted. What one of them throws is thrown when all have ended.
+std::vector<double> times_of_callers(const Classifier &model, const PixelBatch &batch,
+                                     const Plan &plan) {
+  std::vector<std::future<std::vector<double>>> callers;
+  for (std::size_t i = 0; i < plan.callers; ++i) {
+    callers.push_back(std::async(std::launch::async, timed_calls, std::cref(model),
+                                 std::cref(batch), plan.iterations));
+  }
+  std::vector<double> all_ms;
+  for (auto &caller : callers) {
+    const std::vector<double> times_ms = caller.get();
+    all_ms.insert(all_ms.end(), times_ms.begin(), times_ms.end());
+  }
+  std::sort(all_ms.begin(), all_ms.end());
+  return all_ms;
+}
+
+nlohmann::ordered_json measure(const Classifier &model, std::size_t images, const Plan &plan) {
+  const PixelBatch batch = noise(model, images);
+  timed_calls(model, batch, plan.warmup);
+  const auto start = Clock::now();
+  const std::vector<double> times_ms = times_of_callers(model, batch, plan);
+  const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
   const double sum = std::accumulate(times_ms.begin(), times_ms.end(), 0.0);
-  const double mean = sum / static_cast<double>(iterations);
+  const auto runs = static_cast<double>(times_ms.size());
   return {{"batch", images},
           {"latency_ms",
            {{"p50", percentile(times_ms, 50)},
             {"p90", percentile(times_ms, 90)},
             {"p99", percentile(times_ms, 99)},
-            {"mean", mean}}},
-          {"images_per_second", 1000.0 * static_cast<double>(images) / mean}};
+            {"mean", sum / runs}}},
+          {"images_per_second", static_cast<double>(images) * runs / seconds}};
 }
 
 void throughput(const vmamba_programs::Arguments &arguments) {
   if (arguments.positional().size() != 1) throw usage_error("one folder is needed", "--help");
   const auto batches = arguments.numbers("--batch", "1,8", 1, 65536);
-  const std::size_t warmup = arguments.number("--warmup", 5, 0, 1000000);
-  const std::size_t iterations = arguments.number("--iterations", 50, 1, 1000000);
+  const Plan plan = {arguments.number("--warmup", 5, 0, 1000000),
+                     arguments.number("--iterations", 50, 1, 1000000),
+                     arguments.number("--callers", 1, 1, 256)};
   const Classifier model(arguments.positional()[0], vmamba_programs::runtime_options(arguments));
 
   nlohmann::ordered_json document = {{"runtime", model.runtime()},
                                      {"preset", model.manifest().preset},
                                      {"precision", model.manifest().precision},
                                      {"max_batch", model.max_batch()},
-                                     {"warmup", warmup},
-                                     {"iterations", iterations}};
+                                     {"warmup", plan.warmup},
+                                     {"iterations", plan.iterations},
+                                     {"callers", plan.callers}};
   document["results"] = nlohmann::ordered_json::array();
   for (const std::size_t images : batches) {
-    document["results"].push_back(measure(model, images, warmup, iterations));
+    document["results"].push_back(measure(model, images, plan));
   }
   const std::string text = document.dump(2) + "\n";
   if (const auto file = arguments.path("--output")) {
@@ -116,7 +150,7 @@ int main(int count, char **words) {
   return run_program([&] {
     const vmamba_programs::Arguments arguments(
         count, words, {"--cuda", "--no-cuda-graphs", "--help"},
-        {"--batch", "--warmup", "--iterations", "--runtime", "--threads", "--output"});
+        {"--batch", "--warmup", "--iterations", "--callers", "--runtime", "--threads", "--output"});
     if (arguments.has("--help")) {
       std::cout << kUsage;
     } else {

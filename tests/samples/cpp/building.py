@@ -8,8 +8,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from filelock import FileLock
-from packages import cmake_settings, unpacked
 
+from tests.samples.cpp.packages import cmake_settings, unpacked
 from vmamba_deploy.native import layout, toolchain
 from vmamba_deploy.native.cuda import require_cuda
 from vmamba_deploy.native.fetch import pip_packages

@@ -10,7 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import Outcome, program
+
+from tests.samples.cpp.programs import Outcome, program
 
 Walk = Callable[..., Outcome]
 

@@ -8,11 +8,11 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from building import ROOT, build, onnxruntime_settings
-from conftest import Program, program
-from packages import cmake_settings, unpacked
 
 from tests.preprocessing.golden import FOLDER
+from tests.samples.cpp.building import ROOT, build, onnxruntime_settings
+from tests.samples.cpp.packages import cmake_settings, unpacked
+from tests.samples.cpp.programs import Program, program
 from vmamba_deploy.inference import load
 from vmamba_deploy.native import toolchain
 

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from folders import changed
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.samples.cpp.folders import changed
 from vmamba_deploy.artifacts.manifest import verify
 from vmamba_deploy.errors import IntegrityError, VmambaError
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import packages
 import pytest
+
+from tests.samples.cpp import packages
 
 
 def test_only_what_is_missing_is_named_as_the_release_names_it(tmp_path: Path) -> None:

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Program, program
-from folders import changed, rewritten
 
 from tests.preprocessing.golden import FOLDER
+from tests.samples.cpp.folders import changed, rewritten
+from tests.samples.cpp.programs import Program, program
 from vmamba_deploy.artifacts.manifest import verify
 from vmamba_deploy.errors import IntegrityError
 from vmamba_deploy.runtimes.tensorrt.cuda_driver import Gpu, GpuSearch, find_gpus
@@ -32,7 +32,7 @@ no_gpu = pytest.mark.skipif(find_gpus().first is not None, reason="this machine 
 @pytest.fixture(scope="session")
 def classify_trt() -> Program:
     """classify with TensorRT 11.4, its lean part, and without ONNX Runtime."""
-    from building import SAMPLES, WARNINGS, build, lean_settings
+    from tests.samples.cpp.building import SAMPLES, WARNINGS, build, lean_settings
 
     settings = {**lean_settings(), "VMAMBA_ONNXRUNTIME": "OFF", "CMAKE_CXX_FLAGS": WARNINGS}
     return program(build(SAMPLES, "programs-trt", settings, ["classify"]) / "classify")
