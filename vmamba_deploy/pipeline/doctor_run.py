@@ -84,6 +84,17 @@ def _native() -> Iterator[Finding]:
         yield Finding("native", f"lib{name}.so", "ok" if ready else "missing", reason, remedy)
 
 
+def _cuda_python() -> Finding:
+    """Needed to run an engine, not to build one."""
+    from vmamba_deploy.runtimes.tensorrt.cuda_device import INSTALL_HINT
+
+    try:
+        return Finding("runtimes", "cuda-python", "ok", f"cuda-core {version('cuda-core')}")
+    except PackageNotFoundError:
+        detail = "not installed: engines can be built, not run"
+        return Finding("runtimes", "cuda-python", "optional", detail, INSTALL_HINT)
+
+
 def _onnxruntime_cuda() -> Finding:
     from vmamba_deploy.runtimes.onnxruntime_cuda import (
         INSTALL_HINT,
@@ -102,6 +113,7 @@ def _runtimes() -> Iterator[Finding]:
     from vmamba_deploy.runtimes.tensorrt.flavour import FLAVOURS
 
     yield _onnxruntime_cuda()
+    yield _cuda_python()
     search = find_gpus()
     builders = 0
     for flavour in FLAVOURS.values():
