@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from vmamba_deploy.evaluation.summary import Confusion
@@ -14,14 +14,15 @@ if TYPE_CHECKING:
 _WRONG = (0.76, 0.23, 0.29)
 _RIGHT = (0.12, 0.61, 0.42)
 _LONGEST_NAME = 22
+_LONGEST_UPRIGHT = 6
 _INCHES_PER_CELL = 0.42
 
 
 def confusion_svg(confusion: Confusion, name: Callable[[int], str]) -> str:
     """Draw one row per true class and one column per answer, shaded by the row's share.
 
-    Right answers are green, wrong ones red; each cell has its count. The last column counts what
-    went to other classes.
+    Right answers are green, wrong ones red; each cell has its count. A last column counts what went
+    to other classes, if anything did.
 
     Args:
         confusion: what to draw.
@@ -29,8 +30,9 @@ def confusion_svg(confusion: Confusion, name: Callable[[int], str]) -> str:
     """
     from matplotlib.figure import Figure
 
-    rows, columns = len(confusion.rows), len(confusion.columns) + 1
-    labels = [*(short(name(column)) for column in confusion.columns), "others"]
+    labels = [short(name(column)) for column in confusion.columns]
+    labels += ["others"] if any(confusion.elsewhere) else []
+    rows, columns = len(confusion.rows), len(labels)
     with _style():
         size = (3.2 + _INCHES_PER_CELL * columns, 1.9 + _INCHES_PER_CELL * rows)
         figure = Figure(figsize=size, layout="constrained")
@@ -39,7 +41,7 @@ def confusion_svg(confusion: Confusion, name: Callable[[int], str]) -> str:
         axes.set_xlim(-0.5, columns - 0.5)
         axes.set_ylim(rows - 0.5, -0.5)
         axes.set_aspect("equal")
-        axes.set_xticks(range(columns), labels, rotation=90)
+        axes.set_xticks(range(columns), labels, rotation=_rotation(labels))
         axes.set_yticks(range(rows), [short(name(row)) for row in confusion.rows])
         axes.set_xlabel("taken for")
         axes.set_ylabel("true class, the worst first")
@@ -55,6 +57,11 @@ def short(name: str) -> str:
         if len(name) <= _LONGEST_NAME
         else name[: _LONGEST_NAME - 1] + "\N{HORIZONTAL ELLIPSIS}"
     )
+
+
+def _rotation(labels: Sequence[str]) -> int:
+    """Upright where they fit side by side."""
+    return 0 if max(map(len, labels)) <= _LONGEST_UPRIGHT else 90
 
 
 def _draw_cells(axes: Axes, confusion: Confusion) -> None:
