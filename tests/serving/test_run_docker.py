@@ -15,6 +15,8 @@ from vmamba_deploy.serving.triton import TritonPlan, package_for_triton
 SCRIPT = Path(__file__).parents[2] / "samples/triton/run_docker.sh"
 TOOLS = ("bash", "python3", "sed", "mktemp", "rm", "cp", "tail", "sleep", "dirname", "cat")
 TRT_VERSION = "10.14.1.48+cuda13.0"
+# Needs no library that would have to be compiled.
+EMBEDDED = {"name": "S", "version": "1", "namespace": "v", "delivery": "embedded"}
 
 DOCKER = f"""#!/bin/bash
 echo "docker $*" >> "$CALLS"
@@ -112,7 +114,7 @@ def test_tensorrt_is_started_with_the_plugin(with_engine, docker, tmp_path):
 
 
 def test_an_engine_of_another_tensorrt_than_the_images(with_engine, docker, tmp_path):
-    repository = packaged(with_engine(version="10.13.3.9"), tmp_path / "repo")
+    repository = packaged(with_engine(version="10.13.3.9", plugin=EMBEDDED), tmp_path / "repo")
     done, calls = run(docker, repository)
     assert done.returncode == ExitCode.ENVIRONMENT
     assert f"of TensorRT 10.13.3.9, nvcr.io/nvidia/tritonserver:25.10-py3 has {TRT_VERSION}" in (
@@ -123,13 +125,14 @@ def test_an_engine_of_another_tensorrt_than_the_images(with_engine, docker, tmp_
 
 def test_tensorrt_without_a_gpu(with_engine, docker, tmp_path):
     (docker / "nvidia-smi").unlink()
-    done, _ = run(docker, packaged(with_engine(), tmp_path / "repo"))
+    done, _ = run(docker, packaged(with_engine(plugin=EMBEDDED), tmp_path / "repo"))
     assert done.returncode == ExitCode.ENVIRONMENT
     assert "has no NVIDIA GPU" in done.stderr
 
 
 def test_an_unknown_tensorrt_needs_a_tag(with_engine, docker, tmp_path):
-    repository = packaged(with_engine(version="10.0.1.6"), tmp_path / "repo", with_ensemble=False)
+    artifact = with_engine(version="10.0.1.6", plugin=EMBEDDED)
+    repository = packaged(artifact, tmp_path / "repo", with_ensemble=False)
     done, _ = run(docker, repository)
     assert done.returncode == ExitCode.ENVIRONMENT
     assert "set TRITON_TAG" in done.stderr
