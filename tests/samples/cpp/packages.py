@@ -7,8 +7,9 @@ import platform
 import sysconfig
 from pathlib import Path
 
+from vmamba_deploy.errors import EnvironmentProblem
 from vmamba_deploy.native.debian import debian_packages
-from vmamba_deploy.native.layout import toolchain_folder
+from vmamba_deploy.native.layout import downloads_allowed, toolchain_folder
 
 MULTIARCH = sysconfig.get_config_var("MULTIARCH") or "x86_64-linux-gnu"
 # A file of each -dev package below /usr/include, and what stands beside it at run time: by the
@@ -36,12 +37,16 @@ def unpacked(include: Path = Path("/usr/include")) -> Path | None:
     """The prefix of unpacked packages where this machine lacks some; None where it lacks nothing.
 
     Raises:
-        EnvironmentProblem: some are missing and this machine has no Debian mirror.
+        EnvironmentProblem: some are missing, and they may not be fetched or there is no mirror.
     """
     release = platform.freedesktop_os_release().get("VERSION_CODENAME", "")
     names = missing_packages(include, release)
     if not names:
         return None
+    if not downloads_allowed():
+        raise EnvironmentProblem(
+            f"packages are missing: {', '.join(names)}", hint=f"apt-get install {' '.join(names)}"
+        )
     key = hashlib.sha256(" ".join(names).encode()).hexdigest()[:8]
     folder = toolchain_folder() / f"samples-{release}-{key}"
     debian_packages(names, release, folder)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.samples.cpp import packages
+from vmamba_deploy.errors import EnvironmentProblem
 
 
 def test_only_what_is_missing_is_named_as_the_release_names_it(tmp_path: Path) -> None:
@@ -25,6 +26,7 @@ def test_they_are_fetched_at_once_and_found_by_cmake(
     fetched = []
     monkeypatch.setattr(packages, "debian_packages", lambda *call: fetched.append(call))
     monkeypatch.setattr(packages, "toolchain_folder", lambda: tmp_path)
+    monkeypatch.delenv("VMAMBA_ALLOW_DOWNLOADS", raising=False)
     prefix = packages.unpacked(tmp_path)
     assert prefix is not None
     ((names, _, folder),) = fetched
@@ -33,3 +35,12 @@ def test_they_are_fetched_at_once_and_found_by_cmake(
     settings = packages.cmake_settings(prefix)
     assert settings["CMAKE_PREFIX_PATH"] == str(prefix)
     assert packages.MULTIARCH in settings["CMAKE_CXX_STANDARD_INCLUDE_DIRECTORIES"]
+
+
+def test_without_downloads_the_command_that_brings_them_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VMAMBA_ALLOW_DOWNLOADS", "0")
+    with pytest.raises(EnvironmentProblem, match="libpng-dev") as caught:
+        packages.unpacked(tmp_path)
+    assert (caught.value.hint or "").startswith("apt-get install nlohmann-json3-dev")
