@@ -81,6 +81,12 @@ class Classifier {
   // Put an image of the network's size into place `index` of a batch.
   void write_pixels(const RgbImage &crop, PixelBatch &batch, std::size_t index) const {
     const auto each = static_cast<std::size_t>(preprocessing().bytes_per_image());
+    if (crop.height != preprocessing().crop_height || crop.width != preprocessing().crop_width ||
+        batch.bytes.size() < (index + 1) * each) {
+      throw usage_error("the image has another size than the network's, or the batch no place " +
+                            std::to_string(index),
+                        "resize_and_crop gives the size; a place has bytes_per_image()");
+    }
     std::uint8_t *const out = batch.bytes.data() + index * each;
     if (preprocessing().normalisation_in_graph) {
       std::copy(crop.pixels.begin(), crop.pixels.end(), out);

@@ -3,22 +3,17 @@
 
 #include <NvInferRuntime.h>
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
-#include <filesystem>
 #include <memory>
 #include <mutex>
 #include <optional>
-#include <stdexcept>
 #include <string>
-#include <system_error>
 #include <vector>
 
 #include "vmamba_inference/cuda_device.hpp"
 #include "vmamba_inference/error.hpp"
-#include "vmamba_inference/file.hpp"
 #include "vmamba_inference/manifest.hpp"
 #include "vmamba_inference/options.hpp"
 #include "vmamba_inference/session.hpp"
@@ -120,8 +115,8 @@ class TrtSession final : public Session {
       graph_.launch(stream);
       return;
     }
-    if (!engine_->enqueue(stream))
-      throw build_error(engine_->failure("could not execute the engine"));
+    if (engine_->enqueue(stream)) return;
+    throw build_error(engine_->failure("could not execute the engine"));
   }
 
   bool record(const CudaStream &stream) {
