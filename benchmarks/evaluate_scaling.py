@@ -126,7 +126,11 @@ def main(images: int, rounds: int, artifact: Path | None) -> None:
             for number, start in enumerate(range(0, images, BATCH))
         ]
         ray.init(
-            address="local", num_cpus=max(WORKERS), include_dashboard=False, log_to_driver=False
+            address="local",
+            num_cpus=max(WORKERS),
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
         )
         runs: dict[str, tuple[Run, int]] = {
             "one process, no Ray": (lambda: one_process(batches, work), 1)
