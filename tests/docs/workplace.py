@@ -16,7 +16,7 @@ from tests.docs.pages import CHECKOUT, Block
 
 TIMEOUT_SECONDS = 300
 # Each page gets its own of these; the rest of the checkout is seen through links.
-_OWN = {"artifacts", "build", "evaluations", ".git", ".pytest_cache", ".hypothesis"}
+_OWN = {".venv", "artifacts", "build", "evaluations", ".git", ".pytest_cache", ".hypothesis"}
 # Commands write beside these sources, so a page works on a copy.
 _COPIED = {"samples"}
 _SHOWN_LINES = 40
@@ -33,7 +33,6 @@ class Workplace:
     def __init__(self, folder: Path, exports: Path) -> None:
         self.folder = folder / "checkout"
         self._output = folder / "output.txt"
-        self._environment = _environment(_programs(folder / "bin"), exports)
         self._groups: list[int] = []
         self.folder.mkdir(parents=True)
         for entry in CHECKOUT.iterdir():
@@ -42,6 +41,8 @@ class Workplace:
                 shutil.copytree(entry, self.folder / entry.name, ignore=ignored)
             elif entry.name not in _OWN:
                 (self.folder / entry.name).symlink_to(entry)
+        _make_venv(self.folder / ".venv")
+        self._environment = _environment(self.folder / ".venv", exports)
 
     def __enter__(self) -> Workplace:
         return self
@@ -88,24 +89,27 @@ class Workplace:
         return ["python", program.name]
 
 
-def _programs(folder: Path) -> Path:
-    """`vmamba-deploy` that shares equal exports; everything else is what .venv has."""
-    folder.mkdir(parents=True)
-    program = folder / "vmamba-deploy"
-    real, cached = Path(sys.executable).with_name("vmamba-deploy"), Path(__file__).parent
+def _make_venv(folder: Path) -> None:
+    """The environment of this process, with a `vmamba-deploy` that shares equal exports."""
+    real = Path(sys.prefix)
+    bin_folder = folder / "bin"
+    bin_folder.mkdir(parents=True)
+    for place, entries in ((folder, real.iterdir()), (bin_folder, (real / "bin").iterdir())):
+        for entry in entries:
+            if entry.name not in {"bin", "activate", "vmamba-deploy"}:
+                (place / entry.name).symlink_to(entry)
+    (bin_folder / "activate").write_text(f'export PATH="{bin_folder}:$PATH"\n', encoding="utf-8")
+    program = bin_folder / "vmamba-deploy"
+    command = real / "bin" / "vmamba-deploy"
+    cached = f"{sys.executable} {Path(__file__).with_name('cached_export.py')}"
     program.write_text(
-        "#!/bin/sh\n"
-        f'[ "$1" = export ] || exec {real} "$@"\n'
-        f'exec {sys.executable} {cached / "cached_export.py"} "$@"\n',
+        f'#!/bin/sh\n[ "$1" = export ] || exec {command} "$@"\nexec {cached} "$@"\n',
         encoding="utf-8",
     )
     program.chmod(program.stat().st_mode | stat.S_IXUSR)
-    return folder
 
 
-def _environment(programs: Path, exports: Path) -> dict[str, str]:
+def _environment(venv: Path, exports: Path) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
-    path = os.pathsep.join([str(programs), str(Path(sys.executable).parent), os.environ["PATH"]])
-    # Narrow output would break tables in the middle of names that a page's commands look for.
-    own = {"PATH": path, CACHE_VARIABLE: str(exports), "VIRTUAL_ENV": sys.prefix, "COLUMNS": "160"}
-    return kept | own
+    path = os.pathsep.join([str(venv / "bin"), os.environ["PATH"]])
+    return kept | {"PATH": path, "VIRTUAL_ENV": str(venv), CACHE_VARIABLE: str(exports)}
