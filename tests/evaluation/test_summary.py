@@ -171,4 +171,4 @@ def test_two_changed_of_200_are_too_many_unless_allowed(sample_set):
 
 def test_broken_logits_miss_every_bar(sample_set):
     summary = summarise(sample_set([0], NAMES), [ImageResult(0)], top_k=1)
-    assert shortfalls(summary, Bars()) == ["1 images have logits that are NaN or infinite"]
+    assert shortfalls(summary, Bars()) == ["NaN or infinite logits for 1 image"]

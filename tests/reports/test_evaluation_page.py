@@ -110,7 +110,7 @@ def test_the_page_tells_what_was_measured():
         "55 of 69",
         "7 of 69 images changed class",
         "3 of 7 are shown",
-        "1 images could not be read",
+        "Unreadable: 1 image ",
         "bee/1.png is damaged",
         "70 of 200, evenly spread",
         "35.0/s",

@@ -1,4 +1,4 @@
-"""Shares: Wilson's 95% interval, and percent as text."""
+"""Shares: Wilson's 95% interval, and percent and numbers of images as text."""
 
 from __future__ import annotations
 
@@ -48,3 +48,8 @@ def percent(share: float) -> str:
         return "\N{EN DASH}"
     # What binary fractions lose in the multiplication is not to be rounded down.
     return f"{math.floor(share * 10000 + 1e-9) / 100:.2f} %"
+
+
+def images(count: int) -> str:
+    """`1 image`, `2 images`."""
+    return f"{count} image" if count == 1 else f"{count} images"

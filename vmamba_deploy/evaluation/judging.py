@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from vmamba_deploy.evaluation.intervals import percent
+from vmamba_deploy.evaluation.intervals import images, percent
 from vmamba_deploy.evaluation.summary import Summary
 
 CHANGED_PERCENT = 0.5
@@ -23,11 +23,11 @@ class Bars:
     min_top1_percent: float | None = None
     max_changed: int | None = None
 
-    def allowed_changes(self, images: int) -> int:
+    def allowed_changes(self, total: int) -> int:
         """Of so many images, how many may change class."""
         if self.max_changed is not None:
             return self.max_changed
-        return int(images * CHANGED_PERCENT / 100)
+        return int(total * CHANGED_PERCENT / 100)
 
 
 def shortfalls(summary: Summary, bars: Bars) -> list[str]:
@@ -37,7 +37,7 @@ def shortfalls(summary: Summary, bars: Bars) -> list[str]:
     """
     found = []
     if summary.not_finite:
-        found.append(f"{summary.not_finite} images have logits that are NaN or infinite")
+        found.append(f"NaN or infinite logits for {images(summary.not_finite)}")
     wanted = bars.min_top1_percent
     # Written so that the NaN of no image at all counts as missed.
     if wanted is not None and not summary.top1.share * 100 >= wanted:

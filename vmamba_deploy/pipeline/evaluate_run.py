@@ -72,7 +72,7 @@ def run_evaluation(plan: EvaluationPlan, on_event: OnEvent) -> EvaluationOutcome
         identity = _identity(plan, manifest, data)
         told += [f"{len(data.samples)} images", f"{data.rule}"]
     if every.ignored:
-        steps.warn(f"{every.ignored} files are no images by their suffix and were left out")
+        steps.warn(f"left out, no images by their suffix: {every.ignored} files")
     with (
         _locked(plan.folder()) as folder,
         open_journal(folder / JOURNAL_NAME, identity, resume=plan.resume) as journal,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from vmamba_deploy.artifacts.atomic import atomic_write
-from vmamba_deploy.evaluation.intervals import Proportion, percent
+from vmamba_deploy.evaluation.intervals import Proportion, images, percent
 from vmamba_deploy.evaluation.report_data import EvaluationReport
 from vmamba_deploy.reports.html_file import figure, gib
 from vmamba_deploy.reports.machine import describe_machine, tool_versions
@@ -41,6 +41,7 @@ def render_evaluation(report: EvaluationReport) -> str:
     environment.filters |= {
         "figure": figure,
         "gib": gib,
+        "images": images,
         "share": share,
         "interval": interval,
         "ms": milliseconds,
