@@ -106,6 +106,7 @@ def command(
     Ends with 1 if a request was lost.
     """
     encoded = read_images(images)
+    busy = round(os.getloadavg()[0], 1)
     options = ["--replicas", str(replicas), *server_options]
     with running_server(artifact, options) as server:
         asyncio.run(send_all(server.url, encoded, 200, connections))
@@ -115,7 +116,7 @@ def command(
         else:
             tally = asyncio.run(send_all(server.url, encoded, requests, connections))
             report = tally.report()
-    print(json.dumps(report, indent=1))
+    print(json.dumps({"load_average_before": busy, **report}, indent=1))
     sys.exit(tally.codes["ok"] != requests)
 
 
