@@ -64,7 +64,7 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	git ls-files 'plugins/*.h' 'plugins/*.hpp' 'plugins/*.cpp' 'plugins/*.cu' 'plugins/*.cuh' \
-	  'samples/*.cpp' 'samples/*.hpp' 'tests/*.cpp' | xargs $(BIN)/clang-format --dry-run --Werror
+	  'samples/*.cpp' 'samples/*.hpp' 'tests/*.cpp' 'vmamba_deploy/*.cpp' | xargs $(BIN)/clang-format --dry-run --Werror
 
 types: $(VENV)/.dev
 	$(BIN)/mypy
@@ -76,7 +76,7 @@ format: $(VENV)/.dev ## rewrite the sources in the house style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 	git ls-files 'plugins/*.h' 'plugins/*.hpp' 'plugins/*.cpp' 'plugins/*.cu' 'plugins/*.cuh' \
-	  'samples/*.cpp' 'samples/*.hpp' 'tests/*.cpp' | xargs $(BIN)/clang-format -i
+	  'samples/*.cpp' 'samples/*.hpp' 'tests/*.cpp' 'vmamba_deploy/*.cpp' | xargs $(BIN)/clang-format -i
 
 clean: ## remove what was built, but not .venv
 	rm -rf build artifacts .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -23,7 +23,10 @@ def assert_refused(result, code, *words):
 def test_help_names_every_command_and_every_exit_code():
     result = run("--help")
     assert result.exit_code == 0
-    for command in ("export", "build", "compare", "bench", "info", "doctor"):
+    for command in (
+        *("export", "build", "compare", "evaluate", "predict", "package"),
+        *("bench", "info", "doctor"),
+    ):
         assert f"  {command} " in result.output
         assert run(command, "--help").exit_code == 0
     for code in ExitCode:

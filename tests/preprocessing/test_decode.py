@@ -37,6 +37,14 @@ def test_alpha_is_dropped():
     np.testing.assert_array_equal(read_image(encoded(image)), ARRAY)
 
 
+@pytest.mark.filterwarnings("error")
+def test_palettes_are_expanded_and_their_transparency_dropped():
+    indexed = Image.fromarray(ARRAY).quantize(7)
+    expected = np.asarray(indexed.convert("RGB"))
+    content = encoded(indexed, transparency=bytes(range(7)))
+    np.testing.assert_array_equal(read_image(content), expected)
+
+
 def test_sixteen_bits_keep_their_high_byte():
     wide = RNG.integers(0, 65536, (5, 7), dtype=np.uint16)
     decoded = read_image(encoded(Image.fromarray(wide)))
@@ -87,6 +95,7 @@ def test_cmyk_is_converted_without_a_profile():
         ),
         (encoded(Image.fromarray(np.ones((3, 3), np.int32)), "TIFF"), "32-bit samples"),
     ],
+    ids=["empty", "text", "cut PNG", "cut JPEG", "32-bit TIFF"],
 )
 def test_what_is_no_image_is_refused_by_name(tmp_path, content, message):
     path = tmp_path / "broken.png"

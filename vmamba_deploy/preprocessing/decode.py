@@ -83,6 +83,8 @@ def _to_rgb(image: Image.Image, name: str) -> ByteArray:
         upright = _turn(Image.fromarray(grey), _orientation(image))
     else:
         upright = _turn(image, _orientation(image))
+        # Alpha is dropped in any case; of a palette's, Pillow would warn first.
+        upright.info.pop("transparency", None)
     return np.asarray(upright.convert("RGB"), dtype=np.uint8)
 
 
