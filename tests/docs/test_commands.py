@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import shlex
+import time
 from pathlib import Path
 
 import pytest
@@ -84,20 +86,25 @@ def programs_of(block: Block) -> list[str]:
     """
     if block.language == "python":
         return [found[1] for found in re.finditer(r"^from (\S+) import", block.text, re.MULTILINE)]
-    found = []
+    found: list[str] = []
     for line in block.text.replace("\\\n", " ").splitlines():
-        for command in re.split(r"&&|\|\||[|;&]", line.partition("#")[0]):
-            words = [word for word in command.split() if not _ASSIGNMENT.match(word)]
-            if words and words[0] not in _SHELL:
-                found.append(_program(words))
+        words: list[str] = []
+        for word in [*shlex.shlex(line, posix=True, punctuation_chars=True), ";"]:
+            if set(word) <= set(";&|()"):
+                found += _program([one for one in words if not _ASSIGNMENT.match(one)])
+                words = []
+            else:
+                words.append(word)
     return list(dict.fromkeys(found))
 
 
-def _program(words: list[str]) -> str:
-    if words[0].startswith("python") and len(words) > 1:
+def _program(words: list[str]) -> list[str]:
+    if not words or words[0] in _SHELL or words[:2] == ["python", "-c"]:
+        return []
+    if words[0] == "python" and len(words) > 1:
         module = words[1] == "-m" and len(words) > 2
-        return words[2].rpartition(".")[2] if module else Path(words[1]).name
-    return Path(words[0]).name
+        return [words[2].rpartition(".")[2] if module else Path(words[1]).name]
+    return [Path(words[0]).name]
 
 
 def block_of(text: str) -> Block:
@@ -123,9 +130,10 @@ def test_a_block_that_never_ends_is_refused() -> None:
 def test_programs_are_told_from_their_arguments() -> None:
     text = (
         "```sh\ncd x && A=1 python -m samples.serve_ray.serve --port 1 &\n"
-        "tritonserver \\\n  --model x  # kill it\nkill $!\npython tools/run.py | bin/other\n```\n"
+        "tritonserver \\\n  --model x  # kill it\nkill $!\npython tools/run.py | bin/other\n"
+        "cmake -S x -DY=\"$(python -c 'import torch; print(1)')\"\n```\n"
     )
-    assert programs_of(block_of(text)) == ["serve", "tritonserver", "run.py", "other"]
+    assert programs_of(block_of(text)) == ["serve", "tritonserver", "run.py", "other", "cmake"]
 
 
 def test_a_failing_block_is_told_with_its_place_and_output(tmp_path: Path) -> None:
@@ -142,6 +150,18 @@ def test_a_failing_block_is_told_with_its_place_and_output(tmp_path: Path) -> No
 def test_what_a_page_leaves_running_is_ended(tmp_path: Path) -> None:
     with Workplace(tmp_path, tmp_path) as place:
         place.run(Block("docs/x.md", 1, "sh", "sleep 600 & echo $! > pid\n"))
-        process = Path("/proc") / (place.folder / "pid").read_text().strip()
-        assert process.exists()
-    assert not process.exists() or "(sleep) Z" in (process / "stat").read_text()
+        number = int((place.folder / "pid").read_text())
+        assert runs(number)
+    deadline = time.monotonic() + 10
+    while runs(number):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def runs(number: int) -> bool:
+    """Whether a process is there and not merely waiting to be collected."""
+    try:
+        state = (Path("/proc") / str(number) / "stat").read_text(encoding="utf-8")
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return state.rpartition(")")[2].split()[0] != "Z"
