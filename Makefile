@@ -53,7 +53,7 @@ kernel-model: $(VENV)/.dev ## resources and predicted times of the CUDA kernels 
 	$(BIN)/python -m benchmarks.kernel_model report
 
 docs: $(VENV)/.dev ## the documentation as a site, in build/site
-	$(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 test: $(VENV)/.dev check ## the checks, then the test suite
 	$(BIN)/python -m pytest -n 2 --dist loadfile $(PYTEST_ARGS)

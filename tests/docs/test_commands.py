@@ -16,7 +16,6 @@ from tests.docs.pages import (
     command_blocks,
     name_of,
     pages,
-    site_pages,
     without_blocks,
 )
 from tests.docs.workplace import Workplace
@@ -67,7 +66,7 @@ def test_the_named_test_starts_the_same_programs(block: Block) -> None:
     assert not missing, f"{block.place}: {block.run_by} mentions no {', '.join(missing)}"
 
 
-@pytest.mark.parametrize("page", site_pages(), ids=name_of)
+@pytest.mark.parametrize("page", pages(), ids=name_of)
 def test_commands_stand_in_fenced_blocks(page: Path) -> None:
     """An indented block has no language, so nobody could tell whether it is a command."""
     prose = without_blocks(page.read_text(encoding="utf-8")).splitlines()
