@@ -119,6 +119,7 @@ def test_a_bar_that_is_missed(artifact, digits_folder, tmp_path):
         (["--data", "absent"], 3, "no data set absent"),
         (["--artifact", "absent"], 3, "no artefact folder absent"),
         (["--runtime", "trt"], 7, "engine"),
+        (["--ray", "--ray-address", "127.0.0.1:1"], 4, "no Ray cluster at 127.0.0.1:1"),
     ],
 )
 def test_errors_have_their_codes(artifact, digits_folder, tmp_path, more, code, words):

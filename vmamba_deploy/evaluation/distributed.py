@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import socket
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -26,6 +27,7 @@ from vmamba_deploy.evaluation.samples import Batch, Sample
 if TYPE_CHECKING:
     from vmamba_deploy.evaluation.running import Evaluator
 
+_KNOCK_SECONDS = 5.0
 GPU_RUNTIMES = frozenset({"trt", "rtx", "ort-cuda"})
 Row = dict[str, Any]
 
@@ -135,7 +137,9 @@ def _connected(ray: Any, cluster: Cluster) -> Iterator[None]:
         yield
         return
     options: dict[str, Any] = {"address": cluster.address or "local"}
-    if cluster.address is None:
+    if cluster.address is not None:
+        _require_reachable(cluster.address)
+    else:
         cores = cluster.workers * cluster.cores or None
         options |= {"num_cpus": cores, "include_dashboard": False}
     try:
@@ -147,6 +151,20 @@ def _connected(ray: Any, cluster: Cluster) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+def _require_reachable(address: str) -> None:
+    """Knock at a `host:port` first: Ray itself would try for many minutes."""
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdecimal() or "/" in host:
+        return  # `auto`, or a form that Ray knows
+    try:
+        socket.create_connection((host, int(port)), timeout=_KNOCK_SECONDS).close()
+    except OSError as error:
+        raise EnvironmentProblem(
+            f"no Ray cluster at {address}: {error.strerror or error}",
+            hint="`ray start --head` starts one and prints its address",
+        ) from error
 
 
 def _resources(ray: Any, work: Work, cluster: Cluster) -> _Resources:
