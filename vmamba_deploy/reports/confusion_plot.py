@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from vmamba_deploy.evaluation.summary import Confusion
-from vmamba_deploy.reports.plots import _INK, _inline, _style
+from vmamba_deploy.reports.plots import INK, inline_svg, svg_style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -33,7 +33,7 @@ def confusion_svg(confusion: Confusion, name: Callable[[int], str]) -> str:
     labels = [short(name(column)) for column in confusion.columns]
     labels += ["others"] if any(confusion.elsewhere) else []
     rows, columns = len(confusion.rows), len(labels)
-    with _style():
+    with svg_style():
         size = (3.2 + _INCHES_PER_CELL * columns, 1.9 + _INCHES_PER_CELL * rows)
         figure = Figure(figsize=size, layout="constrained")
         axes = figure.subplots()
@@ -47,7 +47,7 @@ def confusion_svg(confusion: Confusion, name: Callable[[int], str]) -> str:
         axes.set_ylabel("true class, the worst first")
         axes.tick_params(length=0)
         axes.spines[:].set_visible(False)
-        return _inline(figure)
+        return inline_svg(figure)
 
 
 def short(name: str) -> str:
@@ -77,4 +77,4 @@ def _draw_cells(axes: Axes, confusion: Confusion) -> None:
             right = x < len(confusion.columns) and confusion.columns[x] == row
             colour = (*(_RIGHT if right else _WRONG), 0.15 + 0.7 * count / total)
             axes.add_patch(Rectangle((x - 0.47, y - 0.47), 0.94, 0.94, color=colour, linewidth=0))
-            axes.text(x, y, str(count), ha="center", va="center", fontsize=8, color=_INK)
+            axes.text(x, y, str(count), ha="center", va="center", fontsize=8, color=INK)

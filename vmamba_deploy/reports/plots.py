@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_INK = "#123456"
+INK = "#123456"
 """Colour of text and lines in the drawing; replaced by the page's own, light or dark."""
 _COLOURS = ("#2f6fdf", "#d9822b", "#1f9d6b", "#a855c7", "#c23b4b")
 _FLOOR = 1e-18
@@ -29,7 +29,7 @@ def layer_error_svg(series: Sequence[LayerSeries]) -> str:
     """
     from matplotlib.figure import Figure
 
-    with _style():
+    with svg_style():
         figure = Figure(figsize=(9.0, 4.2), layout="constrained")
         axes = figure.subplots()
         labels = [error.layer for error in max(series, key=lambda one: len(one.errors)).errors]
@@ -39,11 +39,11 @@ def layer_error_svg(series: Sequence[LayerSeries]) -> str:
         axes.set_ylabel("NMSE against PyTorch fp32")
         axes.set_xticks(range(len(labels)), [short_name(label) for label in labels])
         axes.tick_params(axis="x", rotation=90, labelsize=8)
-        axes.grid(axis="y", alpha=0.25, color=_INK)
+        axes.grid(axis="y", alpha=0.25, color=INK)
         axes.spines[["top", "right"]].set_visible(False)
         axes.margins(x=0.02)
         axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(0, 1.16), ncols=3)
-        return _inline(figure)
+        return inline_svg(figure)
 
 
 def short_name(layer: str) -> str:
@@ -87,14 +87,15 @@ def _cycle(count: int) -> list[str]:
     return [_COLOURS[index % len(_COLOURS)] for index in range(count)]
 
 
-def _style() -> Any:
+def svg_style() -> Any:
+    """A context in which drawings have the page's text colour and equal bytes every time."""
     import matplotlib as mpl
 
-    ink = {f"{key}color": _INK for key in ("text.", "axes.label", "xtick.", "ytick.")}
+    ink = {f"{key}color": INK for key in ("text.", "axes.label", "xtick.", "ytick.")}
     return mpl.rc_context(
         ink
         | {
-            "axes.edgecolor": _INK,
+            "axes.edgecolor": INK,
             "font.size": 10,
             "svg.fonttype": "none",
             "font.family": "sans-serif",
@@ -103,12 +104,13 @@ def _style() -> Any:
     )
 
 
-def _inline(figure: Figure) -> str:
+def inline_svg(figure: Figure) -> str:
+    """The drawing as an `<svg>` element; what was drawn in INK takes the colour of the text."""
     buffer = io.StringIO()
     no_metadata = dict.fromkeys(("Creator", "Date", "Format", "Type"))
     figure.savefig(buffer, format="svg", transparent=True, metadata=no_metadata)
     svg = buffer.getvalue()
-    svg = svg[svg.index("<svg") :].replace(_INK, "currentColor")
+    svg = svg[svg.index("<svg") :].replace(INK, "currentColor")
     # Namespaces and the size in points are not wanted in HTML: the style scales the drawing.
     svg = re.sub(r'\s(xmlns(:\w+)?|version)="[^"]*"', "", svg)
     svg = re.sub(r'(<svg[^>]*?)\swidth="[^"]*"', r"\1", svg, count=1)
