@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from vmamba_deploy.errors import VmambaError
+from vmamba_deploy.cli.program import run_program
 
 _JSON = click.option(
     "--json", "json_path", type=click.Path(path_type=Path), help="Write the results here."
@@ -187,10 +187,4 @@ def _give(text: Any, results: dict[str, Any], json_path: Path | None) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main(prog_name="python -m benchmarks")
-    except VmambaError as error:
-        click.echo(f"error: {error.message}", err=True)
-        if error.hint:
-            click.echo(f"hint: {error.hint}", err=True)
-        sys.exit(int(error.exit_code))
+    run_program(main, "python -m benchmarks")

@@ -28,7 +28,8 @@ from benchmarks.kernel_model.predict import Prediction, predict
 from benchmarks.kernel_model.report import markdown
 from benchmarks.kernel_model.tools import ARCHITECTURES, kernel_sources, machine_code
 from benchmarks.op_shapes import BATCHES, OP_SHAPES
-from vmamba_deploy.errors import UsageError, VmambaError
+from vmamba_deploy.cli.program import run_program
+from vmamba_deploy.errors import UsageError
 
 _PAGE = Path("docs/kernel_resources.md")
 _NUMBERS = Path("benchmarks/results/kernel_times_predicted.json")
@@ -166,10 +167,4 @@ def _write(path: Path, text: str) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main.main(prog_name="python -m benchmarks.kernel_model")
-    except VmambaError as error:
-        click.echo(f"error: {error.message}", err=True)
-        if error.hint:
-            click.echo(f"hint: {error.hint}", err=True)
-        sys.exit(int(error.exit_code))
+    run_program(main, "python -m benchmarks.kernel_model")

@@ -21,7 +21,8 @@ from ray import serve  # noqa: E402
 
 from samples.serve_ray.app import build  # noqa: E402
 from samples.serve_ray.settings import Runtime, Settings  # noqa: E402
-from vmamba_deploy.errors import EnvironmentProblem, UsageError, VmambaError  # noqa: E402
+from vmamba_deploy.cli.program import run_program  # noqa: E402
+from vmamba_deploy.errors import EnvironmentProblem, UsageError  # noqa: E402
 
 _DEFAULTS = {name: field.default for name, field in Settings.model_fields.items()}
 
@@ -116,13 +117,7 @@ def command(
 
 def main() -> None:
     """Run the command; errors that the user can act on end it as those of the product do."""
-    try:
-        command(prog_name="serve.py")
-    except VmambaError as error:
-        click.echo(f"error: {error.message}", err=True)
-        if error.hint:
-            click.echo(f"hint: {error.hint}", err=True)
-        sys.exit(int(error.exit_code))
+    run_program(command, "serve.py")
 
 
 if __name__ == "__main__":

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import sys
 import time
 from pathlib import Path
 
 import click
 
-from vmamba_deploy.errors import VmambaError
+from vmamba_deploy.cli.program import run_program
 
 WEIGHTS = Path(__file__).with_name("digits.safetensors")
 
@@ -80,13 +79,7 @@ def train_and_save(epochs: int, seed: int, output: Path, images: int) -> None:
 
 def main() -> None:
     """Run the command; errors that the user can act on end it as those of the product do."""
-    try:
-        command(prog_name="python -m samples.train_digits.train")
-    except VmambaError as error:
-        click.echo(f"error: {error.message}", err=True)
-        if error.hint:
-            click.echo(f"hint: {error.hint}", err=True)
-        sys.exit(int(error.exit_code))
+    run_program(command, "python -m samples.train_digits.train")
 
 
 if __name__ == "__main__":

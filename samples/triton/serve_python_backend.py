@@ -28,7 +28,8 @@ from pathlib import Path
 
 import click
 
-from vmamba_deploy.errors import EnvironmentProblem, VmambaError
+from vmamba_deploy.cli.program import run_program
+from vmamba_deploy.errors import EnvironmentProblem
 from vmamba_deploy.native.fetch import pip_packages
 from vmamba_deploy.native.layout import downloads_allowed, toolchain_folder
 
@@ -245,15 +246,9 @@ def main(
 ) -> None:
     """Serve REPOSITORY on 127.0.0.1 until Ctrl-C."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    try:
-        with serving(repository, log, ports=(http_port, grpc_port, metrics_port)) as server:
-            click.echo(f"ready at http://{server.http}, log in {log}; Ctrl-C stops it")
-            _stay(server, seconds, click.echo)
-    except VmambaError as error:
-        click.echo(f"error: {error.message}", err=True)
-        if error.hint:
-            click.echo(f"hint: {error.hint}", err=True)
-        sys.exit(int(error.exit_code))
+    with serving(repository, log, ports=(http_port, grpc_port, metrics_port)) as server:
+        click.echo(f"ready at http://{server.http}, log in {log}; Ctrl-C stops it")
+        _stay(server, seconds, click.echo)
 
 
 def _stay(server: Server, seconds: float | None, tell: Callable[[str], None]) -> None:
@@ -268,4 +263,4 @@ def _stay(server: Server, seconds: float | None, tell: Callable[[str], None]) ->
 
 
 if __name__ == "__main__":
-    main()
+    run_program(main, "serve_python_backend.py")

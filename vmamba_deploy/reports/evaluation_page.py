@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from vmamba_deploy.artifacts.atomic import atomic_write
 from vmamba_deploy.evaluation.intervals import Proportion, images, percent
 from vmamba_deploy.evaluation.report_data import EvaluationReport
 from vmamba_deploy.reports.html_file import figure, gib
 from vmamba_deploy.reports.machine import describe_machine, tool_versions
+from vmamba_deploy.reports.templating import page_template
 
 SKIPPED_SHOWN = 50
 
@@ -26,19 +29,11 @@ def write_evaluation_page(report: EvaluationReport, path: Path) -> None:
 
 def render_evaluation(report: EvaluationReport) -> str:
     """The page, with style, drawing and thumbnails inside; every value is escaped."""
-    import jinja2
     from markupsafe import Markup
 
     from vmamba_deploy.reports.confusion_plot import confusion_svg
 
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("vmamba_deploy.reports", "templates"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
+    filters: dict[str, Callable[..., Any]] = {
         "figure": figure,
         "gib": gib,
         "images": images,
@@ -55,7 +50,7 @@ def render_evaluation(report: EvaluationReport) -> str:
         else None
     )
     by_index = {one.index: one for one in report.summary.classes}
-    return environment.get_template("evaluation.html.j2").render(
+    return page_template("evaluation.html.j2", filters).render(
         report=report,
         summary=report.summary,
         headline=headline(report),

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from vmamba_deploy.artifacts.atomic import atomic_write
 from vmamba_deploy.reports.model import Report
+from vmamba_deploy.reports.templating import page_template
 
 _DASH = "\N{EN DASH}"
 
@@ -24,19 +25,11 @@ def write_html(report: Report, path: Path) -> None:
 
 def render_html(report: Report) -> str:
     """The page, with style and drawings inside; every value is escaped."""
-    import jinja2
     from markupsafe import Markup
 
     from vmamba_deploy.reports.plots import layer_error_svg
 
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("vmamba_deploy.reports", "templates"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
+    filters = {
         "figure": figure,
         "percent": percent,
         "mib": mib,
@@ -46,7 +39,7 @@ def render_html(report: Report) -> str:
     drawn = [series for series in report.layers if series.errors]
     # matplotlib escapes the labels in the SVG that it writes.
     plot = Markup(layer_error_svg(drawn)) if drawn else None
-    return environment.get_template("report.html.j2").render(
+    return page_template("report.html.j2", filters).render(
         report=report, plot=plot, headline=headline(report)
     )
 
