@@ -1,9 +1,13 @@
+import os
+import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from vmamba_deploy.errors import EnvironmentProblem, ResourceError
+from vmamba_deploy.native.toolchain import find_host_compiler
 from vmamba_deploy.runtimes.tensorrt import find_gpus
 from vmamba_deploy.runtimes.tensorrt.cuda_device import CudaDevice, _explained
 
@@ -28,6 +32,39 @@ def test_a_full_device_is_a_matter_of_resources():
         raise RuntimeError("CUDA_ERROR_OUT_OF_MEMORY: out of memory")
     with pytest.raises(KeyError), _explained("do what is not CUDA's"):
         raise KeyError
+
+
+@pytest.fixture(scope="module")
+def fake_driver(tmp_path_factory):
+    """The folder of a libcuda.so.1 whose memory is the host's."""
+    try:
+        compiler = find_host_compiler().path
+    except EnvironmentProblem as problem:
+        pytest.skip(problem.message)
+    folder = tmp_path_factory.mktemp("driver")
+    command = [compiler, "-std=c++17", "-O1", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC"]
+    command += ["-Wl,-soname,libcuda.so.1", "-o", folder / "libcuda.so.1"]
+    source = Path(__file__).with_name("fake_driver.cpp")
+    subprocess.run([*command, source, "-ldl"], check=True, timeout=120)
+    return folder
+
+
+def test_lanes_run_on_the_real_cuda_python(fake_driver):
+    """Copies, pinned memory, captured graphs and frees, in the order that cuda-core makes them."""
+    result = subprocess.run(
+        [sys.executable, "-m", "tests.runtimes.tensorrt.lane_program"],
+        env={**os.environ, "LD_LIBRARY_PATH": str(fake_driver)},
+        cwd=Path(__file__).parents[3],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    full, closed, left = result.stdout.splitlines()
+    assert full.startswith("full: CUDA could not allocate 1,099,511,627,776 bytes")
+    assert "closed" in closed
+    assert left == "left: 0"
 
 
 @pytest.mark.gpu
