@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from vmamba_deploy.artifacts.manifest import read_manifest
+
 BIN = Path(sys.executable).parent
 SCRIPT = ("polygraphy_network.py", "--model-type", "trt-network-script")
 
@@ -29,14 +31,19 @@ def run(*command: object, cwd: Path) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.fixture(scope="module")
-def saved(exported, tmp_path_factory) -> Path:
+def folder(digits_artifact) -> Path:
+    return digits_artifact("fp32")
+
+
+@pytest.fixture(scope="module")
+def saved(folder, tmp_path_factory) -> Path:
     """PyTorch's inputs and outputs, saved by `compare`, beside a report of the comparison."""
-    folder = tmp_path_factory.mktemp("saved")
+    place = tmp_path_factory.mktemp("saved")
     options = ("--batch", "1,2", "--save-polygraphy", "reference", "--report", "report")
-    result = run("vmamba-deploy", "compare", exported[0].folder, *options, cwd=folder)
+    result = run("vmamba-deploy", "compare", folder, *options, cwd=place)
     assert result.returncode == 0, result.stdout
-    assert (folder / "report" / "report.json").exists()
-    return folder
+    assert (place / "report" / "report.json").exists()
+    return place
 
 
 def onnxrt(saved: Path, folder: Path, tolerance: float) -> subprocess.CompletedProcess[str]:
@@ -49,8 +56,7 @@ def onnxrt(saved: Path, folder: Path, tolerance: float) -> subprocess.CompletedP
     )
 
 
-def test_polygraphy_confirms_onnxruntime_against_pytorch(saved, exported):
-    folder = exported[0].folder
+def test_polygraphy_confirms_onnxruntime_against_pytorch(saved, folder):
     result = onnxrt(saved, folder, 1e-4)
     assert result.returncode == 0, result.stdout
     assert onnxrt(saved, folder, 1e-12).returncode != 0
@@ -59,15 +65,14 @@ def test_polygraphy_confirms_onnxruntime_against_pytorch(saved, exported):
 @pytest.mark.skipif(
     importlib.util.find_spec("tensorrt_rtx") is None, reason="TensorRT-RTX is not installed"
 )
-def test_polygraphy_parses_and_builds_with_the_plugin(exported, tmp_path):
-    folder = exported[0].folder
+def test_polygraphy_parses_and_builds_with_the_plugin(folder, tmp_path):
     shown = run("polygraphy", "inspect", "model", *SCRIPT, "--show", "layers", cwd=folder)
     assert shown.returncode == 0, shown.stdout
-    assert shown.stdout.count("PLUGIN_V3") == exported[0].manifest["engine"]["plugin_layers"]
+    assert shown.stdout.count("PLUGIN_V3") == read_manifest(folder)["engine"]["plugin_layers"]
     shapes = (
-        *("--trt-min-shapes", "pixel_values:[1,3,32,64]"),
-        *("--trt-opt-shapes", "pixel_values:[2,3,32,64]"),
-        *("--trt-max-shapes", "pixel_values:[4,3,32,64]"),
+        *("--trt-min-shapes", "pixel_values:[1,3,32,32]"),
+        *("--trt-opt-shapes", "pixel_values:[2,3,32,32]"),
+        *("--trt-max-shapes", "pixel_values:[4,3,32,32]"),
     )
     engine = tmp_path / "polygraphy.engine"
     built = run("polygraphy", "convert", *SCRIPT, "-o", engine, *shapes, cwd=folder)
