@@ -7,6 +7,7 @@ MODEL ?= t
 PRECISION ?= fp16
 PYTEST_ARGS ?=
 GPU_CHECK_ARGS ?=
+# Modules are compiled when they are imported first: most of what is installed never is.
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
@@ -25,12 +26,12 @@ $(VENV)/.python:
 
 $(VENV)/.runtime: $(VENV)/.python requirements.txt pyproject.toml
 	@echo "installing the pinned requirements into $(VENV) (one or two minutes)"
-	@$(PIP) install -r requirements.txt
+	@$(PIP) install --no-compile -r requirements.txt
 	@$(PIP) install --no-deps --editable .
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.runtime requirements-dev.txt
-	@$(PIP) install -r requirements-dev.txt
+	@$(PIP) install --no-compile -r requirements-dev.txt
 	@touch $@
 
 # Asked before minutes of installing; the package itself looks closer.
