@@ -25,6 +25,7 @@ $(VENV)/.python:
 	@touch $@
 
 $(VENV)/.runtime: $(VENV)/.python requirements.txt pyproject.toml
+	@# Modules are compiled when they are first imported: most of them never are.
 	@echo "installing the pinned requirements into $(VENV) (one or two minutes)"
 	@$(PIP) install --no-compile -r requirements.txt
 	@$(PIP) install --no-deps --editable .
