@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from vmamba_deploy.errors import ExitCode, UsageError, VmambaError
+from vmamba_deploy.extras import missing_module
 
 Body = Callable[..., ExitCode | None]
 
@@ -40,6 +41,13 @@ def reporting(body: Body) -> Callable[..., int]:
         except BrokenPipeError:
             # The reader of our output went away; there is nobody to tell.
             code = ExitCode.OK
+        except ModuleNotFoundError as error:
+            problem = missing_module(error.name)
+            if problem is None:
+                terminal.bug(error)
+            else:
+                terminal.error(problem)
+            code = ExitCode.BUG if problem is None else problem.exit_code
         except MemoryError:
             terminal.error(_out_of_memory())
             code = ExitCode.RESOURCES

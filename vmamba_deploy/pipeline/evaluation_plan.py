@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from vmamba_deploy.errors import UsageError
 from vmamba_deploy.evaluation.judging import Bars
+from vmamba_deploy.extras import require_modules
 
 if TYPE_CHECKING:
     from vmamba_deploy.evaluation.distributed import Cluster
@@ -59,11 +60,15 @@ class EvaluationPlan:
 
 
 def check_plan(plan: EvaluationPlan) -> None:
-    """Refuse numbers that make no sense.
+    """Refuse numbers that make no sense, and work whose page could not be written.
 
     Raises:
         UsageError: names the option.
+        EnvironmentProblem: what makes the page, or what is asked for, is not installed.
     """
+    require_modules("jinja2", "matplotlib")
+    if plan.against is not None:
+        require_modules("torch", "onnx")
     least = {
         "batch": plan.batch,
         "top-k": plan.top_k,
