@@ -1,11 +1,6 @@
-"""AOTInductor packages keep the accuracy too; a file of its own, for each takes long to compile.
-
-HYPOTHESIS_PROFILE=thorough runs all precisions, and so does `python -m benchmarks digits-accuracy`.
-"""
+"""AOTInductor packages keep the accuracy too; a file of its own, for each takes long to compile."""
 
 from __future__ import annotations
-
-import os
 
 import pytest
 
@@ -18,8 +13,6 @@ from vmamba_deploy.runtimes.aotinductor import PACKAGE_NAME, AotInductorRuntime
 @pytest.mark.slow
 @pytest.mark.parametrize("precision", PRECISIONS)
 def test_a_package_keeps_the_accuracy(precision, tmp_path):
-    if precision != "bf16" and os.environ.get("HYPOTHESIS_PROFILE") != "thorough":
-        pytest.skip("compiles for 40 s; bf16, which rounds most, always runs: see the profile")
     available, reason = native.available("vmamba_torch")
     if not available:
         pytest.skip(reason)
