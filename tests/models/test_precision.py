@@ -8,7 +8,12 @@ import pytest
 import torch
 from torch import nn
 
-from vmamba_deploy.models import VMamba, convert_precision, freeze_scan_parameters
+from vmamba_deploy.models import (
+    VMamba,
+    convert_precision,
+    freeze_scan_parameters,
+    set_scan_backend,
+)
 from vmamba_deploy.models.network import selective_scans
 
 LoadReference = Callable[[Path], VMamba]
@@ -75,3 +80,31 @@ def test_fp32_is_a_copy_with_equal_bits(both_blocks: Any, load_reference: LoadRe
     copied = convert_precision(model, "fp32")
     assert copied is not model
     assert torch.equal(copied(both_blocks.pixel_values), model(both_blocks.pixel_values))
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(
+    ("dtype", "tolerance"), [(torch.float16, 4e-3), (torch.bfloat16, 4e-2)], ids=str
+)
+@pytest.mark.parametrize("backend", ["native", "reference"])
+@pytest.mark.parametrize("frozen", [False, True])
+def test_autocast_of_a_float32_network_stays_close(
+    both_blocks: Any,
+    load_reference: LoadReference,
+    dtype: torch.dtype,
+    tolerance: float,
+    backend: Any,
+    frozen: bool,
+) -> None:
+    model = load_reference(both_blocks.classifier_path)
+    set_scan_backend(model, backend)
+    if frozen:
+        freeze_scan_parameters(model)
+    seen = []
+    for layer in selective_scans(model):
+        layer.conv2d.register_forward_hook(lambda _m, _i, output: seen.append(output.dtype))
+    with torch.autocast("cpu", dtype=dtype):
+        logits = model(both_blocks.pixel_values)
+    error = (logits - both_blocks.logits).abs().max() / both_blocks.logits.abs().max()
+    assert 0 < error < tolerance
+    assert set(seen) == {dtype}  # no map goes through float32 on its way to the scan

@@ -25,6 +25,23 @@ class ScanArgs(ctypes.Structure):
     )
 
 
+class EmulatedPlan(ctypes.Structure):
+    """EmulatedPlan of plugins/tests/emulation/device.cpp; scans_per_block is 0 where none fits."""
+
+    _fields_ = tuple(
+        (name, ctypes.c_int32)
+        for name in (
+            *("global_map", "warps_per_scan", "scans_per_block", "tiles_per_segment", "segments"),
+            *("walk_states", "finds_starts", "shared_bytes", "barriers", "resident_blocks"),
+        )
+    )
+
+    @property
+    def block_warps(self) -> int:
+        """Warps of a block."""
+        return self.warps_per_scan * self.scans_per_block
+
+
 class EmulatedScan:
     """vmamba_scan_cuda where a device pointer is a host pointer."""
 
@@ -41,26 +58,38 @@ class EmulatedScan:
             device.multiprocessors,
             device.shared_bytes_per_block,
             device.shared_bytes_per_multiprocessor,
+            device.blocks_per_multiprocessor,
             device.compute_capability,
             ctypes.c_uint64(seed),
         )
 
-    def way(self, device: EmulatedDevice, dims: ScanDims) -> Way | None:
-        """How a call in float16 would be launched on a GPU; None where the GPU is too small."""
+    def plan(self, device: EmulatedDevice, dims: ScanDims) -> EmulatedPlan:
+        """What a call in float16 would launch."""
         self.use_device(device)
-        plan = (ctypes.c_int32 * 7)()
+        plan = EmulatedPlan()
         desc = self.desc(dims, FLOAT16, FLOAT16)
         self.library.vmamba_emulated_plan(ctypes.byref(desc), ctypes.byref(plan))
-        global_map, warps, scans, tiles_per_segment, segments, walk_states, finds_starts = plan
-        if scans == 0:
+        return plan
+
+    def way(self, device: EmulatedDevice, dims: ScanDims) -> Way | None:
+        """How a call in float16 would be launched on a GPU; None where the GPU is too small."""
+        plan = self.plan(device, dims)
+        if plan.scans_per_block == 0:
             return None
-        place = "global" if global_map else "shared"
-        one_state, cut = walk_states == 1, segments > 1
+        place = "global" if plan.global_map else "shared"
+        one_state, cut = plan.walk_states == 1, plan.segments > 1
         # Tiles tell their scans apart alike, whether routes are cut or not; segments of two chunks
         # are as those of more.
-        several = scans > 1 and not (one_state and cut)
-        length = tiles_per_segment if one_state else min(tiles_per_segment, 2)
-        return Way(walk_states, place, warps, several, length if cut else 0, bool(finds_starts))
+        several = plan.scans_per_block > 1 and not (one_state and cut)
+        length = plan.tiles_per_segment if one_state else min(plan.tiles_per_segment, 2)
+        return Way(
+            plan.walk_states,
+            place,
+            plan.warps_per_scan,
+            several,
+            length if cut else 0,
+            bool(plan.finds_starts),
+        )
 
     def desc(self, dims: ScanDims, in_dtype: int, out_dtype: int) -> ScanDesc:
         sizes = (dims.batch, dims.height, dims.width, dims.channels, dims.state, dims.rank)

@@ -14,11 +14,12 @@ from vmamba_deploy.ops.contract import ScanDims
 
 @dataclass(frozen=True)
 class EmulatedDevice:
-    """Multiprocessors and bytes of shared memory: of a block, of a multiprocessor."""
+    """Multiprocessors, bytes of shared memory (of a block, of a multiprocessor), blocks of one."""
 
     multiprocessors: int
     shared_bytes_per_block: int
     shared_bytes_per_multiprocessor: int
+    blocks_per_multiprocessor: int = 32
     compute_capability: int = 90
 
 

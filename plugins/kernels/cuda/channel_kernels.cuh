@@ -172,7 +172,7 @@ __global__ void __launch_bounds__(kMostPairs * kPairWarps * kWarpLanes,
           visit.set_walk(half == 0 && pass == 0 && first == 0,
                          half == 1 && pass == 1 && first + scan.kStates >= params.state);
           scan.walk(own, visit, h, unused);
-          pair_wait(1 + pair);
+          pair_wait<1, kMostPairs>(1 + pair);
         }
       }
     }

@@ -69,6 +69,8 @@ class Planner {
       plan.scans_per_block = pairs;
       plan.shared.total = pairs * kPairWarps * plan.shared.warp_bytes;
       if (plan.shared.total > limits_.shared_bytes_per_block) continue;
+      const BlockNeeds block{plan.shared.total, pairs * kPairWarps, kChunkBarriers};
+      plan.resident_blocks = resident_blocks(limits_, block, kResidentChunkWarps);
       plan.estimated_cycles = estimate(plan);
       if (best_.scans_per_block == 0 || plan.estimated_cycles < best_.estimated_cycles)
         best_ = plan;
@@ -99,9 +101,7 @@ class Planner {
   // Of a launch in which each of `warps` warps walks `chunks` of one route.
   double cycles(const LaunchPlan &plan, double warps, double chunks) const {
     const int32_t block_warps = plan.scans_per_block * kPairWarps;
-    const int32_t resident =
-        resident_blocks(limits_, plan.shared.total, block_warps, kResidentChunkWarps);
-    return launch_cycles(limits_, warps / block_warps, resident, [&](double together) {
+    return launch_cycles(limits_, warps / block_warps, plan.resident_blocks, [&](double together) {
       const double per_scheduler = together * block_warps / kSchedulers;
       return walks_ * (cycles_of(opening_cost(desc_), per_scheduler) +
                        chunks * cycles_of(chunk_cost(desc_), per_scheduler));

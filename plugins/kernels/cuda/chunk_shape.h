@@ -31,6 +31,8 @@ constexpr int32_t kWeightFloats = kWarpChannels;  // of one term: halves, twice
 // A scan is walked by two warps, one forward and one backward.
 constexpr int32_t kPairWarps = 2;
 constexpr int32_t kMostPairs = 4;  // of a block
+// A named barrier for each, beside the block's own.
+constexpr int32_t kChunkBarriers = 1 + kMostPairs;
 // Of a multiprocessor: what the launch bounds hold the registers down for, 128 a thread.
 constexpr int32_t kResidentChunkWarps = 16;
 

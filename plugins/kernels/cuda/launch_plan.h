@@ -12,6 +12,7 @@ struct DeviceLimits {
   int32_t multiprocessors;
   int32_t shared_bytes_per_block;
   int32_t shared_bytes_per_multiprocessor;
+  int32_t blocks_per_multiprocessor;
   int32_t compute_capability;  // 90 for 9.0
 };
 
@@ -37,6 +38,7 @@ struct LaunchPlan {
   int32_t tiles;              // of a route: of 56 pixels where N = 1, else chunks of 8
   int32_t tiles_per_segment;  // all of them where segments is 1
   int32_t segments;           // over 1, the routes are cut: three or four launches
+  int32_t resident_blocks;    // of a multiprocessor at a time, as the plan reckons
   int32_t spare_slot;         // of the map in shared memory: the first of one for every run
   SharedLayout shared;
   double estimated_cycles;  // by which the choice was made

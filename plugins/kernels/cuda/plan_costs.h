@@ -39,12 +39,29 @@ inline double bytes_per_cycle(const DeviceLimits &limits) {
   }
 }
 
+// Of a multiprocessor: two for each of its blocks, or one. As cuda_occupancy.h of the CUDA toolkit
+// has it, where they limit nothing before 9.0.
+inline int32_t named_barriers(const DeviceLimits &limits) {
+  const int32_t capability = limits.compute_capability;
+  const bool one_each = capability == 101 || capability == 110 || capability / 10 == 12;
+  if (capability < 90) return INT32_MAX;
+  return (one_each ? 1 : 2) * limits.blocks_per_multiprocessor;
+}
+
+// What a block takes of its multiprocessor.
+struct BlockNeeds {
+  int32_t shared_bytes, warps, barriers;
+};
+
 // Blocks of which a multiprocessor holds some at once, at most `most_warps` warps.
-inline int32_t resident_blocks(const DeviceLimits &limits, int32_t shared_bytes,
-                               int32_t block_warps, int32_t most_warps) {
+inline int32_t resident_blocks(const DeviceLimits &limits, const BlockNeeds &block,
+                               int32_t most_warps) {
   const int32_t reserved = 1024;  // of every block, by the driver
-  const int32_t by_memory = limits.shared_bytes_per_multiprocessor / (shared_bytes + reserved);
-  return std::max(1, std::min(by_memory, most_warps / block_warps));
+  const int32_t by_memory =
+      limits.shared_bytes_per_multiprocessor / (block.shared_bytes + reserved);
+  const int32_t by_barriers = named_barriers(limits) / block.barriers;
+  const int32_t by_number = std::min(limits.blocks_per_multiprocessor, by_barriers);
+  return std::max(1, std::min({by_memory, most_warps / block.warps, by_number}));
 }
 
 // Of a launch, as long as the multiprocessor with most blocks takes: rounds of all that fit there,

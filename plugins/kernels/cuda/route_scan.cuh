@@ -64,8 +64,8 @@ class RouteScan {
 
   // Moves the carry over a tile. merge: NoMerge, or see Merge in map.cuh. sums collects
   // log2(1 + e^v) where nothing is merged.
-  template <typename Merge>
-  __device__ void scan(const Run &run, const TileLink &link, LaneValues &sums, const Merge &merge) {
+  template <typename Link, typename Merge>
+  __device__ void scan(const Run &run, const Link &link, LaneValues &sums, const Merge &merge) {
     // All that the tile reads is asked for before any of it is waited for, but for what comes one
     // by one: it would take the registers of the steps.
     Quad<T> x[kRunPixels];
@@ -149,10 +149,10 @@ class RouteScan {
     }
   }
 
-  template <typename Merge>
-  __device__ void scan_state(const Run &run, const TileLink &link,
-                             const Pair<T> (&both)[kRunPixels], LaneTile &steps, LaneTile &inputs,
-                             const LaneValues &run_sums, const Merge &merge) const {
+  template <typename Link, typename Merge>
+  __device__ void scan_state(const Run &run, const Link &link, const Pair<T> (&both)[kRunPixels],
+                             LaneTile &steps, LaneTile &inputs, const LaneValues &run_sums,
+                             const Merge &merge) const {
     float b[kRunPixels];
 #pragma unroll
     for (int j = 0; j < kRunPixels; ++j) b[j] = to_float(both[j].term[0]) * kLn2;

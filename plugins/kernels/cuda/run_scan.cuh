@@ -25,21 +25,24 @@ __device__ void scan_runs(int32_t run, LaneValues &decay, LaneValues &state) {
 }
 
 // The state that passes from tile to tile, 16 channels in shared memory, and between the warps that
-// take the tiles in turn.
+// take the tiles in turn: as many as kMembers, or fewer.
+template <int kMembers>
 struct TileLink {
+  static constexpr bool kChained = kMembers > 1;
+  static constexpr int kLastBarrier = chain_barriers(kMembers);
   // A lone warp finds the start of the route in the slot; several begin it at zero.
-  int32_t own_barrier, next_barrier;  // 0: there is no other warp
+  int32_t own_barrier, next_barrier;  // of several
   bool first, last;                   // of the route
 
   // Takes the state before the tile, leaves the one after it for the next tile.
   // slot: the thread's four of the 16 channels.
   __device__ void pass(int32_t run, float *slot, const LaneValues &decay, const LaneValues &state,
                        LaneValues &before) const {
-    if (own_barrier != 0 && first) {
+    if (kChained && first) {
 #pragma unroll
       for (int i = 0; i < kLaneChannels; ++i) before[i] = 0.0f;
     } else {
-      if (own_barrier != 0) pair_wait(own_barrier);
+      if constexpr (kChained) pair_wait<1, kLastBarrier>(own_barrier);
       load_quad(slot, before);
     }
     __syncwarp();
@@ -50,14 +53,17 @@ struct TileLink {
       store_quad(slot, after);
     }
     __syncwarp();
-    if (own_barrier != 0 && !last) pair_arrive(next_barrier);
+    if constexpr (kChained) {
+      if (!last) pair_arrive<1, kLastBarrier>(next_barrier);
+    }
   }
 };
 
 // The state in which the lane's run begins. decay and state: those of its run from h = 0. Where
 // warps wait for each other, all that can be is done before the state of the tile before is there.
-__device__ inline void find_start(int32_t run, const TileLink &link, float *slot, LaneValues &decay,
-                                  LaneValues &state, LaneValues &start) {
+template <typename Link>
+__device__ void find_start(int32_t run, const Link &link, float *slot, LaneValues &decay,
+                           LaneValues &state, LaneValues &start) {
   scan_runs<true>(run, decay, state);
   LaneValues before_tile;
   link.pass(run, slot, decay, state, before_tile);

@@ -32,6 +32,18 @@ vmamba_status launch_passes(void (*merge)(ScanParams), ScanParams params, const 
 }
 
 template <typename T, bool kAligned>
+auto merging_kernel(const LaunchPlan &plan) {
+  switch (compiled_members(way_members(plan.warps_per_scan))) {
+    case 1:
+      return merge_routes<T, kAligned, 1>;
+    case kFewMembers:
+      return merge_routes<T, kAligned, kFewMembers>;
+    default:
+      return merge_routes<T, kAligned, kMostMembers>;
+  }
+}
+
+template <typename T, bool kAligned>
 vmamba_status launch_tiles(const ScanParams &params, void *stream) {
   const int64_t items =
       params.batch * params.plan.segments * blocks_for(params.groups, params.plan.scans_per_block);
@@ -42,7 +54,7 @@ vmamba_status launch_tiles(const ScanParams &params, void *stream) {
                     stream, params);
   }
   if (status != VMAMBA_OK) return status;
-  return launch_passes(merge_routes<T, kAligned>, params, grid_of(params, items), stream);
+  return launch_passes(merging_kernel<T, kAligned>(params.plan), params, grid_of(params, items), stream);
 }
 
 template <typename T, int kLaneStates, bool kAligned>

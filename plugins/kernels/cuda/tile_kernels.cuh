@@ -88,11 +88,12 @@ struct TileTurns {
     return ((backward ? tiles - lower : lower) - member + members - 1) / members;
   }
 
-  __device__ TileLink link(int32_t tile, bool backward) const {
-    TileLink link;
+  template <int kMembers>
+  __device__ TileLink<kMembers> link(int32_t tile, bool backward) const {
+    TileLink<kMembers> link;
     link.first = tile == (backward ? end - 1 : begin);
     link.last = tile == (backward ? begin : end - 1);
-    link.own_barrier = members == 1 ? 0 : first_barrier + member;
+    link.own_barrier = first_barrier + member;
     link.next_barrier = first_barrier + (member + 1 == members ? 0 : member + 1);
     return link;
   }
@@ -191,7 +192,7 @@ __global__ void __launch_bounds__(kResidentWarps *kWarpLanes, 1) segment_ends(Sc
     const TileTurns turns(params, segment, warp);
     for (int32_t turn = 0; turn < turns.count(); ++turn) {
       const int32_t tile = turns.tile(turn, backward);
-      scan.scan(scan.run(tile), turns.link(tile, backward), sums, NoMerge{});
+      scan.scan(scan.run(tile), turns.link<1>(tile, backward), sums, NoMerge{});
     }
     __syncwarp();
     const int64_t place = segment_place(params, image, route, segment, group);
@@ -210,7 +211,8 @@ __global__ void __launch_bounds__(kResidentWarps *kWarpLanes, 1) segment_ends(Sc
   }
 }
 
-template <typename T, bool kAligned>
+// kMembers: the most warps of a scan that go one way. Routes are cut where they are one alone.
+template <typename T, bool kAligned, int kMembers>
 __global__ void __launch_bounds__(kResidentWarps *kWarpLanes, 1) merge_routes(ScanParams params) {
   const WarpPlace warp(params);
   const int32_t stride = warp.paired ? 2 : 1;
@@ -230,14 +232,14 @@ __global__ void __launch_bounds__(kResidentWarps *kWarpLanes, 1) merge_routes(Sc
       const int32_t route = step / 2 + (backward ? 2 : 0);
       if (step == 2) synchronize(params);  // from rows to columns a pixel changes its warp
       scan.open(image, route);
-      if (warp.members == 1) set_start(params, scan, image, route, segment, group);
+      if constexpr (kMembers == 1) set_start(params, scan, image, route, segment, group);
       const int32_t first_visits = turns.first_visits(warp.paired, backward);
       LaneValues unused = {0.0f, 0.0f, 0.0f, 0.0f};
 #pragma unroll 1
       for (int32_t turn = 0; turn < turns.count(); ++turn) {
         const int32_t tile = turns.tile(turn, backward);
         merge.begin_tile(step / 2, turn < first_visits, warp.paired && turn == first_visits);
-        scan.scan(scan.run(tile), turns.link(tile, backward), unused, merge);
+        scan.scan(scan.run(tile), turns.link<kMembers>(tile, backward), unused, merge);
       }
       if (warp.paired && first_visits >= turns.count()) __syncthreads();
     }

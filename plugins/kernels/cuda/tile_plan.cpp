@@ -57,7 +57,7 @@ class Planner {
 
   LaunchPlan best() {
     for (const int32_t warps : {1, 2, 4, 6, 8, 12}) {
-      if (members(warps) > tiles_) break;
+      if (way_members(warps) > tiles_) break;
       consider_image(warps, false);
       if (tiles_ > 1) consider_image(warps, true);  // the workspace has no map of one tile
     }
@@ -68,8 +68,6 @@ class Planner {
   }
 
  private:
-  // Of a scan's warps, those that go one way; a lone one goes both, one after the other.
-  static int32_t members(int32_t warps) { return std::max(1, warps / 2); }
   static double routes(int32_t warps) { return warps == 1 ? VMAMBA_ROUTES : VMAMBA_ROUTES / 2; }
 
   // The plans that differ from this one in the scans of a block alone, many first: they share the
@@ -85,6 +83,9 @@ class Planner {
       plan.scans_per_block = scans;
       plan.shared = shared_layout(desc_, slots, plan.warps_per_scan, scans);
       if (plan.shared.total > limits_.shared_bytes_per_block) continue;
+      const BlockNeeds block{plan.shared.total, plan.warps_per_scan * scans,
+                             tile_barriers(plan.warps_per_scan)};
+      plan.resident_blocks = resident_blocks(limits_, block, kResidentWarps);
       plan.estimated_cycles = cycles(plan);
       if (best_.scans_per_block == 0 || plan.estimated_cycles < best_.estimated_cycles)
         best_ = plan;
@@ -94,9 +95,7 @@ class Planner {
   // Of a launch in which each of `warps` warps opens `routes` and walks `tiles` of each.
   double cycles(const LaunchPlan &plan, double warps, double routes, double tiles) const {
     const int32_t block_warps = plan.warps_per_scan * plan.scans_per_block;
-    const int32_t resident =
-        resident_blocks(limits_, plan.shared.total, block_warps, kResidentWarps);
-    return launch_cycles(limits_, warps / block_warps, resident, [&](double together) {
+    return launch_cycles(limits_, warps / block_warps, plan.resident_blocks, [&](double together) {
       const double per_scheduler = together * block_warps / kSchedulers;
       return routes * (cycles_of(opening_cost(desc_), per_scheduler) +
                        tiles * cycles_of(tile_cost(desc_), per_scheduler));
@@ -109,7 +108,7 @@ class Planner {
     plan.warps_per_scan = warps;
     plan.tiles = plan.tiles_per_segment = tiles_;
     plan.segments = 1;
-    const double rounds = (tiles_ + members(warps) - 1) / members(warps);
+    const double rounds = (tiles_ + way_members(warps) - 1) / way_members(warps);
     const double traffic = traffic_cycles(global_map ? kGlobalMapBytes : kWholeBytes);
     consider_blocks(plan, global_map ? 0 : image_slots(desc_), [&](const LaunchPlan &candidate) {
       return std::max(cycles(candidate, scans_ * warps, routes(warps), rounds), traffic);

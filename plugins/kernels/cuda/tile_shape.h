@@ -21,6 +21,26 @@ constexpr int32_t kMaxBlockWarps = 12;
 // Of a multiprocessor: what the kernels' launch bounds hold their registers down for, 168 a thread.
 constexpr int32_t kResidentWarps = 12;
 
+// Of a scan's warps, those that go one way; a lone one goes both, one after the other.
+constexpr int32_t way_members(int32_t warps_per_scan) {
+  return warps_per_scan > 1 ? warps_per_scan / 2 : 1;
+}
+
+// The kernels are compiled for at most so many warps a way: fewer warps, fewer named barriers.
+constexpr int32_t kFewMembers = 2;
+constexpr int32_t kMostMembers = kMaxBlockWarps / 2;
+constexpr int32_t compiled_members(int32_t members) {
+  return members == 1 ? 1 : members <= kFewMembers ? kFewMembers : kMostMembers;
+}
+
+// Named barriers by which the warps of both ways wait for those before them; a lone one has none.
+constexpr int32_t chain_barriers(int32_t members) { return members > 1 ? 2 * members : 0; }
+
+// Those and the block's own.
+constexpr int32_t tile_barriers(int32_t warps_per_scan) {
+  return 1 + chain_barriers(compiled_members(way_members(warps_per_scan)));
+}
+
 }  // namespace vmamba
 
 #endif  // VMAMBA_KERNELS_CUDA_TILE_SHAPE_H

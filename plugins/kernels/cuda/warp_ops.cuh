@@ -43,14 +43,29 @@ __device__ __forceinline__ void add_product_where(bool on, float &value, float a
 }
 
 // A named barrier between two warps: the producer arrives and goes on, the consumer waits for it;
-// or both wait. What one wrote before is visible to whom it let go on. Barriers 1..15; 0 is the
-// block's.
+// or both wait. What one wrote before is visible to whom it let go on. Barriers kFirst..kLast of
+// 1..15, one number for all lanes; 0 is the block's. Each is an instruction of its own: for a number
+// in a register ptxas sets all 16 aside, and a multiprocessor holds fewer blocks.
+template <int kFirst, int kLast>
 __device__ __forceinline__ void pair_arrive(int barrier) {
-  asm volatile("bar.arrive %0, 64;" ::"r"(barrier) : "memory");
+  if constexpr (kFirst == kLast) {
+    asm volatile("bar.arrive %0, 64;" ::"n"(kFirst) : "memory");
+  } else {
+    constexpr int kMiddle = (kFirst + kLast) / 2;
+    barrier <= kMiddle ? pair_arrive<kFirst, kMiddle>(barrier)
+                       : pair_arrive<kMiddle + 1, kLast>(barrier);
+  }
 }
 
+template <int kFirst, int kLast>
 __device__ __forceinline__ void pair_wait(int barrier) {
-  asm volatile("bar.sync %0, 64;" ::"r"(barrier) : "memory");
+  if constexpr (kFirst == kLast) {
+    asm volatile("bar.sync %0, 64;" ::"n"(kFirst) : "memory");
+  } else {
+    constexpr int kMiddle = (kFirst + kLast) / 2;
+    barrier <= kMiddle ? pair_wait<kFirst, kMiddle>(barrier)
+                       : pair_wait<kMiddle + 1, kLast>(barrier);
+  }
 }
 
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 800

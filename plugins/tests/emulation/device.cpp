@@ -1,14 +1,12 @@
 #include "device.h"
 
-#include <algorithm>
-
 #include "cuda/chunk_shape.h"
 
 namespace vmamba::emulation {
 
 // An H100 until told otherwise.
 Device &device() {
-  static Device emulated{{132, 232448, 233472, 90}, 0};
+  static Device emulated{{132, 232448, 233472, 32, 90}, 0};
   return emulated;
 }
 
@@ -16,27 +14,38 @@ Device &device() {
 
 extern "C" __attribute__((visibility("default"))) void vmamba_emulate_device(
     int32_t multiprocessors, int32_t shared_bytes_per_block,
-    int32_t shared_bytes_per_multiprocessor, int32_t compute_capability, uint64_t seed) {
-  vmamba::emulation::device() = {{multiprocessors, shared_bytes_per_block,
-                                  shared_bytes_per_multiprocessor, compute_capability},
-                                 seed};
+    int32_t shared_bytes_per_multiprocessor, int32_t blocks_per_multiprocessor,
+    int32_t compute_capability, uint64_t seed) {
+  vmamba::emulation::device() = {
+      {multiprocessors, shared_bytes_per_block, shared_bytes_per_multiprocessor,
+       blocks_per_multiprocessor, compute_capability},
+      seed};
 }
 
-// What a call would launch on the emulated GPU: global_map, warps_per_scan, scans_per_block,
-// tiles_per_segment, segments; the states of a walk and whether a launch finds the segments'
-// starts.
+namespace {
+
+struct EmulatedPlan {
+  int32_t global_map, warps_per_scan, scans_per_block, tiles_per_segment, segments;
+  int32_t walk_states, finds_starts;  // of one walk; whether a launch finds the segments' starts
+  int32_t shared_bytes, barriers, resident_blocks;
+};
+
+}  // namespace
+
+// What a call would launch on the emulated GPU.
 extern "C" __attribute__((visibility("default"))) void vmamba_emulated_plan(
-    const vmamba_scan_desc *desc, int32_t (*plan)[7]) {
+    const vmamba_scan_desc *desc, EmulatedPlan *plan) {
   const vmamba::LaunchPlan made = vmamba::make_plan(*desc, vmamba::emulation::device().limits);
   const bool walks = desc->state > 1;
-  const int32_t numbers[] = {
-      made.global_map ? 1 : 0,
-      made.warps_per_scan,
-      made.scans_per_block,
-      made.tiles_per_segment,
-      made.segments,
-      walks ? vmamba::kWalkedChannels * vmamba::lane_states(desc->state) : 1,
-      walks && made.segments > vmamba::kFoldedSegments ? 1 : 0,
-  };
-  std::copy(numbers, numbers + 7, *plan);
+  plan->global_map = made.global_map ? 1 : 0;
+  plan->warps_per_scan = made.warps_per_scan;
+  plan->scans_per_block = made.scans_per_block;
+  plan->tiles_per_segment = made.tiles_per_segment;
+  plan->segments = made.segments;
+  plan->walk_states = walks ? vmamba::kWalkedChannels * vmamba::lane_states(desc->state) : 1;
+  plan->finds_starts = walks && made.segments > vmamba::kFoldedSegments ? 1 : 0;
+  plan->shared_bytes = made.shared.total;
+  plan->barriers =
+      walks ? vmamba::kChunkBarriers : vmamba::tile_barriers(made.warps_per_scan);
+  plan->resident_blocks = made.resident_blocks;
 }

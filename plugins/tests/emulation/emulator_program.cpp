@@ -33,10 +33,10 @@ __global__ void right(Params params) {
 // The warps one after the other, each waiting for the one before.
 __global__ void handed_over(Params params) {
   const int warp = thread() / 32;
-  if (warp > 0) pair_wait(warp);
+  if (warp > 0) pair_wait<1, 2>(warp);
   params.out[thread()] = warp == 0 ? 0.0f : params.out[thread() - 32] + 1.0f;
   __syncwarp();
-  if (warp < 2) pair_arrive(warp + 1);
+  if (warp < 2) pair_arrive<1, 2>(warp + 1);
 }
 
 // Row r of A holds r, column c of B holds c + 1, in all 16 terms: D is 16 r (c + 1) + 1.
@@ -81,13 +81,13 @@ __global__ void lane_left(Params) {
 }
 
 __global__ void nobody_arrives(Params) {
-  if (thread() / 32 == 1) pair_wait(4);
+  if (thread() / 32 == 1) pair_wait<4, 4>(4);
 }
 
 __global__ void arrives_twice(Params) {
   if (thread() / 32 != 0) return;
-  pair_arrive(2);
-  pair_arrive(2);
+  pair_arrive<2, 2>(2);
+  pair_arrive<2, 2>(2);
 }
 
 __global__ void one_warp_short(Params) {

@@ -2,6 +2,7 @@
 #ifndef VMAMBA_TESTS_EMULATION_WARP_EMULATION_H
 #define VMAMBA_TESTS_EMULATION_WARP_EMULATION_H
 
+#include <algorithm>
 #include <cstdint>
 
 #include "block_run.h"
@@ -92,11 +93,15 @@ inline void add_product_where(bool on, float &value, float a, float b) {
   if (on) value = std::fma(a, b, value);
 }
 
-inline void pair_arrive(int barrier) {
-  emulation::BlockRun::current()->arrive(barrier, 2 * emulation::kLanes);
+// On a GPU, too, a number out of the range ends at one of its ends: a wait that shows.
+template <int kFirst, int kLast>
+void pair_arrive(int barrier) {
+  emulation::BlockRun::current()->arrive(std::clamp(barrier, kFirst, kLast),
+                                         2 * emulation::kLanes);
 }
-inline void pair_wait(int barrier) {
-  emulation::BlockRun::current()->wait(barrier, 2 * emulation::kLanes);
+template <int kFirst, int kLast>
+void pair_wait(int barrier) {
+  emulation::BlockRun::current()->wait(std::clamp(barrier, kFirst, kLast), 2 * emulation::kLanes);
 }
 inline void __syncthreads() {
   emulation::BlockRun *const block = emulation::BlockRun::current();

@@ -61,8 +61,11 @@ inline void *take(size_t bytes) {
   return memory;
 }
 inline void give_back(void *memory) { cudaFree(memory); }
+// From pageable memory cudaMemcpy may return before the last bytes have arrived, and a stream that
+// does not block waits for no other.
 inline void copy(void *to, const void *from, size_t bytes) {
   require_cuda(cudaMemcpy(to, from, bytes, cudaMemcpyDefault), "a copy");
+  require_cuda(cudaDeviceSynchronize(), "the end of a copy");
 }
 #endif
 

@@ -87,7 +87,9 @@ class Conv2d(nn.Conv2d):
         weight, bias = self.weight, self.bias
         image = cast(image, weight.dtype)
         if emulates_half(weight):
-            image, weight = image.float(), weight.float()
-            bias = None if bias is None else bias.float()
-        y: Tensor = self._conv_forward(image, weight, bias)
-        return cast(y, self.weight.dtype).permute(0, 2, 3, 1)
+            wide_bias = None if bias is None else bias.float()
+            y: Tensor = self._conv_forward(image.float(), weight.float(), wide_bias)
+            y = y.to(weight.dtype)
+        else:
+            y = self._conv_forward(image, weight, bias)  # under autocast in its dtype
+        return y.permute(0, 2, 3, 1)

@@ -87,7 +87,10 @@ class SS2D(nn.Module):
         x_proj = self.frozen_x_proj if self.frozen else self.x_proj_weight.flatten(0, 1)
         # Projections are per pixel, so they commute with the routes: one product for all four.
         proj = linear(x, x_proj)
-        y = selective_scan_fp32(self.scan_backend, x, proj, self.scan_parameters())
+        # Autocast may bring the one to half precision and leave the other, and the op takes a pair.
+        y = selective_scan_fp32(
+            self.scan_backend, cast(x, proj.dtype), proj, self.scan_parameters()
+        )
         y = self.out_norm(y)
         if gate is not None:
             y = y * F.silu(gate)
