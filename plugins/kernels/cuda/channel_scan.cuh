@@ -75,18 +75,30 @@ class ChannelScan {
   }
 
  private:
-  // All that the chunk reads is asked for before any of it is waited for.
+  // Whether tensor cores project; else the products need the registers of what comes after them.
+  static constexpr bool kTensors = kAligned && sizeof(T) < sizeof(float);
+
+  // x and the map.
   template <typename Visit>
-  __device__ void walk_chunk(const Chunk &chunk, const Visit &visit, States &h, float &sum) const {
-    T x[kChunkPixels];
+  __device__ void load(const Chunk &chunk, const Visit &visit, T (&x)[kChunkPixels],
+                       ChunkValues &out) const {
 #pragma unroll
     for (int j = 0; j < kChunkPixels; ++j) {
       x[j] = *row_of(x_, chunk.pixels[j], params_.x_row_bytes);
     }
-    ChunkValues out, steps, inputs;
     if constexpr (Visit::kMerges) visit.load_map(chunk, out);
+  }
+
+  // All that the chunk reads is asked for before any of it is waited for, as far as there are
+  // registers.
+  template <typename Visit>
+  __device__ void walk_chunk(const Chunk &chunk, const Visit &visit, States &h, float &sum) const {
+    T x[kChunkPixels];
+    ChunkValues out, steps, inputs;
+    if constexpr (kTensors) load(chunk, visit, x, out);
     stage_states(chunk);
     projection_.apply(chunk, proj_, steps);
+    if constexpr (!kTensors) load(chunk, visit, x, out);
     __syncwarp();  // what other lanes have staged is read
     projection_.collect(steps);
 #pragma unroll
