@@ -10,12 +10,20 @@ from typing import Any
 import click
 
 from vmamba_deploy.cli.program import run_program
+from vmamba_deploy.errors import ExitCode
 
 _JSON = click.option(
     "--json", "json_path", type=click.Path(path_type=Path), help="Write the results here."
 )
 _THREADS = click.option("--threads", default=2, show_default=True, help="Of every competitor.")
 _ROUNDS = click.option("--rounds", default=15, show_default=True, help="Interleaved rounds.")
+_DEVICE = click.option(
+    "--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True
+)
+_ON_GPU = click.option(
+    "--device", type=click.Choice(["cpu", "cuda"]), default="cuda", show_default=True
+)
+_TINY = click.option("--tiny", is_flag=True, help="Small sizes: a rehearsal, no measurement.")
 
 
 @click.group()
@@ -24,22 +32,90 @@ def main() -> None:
 
 
 @main.command()
+@_DEVICE
 @_THREADS
 @_ROUNDS
+@click.option(
+    "--previous",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="Another libvmamba_cuda.so, timed beside this one; on a GPU.",
+)
+@_TINY
 @_JSON
-def op(threads: int, rounds: int, json_path: Path | None) -> None:
-    """The op on the CPU: our kernel against PyTorch's tensor operations and the ONNX body."""
-    from benchmarks.op_comparison import compare_op
-    from benchmarks.texts import op_text
+def op(
+    device: str,
+    threads: int,
+    rounds: int,
+    previous: Path | None,
+    tiny: bool,
+    json_path: Path | None,
+) -> None:
+    """The op: on the CPU against PyTorch and the ONNX body, on a GPU against the public chain."""
+    if device == "cpu" and not tiny:
+        from benchmarks.op_comparison import compare_op
+        from benchmarks.texts import op_text
 
-    _give(op_text, compare_op(threads, rounds), json_path)
+        _give(op_text, compare_op(threads, rounds), json_path)
+        return
+    from benchmarks.gpu.op import time_op
+    from benchmarks.texts import gpu_op_text
+
+    _give(gpu_op_text, time_op(device, tiny=tiny, previous=previous), json_path)
+
+
+@main.command()
+@_ON_GPU
+@click.option("--tiny", is_flag=True, hidden=True)
+@_JSON
+def machine(device: str, tiny: bool, json_path: Path | None) -> None:
+    """The machine, its tools, and what a copy and a product reach on its GPU."""
+    from benchmarks.gpu.machine import describe
+    from benchmarks.texts import machine_lines
+
+    _give(machine_lines, describe(device), json_path)
+
+
+@main.command()
+@_ON_GPU
+@_TINY
+@_JSON
+def resolutions(device: str, tiny: bool, json_path: Path | None) -> None:
+    """What a pixel of the image costs in VMamba-T at five sizes of image."""
+    from benchmarks.gpu.resolutions import time_resolutions
+    from benchmarks.texts import resolutions_text
+
+    _give(resolutions_text, time_resolutions(device, tiny=tiny), json_path)
+
+
+@main.command()
+@_ON_GPU
+@_TINY
+@_JSON
+def layers(device: str, tiny: bool, json_path: Path | None) -> None:
+    """The time of every operation of VMamba-T in fp16 at batch 128."""
+    from benchmarks.gpu.layers import time_layers
+    from benchmarks.texts import layers_text
+
+    _give(layers_text, time_layers(device, tiny=tiny), json_path)
+
+
+@main.command()
+@click.option("--device", type=click.Choice(["cuda"]), default="cuda", hidden=True)
+@click.option("--seconds", default=60, show_default=True, help="Limit of the profiler.")
+@_JSON
+def counters(device: str, seconds: int, json_path: Path | None) -> None:
+    """Hardware counters of the op's kernels at four shapes; needs Nsight Compute."""
+    from benchmarks.gpu.counters import profile_op
+    from benchmarks.texts import counters_text
+
+    _give(counters_text, profile_op(seconds), json_path)
 
 
 @main.command()
 @click.option("--model", "preset", default="t", show_default=True)
 @click.option("--batch", type=click.IntRange(1), default=1, show_default=True)
 @click.option("--image-size", type=click.IntRange(32), default=224, show_default=True)
-@click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
+@_DEVICE
 @click.option(
     "--competitor",
     "names",
@@ -48,6 +124,7 @@ def op(threads: int, rounds: int, json_path: Path | None) -> None:
 )
 @_THREADS
 @_ROUNDS
+@_TINY
 @_JSON
 def model(
     preset: str,
@@ -57,18 +134,26 @@ def model(
     names: tuple[str, ...],
     threads: int,
     rounds: int,
+    tiny: bool,
     json_path: Path | None,
 ) -> None:
     """A whole network: every runtime of this machine, fp32 on the CPU and fp16 on a GPU."""
     from benchmarks.competitors import chosen_competitors
     from benchmarks.entrants import Entrants
     from benchmarks.model_comparison import compare_model
+    from benchmarks.networks import REHEARSED
     from benchmarks.texts import model_text
 
+    if tiny:  # whatever was asked for, in its smallest form on the CPU
+        preset, batch, image_size, rounds = REHEARSED, 2, 32, 2
+        names = ("pytorch-plain-chain",)
     chosen_competitors(device, names)  # a wrong name is told before minutes of export
     with tempfile.TemporaryDirectory() as folder:
         entrants = Entrants(preset, batch, threads, device, Path(folder), image_size)
-        _give(model_text, compare_model(entrants, rounds, names), json_path)
+        results = compare_model(entrants, rounds, names)
+    _give(model_text, results, json_path)
+    if results["failed"]:
+        sys.exit(int(ExitCode.PARITY_FAILED))
 
 
 @main.command()
@@ -121,16 +206,6 @@ def network_floor_command(preset: str, batches: tuple[int, ...], json_path: Path
     _give(floor_text, network_floor(resolve_preset(preset).name, batches), json_path)
 
 
-@main.command("predicted-resolutions")
-@_JSON
-def predicted_resolutions_command(json_path: Path | None) -> None:
-    """What a pixel costs in the scans on an H100 at five image sizes, from machine code; no GPU."""
-    from benchmarks.predicted_resolutions import predicted_resolutions
-    from benchmarks.texts import resolutions_text
-
-    _give(resolutions_text, predicted_resolutions(), json_path)
-
-
 @main.command()
 @click.option("--check", is_flag=True, help="Write nothing; exit 1 if a text is not up to date.")
 @click.option(
@@ -164,24 +239,28 @@ def gpu_check(arguments: tuple[str, ...]) -> None:
 
 
 @main.command("gpu-kit")
+@click.option("--arch", default="90", show_default=True, help="CUDA architecture, such as 90.")
 @click.option(
     "--output",
     default=Path("build/gpu_kit.tar.gz"),
     show_default=True,
     type=click.Path(path_type=Path, dir_okay=False),
 )
-def gpu_kit(output: Path) -> None:
-    """Pack the sources and the headers that `make gpu-check` needs on a machine with no network."""
-    from benchmarks.gpu_kit import TOP, write_kit
+def gpu_kit(arch: str, output: Path) -> None:
+    """Pack what `make gpu-check` needs on a machine with no network, prebuilt for one GPU."""
+    from benchmarks.gpu_check.kit import PREBUILT, TOP, write_kit
 
-    names = write_kit(output)
-    click.echo(f"{output}: {len(names)} files; there: tar xf, cd {TOP}, make gpu-check")
+    size_bytes = write_kit(output, arch)
+    click.echo(
+        f"{output}: {size_bytes / 1e6:.1f} MB; there: tar xf {output.name}, cd {TOP}, "
+        f"python3 -m benchmarks.gpu_check --prebuilt {PREBUILT}"
+    )
 
 
 def _give(text: Any, results: dict[str, Any], json_path: Path | None) -> None:
     click.echo(text(results))
     if json_path is not None:
-        from benchmarks.gpu_check.context import write_json
+        from benchmarks.json_file import write_json
 
         write_json(json_path, results)
 

@@ -16,6 +16,7 @@ from vmamba_deploy.errors import UsageError
 
 IDENTITY = "onnxruntime-identity"
 YARDSTICK = "pytorch-eager"
+PUBLIC = "public-form"
 
 
 def pytorch_eager(entrants: Entrants) -> Call:
@@ -42,6 +43,30 @@ def pytorch_compiled(entrants: Entrants) -> Call:
     return entrants.torch_call(torch.compile(entrants.model, fullgraph=True, dynamic=False))
 
 
+def pytorch_fp32(entrants: Entrants) -> Call:
+    """PyTorch with our op, in float32."""
+    return entrants.torch_call(entrants.full)
+
+
+def pytorch_amp(entrants: Entrants) -> Call:
+    """PyTorch with our op, the float32 network under automatic mixed precision."""
+    return entrants.autocast_call(entrants.full)
+
+
+def public_amp(entrants: Entrants) -> Call:
+    """The network as the public code runs it, with the reference chain, mixed precision."""
+    from benchmarks.public_model import PublicForm
+
+    return entrants.autocast_call(PublicForm(entrants.full))
+
+
+def public_graph(entrants: Entrants) -> Call:
+    """The same in fp16, replayed as a CUDA graph."""
+    from benchmarks.public_model import PublicForm
+
+    return entrants.graph_call(PublicForm(entrants.model))
+
+
 def scans_alone(entrants: Entrants) -> Call:
     """Our op alone: the network's scans on the maps and projections of these images."""
     from benchmarks.plain_model import recorded_scans
@@ -54,23 +79,33 @@ def aotinductor(entrants: Entrants) -> Call:
     """The network with our op as an AOTInductor package, loaded again."""
     import torch
 
-    from benchmarks.gpu_check.aotinductor import packaged
-
     with torch.inference_mode():
-        package = packaged(entrants.model, entrants.tensor, entrants.folder)
-    return entrants.torch_call(torch._inductor.aoti_load_package(str(package)))
+        package = _packaged(entrants)
+    return entrants.torch_call(torch._inductor.aoti_load_package(package))
+
+
+def _packaged(entrants: Entrants) -> str:
+    """The network as a .pt2 file that takes any batch size up to that of the images."""
+    import torch
+
+    import vmamba_deploy.ops.torch_op  # noqa: F401 - registers the op
+
+    # A traced batch of one would become a constant.
+    example = entrants.tensor if entrants.batch > 1 else entrants.tensor.repeat(2, 1, 1, 1)
+    batch = torch.export.Dim("batch", min=1, max=len(example))
+    program = torch.export.export(entrants.model, (example,), dynamic_shapes=({0: batch},))
+    path = str(entrants.folder / "model.pt2")
+    return str(torch._inductor.aoti_compile_and_package(program, package_path=path))
 
 
 def onnxruntime_cuda(entrants: Entrants) -> Call:
     """ONNX Runtime CUDA with our library, tensors bound on the GPU, as a CUDA graph."""
-    from benchmarks.gpu_check.context import StageSkippedError
-    from benchmarks.gpu_check.onnxruntime_cuda import BoundSession, library_for
+    from benchmarks.onnxruntime_cuda import BoundSession, library_or_reason
 
-    try:
-        library = library_for(entrants.device)
-    except StageSkippedError as reason:
-        raise Absent(str(reason)) from reason
-    session = BoundSession(entrants.onnx_file, library, entrants.device, graph=True)
+    library, reason = library_or_reason()
+    if library is None:
+        raise Absent(reason)
+    session = BoundSession(entrants.onnx_file, library, graph=True)
     session.prepare(entrants.images)
     return session.replay
 
@@ -140,18 +175,24 @@ class Competitor:
         enter: makes a forward pass ready, or raises `Absent`.
         devices: where it runs.
         on_request: too slow to prepare unless asked for by name.
+        precision: where it is not that of the run.
     """
 
     enter: Callable[[Entrants], Call]
     devices: tuple[str, ...]
     on_request: bool = False
+    precision: str | None = None
 
 
 _BOTH = ("cpu", "cuda")
 COMPETITORS = {
     YARDSTICK: Competitor(pytorch_eager, _BOTH),
-    "pytorch-plain-chain": Competitor(pytorch_plain_chain, _BOTH),
+    "pytorch-plain-chain": Competitor(pytorch_plain_chain, ("cpu",)),
+    "pytorch-fp32": Competitor(pytorch_fp32, ("cuda",), precision="fp32"),
+    "pytorch-amp": Competitor(pytorch_amp, ("cuda",), precision="AMP fp16"),
     "pytorch-cuda-graph": Competitor(pytorch_graph, ("cuda",)),
+    PUBLIC: Competitor(public_amp, ("cuda",), precision="AMP fp16"),
+    "public-form-cuda-graph": Competitor(public_graph, ("cuda",)),
     "pytorch-compiled": Competitor(pytorch_compiled, _BOTH, on_request=True),
     "aotinductor": Competitor(aotinductor, _BOTH, on_request=True),
     "scans-alone": Competitor(scans_alone, _BOTH),

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.interleaving import Call
+from benchmarks.networks import REHEARSED, network
 
 if TYPE_CHECKING:
     import torch
@@ -49,18 +50,38 @@ class Entrants:
     @cached_property
     def loaded(self) -> LoadedModel:
         """The preset with random weights."""
-        from vmamba_deploy.models import load_weights, resolve_preset
+        from vmamba_deploy.models import LoadedModel, load_weights
 
-        return load_weights("random", preset=resolve_preset(self.preset).name)
+        if self.preset_name == REHEARSED:
+            model = network(REHEARSED, "cpu")
+            return LoadedModel(model, None, source="random", sha256="")
+        return load_weights("random", preset=self.preset_name)
+
+    @property
+    def preset_name(self) -> str:
+        """The preset's full name, or that of the network of rehearsals."""
+        from vmamba_deploy.models import resolve_preset
+
+        return REHEARSED if self.preset == REHEARSED else resolve_preset(self.preset).name
+
+    @cached_property
+    def full(self) -> VMamba:
+        """The network in float32 on the device of the run."""
+        import torch
+
+        from vmamba_deploy.models import freeze_scan_parameters
+
+        network = copy.deepcopy(self.loaded.model)
+        freeze_scan_parameters(network)
+        # Convolutions then take and give channels last, as all layers between them do.
+        return network.to(self.device, memory_format=torch.channels_last)
 
     @cached_property
     def model(self) -> VMamba:
         """The network in the precision and on the device of the run."""
-        from vmamba_deploy.models import convert_precision, freeze_scan_parameters
+        from vmamba_deploy.models import convert_precision
 
-        network = convert_precision(copy.deepcopy(self.loaded.model), self.precision)
-        freeze_scan_parameters(network)
-        return network.to(self.device)
+        return convert_precision(self.full, self.precision)
 
     @cached_property
     def onnx_file(self) -> Path:
@@ -89,26 +110,43 @@ class Entrants:
         """A forward pass of a module, ended before it returns."""
         import torch
 
-        def call() -> None:
+        def call() -> object:
             with torch.inference_mode():
-                module(self.tensor)
+                result = module(self.tensor)
             if self.device == "cuda":
                 torch.cuda.synchronize()
+            return result
 
         return call
+
+    def autocast_call(self, module: Callable[[torch.Tensor], object]) -> Call:
+        """The same under PyTorch's automatic mixed precision, as the public code evaluates."""
+        import torch
+
+        def with_amp(pixel_values: torch.Tensor) -> object:
+            with torch.autocast(self.device, dtype=torch.float16):
+                return module(pixel_values)
+
+        return self.torch_call(with_amp)
 
     def graph_call(self, module: Callable[[torch.Tensor], object]) -> Call:
         """The same as the replay of a CUDA graph."""
         import torch
 
-        from benchmarks.gpu_check.timing import captured
+        from benchmarks.gpu.timing import captured
+
+        kept: list[object] = []
+
+        def forward() -> None:
+            kept[:] = [module(self.tensor)]
 
         with torch.inference_mode():
-            replay = captured(lambda: module(self.tensor), times=1)
+            replay = captured(forward, times=1)
 
-        def call() -> None:
+        def call() -> object:
             replay()
             torch.cuda.synchronize()
+            return kept[0]
 
         return call
 
@@ -124,6 +162,16 @@ class Entrants:
         session = runtime.open()
         self.open_sessions.append(session)
         return lambda: session(self.images)
+
+    @cached_property
+    def expected(self) -> torch.Tensor:
+        """Logits of the first images in float32 by plain tensor operations."""
+        import torch
+
+        from benchmarks.network_parity import expected_logits
+
+        with torch.inference_mode():
+            return expected_logits(self.full, self.tensor)
 
     def close(self) -> None:
         """End the sessions."""

@@ -12,7 +12,6 @@ from benchmarks.competitors import COMPETITORS, YARDSTICK, chosen_competitors
 from benchmarks.entrants import Absent, Entrants
 from benchmarks.interleaving import Call, interleave, machine_text, quartiles
 from vmamba_deploy.errors import VmambaError
-from vmamba_deploy.models.presets import resolve_preset
 
 
 def compare_model(entrants: Entrants, rounds: int, names: tuple[str, ...] = ()) -> dict[str, Any]:
@@ -22,6 +21,7 @@ def compare_model(entrants: Entrants, rounds: int, names: tuple[str, ...] = ()) 
     torch.set_num_threads(entrants.threads)
     calls: dict[str, Call] = {}
     absent: dict[str, str] = {}
+    failed: dict[str, str] = {}
     for name in chosen_competitors(entrants.device, names):
         try:
             calls[name] = COMPETITORS[name].enter(entrants)
@@ -29,25 +29,51 @@ def compare_model(entrants: Entrants, rounds: int, names: tuple[str, ...] = ()) 
             absent[name] = str(reason)
         except VmambaError as error:
             absent[name] = error.message
+        except Exception as error:  # noqa: BLE001 - a bug of one way: the others have their turn
+            failed[name] = f"{type(error).__name__}: {error}"[:2000]
+    agreement = {name: _agreement(entrants, name, call) for name, call in calls.items()}
     times = interleave(calls, rounds)
     entrants.close()
     return {
         "schema_version": 1,
         "machine": machine_text(),
-        "preset": resolve_preset(entrants.preset).name,
+        "preset": entrants.preset_name,
         "batch": entrants.batch,
         "image_side": entrants.image_side,
         "threads": entrants.threads,
         "device": entrants.device,
+        "gpu": _gpu_name(entrants.device),
         "precision": entrants.precision,
         "rounds": rounds,
         "rows": [
             {
                 "competitor": name,
+                "precision": COMPETITORS[name].precision or entrants.precision,
                 "ms": quartiles(values),
                 "over_yardstick": quartiles(values / times[YARDSTICK]),
+                **agreement[name],
             }
             for name, values in times.items()
         ],
         "absent": absent,
+        "failed": failed,
     }
+
+
+def _agreement(entrants: Entrants, name: str, call: Call) -> dict[str, Any]:
+    """NMSE of the logits against float32 and its limit; nothing of what gives no logits."""
+    import torch
+
+    from benchmarks.network_parity import full_float32, parity
+
+    with full_float32():
+        logits = call()
+    if entrants.device != "cuda" or not isinstance(logits, torch.Tensor):
+        return {}
+    return parity(logits, entrants.expected, COMPETITORS[name].precision or entrants.precision)
+
+
+def _gpu_name(device: str) -> str | None:
+    import torch
+
+    return torch.cuda.get_device_name(0) if device == "cuda" else None

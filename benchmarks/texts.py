@@ -41,10 +41,13 @@ def model_text(report: Results) -> str:
     ]
     for row in report["rows"]:
         lines.append(
-            f"  {row['competitor']:<22}{spread_text(row['ms'], 1)} ms  "
+            f"  {row['competitor']:<24}{row['precision']:<9}{spread_text(row['ms'], 2)} ms  "
             f"{spread_text(row['over_yardstick'], 2)}x eager PyTorch"
+            + (f"  NMSE {row['nmse']:.0e}" if "nmse" in row else "")
+            + ("" if row.get("agrees", True) else " TOO FAR")
         )
-    lines += [f"  {name:<22}absent: {reason}" for name, reason in report["absent"].items()]
+    lines += [f"  {name:<24}absent: {reason}" for name, reason in report["absent"].items()]
+    lines += [f"  {name:<24}FAILED: {reason}" for name, reason in report["failed"].items()]
     return "\n".join(lines)
 
 
@@ -63,12 +66,67 @@ def floor_text(report: Results) -> str:
     return "\n".join(lines)
 
 
+def machine_lines(report: Results) -> str:
+    """The machine and what it reaches."""
+    gpu, known = report.get("gpu") or {}, report["ceilings"]
+    packages = ", ".join(f"{name} {version}" for name, version in report["packages"].items())
+    lines = [
+        f"{gpu.get('name', 'no GPU')} ({report['cpu']}, {report['cores']} cores); {packages}",
+        f"copy {known['copy_bytes_per_s'] / 1e12:.3g} TB/s, "
+        f"product {known['product_flop_per_s'] / 1e12:.3g} TFLOP/s",
+    ]
+    return "\n".join(lines + [f"{name}: {path}" for name, path in report["tools"].items()])
+
+
+def gpu_op_text(report: Results) -> str:
+    """Microseconds of each contender at each shape and batch size."""
+    names = ("ours", "op_alone", "previous_op_alone", "x_proj_alone", "chain")
+    lines = [
+        f"{report['gpu']}, {report['dtype']}: microseconds",
+        f"  {'shape':<16}{'batch':>5}"
+        + "".join(f"{name.replace('_', ' '):>19}" for name in names)
+        + f"{'floor':>8}{'chain/ours':>12}",
+    ]
+    for row in report["rows"]:
+        cells = "".join(_median(row["times_us"], name, 19) for name in names)
+        ratio = row.get("chain_over_ours", {}).get("median")
+        lines.append(
+            f"  {row['shape']:<16}{row['batch']:>5}{cells}{row['floor_us']['larger']:>8.1f}"
+            + (f"{ratio:>11.2f}x" if ratio else f"{'-':>12}")
+        )
+    absent = sorted({f"{k}: {v}" for row in report["rows"] for k, v in row["absent"].items()})
+    return "\n".join(lines + absent)
+
+
+def _median(times: Mapping[str, Mapping[str, float]], name: str, width: int) -> str:
+    return f"{times[name]['median']:>{width}.1f}" if name in times else f"{'-':>{width}}"
+
+
 def resolutions_text(report: Results) -> str:
-    """Predicted cost per pixel of the image, with a full batch and with one image."""
-    lines = [f"{report['gpu']}, predicted: the 14 scans of tiny_s1l8 with their projections, fp16"]
+    """Cost per pixel of the image, with a full batch and with one image."""
+    lines = [f"{report['model']} fp16 on {report['gpu']}"]
     lines += [
         f"  {row['width']:>4} x {row['height']:<4} batch {row['batch']:>3}: "
-        f"{row['us']:8.0f} us, {row['ns_per_pixel']:6.3f} ns a pixel"
+        f"{spread_text(row['ms'], 2)} ms, {row['ns_per_pixel']:6.3f} ns a pixel"
         for row in report["rows"]
     ]
-    return "\n".join(lines)
+    return "\n".join([*lines, f"  largest over smallest: {report['largest_over_smallest']:.2f}"])
+
+
+def layers_text(report: Results) -> str:
+    """Milliseconds by kind of operation."""
+    totals: dict[str, float] = dict.fromkeys(KINDS, 0.0)
+    for row in report["rows"]:
+        totals[row["kind"]] += row["time_ms"] or 0.0
+    lines = [f"{report['model']} {report['precision']}, batch {report['batch']}: ms by kind"]
+    lines += [f"  {kind:<14}{ms:8.3f}" for kind, ms in totals.items()]
+    return "\n".join([*lines, f"  {'in sum':<14}{report['total_ms'] or 0.0:8.3f}"])
+
+
+def counters_text(report: Results) -> str:
+    """Every launch with its counters."""
+    return "\n".join(
+        f"{row['kernel'].split('(')[0]}: "
+        + ", ".join(f"{name} {value}" for name, value in row.items() if name != "kernel")
+        for row in report["rows"]
+    )

@@ -1,8 +1,7 @@
-"""Everything that only a GPU can prove, in one run of under nine minutes.
+"""What only a GPU can prove and measure, part by part: `python -m benchmarks.gpu_check`.
 
-    python3 -m benchmarks.gpu_check
-
-It needs Python, PyTorch, NumPy and nvcc, and no network. Every stage is a process of its own with
-a time budget; a stage that fails, hangs or crashes is recorded with its error and the next one
-runs. The JSON file is rewritten whole after each stage.
+A thin driver over the project's own commands: `pytest -m gpu` says what is correct, the entries of
+`python -m benchmarks` say what takes how long. Every part is a process group of its own with a time
+limit. After each part one JSON file and one archive of logs are complete on disk, and a second call
+goes on with what is missing.
 """

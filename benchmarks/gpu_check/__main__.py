@@ -1,42 +1,61 @@
-"""`python3 -m benchmarks.gpu_check`: run the stages, print the tables, write the JSON file."""
+"""`python -m benchmarks.gpu_check`: prove and measure on the GPU, part by part."""
 
 from __future__ import annotations
 
 import argparse
 import importlib.util
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.gpu_check.bars import judge
-from benchmarks.gpu_check.context import Json, write_json
-from benchmarks.gpu_check.driver import RunOptions, run_stages
-from benchmarks.gpu_check.stages import STAGES, chosen_stages
-from benchmarks.gpu_check.tables import text_tables
+from benchmarks.gpu_check.bars import judge, text_of_bars
+from benchmarks.gpu_check.driver import Setting, Stopped, run_parts
+from benchmarks.gpu_check.libraries import choose_library, launches
+from benchmarks.gpu_check.parts import PARTS, chosen_parts
+from benchmarks.gpu_check.record import Json, Record, commit_at_hand
 from vmamba_deploy.errors import ExitCode
+from vmamba_deploy.native.layout import DOWNLOADS_VARIABLE, NATIVE_DIR_VARIABLE, cache_folder
 from vmamba_deploy.runtimes.tensorrt.cuda_driver import find_gpus
+
+_STOPPED = 143  # as a shell tells a program that SIGTERM ended
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python3 -m benchmarks.gpu_check",
-        description="Prove and measure everything on a GPU, in under nine minutes.",
-        epilog="Exit codes: 0 every stage that could run passed, 1 one failed, 2 usage, "
-        "4 no GPU or no PyTorch, 6 all ran and a bar was missed.",
+        prog="python -m benchmarks.gpu_check",
+        description="Prove and measure everything on a GPU. A second call goes on with what is "
+        "missing.",
+        epilog="Exit codes: 0 every part that could run passed, 2 usage, 4 no GPU, no PyTorch or "
+        "no library that launches, 6 a part failed, 143 stopped by a signal. Bars that are missed "
+        "are printed and change nothing.",
     )
     parser.add_argument(
-        "--out", type=Path, default=Path("build/gpu_check"), help="folder of the results"
-    )
-    parser.add_argument(
-        "--only",
+        "--part",
         action="append",
         default=[],
-        metavar="STAGE",
-        help=f"of {', '.join(stage.name for stage in STAGES)}; may be repeated",
+        metavar="NAME",
+        help=f"of {', '.join(part.name for part in PARTS)}; may be repeated; runs again what is "
+        "named",
     )
-    parser.add_argument("--resume", action="store_true", help="keep the stages that have passed")
     parser.add_argument(
-        "--rehearse", action="store_true", help="the same stages on the CPU with tiny sizes"
+        "--keep",
+        type=Path,
+        default=Path("build/gpu_check"),
+        metavar="FOLDER",
+        help="where gpu_check.json and logs.tgz lie, whole after every part",
+    )
+    parser.add_argument(
+        "--prebuilt", type=Path, metavar="FOLDER", help="libraries that `gpu-kit` has built"
+    )
+    parser.add_argument(
+        "--previous",
+        type=Path,
+        metavar="LIBRARY",
+        help="another libvmamba_cuda.so, timed beside this one",
+    )
+    parser.add_argument(
+        "--rehearse", action="store_true", help="the same parts on the CPU with tiny sizes"
     )
     return parser
 
@@ -46,26 +65,48 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = _parser()
     options = parser.parse_args(arguments)
     try:
-        stages = chosen_stages(tuple(options.only))
+        parts = chosen_parts(tuple(options.part))
     except ValueError as error:
         parser.error(str(error))
     missing = _missing(rehearsal=options.rehearse)
     if missing:
-        sys.stderr.write(f"error: {missing}\nhint: --rehearse runs the stages without a GPU\n")
+        sys.stderr.write(f"error: {missing}\nhint: --rehearse runs the parts without a GPU\n")
         return int(ExitCode.ENVIRONMENT)
-    # A stage alone builds on the record of the run before; what is built is known by its sources.
-    run = RunOptions(
-        folder=options.out.resolve(),
-        device="cpu" if options.rehearse else "cuda",
-        resume=options.resume or bool(options.only),
-        repeat=("build", *options.only),
-    )
-    record = run_stages(stages, run, announce=lambda line: print(line, flush=True))
-    record["bars"] = judge(record)
-    write_json(run.record_path, record)
-    print(text_tables(record))
-    print(f"\n{run.record_path}, {record['seconds']:.0f} s")
-    return _exit_code(record)
+    keep, prebuilt = options.keep.resolve(), options.prebuilt and options.prebuilt.resolve()
+    work = cache_folder() / "gpu_check_work"
+    given = sys.argv[1:] if arguments is None else arguments
+    about = {
+        "commit": commit_at_hand(prebuilt),
+        "command": shlex.join(["python", "-m", "benchmarks.gpu_check", *given]),
+        "rehearsal": options.rehearse,
+    }
+    record = Record(keep, work, about)
+    variables = {DOWNLOADS_VARIABLE: "0"}
+    if not options.rehearse:
+        library = choose_library(prebuilt, work, _architecture(), launches)
+        record.value["library"] = library
+        if library["folder"] is None:
+            record.save()
+            sys.stderr.write(f"error: no library launches: {library['refused']}\n")
+            return int(ExitCode.ENVIRONMENT)
+        variables[NATIVE_DIR_VARIABLE] = library["folder"]
+        _say(f"library: {library['made_by']}, {library['folder']}")
+    extra = {"op": ("--previous", str(options.previous.resolve()))} if options.previous else {}
+    setting = Setting(work, variables, options.rehearse, extra)
+    try:
+        run_parts(parts, record, setting, _say, again=options.part)
+    except Stopped as stopped:
+        _say(f"stopped by {stopped}; what was done is in {record.path}")
+        return _STOPPED
+    record.value["bars"] = judge(record.value)
+    record.save()
+    _say(text_of_bars(record.value["bars"]))
+    _say(str(record.path))
+    return _exit_code(record.value)
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
 
 
 def _missing(*, rehearsal: bool) -> str | None:
@@ -77,13 +118,17 @@ def _missing(*, rehearsal: bool) -> str | None:
     return None if rehearsal or search.first is not None else search.reason
 
 
+def _architecture() -> str:
+    first = find_gpus().first
+    assert first is not None  # asked for before
+    major, minor = first.compute_capability
+    return f"{major}{minor}"
+
+
 def _exit_code(record: Json) -> int:
-    stages, bars = record["stages"], record["bars"]
-    if any(entry["status"] in ("failed", "timeout") for entry in stages.values()):
-        return int(ExitCode.BUG)
-    if any(bar["passed"] is False and not bar.get("goal") for bar in bars):
-        return int(ExitCode.PARITY_FAILED)
-    return int(ExitCode.OK)
+    bad = ("failed", "timeout", "stopped")
+    failed = any(entry["status"] in bad for entry in record["parts"].values())
+    return int(ExitCode.PARITY_FAILED if failed else ExitCode.OK)
 
 
 if __name__ == "__main__":

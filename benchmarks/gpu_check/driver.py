@@ -1,156 +1,156 @@
-"""Runs the stages, each in a process of its own, and keeps the record.
+"""Runs the parts, each command in a process group of its own.
 
 A fault in a kernel spoils the CUDA context of its process and a deadlock hangs it: neither reaches
-the next stage. Budgets add up: a stage may use what those before it left, and what is left for
-those after it is never touched.
+the next command. What is stopped, also by a signal to the driver itself, leaves its log.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from types import FrameType
 
-from benchmarks.gpu_check.child import FAILED, OK, SKIPPED
-from benchmarks.gpu_check.context import Json, write_json
-from benchmarks.gpu_check.stages import Stage
+from benchmarks.gpu_check.parts import Command, Part
+from benchmarks.gpu_check.record import Json, Record, tests_of
+from vmamba_deploy.errors import ExitCode
 
-SCHEMA_VERSION = 1
-_ERROR_LINES = 40
 _ROOT = Path(__file__).resolve().parents[2]
-_STATUS = {OK: "passed", SKIPPED: "skipped", FAILED: "failed"}
+_TAIL_LINES = 25
+_NOTHING_RAN = 5  # pytest's exit code where no test was chosen
 Announce = Callable[[str], None]
 
 
+class Stopped(BaseException):
+    """The driver was told to end: what runs is stopped and kept."""
+
+
 @dataclass(frozen=True)
-class RunOptions:
-    """How to run.
+class Setting:
+    """How commands run.
 
     Attributes:
-        folder: where the files go.
-        device: `cuda`, or `cpu` for a rehearsal.
-        resume: keep the record of the run before, and do not repeat what passed in it.
-        repeat: stages that run again all the same.
+        work: the folder of their logs.
+        variables: of their environment, beside the driver's own.
+        rehearsal: tiny sizes on the CPU.
+        extra: further arguments by the name of a command.
     """
 
-    folder: Path
-    device: str = "cuda"
-    resume: bool = False
-    repeat: tuple[str, ...] = ()
-
-    @property
-    def record_path(self) -> Path:
-        """The JSON file."""
-        return self.folder / "gpu_check.json"
+    work: Path
+    variables: Mapping[str, str]
+    rehearsal: bool = False
+    extra: Mapping[str, tuple[str, ...]] | None = None
 
 
-def run_stages(stages: Sequence[Stage], options: RunOptions, announce: Announce) -> Json:
-    """Run them in order and return the record, which is on disk after each of them."""
-    record = _resumed(options) if options.resume else _new_record(options)
-    started, allowance = time.monotonic(), 0.0
-    for stage in stages:
-        allowance += stage.budget_s
-        passed = record["stages"].get(stage.name, {}).get("status") == "passed"
-        if passed and stage.name not in options.repeat:
-            announce(f"{stage.name}: kept from the earlier run")
-            continue
-        announce(f"{stage.name}: {stage.summary}")
-        limit = allowance - (time.monotonic() - started)
-        entry = _run_one(stage, options, record, limit)
-        record["stages"][stage.name] = entry
-        write_json(options.record_path, record)
-        why = f": {_last_line(entry['error'])}" if entry["error"] else ""
-        announce(f"  {entry['status']} in {entry['seconds']:.0f} s{why}")
-    record["seconds"] = round(time.monotonic() - started, 1)
-    write_json(options.record_path, record)
-    return record
+def run_parts(
+    parts: Sequence[Part],
+    record: Record,
+    setting: Setting,
+    announce: Announce,
+    again: Sequence[str] = (),
+) -> None:
+    """Run what the record lacks, and the parts named in `again`; it is on disk after each part.
+
+    Raises:
+        Stopped: on SIGTERM, SIGINT or SIGHUP, once the record is complete.
+    """
+    setting.work.mkdir(parents=True, exist_ok=True)
+    record.save()
+    with _signals_raise():
+        for part in parts:
+            if record.has_passed(part.name) and part.name not in again:
+                announce(f"{part.name}: kept from the earlier call")
+                continue
+            announce(f"{part.name}: {part.summary}")
+            _run_part(part, record, setting, announce)
 
 
-def _new_record(options: RunOptions) -> Json:
-    return {"schema_version": SCHEMA_VERSION, "rehearsal": options.device == "cpu", "stages": {}}
-
-
-def _resumed(options: RunOptions) -> Json:
-    if not options.record_path.is_file():
-        return _new_record(options)
-    record: Json = json.loads(options.record_path.read_text())
-    fresh = _new_record(options)
-    same = all(record.get(key) == fresh[key] for key in ("schema_version", "rehearsal"))
-    return record if same else fresh
-
-
-def _run_one(stage: Stage, options: RunOptions, record: Json, limit_s: float) -> Json:
-    entry: Json = {"status": "skipped", "seconds": 0.0, "budget_s": stage.budget_s, "error": None}
-    entry["result"] = None
-    unmet = [
-        name for name in stage.needs if record["stages"].get(name, {}).get("status") != "passed"
-    ]
-    if unmet:
-        return entry | {"error": f"it needs the stage {unmet[0]}, which has not passed"}
-    if options.device == "cpu" and not stage.rehearsed:
-        return entry | {"error": "it needs a GPU"}
-    result_path = options.folder / "stages" / f"{stage.name}.json"
-    result_path.unlink(missing_ok=True)
+def _run_part(part: Part, record: Record, setting: Setting, announce: Announce) -> None:
+    entry: Json = {"status": "skipped", "seconds": 0.0, "limit_s": part.limit_s, "commands": {}}
+    absent = _absent(part, setting)
     start = time.monotonic()
-    status, error = _run_child(stage, options, result_path, limit_s)
-    entry |= {"status": status, "error": error, "seconds": round(time.monotonic() - start, 1)}
-    if result_path.is_file():
-        entry["result"] = json.loads(result_path.read_text())
-    return entry
+    try:
+        for command in () if absent else part.commands:
+            left = part.limit_s - (time.monotonic() - start)
+            # In the record before it ends: a signal finds all that is known so far.
+            entry["commands"][command.name] = row = {"status": "stopped"}
+            row |= _run_command(command, setting, left, row)
+    finally:
+        entry["seconds"] = round(time.monotonic() - start, 1)
+        entry["status"] = _status(entry["commands"])
+        entry["reason"] = absent or _reason(entry["commands"])
+        record.keep(part.name, entry)
+    why = f": {entry['reason']}" if entry["reason"] else ""
+    announce(f"  {entry['status']} in {entry['seconds']:.0f} s{why}")
+    for row in entry["commands"].values():
+        announce(row["tail"])
 
 
-def _run_child(
-    stage: Stage, options: RunOptions, result_path: Path, limit_s: float
-) -> tuple[str, str | None]:
-    """Status and error text of the stage's process, which is gone when this returns."""
-    order: dict[str, Any] = {
-        "module": stage.module,
-        "device": options.device,
-        "folder": str(options.folder),
-        "record": str(options.record_path),
-        "result": str(result_path),
-        "limit_s": limit_s,
-    }
-    log_path = options.folder / "logs" / f"{stage.name}.log"
-    log_path.parent.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-m", "benchmarks.gpu_check.child", json.dumps(order)]
-    with log_path.open("w") as log:
-        # A session of its own, so that compilers and profilers it started end with it.
+def _absent(part: Part, setting: Setting) -> str | None:
+    """What this machine lacks for a part, in one sentence."""
+    if setting.rehearsal and not part.rehearsed:
+        return "it needs a GPU"
+    for command in part.commands:
+        package = "click" if command.measures else "pytest"
+        if importlib.util.find_spec(package) is None:
+            return f"Python has no {package}"
+    return None
+
+
+def _run_command(command: Command, setting: Setting, limit_s: float, row: Json) -> Json:
+    """Status, seconds and end of the output; the results, or pytest's counts and rows."""
+    log, results = (setting.work / f"{command.name}.{kind}" for kind in ("log", "json"))
+    junit = setting.work / f"{command.name}.xml"
+    for file in (log, results, junit):
+        file.unlink(missing_ok=True)
+    arguments = _arguments(command, setting, results, junit)
+    row["arguments"] = ["python", "-m", *arguments]
+    start = time.monotonic()
+    try:
+        code = _wait([sys.executable, "-m", *arguments], log, setting.variables, limit_s)
+    finally:
+        row |= {"seconds": round(time.monotonic() - start, 1), "tail": _tail(log)}
+        row["tests" if not command.measures else "result"] = (
+            _json_of(results) if command.measures else tests_of(junit)
+        )
+    return {"status": _ending(command, code, row), "exit_code": code}
+
+
+def _arguments(command: Command, setting: Setting, results: Path, junit: Path) -> list[str]:
+    extra = (setting.extra or {}).get(command.name, ())
+    if not command.measures:
+        return [*command.arguments, *extra, "-p", "no:cacheprovider", f"--junitxml={junit}"]
+    arguments = [*command.arguments, *extra, "--json", str(results)]
+    if setting.rehearsal:
+        arguments = ["cpu" if word == "cuda" else word for word in arguments] + ["--tiny"]
+    return arguments
+
+
+def _wait(command: list[str], log: Path, variables: Mapping[str, str], limit_s: float) -> int | None:
+    """The exit code; None where the limit stopped it. The whole process group is gone then."""
+    with log.open("w") as output:
         process = subprocess.Popen(
             command,
-            stdout=log,
+            stdout=output,
             stderr=subprocess.STDOUT,
-            env=_environment(options),
+            env=os.environ | {"PYTHONUNBUFFERED": "1"} | dict(variables),
             cwd=_ROOT,
             start_new_session=True,
         )
         try:
-            code = process.wait(timeout=max(limit_s, 0.0))
+            return process.wait(timeout=max(limit_s, 0.0))
         except subprocess.TimeoutExpired:
-            return "timeout", f"stopped after {limit_s:.0f} s"
+            output.write(f"\nstopped after {limit_s:.0f} s\n")
+            return None
         finally:
             _end(process)
-    if code in _STATUS and code != FAILED:
-        return _STATUS[code], _last_line(log_path.read_text()) if code == SKIPPED else None
-    tail = "\n".join(log_path.read_text(errors="replace").splitlines()[-_ERROR_LINES:])
-    died = f"ended by {signal.Signals(-code).name}\n" if code < 0 else ""
-    return "failed", died + tail
-
-
-def _environment(options: RunOptions) -> dict[str, str]:
-    """The children's variables: nothing is fetched, and later stages find what `build` made."""
-    environment = dict(os.environ) | {"VMAMBA_ALLOW_DOWNLOADS": "0", "PYTHONUNBUFFERED": "1"}
-    build = options.folder / "stages" / "build.json"
-    if build.is_file():
-        environment |= json.loads(build.read_text()).get("environment", {})
-    return environment
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
@@ -163,6 +163,54 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-def _last_line(text: str | None) -> str:
-    lines = [line for line in (text or "").splitlines() if line.strip()]
-    return lines[-1] if lines else ""
+def _ending(command: Command, code: int | None, row: Json) -> str:
+    if code is None:
+        return "timeout"
+    tests = row.get("tests")
+    lacks = code == _NOTHING_RAN if tests else code == ExitCode.ENVIRONMENT
+    if lacks or (code == 0 and tests and not tests["passed"]):
+        return "skipped"
+    if code == 0 and (tests or row.get("result")):
+        return "passed"
+    return "failed"
+
+
+def _status(commands: Mapping[str, Json]) -> str:
+    """Of a part: the worst of its commands."""
+    found = {row["status"] for row in commands.values()}
+    order = ("stopped", "failed", "timeout", "passed", "skipped")
+    return next((status for status in order if status in found), "skipped")
+
+
+def _reason(commands: Mapping[str, Json]) -> str | None:
+    for name, row in commands.items():
+        if row["status"] in ("failed", "timeout") or (row["status"] == "skipped" and row["tail"]):
+            lines = [line for line in row["tail"].splitlines() if line.strip()]
+            return f"{name}: {lines[-1] if lines else row['exit_code']}"
+    return None
+
+
+def _json_of(path: Path) -> Json | None:
+    return json.loads(path.read_text()) if path.is_file() else None
+
+
+def _tail(log: Path) -> str:
+    lines = log.read_text(errors="replace").splitlines() if log.is_file() else []
+    return "\n".join(lines[-_TAIL_LINES:])
+
+
+class _signals_raise:  # noqa: N801 - a context manager that reads as a verb
+    """SIGTERM, SIGINT and SIGHUP raise Stopped in the block."""
+
+    _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+    def __enter__(self) -> None:
+        self._before = {each: signal.signal(each, self._raise) for each in self._SIGNALS}
+
+    def __exit__(self, *_: object) -> None:
+        for each, handler in self._before.items():
+            signal.signal(each, handler)
+
+    @staticmethod
+    def _raise(number: int, _frame: FrameType | None) -> None:
+        raise Stopped(signal.Signals(number).name)

@@ -1,0 +1,98 @@
+"""A handful of Nsight Compute's counters for the kernels of the op at four shapes."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from vmamba_deploy import native
+from vmamba_deploy.errors import EnvironmentProblem
+from vmamba_deploy.native.layout import NATIVE_DIR_VARIABLE
+
+# What bounds a kernel, how full the machine is and by what, what its warps wait for.
+METRICS = {
+    "gpu__time_duration.sum": "duration",
+    "sm__cycles_elapsed.avg.per_second": "clock",
+    "sm__throughput.avg.pct_of_peak_sustained_elapsed": "compute %",
+    "gpu__compute_memory_throughput.avg.pct_of_peak_sustained_elapsed": "memory %",
+    "dram__bytes_read.sum": "DRAM bytes read",
+    "dram__bytes_write.sum": "DRAM bytes written",
+    "sm__warps_active.avg.pct_of_peak_sustained_active": "occupancy %",
+    "launch__registers_per_thread": "registers",
+    "sm__inst_executed_pipe_xu.avg.pct_of_peak_sustained_active": "special functions %",
+    "sm__inst_executed.avg.per_cycle_active": "instructions per clock",
+    "smsp__inst_executed.sum": "instructions",
+    "l1tex__data_bank_conflicts_pipe_lsu_mem_shared.sum": "shared memory bank conflicts",
+}
+_LIMITS = ("barriers", "blocks", "registers", "shared_mem", "warps")
+METRICS |= {f"launch__occupancy_limit_{limit}": f"blocks by {limit}" for limit in _LIMITS}
+_STALLS = (
+    *("barrier", "branch_resolving", "lg_throttle", "long_scoreboard", "math_pipe_throttle"),
+    *("mio_throttle", "no_instruction", "not_selected", "short_scoreboard", "wait"),
+)
+METRICS |= {
+    f"smsp__average_warps_issue_stalled_{reason}_per_issue_active.ratio": f"stalled: {reason}"
+    for reason in _STALLS
+}
+
+
+class ProfilerError(RuntimeError):
+    """ncu gave no counters; the text is its own."""
+
+
+def profile_op(seconds: float) -> dict[str, Any]:
+    """One row per launch of a kernel of ours.
+
+    Raises:
+        EnvironmentProblem: ncu is not on this machine.
+        ProfilerError: it printed no counters.
+        subprocess.TimeoutExpired: it took longer than `seconds`.
+    """
+    program = shutil.which("ncu")
+    if program is None:
+        raise EnvironmentProblem(
+            "ncu (Nsight Compute) is not on this machine", hint="it comes with the CUDA toolkit"
+        )
+    command = [program, "--csv", "--page", "raw", "--metrics", ",".join(METRICS)]
+    command += ["--kernel-name-base", "demangled", "--kernel-name", "regex:vmamba"]
+    command += ["--clock-control", "none", "--target-processes", "all"]
+    command += [sys.executable, "-m", "benchmarks.gpu.device_calls", "profiled"]
+    # Found here, so that the profiled process asks no compiler.
+    folder = native.library_path("vmamba_cuda").parent
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        env=os.environ | {NATIVE_DIR_VARIABLE: str(folder)},
+        cwd=Path(__file__).resolve().parents[2],
+        timeout=seconds,
+        check=False,
+    )
+    rows = rows_of(done.stdout)
+    if not rows:
+        raise ProfilerError((done.stdout + done.stderr)[-3000:])
+    return {"schema_version": 2, "rows": rows}
+
+
+def rows_of(output: str) -> list[dict[str, str]]:
+    """The launches in ncu's CSV, which follows lines of its own; values carry their unit."""
+    lines = output.splitlines()
+    start = next((i for i, line in enumerate(lines) if line.startswith('"ID"')), None)
+    if start is None:
+        return []
+    units, *launches = csv.DictReader(io.StringIO("\n".join(lines[start:])))
+    return [
+        {"kernel": launch["Kernel Name"], "grid": launch.get("Grid Size", "")}
+        | {
+            text: f"{launch[metric]} {units[metric]}".strip()
+            for metric, text in METRICS.items()
+            if launch.get(metric)
+        }
+        for launch in launches
+    ]

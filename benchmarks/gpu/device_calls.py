@@ -1,0 +1,111 @@
+"""The op on the GPU without PyTorch, for tools that slow a process down many times.
+
+    compute-sanitizer --tool memcheck python3 -m benchmarks.gpu.device_calls sanitizer
+
+Each buffer is an allocation of its exact size, so that a byte beside it is nobody's. Exit code 0
+means that every call ran and gave finite numbers.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import json
+import math
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.gpu.device_memory import Buffer, Device
+from benchmarks.op_shapes import OP_SHAPES
+from vmamba_deploy.ops.contract import FLOAT16, FLOAT32, ROUTES, ScanDims
+from vmamba_deploy.ops.native_abi import ScanArgs, ScanDesc, load_native
+
+# Large arrays repeat so many random numbers: making hundreds of millions takes longer than a stage.
+_DRAWN = 1_000_003
+_TYPES = {FLOAT32: np.dtype(np.float32), FLOAT16: np.dtype(np.float16)}
+# Small, for a sanitizer multiplies the time; each takes another way through the kernels.
+_SANITIZED = (
+    ScanDims(1, 1, 1, 5, 1, 1),
+    ScanDims(2, 9, 7, 33, 1, 3),
+    ScanDims(1, 14, 14, 96, 1, 6),
+    ScanDims(1, 40, 24, 16, 1, 6),
+    ScanDims(140, 7, 7, 16, 1, 2),
+    ScanDims(2, 8, 9, 24, 5, 4),
+    ScanDims(1, 14, 14, 32, 16, 6),
+    ScanDims(1, 5, 6, 16, 33, 2),
+)
+_LISTS = {
+    "sanitizer": [(dims, code) for dims in _SANITIZED for code in (FLOAT32, FLOAT16)],
+    # The first and the last stage of a network of one state, a judged shape of sixteen, and the
+    # first stage for a single image.
+    "profiled": [
+        (OP_SHAPES[shape].dims(batch), FLOAT16)
+        for shape, batch in ((0, 128), (3, 128), (6, 128), (0, 1))
+    ],
+}
+
+
+def run_call(device: Device, dims: ScanDims, code: int) -> np.ndarray:
+    """y of one call on random inputs, over memory that held nothing but NaN."""
+    library = load_native("vmamba_cuda")
+    random = np.random.default_rng(0)
+    pixels = (dims.batch, dims.height, dims.width)
+
+    def normal(*shape: int) -> np.ndarray:
+        drawn = random.standard_normal(min(math.prod(shape), _DRAWN), dtype=np.float32)
+        return np.resize(drawn, shape)
+
+    arrays = [
+        normal(*pixels, dims.channels).astype(_TYPES[code]),
+        normal(*pixels, dims.proj_features).astype(_TYPES[code]),
+        normal(ROUTES, dims.rank, dims.channels) * np.float32(dims.rank**-0.5),
+        normal(ROUTES, dims.channels) - np.float32(3),
+        -np.exp(normal(ROUTES, dims.state, dims.channels)),
+        normal(ROUTES, dims.channels),
+    ]
+    y = np.full((*pixels, dims.channels), np.nan, _TYPES[code])
+    sizes = (dims.batch, dims.height, dims.width, dims.channels, dims.state, dims.rank)
+    desc = ScanDesc(*sizes, code, code)
+    needed = ctypes.c_size_t()
+    library.check(library.function("vmamba_scan_cuda_workspace")(desc, needed))
+    poison = np.full(needed.value, 0xFF, np.uint8)
+    buffers = [_on_device(device, array) for array in (*arrays, y, poison)]
+    args = ScanArgs(*(buffer.pointer for buffer in buffers[:-1]))
+    launch = library.function("vmamba_scan_cuda")
+    library.check(launch(desc, args, buffers[-1].pointer, needed, device.stream))
+    device.download(y, buffers[-2])
+    for buffer in buffers:
+        device.free(buffer)
+    return y
+
+
+def _on_device(device: Device, array: np.ndarray) -> Buffer:
+    buffer = device.allocate(array.nbytes)
+    if array.nbytes:
+        device.upload(buffer, array)
+    return buffer
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a list of calls."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("list", choices=sorted(_LISTS))
+    parser.add_argument("--more", type=Path, help="JSON list of sizes: further calls, in float16")
+    options = parser.parse_args(arguments)
+    calls = _LISTS[options.list]
+    if options.more:
+        sizes = json.loads(options.more.read_text())
+        calls = [*calls, *((ScanDims(**each), FLOAT16) for each in sizes)]
+    device = Device()
+    for dims, code in calls:
+        if not np.isfinite(run_call(device, dims, code).astype(np.float32)).all():
+            sys.stderr.write(f"{dims}: the result is not finite\n")
+            return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

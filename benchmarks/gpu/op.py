@@ -1,0 +1,156 @@
+"""The op with its x_proj product on a GPU, beside the reference chain and the floor of each shape."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from benchmarks.gpu.machine import ceilings, gpu_properties
+from benchmarks.gpu.timing import Measured, interleaved, ratio_spread, spread
+from benchmarks.interleaving import machine_text
+from benchmarks.launch_plan import limits_at_hand, make_plan
+from benchmarks.op_inputs import ONNX_CODES, OpInputs, random_inputs
+from benchmarks.op_shapes import BATCHES, OP_SHAPES, OpShape
+from vmamba_deploy.errors import EnvironmentProblem
+from vmamba_deploy.ops.native_abi import NativeLibrary, ScanArgs, ScanDesc, load_native
+from vmamba_deploy.ops.torch_op import selective_scan_2d
+
+Json = dict[str, Any]
+_ROUNDS, _SECONDS = 15, 1.2
+_TINY = (OpShape(4, 8, 1, 2), OpShape(3, 8, 4, 2))
+# What two ways of rounding the projections to half precision may differ by.
+_SAME_WORK_NMSE = 1e-4
+
+
+def time_op(device: str, *, tiny: bool = False, previous: Path | None = None) -> Json:
+    """One row for each judged shape and batch size, fp16 in and out.
+
+    Args:
+        device: `cuda`; `cpu` for a rehearsal, in float32 and without the reference chain.
+        tiny: two small shapes in place of the judged ones.
+        previous: another libvmamba_cuda.so, timed beside this one.
+    """
+    known = ceilings(device)
+    shapes, batches = (_TINY, (2, 1)) if tiny else (OP_SHAPES, BATCHES)
+    with torch.inference_mode():
+        rows = [
+            OpRow(device, shape, batch, previous).timed(known)
+            for batch in batches
+            for shape in shapes
+        ]
+    return {
+        "schema_version": 2,
+        "device": device,
+        "gpu": gpu_properties()["name"] if device == "cuda" else None,
+        "machine": machine_text(),
+        "dtype": "float16" if device == "cuda" else "float32",
+        "ceilings": known,
+        "rows": rows,
+    }
+
+
+class OpRow:
+    """One shape at one batch size: the calls that take turns."""
+
+    def __init__(self, device: str, shape: OpShape, batch: int, previous: Path | None) -> None:
+        self.device, self.shape, self.batch = device, shape, batch
+        self.on_gpu = device == "cuda"
+        dtype = torch.float16 if self.on_gpu else torch.float32
+        self.inputs = random_inputs(shape.dims(batch), dtype, device)
+        self.absent: dict[str, str] = {}
+        self.calls: dict[str, Callable[[], object]] = {
+            "ours": self.ours,
+            "x_proj_alone": lambda: F.linear(self.inputs.x, self.inputs.x_proj),
+        }
+        if not self.on_gpu:
+            self.absent["chain"] = "the reference chain needs a GPU"
+            return
+        self.calls["op_alone"] = raw_scan(load_native("vmamba_cuda"), self.inputs)
+        if previous is not None:
+            library = NativeLibrary(previous, "vmamba_cuda")
+            self.calls["previous_op_alone"] = raw_scan(library, self.inputs)
+        self._enter_chain()
+
+    def ours(self) -> Tensor:
+        """x_proj and the op: the work of the chain."""
+        x = self.inputs.x
+        proj = F.linear(x, self.inputs.x_proj)
+        return selective_scan_2d(x, proj, *self.inputs.parameters, ONNX_CODES[x.dtype])
+
+    def timed(self, known: Json) -> Json:
+        """Times of all, the ratios within each round, the floor and the plan of the launch."""
+        measured = {name: Measured(call, self.device) for name, call in self.calls.items()}
+        times = interleaved(measured, rounds=_ROUNDS, seconds=_SECONDS)
+        ratios = {
+            f"{name}_over_{own}": ratio_spread(times[name], times[own])
+            for name, own in (("chain", "ours"), ("previous_op_alone", "op_alone"))
+            if name in times
+        }
+        plan = make_plan(self.shape.dims(self.batch), limits_at_hand()) if self.on_gpu else None
+        return {
+            "shape": self.shape.name,
+            "batch": self.batch,
+            "times_us": {
+                name: {key: value * 1e3 for key, value in spread(ms).items()}
+                for name, ms in times.items()
+            },
+            "rounds": len(times["ours"]),
+            **ratios,
+            "floor_us": floor_us(self.shape, self.batch, known),
+            "plan": asdict(plan) if plan else None,
+            "absent": self.absent,
+        }
+
+    def _enter_chain(self) -> None:
+        from benchmarks.triton_chain import ChainParameters, triton_chain
+
+        # The public chain works channels first.
+        x = self.inputs.x.permute(0, 3, 1, 2).contiguous()
+        try:
+            parameters = ChainParameters.from_op(self.inputs.x_proj, *self.inputs.parameters)
+            y = triton_chain(x, parameters)
+        except EnvironmentProblem as problem:
+            self.absent["chain"] = problem.message
+            return
+        difference = (y.permute(0, 2, 3, 1).double() - self.ours().double()).square().sum()
+        nmse = float(difference / y.double().square().sum())
+        if not nmse <= _SAME_WORK_NMSE:
+            raise AssertionError(f"{self.shape.name}: the chain and the op differ, NMSE {nmse:.1e}")
+        self.calls["chain"] = lambda: triton_chain(x, parameters)
+
+
+def raw_scan(library: NativeLibrary, inputs: OpInputs) -> Callable[[], Tensor]:
+    """The op through the C interface, its result and workspace allocated once."""
+    x = inputs.x
+    desc = ScanDesc(*x.shape, inputs.a.shape[1], inputs.dt_weight.shape[1], *[ONNX_CODES[x.dtype]] * 2)
+    needed = ctypes.c_size_t()
+    library.check(library.function("vmamba_scan_cuda_workspace")(desc, needed))
+    y = torch.empty_like(x)
+    workspace = torch.empty(needed.value, dtype=torch.uint8, device=x.device)
+    args = ScanArgs(*(tensor.data_ptr() for tensor in inputs.scan), y.data_ptr())
+    launch = library.function("vmamba_scan_cuda")
+
+    def call() -> Tensor:
+        stream = torch.cuda.current_stream().cuda_stream
+        library.check(launch(desc, args, workspace.data_ptr(), needed, stream))
+        return y
+
+    return call
+
+
+def floor_us(shape: OpShape, batch: int, known: Json) -> Json:
+    """Microseconds that no implementation goes below: bytes moved, special functions; the larger.
+
+    Bytes at the rate of a copy measured in the same run.
+    """
+    moved = shape.bytes_moved(batch) / known["copy_bytes_per_s"] * 1e6
+    rate = known["special_functions_per_s"]
+    special = shape.special_functions(batch) / rate * 1e6 if rate else None
+    return {"bytes": moved, "special_functions": special, "larger": max(moved, special or 0.0)}

@@ -1,0 +1,139 @@
+"""The parts of a run, in the order of their value, each with its time limit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Command:
+    """`python -m <arguments>`.
+
+    Attributes:
+        name: of its files and its entry in the record.
+        arguments: of `python -m`; a benchmark gets `--json FILE` beside them.
+        measures: whether it is a benchmark, which writes JSON; else pytest, which writes JUnit XML.
+    """
+
+    name: str
+    arguments: tuple[str, ...]
+    measures: bool = True
+
+
+@dataclass(frozen=True)
+class Part:
+    """Commands that belong together and share a time limit.
+
+    Attributes:
+        name: its key in the record, and what `--part` takes.
+        limit_s: seconds for all its commands.
+        summary: one line for the reader.
+        commands: in their order.
+        rehearsed: whether a rehearsal on a CPU runs it.
+    """
+
+    name: str
+    limit_s: float
+    summary: str
+    commands: tuple[Command, ...]
+    rehearsed: bool = True
+
+
+def measure(name: str, *arguments: str) -> Command:
+    """An entry of `python -m benchmarks` on the GPU."""
+    return Command(name, ("benchmarks", *arguments, "--device", "cuda"))
+
+
+def tests(name: str, *arguments: str) -> Command:
+    """GPU tests of the project."""
+    return Command(name, ("pytest", "-m", "gpu", "-q", *arguments), measures=False)
+
+
+def network(name: str, batch: int, *competitors: str, model: str = "t", rounds: int = 10) -> Command:
+    """`python -m benchmarks model` at one batch size."""
+    chosen = tuple(word for each in competitors for word in ("--competitor", each))
+    sizes = ("--model", model, "--batch", str(batch), "--rounds", str(rounds))
+    return measure(name, "model", *sizes, *chosen)
+
+
+_PLUGINS = "tests/plugins"
+_EAGER = ("pytorch-cuda-graph", "public-form")
+
+PARTS = (
+    Part("machine", 25, "the GPU, its driver and measured ceilings", (measure("machine", "machine"),)),
+    Part(
+        "accuracy",
+        75,
+        "every way of launching, edges, network and random shapes against float64",
+        (tests("accuracy", f"{_PLUGINS}/test_cuda_gpu.py"),),
+    ),
+    Part("op", 75, "eight shapes at two batch sizes beside the reference chain", (measure("op", "op"),)),
+    Part(
+        "network",
+        60,
+        "VMamba-T in eager PyTorch and as a CUDA graph",
+        (network("network_128", 128, *_EAGER), network("network_1", 1, *_EAGER)),
+    ),
+    Part(
+        "counters",
+        40,
+        "hardware counters of the op's kernels at four shapes",
+        (measure("counters", "counters"),),
+        rehearsed=False,
+    ),
+    Part("layers", 25, "every operation of the network beside its floor", (measure("layers", "layers"),)),
+    Part(
+        "sanitizer",
+        60,
+        "compute-sanitizer: memory accesses, then races in shared memory",
+        (tests("sanitizer", f"{_PLUGINS}/test_cuda_sanitizer_gpu.py"),),
+    ),
+    Part(
+        "operator",
+        30,
+        "the operator of libvmamba_torch.so, captured in a graph as well",
+        (tests("operator", f"{_PLUGINS}/test_torch_library_gpu.py"),),
+    ),
+    Part(
+        "plugin",
+        40,
+        "the TensorRT plugin through IPluginV3, without TensorRT",
+        (tests("plugin", f"{_PLUGINS}/test_trt_plugin_gpu.py"),),
+    ),
+    Part(
+        "precisions",
+        60,
+        "VMamba-T in fp32 and mixed precision, VMamba-B",
+        (
+            network("precisions_128", 128, "pytorch-fp32", "pytorch-amp", "public-form", rounds=5),
+            network("base_128", 128, *_EAGER, model="b", rounds=5),
+        ),
+    ),
+    Part("resolutions", 45, "cost per pixel", (measure("resolutions", "resolutions"),)),
+    Part(
+        "networks",
+        60,
+        "shallow networks in every precision, eager and as a graph",
+        (tests("networks", "tests/models/test_gpu_network.py", "-k", "not compiled"),),
+    ),
+    Part(
+        "compiled",
+        120,
+        "torch.compile without a graph break",
+        (network("compiled_128", 128, "pytorch-compiled"),),
+    ),
+    Part("aotinductor", 100, "an AOTInductor package", (network("aotinductor_128", 128, "aotinductor"),)),
+)
+
+
+def chosen_parts(names: tuple[str, ...], parts: tuple[Part, ...] = PARTS) -> tuple[Part, ...]:
+    """The named parts in the order of the run; all if none is named.
+
+    Raises:
+        ValueError: there is no part of that name.
+    """
+    by_name = {part.name: part for part in parts}
+    unknown = sorted(set(names) - set(by_name))
+    if unknown:
+        raise ValueError(f"there is no part {unknown[0]!r}; the parts are {', '.join(by_name)}")
+    return tuple(part for part in parts if not names or part.name in names)

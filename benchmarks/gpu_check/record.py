@@ -1,0 +1,105 @@
+"""What a run leaves: one JSON file and one archive of logs, whole after every part."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import tarfile
+import xml.etree.ElementTree as ET
+from pathlib import Path
+from typing import Any
+
+from benchmarks.json_file import write_json
+from vmamba_deploy.artifacts.atomic import atomic_write
+
+Json = dict[str, Any]
+SCHEMA_VERSION = 2
+RECORD_NAME, LOGS_NAME = "gpu_check.json", "logs.tgz"
+_ROOT = Path(__file__).resolve().parents[2]
+
+
+class Record:
+    """The record of a run in its folder; parts that passed with the same code are kept.
+
+    Args:
+        folder: where the two files lie.
+        work: where the logs of the commands lie.
+        about: what else the record says: `commit`, `command`, `rehearsal`.
+    """
+
+    def __init__(self, folder: Path, work: Path, about: Json) -> None:
+        self.path, self._work = folder / RECORD_NAME, work
+        self._logs = folder / LOGS_NAME
+        self.value = _earlier(self.path, about) or about | {
+            "schema_version": SCHEMA_VERSION,
+            "parts": {},
+        }
+        self.value["command"] = about["command"]
+
+    def has_passed(self, part: str) -> bool:
+        """Whether an earlier call has done it."""
+        return bool(self.value["parts"].get(part, {}).get("status") == "passed")
+
+    def keep(self, part: str, entry: Json) -> None:
+        """Put a part into the record and bring both files up to date."""
+        self.value["parts"][part] = entry
+        self.save()
+
+    def save(self) -> None:
+        """Write both files, each whole."""
+        write_json(self.path, self.value)
+        with atomic_write(self._logs) as partial, tarfile.open(partial, "w:gz") as archive:
+            for file in sorted(self._work.glob("*")):
+                if file.suffix in (".log", ".xml", ".json"):
+                    archive.add(file, f"logs/{file.name}", recursive=False)
+
+
+def _earlier(path: Path, about: Json) -> Json | None:
+    """The record of an earlier call, if it is one of the same code and kind of run."""
+    if not path.is_file():
+        return None
+    try:
+        record: Json = json.loads(path.read_text())
+    except ValueError:
+        return None  # a file of another program: a new record takes its place
+    wanted = about | {"schema_version": SCHEMA_VERSION}
+    same = ("schema_version", "commit", "rehearsal")
+    return record if all(record.get(key) == wanted[key] for key in same) else None
+
+
+def commit_at_hand(prebuilt: Path | None) -> str:
+    """The commit of the sources: git's, with `+` where they were changed, or that of the package."""
+    if prebuilt is not None and (prebuilt / "commit").is_file():
+        return (prebuilt / "commit").read_text().strip()
+    command = ["git", "-C", str(_ROOT), "describe", "--always", "--dirty=+", "--abbrev=12"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        return "unknown"
+    return done.stdout.strip() or "unknown"
+
+
+def tests_of(junit: Path) -> Json | None:
+    """Counts of a pytest run, its failures, and the rows that its tests recorded.
+
+    A test gives a row with `record_property("row", <JSON>)`. None without a file: pytest did not
+    come to an end.
+    """
+    if not junit.is_file():
+        return None
+    counts = dict.fromkeys(("passed", "failed", "skipped"), 0)
+    rows: list[Json] = []
+    failures: list[str] = []
+    for case in ET.parse(junit).iter("testcase"):  # noqa: S314 - a file that pytest has just made
+        wrong = case.find("failure") if case.find("failure") is not None else case.find("error")
+        outcome = "failed" if wrong is not None else "passed"
+        outcome = "skipped" if case.find("skipped") is not None else outcome
+        counts[outcome] += 1
+        if wrong is not None:
+            failures.append(f"{case.get('name')}: {wrong.get('message', '')}"[:500])
+        rows += [
+            json.loads(each.get("value", "null"))
+            for each in case.iter("property")
+            if each.get("name") == "row"
+        ]
+    return {**counts, "failures": failures, "rows": rows}

@@ -1,0 +1,118 @@
+"""Which kernels a call runs: the library's own choice, compiled for the host and asked."""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import os
+from dataclasses import dataclass, fields
+from functools import cache
+from pathlib import Path
+
+from vmamba_deploy.native.layout import cache_folder, source_folder
+from vmamba_deploy.native.processes import output_of
+from vmamba_deploy.native.toolchain import find_host_compiler
+from vmamba_deploy.ops.contract import FLOAT16, ScanDims
+from vmamba_deploy.ops.native_abi import ScanDesc
+
+_BRIDGE = Path(__file__).with_name("launch_plan.cpp")
+
+
+@dataclass(frozen=True)
+class GpuLimits:
+    """What a plan asks of a GPU, as vmamba::DeviceLimits has it; memory in bytes."""
+
+    multiprocessors: int
+    shared_bytes_per_block: int
+    shared_bytes_per_multiprocessor: int
+    blocks_per_multiprocessor: int
+    compute_capability: int  # 90 for 9.0
+
+
+H100 = GpuLimits(132, 227 * 1024, 228 * 1024, 32, 90)
+A100 = GpuLimits(108, 163 * 1024, 164 * 1024, 32, 80)
+RTX_4090 = GpuLimits(128, 99 * 1024, 100 * 1024, 24, 89)
+RTX_5090 = GpuLimits(170, 99 * 1024, 100 * 1024, 24, 120)
+
+
+def limits_at_hand() -> GpuLimits:
+    """Those of PyTorch's first GPU."""
+    import torch
+
+    found = torch.cuda.get_device_properties(0)
+    capability = 10 * found.major + found.minor
+    # The programming guide's "Technical Specifications per Compute Capability"; PyTorch has none.
+    blocks = {75: 16, 86: 16, 87: 16, 89: 24, 101: 24, 110: 24, 120: 24, 121: 24}
+    return GpuLimits(
+        found.multi_processor_count,
+        found.shared_memory_per_block_optin,
+        found.shared_memory_per_multiprocessor,
+        blocks.get(capability, 32),
+        capability,
+    )
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the library would launch; sizes are those of LaunchPlan in launch_plan.h."""
+
+    global_map: bool
+    warps_per_scan: int
+    scans_per_block: int
+    tiles: int
+    tiles_per_segment: int
+    segments: int
+    shared_bytes: int
+    resident_blocks: int  # of a multiprocessor, as the plan reckons
+    walk_states: int  # that one walk over a route takes; 1 where N is
+    finds_starts: bool  # a launch finds where the segments start; else each does
+    estimated_cycles: float
+
+
+class _Limits(ctypes.Structure):
+    _fields_ = tuple((field.name, ctypes.c_int32) for field in fields(GpuLimits))
+
+
+class _Bridged(ctypes.Structure):
+    _fields_ = tuple(
+        (field.name, ctypes.c_double if field.type == "float" else ctypes.c_int32)
+        for field in fields(Plan)
+    )
+
+
+def make_plan(dims: ScanDims, gpu: GpuLimits) -> Plan:
+    """The plan for float16 inputs and output.
+
+    Raises:
+        EnvironmentProblem: there is no C++ compiler, or the plan does not compile.
+    """
+    sizes = (dims.batch, dims.height, dims.width, dims.channels, dims.state, dims.rank)
+    desc = ScanDesc(*sizes, FLOAT16, FLOAT16)
+    limits = _Limits(*(getattr(gpu, field.name) for field in fields(GpuLimits)))
+    bridged = _Bridged()
+    _library().bridged_plan(ctypes.byref(desc), ctypes.byref(limits), ctypes.byref(bridged))
+    values = {field.name: getattr(bridged, field.name) for field in fields(Plan)}
+    for name in ("global_map", "finds_starts"):
+        values[name] = bool(values[name])
+    return Plan(**values)
+
+
+@cache
+def _library() -> ctypes.CDLL:
+    kernels = source_folder() / "kernels"
+    compiler = find_host_compiler().path
+    command: list[str | Path] = [compiler, "-std=c++17", "-O1", "-fPIC"]
+    command += [f"-I{kernels}", f"-I{source_folder() / 'include'}"]
+    plans = ("launch_plan.cpp", "tile_plan.cpp", "chunk_plan.cpp")
+    sources = [*(kernels / "cuda" / name for name in plans), _BRIDGE]
+    digest = hashlib.sha256(str(command).encode())
+    for source in sources:
+        digest.update(output_of([*command, "-E", source]).encode())
+    folder = cache_folder() / "launch_plan"
+    folder.mkdir(parents=True, exist_ok=True)
+    library = folder / f"plan-{digest.hexdigest()[:16]}.so"
+    if not library.is_file():
+        partial = library.with_name(f"{library.name}.{os.getpid()}")
+        output_of([*command, "-shared", "-o", partial, *sources])
+        partial.replace(library)
+    return ctypes.CDLL(str(library))

@@ -1,0 +1,172 @@
+"""The reference chain in Triton computes what the plain chain does.
+
+On a CPU the kernels go through Triton's interpreter, in a process of its own: the interpreter is
+chosen when Triton is imported, for all of a process. Run as a program, this module prints the
+errors of all cases as JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import astuple
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from benchmarks.op_inputs import OpInputs, random_inputs
+from benchmarks.plain_chain import plain_chain
+from benchmarks.triton_chain import ChainParameters, cross_merge, cross_scan, triton_chain
+from vmamba_deploy.errors import EnvironmentProblem
+from vmamba_deploy.ops import torch_reference
+from vmamba_deploy.ops.contract import ROUTES, ScanDims
+
+ROOT = Path(__file__).parents[2]
+DTYPES = {"fp32": torch.float32, "fp16": torch.float16}
+FORMATS = {"first": torch.contiguous_format, "last": torch.channels_last}
+# Largest ||error||^2 / ||y||^2. In fp16 the projections and dt are rounded, as in the public code.
+MOST_ERROR = {"fp32": 1e-10, "fp16": 1e-6}
+SMALL_DIMS = [
+    ScanDims(2, 7, 5, 8, 1, 3),
+    ScanDims(1, 3, 11, 5, 5, 2),
+    ScanDims(1, 5, 6, 9, 16, 4),
+    ScanDims(2, 1, 37, 3, 1, 1),
+    ScanDims(1, 1, 1, 1, 1, 1),
+    ScanDims(1, 3, 70, 2, 1, 2),
+]
+LARGE_DIMS = [
+    ScanDims(2, 56, 56, 96, 1, 6),
+    ScanDims(2, 28, 28, 192, 1, 12),
+    ScanDims(3, 14, 14, 384, 16, 24),
+    ScanDims(2, 7, 7, 768, 16, 48),
+    ScanDims(1, 56, 56, 40, 16, 6),
+    ScanDims(1, 61, 83, 20, 2, 3),
+    ScanDims(1, 40, 33, 2, 1, 2),
+]
+
+
+def _name(dims: ScanDims, dtype: str, layout: str) -> str:
+    return "-".join([*map(str, astuple(dims)), dtype, layout])
+
+
+def _nmse(y: Tensor, expected: Tensor) -> float:
+    return float((y.double() - expected).square().sum() / expected.square().sum())
+
+
+def _chain(inputs: OpInputs, layout: str, scan_dtype: torch.dtype = torch.float32) -> Tensor:
+    parameters = ChainParameters.from_op(inputs.x_proj, *inputs.parameters)
+    x = inputs.x.permute(0, 3, 1, 2).contiguous(memory_format=FORMATS[layout])
+    y = triton_chain(x, parameters, scan_dtype=scan_dtype)
+    assert y.dtype == torch.float32
+    assert y.stride() == x.stride()
+    return y.permute(0, 2, 3, 1)
+
+
+def _error(dims: ScanDims, dtype: str, layout: str, device: str) -> float:
+    inputs = random_inputs(dims, DTYPES[dtype], device, seed=5)
+    expected = plain_chain(*(each.double() for each in (inputs.x, inputs.x_proj)), *_wide(inputs))
+    return _nmse(_chain(inputs, layout), expected)
+
+
+def _wide(inputs: OpInputs) -> list[Tensor]:
+    return [each.double() for each in inputs.parameters]
+
+
+def _all_errors(device: str) -> dict[str, float]:
+    return {
+        _name(dims, dtype, layout): _error(dims, dtype, layout, device)
+        for dims in SMALL_DIMS
+        for dtype in DTYPES
+        for layout in FORMATS
+    }
+
+
+@pytest.fixture(scope="module")
+def interpreted_errors() -> dict[str, float]:
+    """Errors of all small cases on the CPU."""
+    if find_spec("triton") is None:
+        pytest.skip("triton is not installed")
+    finished = subprocess.run(
+        [sys.executable, "-m", "tests.benchmarks.test_triton_chain"],
+        cwd=ROOT,
+        env=os.environ | {"TRITON_INTERPRET": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert finished.returncode == 0, finished.stderr
+    errors: dict[str, float] = json.loads(finished.stdout)
+    return errors
+
+
+@pytest.mark.parametrize("layout", FORMATS)
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("dims", SMALL_DIMS, ids=str)
+def test_interpreted_it_is_the_plain_chain(
+    interpreted_errors: dict[str, float], dims: ScanDims, dtype: str, layout: str
+) -> None:
+    assert interpreted_errors[_name(dims, dtype, layout)] <= MOST_ERROR[dtype]
+
+
+def test_without_a_gpu_or_without_triton_it_says_so() -> None:
+    inputs = random_inputs(SMALL_DIMS[0], torch.float32, "cpu")
+    with pytest.raises(EnvironmentProblem) as caught:
+        _chain(inputs, "first")
+    assert caught.value.hint
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("layout", FORMATS)
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("dims", [*SMALL_DIMS, *LARGE_DIMS], ids=str)
+def test_on_a_gpu_it_is_the_plain_chain(
+    monkeypatch: pytest.MonkeyPatch, dims: ScanDims, dtype: str, layout: str
+) -> None:
+    pytest.importorskip("triton")
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
+    monkeypatch.setattr(torch.backends.cuda.matmul, "allow_tf32", False)
+    assert _error(dims, dtype, layout, "cuda") <= MOST_ERROR[dtype]
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("layout", FORMATS)
+def test_on_a_gpu_routes_are_laid_out_and_merged_exactly(layout: str) -> None:
+    pytest.importorskip("triton")
+    x = torch.randint(-8, 9, (2, 19, 37, 70), device="cuda").half()
+    x = x.contiguous(memory_format=FORMATS[layout])
+    xs = cross_scan(x)
+    maps = x.permute(0, 2, 3, 1).unsqueeze(1).expand(-1, ROUTES, -1, -1, -1)
+    assert torch.equal(xs, torch_reference.cross_scan(maps).transpose(2, 3))
+    merged = cross_merge(xs, torch.empty_like(x, dtype=torch.float32))
+    assert torch.equal(merged, 4 * x.float())
+
+
+@pytest.mark.gpu
+def test_on_a_gpu_a_result_of_half_precision_between_kernels_is_close() -> None:
+    pytest.importorskip("triton")
+    inputs = random_inputs(ScanDims(2, 14, 14, 64, 1, 4), torch.float16, "cuda")
+    expected = plain_chain(*(each.double() for each in (inputs.x, inputs.x_proj)), *_wide(inputs))
+    assert _nmse(_chain(inputs, "first", torch.float16), expected) <= MOST_ERROR["fp16"]
+
+
+@pytest.mark.gpu
+def test_on_a_gpu_a_captured_chain_replays() -> None:
+    pytest.importorskip("triton")
+    inputs = random_inputs(ScanDims(2, 28, 28, 64, 1, 4), torch.float16, "cuda")
+    expected = _chain(inputs, "first")
+    torch.cuda.synchronize()
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        y = _chain(inputs, "first")
+    y.zero_()
+    graph.replay()
+    assert torch.equal(y, expected)
+
+
+if __name__ == "__main__":
+    print(json.dumps(_all_errors("cpu")))  # noqa: T201

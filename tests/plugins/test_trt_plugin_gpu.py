@@ -1,0 +1,72 @@
+"""The TensorRT plugin on a GPU, driven through IPluginV3 with no TensorRT library."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+import torch
+from gpu_accuracy import errors_of, expected_result, nmse_bar
+from gpu_cases import DTYPES
+from plugin_program import run_plugin
+
+from benchmarks.gpu_check.nvcc_build import HARNESS_NAME, build_plugin_harness
+from benchmarks.op_inputs import random_inputs
+from vmamba_deploy import native
+from vmamba_deploy.native import cuda
+from vmamba_deploy.native.headers import tensorrt_headers
+from vmamba_deploy.native.layout import NATIVE_DIR_VARIABLE
+from vmamba_deploy.ops.contract import ScanDims
+
+# One launch of each kind of kernel, and three launches of each; odd sizes, and one pixel.
+CALLS = (
+    ScanDims(2, 28, 28, 192, 1, 12),
+    ScanDims(1, 56, 56, 96, 1, 6),
+    ScanDims(1, 56, 56, 48, 16, 6),
+    ScanDims(2, 7, 7, 64, 16, 4),
+    ScanDims(3, 9, 13, 33, 1, 5),
+    ScanDims(1, 1, 1, 5, 3, 1),
+)
+SECONDS = 60
+
+
+@pytest.fixture(scope="module")
+def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The harness: as it lies among prebuilt libraries, or compiled here."""
+    prebuilt = Path(os.environ.get(NATIVE_DIR_VARIABLE, "")) / HARNESS_NAME
+    if NATIVE_DIR_VARIABLE in os.environ and prebuilt.is_file():
+        return prebuilt.resolve()
+    headers = tensorrt_headers().find()
+    if headers is None:
+        pytest.skip("the headers of TensorRT are not here: set TENSORRT_INCLUDE_DIR")
+    if cuda.find_cuda() is None:
+        pytest.skip("there is no nvcc on this machine")
+    available, reason = native.available("vmamba_cuda")
+    if not available:
+        pytest.skip(reason)
+    folder = tmp_path_factory.mktemp("plugin")
+    return build_plugin_harness(folder, native.library_path("vmamba_cuda"), headers)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("dtypes", DTYPES, ids=str)
+@pytest.mark.parametrize("dims", CALLS, ids=str)
+def test_its_results_against_float64(
+    program: Path,
+    tmp_path: Path,
+    record_property: Callable[[str, object], None],
+    dims: ScanDims,
+    dtypes: tuple[torch.dtype, torch.dtype],
+) -> None:
+    in_dtype, out_dtype = dtypes
+    inputs = random_inputs(dims, in_dtype, "cpu", seed=dims.length)
+    y = run_plugin(program, inputs, out_dtype, tmp_path, SECONDS)
+    expected = expected_result(inputs)
+    errors = errors_of(y.double(), expected)
+    names = {"x": str(in_dtype), "y": str(out_dtype)}
+    record_property("row", json.dumps({"dims": asdict(dims), **names, **errors}))
+    assert errors["nmse"] <= nmse_bar(expected, out_dtype)
