@@ -77,6 +77,18 @@ def machine(device: str, tiny: bool, json_path: Path | None) -> None:
 
 @main.command()
 @_ON_GPU
+@click.option("--tiny", is_flag=True, hidden=True)
+@_JSON
+def chain(device: str, tiny: bool, json_path: Path | None) -> None:
+    """Compile the reference chain for all shapes, and compare it with the op."""
+    from benchmarks.gpu.chain import prepare_chain
+    from benchmarks.texts import chain_text
+
+    _give(chain_text, prepare_chain(device), json_path)
+
+
+@main.command()
+@_ON_GPU
 @_TINY
 @_JSON
 def resolutions(device: str, tiny: bool, json_path: Path | None) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, fields
 from functools import cache
 from pathlib import Path
 
+from vmamba_deploy.errors import EnvironmentProblem
 from vmamba_deploy.native.layout import cache_folder, source_folder
 from vmamba_deploy.native.processes import output_of
 from vmamba_deploy.native.toolchain import find_host_compiler
@@ -35,21 +36,31 @@ RTX_4090 = GpuLimits(128, 99 * 1024, 100 * 1024, 24, 89)
 RTX_5090 = GpuLimits(170, 99 * 1024, 100 * 1024, 24, 120)
 
 
-def limits_at_hand() -> GpuLimits:
-    """Those of PyTorch's first GPU."""
-    import torch
+# CU_DEVICE_ATTRIBUTE_*: multiprocessors, shared memory of a block (opted in) and of a
+# multiprocessor, its blocks, and the compute capability's two numbers.
+_ATTRIBUTES = (16, 97, 81, 106, 75, 76)
 
-    found = torch.cuda.get_device_properties(0)
-    capability = 10 * found.major + found.minor
-    # The programming guide's "Technical Specifications per Compute Capability"; PyTorch has none.
-    blocks = {75: 16, 86: 16, 87: 16, 89: 24, 101: 24, 110: 24, 120: 24, 121: 24}
-    return GpuLimits(
-        found.multi_processor_count,
-        found.shared_memory_per_block_optin,
-        found.shared_memory_per_multiprocessor,
-        blocks.get(capability, 32),
-        capability,
-    )
+
+def limits_at_hand() -> GpuLimits:
+    """Those of the driver's first GPU.
+
+    Raises:
+        EnvironmentProblem: there is no driver, or it refuses a question.
+    """
+    try:
+        driver = ctypes.CDLL("libcuda.so.1")
+    except OSError as error:
+        raise EnvironmentProblem(f"no NVIDIA driver here: {error}") from error
+    device, values = ctypes.c_int(), (ctypes.c_int * len(_ATTRIBUTES))()
+    codes = [driver.cuInit(0), driver.cuDeviceGet(ctypes.byref(device), 0)]
+    for place, attribute in enumerate(_ATTRIBUTES):
+        value = ctypes.c_int()
+        codes.append(driver.cuDeviceGetAttribute(ctypes.byref(value), attribute, device))
+        values[place] = value.value
+    if any(codes):
+        raise EnvironmentProblem(f"the CUDA driver does not tell its GPU's limits: {codes}")
+    *limits, major, minor = values
+    return GpuLimits(*limits, 10 * major + minor)
 
 
 @dataclass(frozen=True)

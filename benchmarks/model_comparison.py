@@ -19,6 +19,7 @@ def compare_model(entrants: Entrants, rounds: int, names: tuple[str, ...] = ()) 
     import torch
 
     torch.set_num_threads(entrants.threads)
+    torch.backends.cudnn.benchmark = True  # for all alike, as the public scripts have it
     calls: dict[str, Call] = {}
     absent: dict[str, str] = {}
     failed: dict[str, str] = {}

@@ -47,9 +47,7 @@ class BoundSession:
         taken, given = self._session.get_inputs()[0], self._session.get_outputs()[0]
         values = self._ort.OrtValue.ortvalue_from_numpy(pixels, "cuda", 0)
         shape = [len(pixels), *given.shape[1:]]
-        self._logits = self._ort.OrtValue.ortvalue_from_shape_and_type(
-            shape, np.float32, "cuda", 0
-        )
+        self._logits = self._ort.OrtValue.ortvalue_from_shape_and_type(shape, np.float32, "cuda", 0)
         self._binding.bind_ortvalue_input(taken.name, values)
         self._binding.bind_ortvalue_output(given.name, self._logits)
         self.replay()

@@ -102,6 +102,15 @@ def _median(times: Mapping[str, Mapping[str, float]], name: str, width: int) -> 
     return f"{times[name]['median']:>{width}.1f}" if name in times else f"{'-':>{width}}"
 
 
+def chain_text(report: Results) -> str:
+    """How far the chain is from the op at each shape."""
+    return "\n".join(
+        f"  {row['shape']:<16}{'channels last' if row['channels_last'] else '':<14}"
+        f"NMSE {row['nmse']:.1e}, {row['seconds']:.1f} s to compile"
+        for row in report["rows"]
+    )
+
+
 def resolutions_text(report: Results) -> str:
     """Cost per pixel of the image, with a full batch and with one image."""
     lines = [f"{report['model']} fp16 on {report['gpu']}"]

@@ -289,7 +289,11 @@ def _power_of_two(size: int) -> int:
 
 
 def _launch_fastest(
-    name: str, x: Tensor, also: tuple[object, ...], tiles: list[Tile], launch: Callable[[Tile], None]
+    name: str,
+    x: Tensor,
+    also: tuple[object, ...],
+    tiles: list[Tile],
+    launch: Callable[[Tile], None],
 ) -> None:
     """Launch with the fastest tile: measured at the first call of a kernel with these sizes."""
     if _interpreted():

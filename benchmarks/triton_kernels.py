@@ -1,15 +1,16 @@
 """The three Triton kernels of the reference chain; `triton_chain` imports this lazily.
 
-`B` images, `D` channels, an `H x W` map of L pixels, `N` states, `R` the rank of dt. Every pointer
-is moved to its image and route in 64 bits; inside them 32-bit offsets do, which `triton_chain` sees
-to.
+B images, D channels, an H x W map of L pixels, N states. Every pointer is moved to its image in 64
+bits; inside an image 32-bit offsets do, which `triton_chain` sees to.
 """
+
+# Triton takes annotations for types of its own, and its constants are written in capitals.
+# ruff: noqa: ANN001, ANN201, ANN202, N803
 
 from __future__ import annotations
 
 import triton
 import triton.language as tl
-
 
 # In both copying kernels a tile's first axis is the one whose pixels lie side by side in memory.
 # Triton sees how to share a tile out over threads from addresses that rise by one; where they fall
@@ -18,15 +19,15 @@ import triton.language as tl
 
 @triton.jit
 def cross_scan_kernel(
-    x,  # noqa: ANN001  Triton reads annotations as types of its own
-    xs,  # noqa: ANN001
-    channels,  # noqa: ANN001
-    HEIGHT: tl.constexpr,  # noqa: N803
-    WIDTH: tl.constexpr,  # noqa: N803
-    CHANNELS_LAST: tl.constexpr,  # noqa: N803
-    BLOCK_D: tl.constexpr,  # noqa: N803
-    BLOCK_H: tl.constexpr,  # noqa: N803
-    BLOCK_W: tl.constexpr,  # noqa: N803
+    x,
+    xs,
+    channels,
+    HEIGHT: tl.constexpr,
+    WIDTH: tl.constexpr,
+    CHANNELS_LAST: tl.constexpr,
+    BLOCK_D: tl.constexpr,
+    BLOCK_H: tl.constexpr,
+    BLOCK_W: tl.constexpr,
 ):
     """One tile of x, [B,D,H,W] or [B,H,W,D] in memory, to its four places in xs [B,4,D,L]."""
     length: tl.constexpr = HEIGHT * WIDTH
@@ -55,15 +56,15 @@ def cross_scan_kernel(
 
 @triton.jit
 def cross_merge_kernel(
-    ys,  # noqa: ANN001
-    y,  # noqa: ANN001
-    channels,  # noqa: ANN001
-    HEIGHT: tl.constexpr,  # noqa: N803
-    WIDTH: tl.constexpr,  # noqa: N803
-    CHANNELS_LAST: tl.constexpr,  # noqa: N803
-    BLOCK_D: tl.constexpr,  # noqa: N803
-    BLOCK_H: tl.constexpr,  # noqa: N803
-    BLOCK_W: tl.constexpr,  # noqa: N803
+    ys,
+    y,
+    channels,
+    HEIGHT: tl.constexpr,
+    WIDTH: tl.constexpr,
+    CHANNELS_LAST: tl.constexpr,
+    BLOCK_D: tl.constexpr,
+    BLOCK_H: tl.constexpr,
+    BLOCK_W: tl.constexpr,
 ):
     """One tile of y, [B,D,H,W] or [B,H,W,D] in memory: the float32 sum of four of ys [B,4,D,L]."""
     length: tl.constexpr = HEIGHT * WIDTH
@@ -93,11 +94,11 @@ def cross_merge_kernel(
 
 @triton.jit
 def _tile(
-    WIDTH: tl.constexpr,  # noqa: N803
-    BLOCK_D: tl.constexpr,  # noqa: N803
-    BLOCK_H: tl.constexpr,  # noqa: N803
-    BLOCK_W: tl.constexpr,  # noqa: N803
-):  # noqa: ANN202
+    WIDTH: tl.constexpr,
+    BLOCK_D: tl.constexpr,
+    BLOCK_H: tl.constexpr,
+    BLOCK_W: tl.constexpr,
+):
     """Channels, rows and columns of this program's tile."""
     across: tl.constexpr = (WIDTH + BLOCK_W - 1) // BLOCK_W
     d = tl.program_id(1) * BLOCK_D + tl.arange(0, BLOCK_D)
@@ -108,27 +109,27 @@ def _tile(
 
 @triton.jit
 def selective_scan_kernel(
-    u,  # noqa: ANN001
-    delta,  # noqa: ANN001
-    a,  # noqa: ANN001
-    b,  # noqa: ANN001
-    c,  # noqa: ANN001
-    skip,  # noqa: ANN001
-    bias,  # noqa: ANN001
-    y,  # noqa: ANN001
-    channels,  # noqa: ANN001
-    features,  # noqa: ANN001
-    STATE: tl.constexpr,  # noqa: N803
-    LENGTH: tl.constexpr,  # noqa: N803
-    SOFTPLUS: tl.constexpr,  # noqa: N803
-    BLOCK_D: tl.constexpr,  # noqa: N803
-    BLOCK_L: tl.constexpr,  # noqa: N803
+    u,
+    delta,
+    a,
+    b,
+    c,
+    skip,
+    bias,
+    y,
+    channels,
+    features,
+    STATE: tl.constexpr,
+    LENGTH: tl.constexpr,
+    SOFTPLUS: tl.constexpr,
+    BLOCK_D: tl.constexpr,
+    BLOCK_L: tl.constexpr,
 ):
     """A block of channels of one image and route, chunk after chunk of the route.
 
-    u, delta and y are [B,4*D,L], a [4*D,N], skip and bias [4*D]; b and c point to the first of their
-    rows in [B,4,features,L]. The state is float32 and goes from chunk to chunk in registers, one
-    vector per state. L is a constant, so that the compiler knows how rows are aligned.
+    u, delta and y are [B,4*D,L], a [4*D,N], skip and bias [4*D]; b and c point to the first of
+    their rows in [B,4,features,L]. The state is float32 and goes from chunk to chunk in registers,
+    one vector per state. L is a constant, so that the compiler knows how rows are aligned.
     """
     route, image = tl.program_id(1), tl.program_id(2).to(tl.int64)
     d = tl.program_id(0) * BLOCK_D + tl.arange(0, BLOCK_D)
@@ -177,13 +178,13 @@ def selective_scan_kernel(
 
 
 @triton.jit
-def _then(decay, h, next_decay, next_h):  # noqa: ANN001, ANN202
+def _then(decay, h, next_decay, next_h):
     """Two stretches of a route as one: what is left of a state after both, and what they add."""
     return decay * next_decay, next_decay * h + next_h
 
 
 @triton.jit
-def _softplus(v):  # noqa: ANN001, ANN202
+def _softplus(v):
     """log(1 + e^v), relatively exact to float32's rounding even where it is close to 0.
 
     max(v, 0) + log1p(e^-|v|), the logarithm as 2 artanh(s) for s = e / (2 + e), at most 1/3.

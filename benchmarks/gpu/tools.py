@@ -21,7 +21,9 @@ def cuda_tool(name: str) -> Path:
     if on_path:
         return Path(on_path)
     roots = [Path(os.environ.get("CUDA_HOME") or "/usr/local/cuda")]
-    found = [file for root in roots for folder in _FOLDERS for file in root.glob(f"{folder}/{name}")]
+    found = [
+        file for root in roots for folder in _FOLDERS for file in root.glob(f"{folder}/{name}")
+    ]
     found += sorted(Path("/opt/nvidia").glob(f"nsight-compute/*/{name}"))
     for file in found:
         if os.access(file, os.X_OK):

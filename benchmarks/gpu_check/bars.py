@@ -1,4 +1,4 @@
-"""What is asked of the times, each judged from the record alone: ratios within one run, one card."""
+"""What is asked of the times, judged from the record alone: ratios within one run on one card."""
 
 from __future__ import annotations
 

@@ -133,7 +133,9 @@ def _arguments(command: Command, setting: Setting, results: Path, junit: Path) -
     return arguments
 
 
-def _wait(command: list[str], log: Path, variables: Mapping[str, str], limit_s: float) -> int | None:
+def _wait(
+    command: list[str], log: Path, variables: Mapping[str, str], limit_s: float
+) -> int | None:
     """The exit code; None where the limit stopped it. The whole process group is gone then."""
     with log.open("w") as output:
         process = subprocess.Popen(

@@ -86,8 +86,6 @@ def build_plugin_harness(
     command: list[str | Path] = [toolkit.nvcc, "-ccbin", compiler, "-std=c++17", "-O2"]
     command += [f"-I{include}" for include in includes] + ["-isystem", headers]
     folder.mkdir(parents=True, exist_ok=True)
-    output_of(
-        [*command, *sorted(sources), kernels, "-o", program]
-        + [f"-Xlinker=-rpath={rpath or kernels.parent}"]
-    )
+    command += [*sorted(sources), kernels, f"-Xlinker=-rpath={rpath or kernels.parent}"]
+    output_of([*command, "-o", program])
     return program

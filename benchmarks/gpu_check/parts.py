@@ -49,7 +49,9 @@ def tests(name: str, *arguments: str) -> Command:
     return Command(name, ("pytest", "-m", "gpu", "-q", *arguments), measures=False)
 
 
-def network(name: str, batch: int, *competitors: str, model: str = "t", rounds: int = 10) -> Command:
+def network(
+    name: str, batch: int, *competitors: str, model: str = "t", rounds: int = 10
+) -> Command:
     """`python -m benchmarks model` at one batch size."""
     chosen = tuple(word for each in competitors for word in ("--competitor", each))
     sizes = ("--model", model, "--batch", str(batch), "--rounds", str(rounds))
@@ -60,14 +62,27 @@ _PLUGINS = "tests/plugins"
 _EAGER = ("pytorch-cuda-graph", "public-form")
 
 PARTS = (
-    Part("machine", 25, "the GPU, its driver and measured ceilings", (measure("machine", "machine"),)),
+    Part(
+        "machine", 25, "the GPU, its driver and measured ceilings", (measure("machine", "machine"),)
+    ),
     Part(
         "accuracy",
         75,
         "every way of launching, edges, network and random shapes against float64",
         (tests("accuracy", f"{_PLUGINS}/test_cuda_gpu.py"),),
     ),
-    Part("op", 75, "eight shapes at two batch sizes beside the reference chain", (measure("op", "op"),)),
+    Part(
+        "chain",
+        60,
+        "the reference chain compiled, and compared with the op",
+        (measure("chain", "chain"),),
+    ),
+    Part(
+        "op",
+        75,
+        "eight shapes at two batch sizes beside the reference chain",
+        (measure("op", "op"),),
+    ),
     Part(
         "network",
         60,
@@ -81,7 +96,12 @@ PARTS = (
         (measure("counters", "counters"),),
         rehearsed=False,
     ),
-    Part("layers", 25, "every operation of the network beside its floor", (measure("layers", "layers"),)),
+    Part(
+        "layers",
+        25,
+        "every operation of the network beside its floor",
+        (measure("layers", "layers"),),
+    ),
     Part(
         "sanitizer",
         60,
@@ -122,7 +142,12 @@ PARTS = (
         "torch.compile without a graph break",
         (network("compiled_128", 128, "pytorch-compiled"),),
     ),
-    Part("aotinductor", 100, "an AOTInductor package", (network("aotinductor_128", 128, "aotinductor"),)),
+    Part(
+        "aotinductor",
+        100,
+        "an AOTInductor package",
+        (network("aotinductor_128", 128, "aotinductor"),),
+    ),
 )
 
 

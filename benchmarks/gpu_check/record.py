@@ -19,7 +19,7 @@ _ROOT = Path(__file__).resolve().parents[2]
 
 
 class Record:
-    """The record of a run in its folder; parts that passed with the same code are kept.
+    """The record of a run in its folder: of each part its latest run, with the commit of its code.
 
     Args:
         folder: where the two files lie.
@@ -30,19 +30,18 @@ class Record:
     def __init__(self, folder: Path, work: Path, about: Json) -> None:
         self.path, self._work = folder / RECORD_NAME, work
         self._logs = folder / LOGS_NAME
-        self.value = _earlier(self.path, about) or about | {
-            "schema_version": SCHEMA_VERSION,
-            "parts": {},
-        }
-        self.value["command"] = about["command"]
+        fresh = {"schema_version": SCHEMA_VERSION, "parts": {}}
+        self.value = (_earlier(self.path, about) or fresh) | about
 
     def has_passed(self, part: str) -> bool:
-        """Whether an earlier call has done it."""
-        return bool(self.value["parts"].get(part, {}).get("status") == "passed")
+        """Whether an earlier call has done it with the same code."""
+        entry = self.value["parts"].get(part, {})
+        same = entry.get("commit") == self.value["commit"]
+        return bool(same and entry.get("status") == "passed")
 
     def keep(self, part: str, entry: Json) -> None:
         """Put a part into the record and bring both files up to date."""
-        self.value["parts"][part] = entry
+        self.value["parts"][part] = entry | {"commit": self.value["commit"]}
         self.save()
 
     def save(self) -> None:
@@ -55,20 +54,19 @@ class Record:
 
 
 def _earlier(path: Path, about: Json) -> Json | None:
-    """The record of an earlier call, if it is one of the same code and kind of run."""
+    """The record of an earlier call, if it is one of the same kind of run."""
     if not path.is_file():
         return None
     try:
         record: Json = json.loads(path.read_text())
     except ValueError:
         return None  # a file of another program: a new record takes its place
-    wanted = about | {"schema_version": SCHEMA_VERSION}
-    same = ("schema_version", "commit", "rehearsal")
-    return record if all(record.get(key) == wanted[key] for key in same) else None
+    wanted = {"schema_version": SCHEMA_VERSION, "rehearsal": about["rehearsal"]}
+    return record if all(record.get(key) == value for key, value in wanted.items()) else None
 
 
 def commit_at_hand(prebuilt: Path | None) -> str:
-    """The commit of the sources: git's, with `+` where they were changed, or that of the package."""
+    """The commit of the sources: of the prebuilt libraries, or git's with `+` where changed."""
     if prebuilt is not None and (prebuilt / "commit").is_file():
         return (prebuilt / "commit").read_text().strip()
     command = ["git", "-C", str(_ROOT), "describe", "--always", "--dirty=+", "--abbrev=12"]
@@ -90,7 +88,7 @@ def tests_of(junit: Path) -> Json | None:
     counts = dict.fromkeys(("passed", "failed", "skipped"), 0)
     rows: list[Json] = []
     failures: list[str] = []
-    for case in ET.parse(junit).iter("testcase"):  # noqa: S314 - a file that pytest has just made
+    for case in ET.parse(junit).iter("testcase"):
         wrong = case.find("failure") if case.find("failure") is not None else case.find("error")
         outcome = "failed" if wrong is not None else "passed"
         outcome = "skipped" if case.find("skipped") is not None else outcome

@@ -1,7 +1,7 @@
 """A network in the form of the public code gives the network's own logits.
 
-On a CPU the chain goes through Triton's interpreter, in a process of its own. Run as a program, this
-module prints the errors as JSON.
+On a CPU the chain goes through Triton's interpreter, in a process of its own. Run as a program,
+this module prints the errors as JSON.
 """
 
 from __future__ import annotations
@@ -30,8 +30,9 @@ from vmamba_deploy.models.network import (
 from vmamba_deploy.models.precision import convert_precision
 
 ROOT = Path(__file__).parents[2]
-# Largest ||error||^2 / ||logits||^2 to the network itself in float32.
-MOST_ERROR = {"fp32": 1e-10, "fp16": 3e-5, "AMP fp16": 3e-5}
+# Largest ||error||^2 / ||logits||^2 to the network itself in float32. Networks this small lose as
+# much as 2e-4 by half precision without the chain.
+MOST_ERROR = {"fp32": 1e-10, "fp16": 5e-4, "AMP fp16": 5e-4}
 NETWORKS = ("frozen", "unfrozen", "gated")
 # The interpreter takes seconds for a network, so it does not run all pairs.
 INTERPRETED = [("frozen", "fp32"), ("frozen", "AMP fp16"), ("unfrozen", "fp32"), ("gated", "fp16")]
@@ -114,7 +115,6 @@ def test_on_a_gpu_it_gives_the_networks_logits(
 
 if __name__ == "__main__":
     errors = {
-        f"{name} {precision}": _error(name, precision, "cpu")
-        for name, precision in INTERPRETED
+        f"{name} {precision}": _error(name, precision, "cpu") for name, precision in INTERPRETED
     }
     print(json.dumps(errors))  # noqa: T201

@@ -11,6 +11,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import astuple
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,9 +20,16 @@ import pytest
 import torch
 from torch import Tensor
 
+import benchmarks.triton_chain as chain_module
 from benchmarks.op_inputs import OpInputs, random_inputs
 from benchmarks.plain_chain import plain_chain
-from benchmarks.triton_chain import ChainParameters, cross_merge, cross_scan, triton_chain
+from benchmarks.triton_chain import (
+    ChainParameters,
+    Tile,
+    cross_merge,
+    cross_scan,
+    triton_chain,
+)
 from vmamba_deploy.errors import EnvironmentProblem
 from vmamba_deploy.ops import torch_reference
 from vmamba_deploy.ops.contract import ROUTES, ScanDims
@@ -131,6 +139,32 @@ def test_on_a_gpu_it_is_the_plain_chain(
     monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
     monkeypatch.setattr(torch.backends.cuda.matmul, "allow_tf32", False)
     assert _error(dims, dtype, layout, "cuda") <= MOST_ERROR[dtype]
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("layout", FORMATS)
+@pytest.mark.parametrize("dims", LARGE_DIMS[2:5], ids=str)
+def test_on_a_gpu_every_tile_that_may_be_chosen_is_right(
+    monkeypatch: pytest.MonkeyPatch, dims: ScanDims, layout: str
+) -> None:
+    pytest.importorskip("triton")
+    tiles_tried = set()
+    for turn in range(5):
+
+        def launch_one(
+            name: str,
+            _x: Tensor,
+            _also: tuple[object, ...],
+            tiles: list[Tile],
+            launch: Callable[[Tile], None],
+            turn: int = turn,
+        ) -> None:
+            tiles_tried.add((name, turn % len(tiles)))
+            launch(tiles[turn % len(tiles)])
+
+        monkeypatch.setattr(chain_module, "_launch_fastest", launch_one)
+        assert _error(dims, "fp16", layout, "cuda") <= MOST_ERROR["fp16"]
+    assert len(tiles_tried) >= 7
 
 
 @pytest.mark.gpu

@@ -69,7 +69,11 @@ def test_the_operator_in_a_process_of_its_own(library: Path, tmp_path: Path) -> 
     from benchmarks.op_inputs import ONNX_CODES, random_inputs
     from vmamba_deploy.ops.contract import ScanDims
 
-    sizes = (ScanDims(2, 14, 14, 96, 1, 6), ScanDims(1, 56, 56, 48, 1, 3), ScanDims(1, 9, 7, 33, 5, 4))
+    sizes = (
+        ScanDims(2, 14, 14, 96, 1, 6),
+        ScanDims(1, 56, 56, 48, 1, 3),
+        ScanDims(1, 9, 7, 33, 5, 4),
+    )
     cases = [
         (random_inputs(dims, dtype, "cpu", seed=dims.length), out)
         for dims in sizes

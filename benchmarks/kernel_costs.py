@@ -1,0 +1,153 @@
+"""What the CUDA kernels cost, read from their machine code.
+
+As ptxas gives them: registers of a thread; bytes spilled (stores and loads), of stack and of static
+shared memory; named barriers. And, from the disassembly, the instructions of the inner loop: all
+from its first one to its jump back, each once, however often it runs and behind whichever branch it
+stands. The inner loop is the one in which most powers of two (MUFU.EX2) are computed, loops around
+it left out: its pass is a tile of a route, or a chunk.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sysconfig
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from vmamba_deploy.artifacts.atomic import atomic_write
+from vmamba_deploy.errors import BuildError, EnvironmentProblem
+from vmamba_deploy.native.cuda import require_cuda
+from vmamba_deploy.native.layout import cache_folder, source_folder
+from vmamba_deploy.native.processes import output_of, telling_lines
+from vmamba_deploy.native.toolchain import find_host_compiler
+
+ARCHITECTURES = ("8.0", "8.7", "8.9", "9.0", "10.0", "12.0")
+# As CMake's Release build has them; the report of ptxas beside it.
+_FLAGS = ("-O3", "-DNDEBUG", "-std=c++17", "-Xcompiler=-fPIC,-fvisibility=hidden", "-Xptxas=-v")
+_PTXAS = {
+    "registers": r"Used (\d+) registers",
+    "spilled": r"(\d+) bytes spill \w+",
+    "stack": r"(\d+) bytes stack frame",
+    "shared": r"(\d+) bytes smem",
+    "barriers": r"used (\d+) barriers",
+}
+COLUMNS = (*_PTXAS, "instructions")
+_ENTRY = re.compile(r"^ptxas info +: Compiling entry function '(\S+)'", re.MULTILINE)
+_FUNCTION = re.compile(r"^\.text\.(\S+):$", re.MULTILINE)
+_CODE = re.compile(r"^(\.L_\w+):|^\s+/\*[0-9a-f]{4,}\*/\s+(\S.*?)\s*;", re.MULTILINE)
+# Before 9.0 a jump within a function may come as a call from which nothing returns.
+_JUMP = re.compile(r"\b(?:BRA|JMP|CALL)\b.*`\((\.L_\w+)\)")
+
+Costs = Mapping[str, Mapping[str, Sequence[int]]]  # by kernel and architecture, as COLUMNS has them
+
+
+def kernel_costs(ptxas: str, listing: str) -> Iterator[tuple[str, list[int]]]:
+    """The mangled name of each kernel and its cost, from `ptxas -v` and `nvdisasm -c`.
+
+    Raises:
+        BuildError: what ptxas says has another form, which must not pass for nothing used.
+    """
+    code = _FUNCTION.split(listing)[1:]
+    functions = dict(zip(code[::2], code[1::2], strict=True))
+    reports = _ENTRY.split(ptxas)[1:]
+    for name, report in zip(reports[::2], reports[1::2], strict=True):
+        told = {column: re.findall(pattern, report) for column, pattern in _PTXAS.items()}
+        silent = [column for column in told if not told[column] and column != "shared"]
+        if silent:
+            raise BuildError(f"ptxas tells nothing of {', '.join(silent)}:\n{report.strip()}")
+        yield name, [*(sum(map(int, each)) for each in told.values()), inner_loop(functions[name])]
+
+
+def inner_loop(code: str) -> int:
+    """Instructions of a function's inner loop; 0 where there is none."""
+    labels: dict[str, int] = {}
+    loops: dict[int, int] = {}  # the last instruction, by the first
+    powers: list[int] = []
+    count = 0
+    for label, instruction in _CODE.findall(code):
+        if label:
+            labels[label] = count
+            continue
+        jump = _JUMP.search(instruction)
+        if jump and jump[1] in labels:  # met before: it goes back
+            loops[labels[jump[1]]] = count
+        if "MUFU.EX2" in instruction:
+            powers.append(count)
+        count += 1
+    around = ([loop for loop in loops.items() if loop[0] <= at <= loop[1]] for at in powers)
+    inner = Counter(min(each, key=lambda loop: loop[1] - loop[0]) for each in around if each)
+    if not inner:
+        return 0
+    ((begin, end), _), *_ = inner.most_common(1)
+    return end - begin + 1
+
+
+def measure(architectures: Sequence[str] = ARCHITECTURES, plugins: Path | None = None) -> Costs:
+    """What the kernels of the native sources cost, compiled (two at a time) or from the cache.
+
+    Raises:
+        EnvironmentProblem: nvcc, nvdisasm or c++filt is not to be had.
+        BuildError: the kernels do not compile.
+    """
+    nvdisasm, sources = require_nvdisasm(), plugins or source_folder()
+
+    def of_architecture(architecture: str) -> Iterator[tuple[str, list[int]]]:
+        cubin = _compiled(architecture, sources)
+        ptxas = cubin.with_suffix(".ptxas").read_text()
+        costs = dict(kernel_costs(ptxas, output_of([nvdisasm, "-c", cubin])))
+        names = output_of(["c++filt", *costs]).splitlines()
+        return zip(map(short_name, names), costs.values(), strict=True)
+
+    found: dict[str, dict[str, list[int]]] = {}
+    with ThreadPoolExecutor(2) as pool:
+        made = pool.map(of_architecture, architectures)
+        for architecture, costs in zip(architectures, made, strict=True):
+            for name, cost in costs:
+                found.setdefault(name, {})[architecture] = cost
+    return dict(sorted(found.items()))
+
+
+def require_nvdisasm() -> Path:
+    """The disassembler of the development requirements, or that of a CUDA toolkit.
+
+    Raises:
+        EnvironmentProblem: there is neither.
+    """
+    packaged = Path(sysconfig.get_path("purelib"), "nvidia/cu13/bin/nvdisasm")
+    found = packaged if os.access(packaged, os.X_OK) else shutil.which("nvdisasm")
+    if found is None:
+        raise EnvironmentProblem("no nvdisasm found", hint="pip install nvidia-cuda-nvdisasm")
+    return Path(found)
+
+
+def _compiled(architecture: str, plugins: Path) -> Path:
+    """Machine code, ptxas's report beside it; kept under a hash of all that it is made of."""
+    toolkit, number = require_cuda(), architecture.replace(".", "")
+    source = plugins / "kernels/cuda/selective_scan_2d.cu"
+    command: list[str | Path] = [toolkit.nvcc, *_FLAGS]
+    command += [f"-I{plugins / 'include'}", f"-I{plugins / 'kernels'}"]
+    command += [f"--generate-code=arch=compute_{number},code=sm_{number}"]
+    command += [f"-ccbin={toolkit.host_compiler(find_host_compiler()).path}"]
+    made_of = f"{toolkit.version} {_FLAGS} {output_of([*command, '-E', source])}"
+    digest = hashlib.sha256(made_of.encode()).hexdigest()[:16]
+    cubin = cache_folder() / "kernel_budget" / f"{number}-{digest}.cubin"
+    if not cubin.is_file():
+        cubin.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_write(cubin) as partial, atomic_write(cubin.with_suffix(".ptxas")) as report:
+            full = [*map(str, command), "-cubin", "-o", str(partial), str(source)]
+            done = subprocess.run(full, capture_output=True, text=True)
+            if done.returncode != 0:
+                raise BuildError(f"{source} does not compile:\n{telling_lines(done.stderr)}")
+            report.write_text(done.stderr)
+    return cubin
+
+
+def short_name(name: str) -> str:
+    """A kernel's name as a C++ programmer writes it, without namespace and parameters."""
+    return re.sub(r"\((?:int|bool)\)|\bvmamba::|^void ", "", name).partition("(")[0]
