@@ -11,7 +11,7 @@ GPU_CHECK_ARGS ?=
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help setup compiler export test check lint format types layers native docs gpu-check kernel-model clean
+.PHONY: help setup compiler export test check lint format types layers native docs gpu-check kernel-budget clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -51,8 +51,8 @@ native: compiler $(VENV)/.runtime ## build the native libraries ahead; ARCHS=all
 gpu-check: ## prove and measure on a GPU in under 9 minutes; needs nvcc and PyTorch (PYTHON=...) alone
 	$(PYTHON) -m benchmarks.gpu_check $(GPU_CHECK_ARGS)
 
-kernel-model: $(VENV)/.dev ## resources and predicted times of the CUDA kernels from their machine code; needs nvcc
-	$(BIN)/python -m benchmarks.kernel_model report
+kernel-budget: $(VENV)/.dev ## compare what the CUDA kernels cost on six architectures with their budget; needs nvcc
+	$(BIN)/python -m benchmarks.kernel_budget
 
 docs: $(VENV)/.dev ## the documentation as a site, in build/site
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet

@@ -13,9 +13,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.kernel_costs import ARCHITECTURES, COLUMNS, Costs, measure
+from benchmarks.kernel_costs import ARCHITECTURES, COLUMNS, Costs, compiler_version, measure
 from vmamba_deploy.errors import VmambaError
-from vmamba_deploy.native.cuda import require_cuda
 
 BUDGET = Path(__file__).with_suffix(".json")
 PAGE = Path(__file__).parents[1] / "docs" / "kernel_resources.md"
@@ -98,7 +97,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog=_COMMAND, description=__doc__.partition("\n")[0])
     parser.add_argument("--write", action="store_true", help="make what they cost now the budget")
     write: bool = parser.parse_args(arguments).write
-    measured, nvcc = measure(), require_cuda().version
+    measured, nvcc = measure(), compiler_version()
     if write:
         for path, text in ((BUDGET, budget_text), (PAGE, page_text)):
             path.write_text(text(nvcc, measured))

@@ -81,11 +81,12 @@ def inner_loop(code: str) -> int:
             powers.append(count)
         count += 1
     around = ([loop for loop in loops.items() if loop[0] <= at <= loop[1]] for at in powers)
-    inner = Counter(min(each, key=lambda loop: loop[1] - loop[0]) for each in around if each)
-    if not inner:
-        return 0
-    ((begin, end), _), *_ = inner.most_common(1)
-    return end - begin + 1
+    inner = Counter(min(each, key=_length) for each in around if each)
+    return _length(max(inner, key=lambda loop: (inner[loop], -_length(loop)), default=(0, -1)))
+
+
+def _length(loop: tuple[int, int]) -> int:
+    return loop[1] - loop[0] + 1
 
 
 def measure(architectures: Sequence[str] = ARCHITECTURES, plugins: Path | None = None) -> Costs:
@@ -111,6 +112,11 @@ def measure(architectures: Sequence[str] = ARCHITECTURES, plugins: Path | None =
             for name, cost in costs:
                 found.setdefault(name, {})[architecture] = cost
     return dict(sorted(found.items()))
+
+
+def compiler_version() -> str:
+    """That of nvcc, such as 13.0.88."""
+    return require_cuda().version
 
 
 def require_nvdisasm() -> Path:

@@ -126,7 +126,9 @@ def _run_command(command: Command, setting: Setting, limit_s: float, row: Json) 
 def _arguments(command: Command, setting: Setting, results: Path, junit: Path) -> list[str]:
     extra = (setting.extra or {}).get(command.name, ())
     if not command.measures:
-        return [*command.arguments, *extra, "-p", "no:cacheprovider", f"--junitxml={junit}"]
+        # Of JUnit's two forms the one that keeps what tests have recorded.
+        told = ("-p", "no:cacheprovider", "-o", "junit_family=xunit1", f"--junitxml={junit}")
+        return [*command.arguments, *extra, *told]
     arguments = [*command.arguments, *extra, "--json", str(results)]
     if setting.rehearsal:
         arguments = ["cpu" if word == "cuda" else word for word in arguments] + ["--tiny"]

@@ -2,9 +2,9 @@
 #include <cuda_occupancy.h>
 
 // Blocks that a multiprocessor holds at a time; -1 where the calculator refuses.
-extern "C" int cuda_blocks(int major, int minor, int shared_per_block, int shared_per_multiprocessor,
-                           int threads_per_multiprocessor, int block_threads, int registers,
-                           int shared_bytes, int barriers) {
+extern "C" int cuda_blocks(int major, int minor, int shared_per_block,
+                           int shared_per_multiprocessor, int threads_per_multiprocessor,
+                           int block_threads, int registers, int shared_bytes, int barriers) {
   cudaOccDeviceProp device;
   device.computeMajor = major;
   device.computeMinor = minor;

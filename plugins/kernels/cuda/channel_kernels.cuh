@@ -43,6 +43,7 @@ template <typename T, int kLaneStates, bool kAligned>
 __global__ void __launch_bounds__(kMostPairs * kPairWarps * kWarpLanes,
                                   kResidentChunkWarps / (kMostPairs * kPairWarps))
     channel_ends(ScanParams params) {
+  let_next_launch_begin();
   const int32_t warp = warp_of_block();
   const int32_t block_warps = params.plan.scans_per_block * kPairWarps;
   const uint32_t items = params.scans * VMAMBA_ROUTES * params.plan.segments;
@@ -75,6 +76,8 @@ __global__ void __launch_bounds__(kMostPairs * kPairWarps * kWarpLanes,
 // One state of one channel a thread, from segment to segment in the route's order.
 __global__ void __launch_bounds__(kMostPairs * kPairWarps * kWarpLanes, 1)
     channel_starts(ScanParams params) {
+  let_next_launch_begin();
+  await_launch_before();
   constexpr int kAhead = 16;  // segments that are asked for at a time
   const int32_t segments = params.plan.segments;
   const int32_t warp = warp_of_block();
@@ -125,6 +128,7 @@ __device__ void set_start(const ScanParams &params, const Scan &scan, int64_t im
 #pragma unroll
   for (int n = 0; n < Scan::kOwnStates; ++n) h[n][0] = h[n][1] = 0.0f;
   if (params.plan.segments == 1) return;
+  await_launch_before();
   const bool backward = route >= 2;
   const int32_t last = params.plan.segments - 1;
   const int32_t earlier = backward ? last - segment : segment;
@@ -143,6 +147,7 @@ template <typename T, int kLaneStates, bool kAligned>
 __global__ void __launch_bounds__(kMostPairs * kPairWarps * kWarpLanes,
                                   kResidentChunkWarps / (kMostPairs * kPairWarps))
     merge_channels(ScanParams params) {
+  if (params.plan.overlaps && params.last_pass == 0) let_next_launch_begin();
   const int32_t warp = warp_of_block();
   const int32_t pair = warp / kPairWarps;
   const bool backward = warp % kPairWarps == 1;

@@ -66,11 +66,17 @@ vmamba_status launch(void (*kernel)(Params), const char *name, const Grid &grid,
     if (status != VMAMBA_OK) return status;
   }
   void *arguments[] = {&params};
-  const dim3 blocks(static_cast<unsigned>(grid.blocks));
-  return check(
-      cudaLaunchKernel(function, blocks, dim3(static_cast<unsigned>(grid.threads)), arguments,
-                       static_cast<size_t>(grid.shared_bytes), static_cast<cudaStream_t>(stream)),
-      "launch of", name);
+  cudaLaunchAttribute early{};
+  early.id = cudaLaunchAttributeProgrammaticStreamSerialization;
+  early.val.programmaticStreamSerializationAllowed = 1;
+  cudaLaunchConfig_t config{};
+  config.gridDim = dim3(static_cast<unsigned>(grid.blocks));
+  config.blockDim = dim3(static_cast<unsigned>(grid.threads));
+  config.dynamicSmemBytes = static_cast<size_t>(grid.shared_bytes);
+  config.stream = static_cast<cudaStream_t>(stream);
+  config.attrs = &early;
+  config.numAttrs = grid.begins_early ? 1 : 0;
+  return check(cudaLaunchKernelExC(&config, function, arguments), "launch of", name);
 }
 
 }  // namespace vmamba

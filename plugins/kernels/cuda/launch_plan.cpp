@@ -27,7 +27,9 @@ int64_t most_segments(const vmamba_scan_desc &desc) {
 }
 
 LaunchPlan make_plan(const vmamba_scan_desc &desc, const DeviceLimits &limits) {
-  return desc.state == 1 ? make_tile_plan(desc, limits) : make_chunk_plan(desc, limits);
+  LaunchPlan plan = desc.state == 1 ? make_tile_plan(desc, limits) : make_chunk_plan(desc, limits);
+  plan.overlaps = plan.segments > 1 && limits.compute_capability >= 90;
+  return plan;
 }
 
 }  // namespace vmamba

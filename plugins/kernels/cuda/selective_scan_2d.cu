@@ -7,10 +7,12 @@
 namespace vmamba {
 namespace {
 
-Grid grid_of(const ScanParams &params, int64_t blocks) {
+// is_first: of the call's launches, which waits for what others have put into the stream.
+Grid grid_of(const ScanParams &params, int64_t blocks, bool is_first) {
   const LaunchPlan &plan = params.plan;
   return {blocks < INT32_MAX ? blocks : INT32_MAX,
-          plan.scans_per_block * plan.warps_per_scan * kWarpLanes, plan.shared.total};
+          plan.scans_per_block * plan.warps_per_scan * kWarpLanes, plan.shared.total,
+          plan.overlaps && !is_first};
 }
 
 int64_t blocks_for(int64_t items, int32_t items_of_block) {
@@ -50,11 +52,12 @@ vmamba_status launch_tiles(const ScanParams &params, void *stream) {
   vmamba_status status = VMAMBA_OK;
   if (params.plan.segments > 1) {
     const int64_t routes = VMAMBA_ROUTES / params.plan.warps_per_scan;  // of an item: 4 or 2
-    status = launch(segment_ends<T, kAligned>, "segment_ends", grid_of(params, routes * items),
-                    stream, params);
+    status = launch(segment_ends<T, kAligned>, "segment_ends",
+                    grid_of(params, routes * items, true), stream, params);
   }
   if (status != VMAMBA_OK) return status;
-  return launch_passes(merging_kernel<T, kAligned>(params.plan), params, grid_of(params, items), stream);
+  return launch_passes(merging_kernel<T, kAligned>(params.plan), params,
+                       grid_of(params, items, false), stream);
 }
 
 template <typename T, int kLaneStates, bool kAligned>
@@ -63,18 +66,18 @@ vmamba_status launch_channels(const ScanParams &params, void *stream) {
   const int32_t block_scans = params.plan.scans_per_block, block_warps = block_scans * kPairWarps;
   vmamba_status status = VMAMBA_OK;
   if (params.plan.segments > 1) {
-    status =
-        launch(channel_ends<T, kLaneStates, kAligned>, "channel_ends",
-               grid_of(params, blocks_for(VMAMBA_ROUTES * scans, block_warps)), stream, params);
+    status = launch(channel_ends<T, kLaneStates, kAligned>, "channel_ends",
+                    grid_of(params, blocks_for(VMAMBA_ROUTES * scans, block_warps), true), stream,
+                    params);
   }
   if (status == VMAMBA_OK && params.plan.segments > kFoldedSegments) {
     const int64_t rows = int64_t{params.scans} * VMAMBA_ROUTES * params.state;
     status = launch(channel_starts, "channel_starts",
-                    grid_of(params, blocks_for(rows, block_warps)), stream, params);
+                    grid_of(params, blocks_for(rows, block_warps), false), stream, params);
   }
   if (status != VMAMBA_OK) return status;
   return launch_passes(merge_channels<T, kLaneStates, kAligned>, params,
-                       grid_of(params, blocks_for(scans, block_scans)), stream);
+                       grid_of(params, blocks_for(scans, block_scans), false), stream);
 }
 
 template <typename T, bool kAligned>

@@ -148,6 +148,7 @@ __device__ void set_start(const ScanParams &params, const RouteScan<T, kAligned>
   const EarlierSegments segments(params, image, route, segment, group);
   const int32_t own = lane.quad * kLaneChannels;
   LaneValues state = {0.0f, 0.0f, 0.0f, 0.0f}, sums = {0.0f, 0.0f, 0.0f, 0.0f}, decay;
+  await_launch_before();
   __syncwarp();
   if (segments.count > 0) {
     const int32_t part = (segments.count + kRuns - 1) / kRuns;
@@ -171,6 +172,7 @@ __device__ inline void synchronize(const ScanParams &params) {
 
 template <typename T, bool kAligned>
 __global__ void __launch_bounds__(kResidentWarps *kWarpLanes, 1) segment_ends(ScanParams params) {
+  let_next_launch_begin();
   const WarpPlace warp(params);
   // Of a scan whose warps are two, each takes the routes that go its way.
   const int32_t item_routes = warp.paired ? VMAMBA_ROUTES / 2 : VMAMBA_ROUTES;
@@ -214,6 +216,7 @@ __global__ void __launch_bounds__(kResidentWarps *kWarpLanes, 1) segment_ends(Sc
 // kMembers: the most warps of a scan that go one way. Routes are cut where they are one alone.
 template <typename T, bool kAligned, int kMembers>
 __global__ void __launch_bounds__(kResidentWarps *kWarpLanes, 1) merge_routes(ScanParams params) {
+  if (params.plan.overlaps && params.last_pass == 0) let_next_launch_begin();
   const WarpPlace warp(params);
   const int32_t stride = warp.paired ? 2 : 1;
   const uint32_t items = params.batch * params.plan.segments * group_blocks(params);

@@ -44,8 +44,8 @@ __device__ __forceinline__ void add_product_where(bool on, float &value, float a
 
 // A named barrier between two warps: the producer arrives and goes on, the consumer waits for it;
 // or both wait. What one wrote before is visible to whom it let go on. Barriers kFirst..kLast of
-// 1..15, one number for all lanes; 0 is the block's. Each is an instruction of its own: for a number
-// in a register ptxas sets all 16 aside, and a multiprocessor holds fewer blocks.
+// 1..15, one number for all lanes; 0 is the block's. Each is an instruction of its own: for a
+// number in a register ptxas sets all 16 aside, and a multiprocessor holds fewer blocks.
 template <int kFirst, int kLast>
 __device__ __forceinline__ void pair_arrive(int barrier) {
   if constexpr (kFirst == kLast) {
@@ -66,6 +66,21 @@ __device__ __forceinline__ void pair_wait(int barrier) {
     barrier <= kMiddle ? pair_wait<kFirst, kMiddle>(barrier)
                        : pair_wait<kMiddle + 1, kLast>(barrier);
   }
+}
+
+// From 9.0 on a launch may begin while the one before it still runs, once all blocks of that have
+// said so; it then waits for the end of that where it needs what it wrote. Before 9.0, and where
+// the host has not asked for it, launches follow each other whole.
+__device__ __forceinline__ void let_next_launch_begin() {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
+  asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
+#endif
+}
+
+__device__ __forceinline__ void await_launch_before() {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
+  asm volatile("griddepcontrol.wait;" ::: "memory");
+#endif
 }
 
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 800

@@ -96,8 +96,7 @@ inline void add_product_where(bool on, float &value, float a, float b) {
 // On a GPU, too, a number out of the range ends at one of its ends: a wait that shows.
 template <int kFirst, int kLast>
 void pair_arrive(int barrier) {
-  emulation::BlockRun::current()->arrive(std::clamp(barrier, kFirst, kLast),
-                                         2 * emulation::kLanes);
+  emulation::BlockRun::current()->arrive(std::clamp(barrier, kFirst, kLast), 2 * emulation::kLanes);
 }
 template <int kFirst, int kLast>
 void pair_wait(int barrier) {
@@ -108,6 +107,10 @@ inline void __syncthreads() {
   block->wait(0, block->threads());
 }
 inline void __syncwarp() { emulation::BlockRun::current()->exchange("__syncwarp", nullptr, 0); }
+
+// Launches follow each other whole.
+inline void let_next_launch_begin() {}
+inline void await_launch_before() {}
 
 #if VMAMBA_TENSOR_CORES
 template <typename T>
