@@ -21,7 +21,7 @@ int32_t most_of_route(int32_t chunks) { return std::max(kFewSegments, chunks / k
 Cost chunk_cost(const vmamba_scan_desc &desc) {
   const double products = (desc.rank + 15) / 16;
   const double states = 2 * lane_states(desc.state);
-  return {180 + 69 * states + 25 * products, 1040 + 137 * states + 60 * products};
+  return {180 + 69 * states + 25 * products, 850 + 126 * states + 60 * products};
 }
 
 // What comes before the first chunk of a walk: the weights, the decay rates, the start.
@@ -65,7 +65,7 @@ class Planner {
     plan.segments = (chunks_ + length - 1) / length;
     const int32_t weights = round_up(desc_.rank, 16) * kWeightFloats;
     plan.shared.warp_bytes = (kStagedWeights + weights) * static_cast<int32_t>(sizeof(float));
-    for (int32_t pairs = kMostPairs; pairs >= 1; pairs /= 2) {
+    for (int32_t pairs = 1; pairs <= kMostPairs; pairs *= 2) {
       plan.scans_per_block = pairs;
       plan.shared.total = pairs * kPairWarps * plan.shared.warp_bytes;
       if (plan.shared.total > limits_.shared_bytes_per_block) continue;
@@ -84,7 +84,7 @@ class Planner {
     if (plan.segments == 1) return std::max(merging, traffic_cycles(kMapBytes));
     const double ends = cycles(plan, 2 * warps, length);
     return std::max(ends + merging, traffic_cycles(kCutBytes)) + folding_cycles(plan) +
-           2 * kLaunchCycles;
+           2 * further_launch_cycles(limits_);
   }
 
   // Until all segments have their starts: in a launch of its own, or twice by each of them.
@@ -92,7 +92,7 @@ class Planner {
     const double per_scheduler = scans_ / limits_.multiprocessors / kSchedulers;
     if (plan.segments > kFoldedSegments) {
       const double warps = per_scheduler * VMAMBA_ROUTES * desc_.state;
-      return plan.segments * cycles_of(starting_cost(), warps) + kLaunchCycles;
+      return plan.segments * cycles_of(starting_cost(), warps) + further_launch_cycles(limits_);
     }
     const double warps = per_scheduler * plan.segments * kPairWarps;
     return walks_ * (plan.segments - 1) * cycles_of(passing_cost(), warps);

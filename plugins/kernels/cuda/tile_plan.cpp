@@ -6,25 +6,27 @@
 namespace vmamba {
 namespace {
 
-constexpr double kFoldCycles = 200;  // one earlier segment, when a start state is found
+constexpr double kFoldCycles = 300;  // one earlier segment, when a start state is found
 // Global memory per element: x and y once, and the projections, which many channels share; cut into
 // segments, x four times and the map out and back; with the map in global memory, once a route.
 constexpr double kWholeBytes = 6;
 constexpr double kCutBytes = 20;
 constexpr double kGlobalMapBytes = 36;
+// With the map in global memory a tile waits for it, too: so much longer than with shared memory.
+constexpr double kGlobalMapDelay = 1.5;
 constexpr int64_t kFreeSegmentScans = 16384;  // segments that only fill the GPU: at most so many
 constexpr int32_t kLongestSegment = 4;        // tiles; their map lets enough blocks be resident
 constexpr int32_t kMostScansPerBlock = 4;
 
 Cost tile_cost(const vmamba_scan_desc &desc) {
   const double products = (desc.rank + 15) / 16;
-  return {870 + 12 * products, 2300 + 50 * products};
+  return {870 + 12 * products, 2600 + 50 * products};
 }
 
 // What comes before the first tile of a route: the weights, the start.
 Cost opening_cost(const vmamba_scan_desc &desc) {
   const double products = (desc.rank + 15) / 16;
-  return {300 + 100 * products, 1500 + 500 * products};
+  return {300 + 100 * products, 2800 + 550 * products};
 }
 
 constexpr int64_t kSlotBytes = kGroupChannels * static_cast<int64_t>(sizeof(float));
@@ -111,7 +113,8 @@ class Planner {
     const double rounds = (tiles_ + way_members(warps) - 1) / way_members(warps);
     const double traffic = traffic_cycles(global_map ? kGlobalMapBytes : kWholeBytes);
     consider_blocks(plan, global_map ? 0 : image_slots(desc_), [&](const LaunchPlan &candidate) {
-      return std::max(cycles(candidate, scans_ * warps, routes(warps), rounds), traffic);
+      const double walking = cycles(candidate, scans_ * warps, routes(warps), rounds);
+      return std::max(walking * (global_map ? kGlobalMapDelay : 1.0), traffic);
     });
   }
 
@@ -128,7 +131,8 @@ class Planner {
       const double ends = cycles(candidate, all * VMAMBA_ROUTES, 1, length);
       // The runs of a warp share the segments before its own.
       const double folds = routes(warps) * kFoldCycles * (candidate.segments - 1) / 2.0 / kRuns;
-      return std::max(merging + ends + folds, traffic_cycles(kCutBytes)) + 2 * kLaunchCycles;
+      return std::max(merging + ends + folds, traffic_cycles(kCutBytes)) +
+             2 * further_launch_cycles(limits_);
     });
   }
 

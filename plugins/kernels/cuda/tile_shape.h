@@ -19,7 +19,8 @@ constexpr int32_t kLaneChannels = 4;
 constexpr int32_t kGroupChannels = 16;
 constexpr int32_t kMaxBlockWarps = 12;
 // Of a multiprocessor: what the kernels' launch bounds hold their registers down for, 168 a thread.
-// Sixteen warps of 128 registers were 15% slower on an H200: a few spill, and fewer loads are ahead.
+// Sixteen warps of 128 registers were 15% slower on an H200: a few spill, and fewer loads are
+// ahead.
 constexpr int32_t kResidentWarps = 12;
 
 // Of a scan's warps, those that go one way; a lone one goes both, one after the other.
