@@ -114,5 +114,6 @@ if __name__ == "__main__":
     try:
         sys.exit(main())
     except VmambaError as error:
-        print(f"error: {error.message}\nhint: {error.hint}", file=sys.stderr)
+        hint = f"\nhint: {error.hint}" if error.hint else ""
+        print(f"error: {error.message}{hint}", file=sys.stderr)
         sys.exit(int(error.exit_code))

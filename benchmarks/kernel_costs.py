@@ -140,8 +140,8 @@ def _compiled(architecture: str, plugins: Path) -> Path:
     command += [f"-I{plugins / 'include'}", f"-I{plugins / 'kernels'}"]
     command += [f"--generate-code=arch=compute_{number},code=sm_{number}"]
     command += [f"-ccbin={toolkit.host_compiler(find_host_compiler()).path}"]
-    made_of = f"{toolkit.version} {_FLAGS} {output_of([*command, '-E', source])}"
-    digest = hashlib.sha256(made_of.encode()).hexdigest()[:16]
+    text = output_of([*command, "-E", source])
+    digest = hashlib.sha256(f"{toolkit.version} {_FLAGS} {text}".encode()).hexdigest()[:16]
     cubin = cache_folder() / "kernel_budget" / f"{number}-{digest}.cubin"
     if not cubin.is_file():
         cubin.parent.mkdir(parents=True, exist_ok=True)
@@ -150,6 +150,8 @@ def _compiled(architecture: str, plugins: Path) -> Path:
             done = subprocess.run(full, capture_output=True, text=True)
             if done.returncode != 0:
                 raise BuildError(f"{source} does not compile:\n{telling_lines(done.stderr)}")
+            if output_of([*command, "-E", source]) != text:
+                raise BuildError("the sources changed while they were compiled", hint="once more")
             report.write_text(done.stderr)
     return cubin
 

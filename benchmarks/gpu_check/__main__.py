@@ -7,14 +7,15 @@ import importlib.util
 import shlex
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from benchmarks.gpu_check.bars import judge, text_of_bars
 from benchmarks.gpu_check.driver import Setting, Stopped, run_parts
 from benchmarks.gpu_check.libraries import choose_library, launches
-from benchmarks.gpu_check.parts import PARTS, chosen_parts
+from benchmarks.gpu_check.parts import PARTS, Part, chosen_parts
 from benchmarks.gpu_check.record import Json, Record, commit_at_hand
-from vmamba_deploy.errors import ExitCode
+from vmamba_deploy.errors import ExitCode, VmambaError
 from vmamba_deploy.native.layout import DOWNLOADS_VARIABLE, NATIVE_DIR_VARIABLE, cache_folder
 from vmamba_deploy.runtimes.tensorrt.cuda_driver import find_gpus
 
@@ -72,15 +73,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if missing:
         sys.stderr.write(f"error: {missing}\nhint: --rehearse runs the parts without a GPU\n")
         return int(ExitCode.ENVIRONMENT)
+    try:
+        return _check(options, parts, sys.argv[1:] if arguments is None else arguments)
+    except VmambaError as error:  # the folder is not writable, or full
+        sys.stderr.write(f"error: {error.message}\nhint: --keep names another folder\n")
+        return int(error.exit_code)
+
+
+def _check(options: argparse.Namespace, parts: Sequence[Part], given: Sequence[str]) -> int:
     keep, prebuilt = options.keep.resolve(), options.prebuilt and options.prebuilt.resolve()
-    work = cache_folder() / "gpu_check_work"
-    given = sys.argv[1:] if arguments is None else arguments
+    # The logs of a rehearsal replace none of a measurement.
+    work = cache_folder() / ("gpu_check_rehearsal" if options.rehearse else "gpu_check_work")
     about = {
         "commit": commit_at_hand(prebuilt),
         "command": shlex.join(["python", "-m", "benchmarks.gpu_check", *given]),
         "rehearsal": options.rehearse,
     }
     record = Record(keep, work, about)
+    record.save()  # a folder that cannot be written to is told before minutes of work
     variables = {DOWNLOADS_VARIABLE: "0"}
     if not options.rehearse:
         library = choose_library(prebuilt, work, _architecture(), launches)
@@ -106,7 +116,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _say(line: str) -> None:
-    print(line, flush=True)
+    # A terminal of few characters, or none any more, ends no run.
+    encoding = sys.stdout.encoding or "utf-8"
+    with suppress(OSError):
+        print(line.encode(encoding, "replace").decode(encoding), flush=True)
 
 
 def _missing(*, rehearsal: bool) -> str | None:

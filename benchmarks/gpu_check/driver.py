@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -25,6 +26,8 @@ from vmamba_deploy.errors import ExitCode
 _ROOT = Path(__file__).resolve().parents[2]
 _TAIL_LINES = 25
 _NOTHING_RAN = 5  # pytest's exit code where no test was chosen
+_POLL_S = 0.2  # how long a signal to the driver waits to be noticed
+_DEATH_S = 10  # for what hangs in the GPU's driver and outlives SIGKILL; then the next has its turn
 Announce = Callable[[str], None]
 
 
@@ -63,16 +66,19 @@ def run_parts(
     """
     setting.work.mkdir(parents=True, exist_ok=True)
     record.save()
-    with _signals_raise():
+    with _Signals() as signals:
         for part in parts:
+            signals.raise_if_told()
             if record.has_passed(part.name) and part.name not in again:
                 announce(f"{part.name}: kept from the earlier call")
                 continue
             announce(f"{part.name}: {part.summary}")
-            _run_part(part, record, setting, announce)
+            _run_part(part, record, setting, announce, signals)
 
 
-def _run_part(part: Part, record: Record, setting: Setting, announce: Announce) -> None:
+def _run_part(
+    part: Part, record: Record, setting: Setting, announce: Announce, signals: _Signals
+) -> None:
     entry: Json = {"status": "skipped", "seconds": 0.0, "limit_s": part.limit_s, "commands": {}}
     absent = _absent(part, setting)
     start = time.monotonic()
@@ -81,7 +87,7 @@ def _run_part(part: Part, record: Record, setting: Setting, announce: Announce) 
             left = part.limit_s - (time.monotonic() - start)
             # In the record before it ends: a signal finds all that is known so far.
             entry["commands"][command.name] = row = {"status": "stopped"}
-            row |= _run_command(command, setting, left, row)
+            row |= _run_command(command, setting, max(left, 0.0), row, signals)
     finally:
         entry["seconds"] = round(time.monotonic() - start, 1)
         entry["status"] = _status(entry["commands"])
@@ -104,7 +110,9 @@ def _absent(part: Part, setting: Setting) -> str | None:
     return None
 
 
-def _run_command(command: Command, setting: Setting, limit_s: float, row: Json) -> Json:
+def _run_command(
+    command: Command, setting: Setting, limit_s: float, row: Json, signals: _Signals
+) -> Json:
     """Status, seconds and end of the output; the results, or pytest's counts and rows."""
     log, results = (setting.work / f"{command.name}.{kind}" for kind in ("log", "json"))
     junit = setting.work / f"{command.name}.xml"
@@ -114,7 +122,7 @@ def _run_command(command: Command, setting: Setting, limit_s: float, row: Json) 
     row["arguments"] = ["python", "-m", *arguments]
     start = time.monotonic()
     try:
-        code = _wait([sys.executable, "-m", *arguments], log, setting.variables, limit_s)
+        code = _wait([sys.executable, "-m", *arguments], log, setting.variables, limit_s, signals)
     finally:
         row |= {"seconds": round(time.monotonic() - start, 1), "tail": _tail(log)}
         row["tests" if not command.measures else "result"] = (
@@ -136,9 +144,14 @@ def _arguments(command: Command, setting: Setting, results: Path, junit: Path) -
 
 
 def _wait(
-    command: list[str], log: Path, variables: Mapping[str, str], limit_s: float
+    command: list[str],
+    log: Path,
+    variables: Mapping[str, str],
+    limit_s: float,
+    signals: _Signals,
 ) -> int | None:
     """The exit code; None where the limit stopped it. The whole process group is gone then."""
+    end = time.monotonic() + limit_s
     with log.open("w") as output:
         process = subprocess.Popen(
             command,
@@ -149,29 +162,37 @@ def _wait(
             start_new_session=True,
         )
         try:
-            return process.wait(timeout=max(limit_s, 0.0))
-        except subprocess.TimeoutExpired:
-            output.write(f"\nstopped after {limit_s:.0f} s\n")
-            return None
+            code = _code(process, end, signals)
         finally:
             _end(process)
+        if code is None:
+            output.write(f"\nstopped after {limit_s:.0f} s\n")
+        elif code < 0:
+            output.write(f"\nended by signal {-code}: {signal.strsignal(-code)}\n")
+    return code
+
+
+def _code(process: subprocess.Popen[bytes], end: float, signals: _Signals) -> int | None:
+    while (left := end - time.monotonic()) > 0:
+        with suppress(subprocess.TimeoutExpired):
+            return process.wait(timeout=min(left, _POLL_S))
+        signals.raise_if_told()
+    return process.poll()
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """End the process's whole session, whether it still runs or has left children behind."""
-    try:
+    """End the process's whole group, whether it still runs or has left children behind."""
+    with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        return
-    finally:
-        process.wait()
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(timeout=_DEATH_S)
 
 
 def _ending(command: Command, code: int | None, row: Json) -> str:
     if code is None:
         return "timeout"
     tests = row.get("tests")
-    lacks = code == _NOTHING_RAN if tests else code == ExitCode.ENVIRONMENT
+    lacks = code == (ExitCode.ENVIRONMENT if command.measures else _NOTHING_RAN)
     if lacks or (code == 0 and tests and not tests["passed"]):
         return "skipped"
     if code == 0 and (tests or row.get("result")):
@@ -189,13 +210,21 @@ def _status(commands: Mapping[str, Json]) -> str:
 def _reason(commands: Mapping[str, Json]) -> str | None:
     for name, row in commands.items():
         if row["status"] in ("failed", "timeout") or (row["status"] == "skipped" and row["tail"]):
+            skips = (row.get("tests") or {}).get("skips")
+            if row["status"] == "skipped" and skips:
+                return f"{name}: {skips[0]}"
             lines = [line for line in row["tail"].splitlines() if line.strip()]
-            return f"{name}: {lines[-1] if lines else row['exit_code']}"
+            told = [line for line in lines if not line.startswith("hint: ")] or lines
+            return f"{name}: {told[-1].strip() if told else row['exit_code']}"
     return None
 
 
 def _json_of(path: Path) -> Json | None:
-    return json.loads(path.read_text()) if path.is_file() else None
+    try:
+        value: Json = json.loads(path.read_text())
+    except (FileNotFoundError, ValueError):  # not written, or by a command that was stopped
+        return None
+    return value
 
 
 def _tail(log: Path) -> str:
@@ -203,18 +232,26 @@ def _tail(log: Path) -> str:
     return "\n".join(lines[-_TAIL_LINES:])
 
 
-class _signals_raise:  # noqa: N801 - a context manager that reads as a verb
-    """SIGTERM, SIGINT and SIGHUP raise Stopped in the block."""
+class _Signals:
+    """SIGTERM, SIGINT and SIGHUP in the block are noted, and told where nothing is half done."""
 
     _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
-    def __enter__(self) -> None:
-        self._before = {each: signal.signal(each, self._raise) for each in self._SIGNALS}
+    def __enter__(self) -> _Signals:
+        self._told: str | None = None
+        # One that is ignored stays so: `nohup` wants no SIGHUP.
+        heard = [each for each in self._SIGNALS if signal.getsignal(each) is not signal.SIG_IGN]
+        self._before = {each: signal.signal(each, self._note) for each in heard}
+        return self
 
     def __exit__(self, *_: object) -> None:
         for each, handler in self._before.items():
             signal.signal(each, handler)
 
-    @staticmethod
-    def _raise(number: int, _frame: FrameType | None) -> None:
-        raise Stopped(signal.Signals(number).name)
+    def raise_if_told(self) -> None:
+        """Raise Stopped once a signal has come."""
+        if self._told is not None:
+            raise Stopped(self._told)
+
+    def _note(self, number: int, _frame: FrameType | None) -> None:
+        self._told = self._told or signal.Signals(number).name

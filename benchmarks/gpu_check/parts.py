@@ -29,7 +29,7 @@ class Part:
         limit_s: seconds for all its commands.
         summary: one line for the reader.
         commands: in their order.
-        rehearsed: whether a rehearsal on a CPU runs it.
+        rehearsed: whether a rehearsal on a CPU runs it: no network more than once.
     """
 
     name: str
@@ -128,6 +128,7 @@ PARTS = (
             network("precisions_128", 128, "pytorch-fp32", "pytorch-amp", "public-form", rounds=5),
             network("base_128", 128, *_EAGER, model="b", rounds=5),
         ),
+        rehearsed=False,
     ),
     Part("resolutions", 45, "cost per pixel", (measure("resolutions", "resolutions"),)),
     Part(
@@ -141,12 +142,14 @@ PARTS = (
         120,
         "torch.compile without a graph break",
         (network("compiled_128", 128, "pytorch-compiled"),),
+        rehearsed=False,
     ),
     Part(
         "aotinductor",
         100,
         "an AOTInductor package",
         (network("aotinductor_128", 128, "aotinductor"),),
+        rehearsed=False,
     ),
 )
 

@@ -6,6 +6,7 @@ import json
 import subprocess
 import tarfile
 import xml.etree.ElementTree as ET
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -48,9 +49,17 @@ class Record:
         """Write both files, each whole."""
         write_json(self.path, self.value)
         with atomic_write(self._logs) as partial, tarfile.open(partial, "w:gz") as archive:
-            for file in sorted(self._work.glob("*")):
-                if file.suffix in (".log", ".xml", ".json"):
-                    archive.add(file, f"logs/{file.name}", recursive=False)
+            for file in self._kept_files():
+                archive.add(file, f"logs/{file.name}", recursive=False)
+
+    def _kept_files(self) -> Iterator[Path]:
+        """What the commands of the record have left; no files of another run."""
+        for entry in self.value["parts"].values():
+            for command in entry["commands"]:
+                for kind in ("log", "xml", "json"):
+                    file = self._work / f"{command}.{kind}"
+                    if file.is_file():
+                        yield file
 
 
 def _earlier(path: Path, about: Json) -> Json | None:
@@ -58,9 +67,11 @@ def _earlier(path: Path, about: Json) -> Json | None:
     if not path.is_file():
         return None
     try:
-        record: Json = json.loads(path.read_text())
+        record = json.loads(path.read_text())
     except ValueError:
-        return None  # a file of another program: a new record takes its place
+        record = None  # a file of another program: a new record takes its place
+    if not isinstance(record, dict):
+        return None
     wanted = {"schema_version": SCHEMA_VERSION, "rehearsal": about["rehearsal"]}
     return record if all(record.get(key) == value for key, value in wanted.items()) else None
 
@@ -78,26 +89,41 @@ def commit_at_hand(prebuilt: Path | None) -> str:
 
 
 def tests_of(junit: Path) -> Json | None:
-    """Counts of a pytest run, its failures, and the rows that its tests recorded.
+    """Counts of a pytest run, its failures, why tests were skipped, and the rows they recorded.
 
-    A test gives a row with `record_property("row", <JSON>)`. None without a file: pytest did not
-    come to an end.
+    A test gives a row with `record_property("row", <JSON>)`. None without a whole file: pytest did
+    not come to an end.
     """
-    if not junit.is_file():
+    try:
+        cases = list(ET.parse(junit).iter("testcase"))
+    except (FileNotFoundError, ET.ParseError):
         return None
     counts = dict.fromkeys(("passed", "failed", "skipped"), 0)
     rows: list[Json] = []
     failures: list[str] = []
-    for case in ET.parse(junit).iter("testcase"):
+    skips: list[str] = []
+    for case in cases:
         wrong = case.find("failure") if case.find("failure") is not None else case.find("error")
-        outcome = "failed" if wrong is not None else "passed"
-        outcome = "skipped" if case.find("skipped") is not None else outcome
-        counts[outcome] += 1
+        skip = case.find("skipped")
         if wrong is not None:
+            counts["failed"] += 1
             failures.append(f"{case.get('name')}: {wrong.get('message', '')}"[:500])
+        elif skip is not None:
+            counts["skipped"] += 1
+            skips.append(skip.get("message", ""))
+        else:
+            counts["passed"] += 1
         rows += [
-            json.loads(each.get("value", "null"))
+            _row(each.get("value", ""))
             for each in case.iter("property")
             if each.get("name") == "row"
         ]
-    return {**counts, "failures": failures, "rows": rows}
+    return {**counts, "failures": failures, "skips": sorted(set(skips)), "rows": rows}
+
+
+def _row(text: str) -> Json:
+    try:
+        row: Json = json.loads(text)
+    except ValueError:
+        return {"unreadable": text}
+    return row

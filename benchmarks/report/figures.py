@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
+from benchmarks.gpu_check.bars import FLATNESS
 from benchmarks.network_floor import SECTIONS
 from benchmarks.network_ops import KINDS
 from benchmarks.report.results import Json, Results
@@ -17,6 +19,8 @@ from vmamba_deploy.artifacts.atomic import atomic_write
 # Equal results give equal files: no date, and ids that do not change.
 _METADATA = {"Date": None, "Creator": None}
 _COLOURS = ("#30638e", "#00798c", "#6a994e", "#d1495b", "#edae49", "#b8b8b8")
+_CHAIN, _OURS, _FLOOR = "reference chain, same run", "ours", "floor"
+_OP_COLOURS = {_CHAIN: "#b8b8b8", _OURS: "#30638e", _FLOOR: "#6a994e"}
 
 
 def draw_figures(results: Results, op_rows: Sequence[Json], folder: Path) -> list[Path]:
@@ -24,8 +28,7 @@ def draw_figures(results: Results, op_rows: Sequence[Json], folder: Path) -> lis
     figures = {"op_times.svg": op_times(op_rows)}
     if results.floor:
         figures["network_floor.svg"] = network_floor(results.floor)
-    measured = results.stage("high_resolution").get("rows")
-    if results.cpu_op or results.predicted_resolutions or measured:
+    if results.cpu_op or results.result("resolutions"):
         figures["cost_per_pixel.svg"] = cost_per_pixel(results)
     for name, figure in figures.items():
         save(figure, folder / name)
@@ -39,7 +42,7 @@ def save(figure: Figure, path: Path) -> None:
 
 
 def op_times(rows: Sequence[Json]) -> Figure:
-    """Per shape and batch: the published chain, ours (measured or predicted) and the floor."""
+    """Per shape and batch: the reference chain, ours and the floor; of what was measured."""
     batches = sorted({row["batch"] for row in rows}, reverse=True)
     figure = Figure(figsize=(9, 6), layout="constrained")
     for axes, batch in zip(figure.subplots(len(batches), 1), batches, strict=True):
@@ -48,23 +51,25 @@ def op_times(rows: Sequence[Json]) -> Figure:
         width = 0.8 / len(series)
         for number, (label, values) in enumerate(series.items()):
             places = [i + (number - (len(series) - 1) / 2) * width for i in range(len(chosen))]
-            axes.bar(places, values, width, label=label, color=_COLOURS[number])
+            axes.bar(places, values, width, label=label, color=_OP_COLOURS[label])
         axes.set_yscale("log")
         axes.set_ylabel("microseconds")
         axes.set_title(f"batch {batch}", loc="left")
         axes.set_xticks(range(len(chosen)), [row["shape"] for row in chosen], fontsize=7)
-    handles, labels = figure.axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, fontsize=8, ncols=4, loc="outside upper right")
+    largest = max(figure.axes, key=lambda axes: len(axes.containers))
+    handles, labels = largest.get_legend_handles_labels()
+    figure.legend(handles, labels, fontsize=8, ncols=3, loc="outside upper right")
     return figure
 
 
 def _op_series(rows: Sequence[Json]) -> dict[str, list[float]]:
-    series = {"public chain, as published": [row["published_us"] for row in rows]}
-    if all(row["ours_us"] for row in rows):
-        series["ours, measured"] = [row["ours_us"]["median"] for row in rows]
-    if all(row["predicted_us"] for row in rows):
-        series["ours, predicted, not measured"] = [row["predicted_us"] for row in rows]
-    return series | {"floor": [row["floor_us"] for row in rows]}
+    """Gaps where a shape has no time, no series where none has."""
+    series = {
+        label: [row[name]["median"] if row[name] else math.nan for row in rows]
+        for label, name in ((_CHAIN, "chain"), (_OURS, "ours"))
+        if any(row[name] for row in rows)
+    }
+    return series | {_FLOOR: [row["floor"]["larger"] for row in rows]}
 
 
 def network_floor(floor: Json) -> Figure:
@@ -105,17 +110,13 @@ def cost_per_pixel(results: Results) -> Figure:
     if results.cpu_op:
         rows = results.cpu_op["resolutions"]
         _curve(axes, rows, [row["ns_per_pixel"]["median"] for row in rows], "the op on a CPU")
-    gpu_rows = results.stage("high_resolution").get("rows", [])
-    for full, label in ((True, "the network on a GPU, full batch"), (False, "batch 1")):
+    gpu_rows = results.result("resolutions").get("rows", [])
+    for full, label in ((True, "a full batch"), (False, "one image, fills the GPU in part")):
         rows = [row for row in gpu_rows if row["full_batch"] is full]
         if rows:
-            _curve(axes, rows, [row["ns_per_pixel"] for row in rows], label)
-    if not gpu_rows and results.predicted_resolutions:
-        for full, label in ((True, "a full batch"), (False, "batch 1")):
-            rows = [r for r in results.predicted_resolutions["rows"] if r["full_batch"] is full]
-            label = f"the scans on an H100, {label}: predicted, not measured"
-            _curve(axes, rows, [row["ns_per_pixel"] for row in rows], label, style="--")
-    axes.axhspan(1 / 1.25, 1.25, color="#dddddd", zorder=0, label="within 25%")
+            costs = [row["ns_per_pixel"] for row in rows]
+            _curve(axes, rows, costs, f"VMamba-T on a GPU, {label}")
+    axes.axhspan(1 / FLATNESS, FLATNESS, color="#dddddd", zorder=0, label="within 25%")
     axes.set_ylim(bottom=0)
     axes.set_xlabel("image")
     axes.set_ylabel("cost per pixel, relative")
@@ -123,9 +124,6 @@ def cost_per_pixel(results: Results) -> Figure:
     return figure
 
 
-def _curve(
-    axes: Any, rows: Sequence[Json], costs: Sequence[float], label: str, style: str = "-"
-) -> None:
+def _curve(axes: Any, rows: Sequence[Json], costs: Sequence[float], label: str) -> None:
     sizes = [f"{row['width']} x {row['height']}" for row in rows]
-    relative = [cost / costs[0] for cost in costs]
-    axes.plot(sizes, relative, marker="o", linestyle=style, label=label)
+    axes.plot(sizes, [cost / costs[0] for cost in costs], marker="o", label=label)

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from benchmarks.report.page import environment, network_rows, op_rows, three_digits
+from benchmarks.gpu_check.bars import FLATNESS, LATENCY_MS, MODEL_RATIO
+from benchmarks.network_floor import H100
+from benchmarks.op_shapes import BATCHES
+from benchmarks.report.floors import gpu_name, network_floor_ms, rates_of
+from benchmarks.report.network_table import best_row, network_rows
+from benchmarks.report.op_table import op_rows, op_summary
+from benchmarks.report.page import environment, three_digits
 from benchmarks.report.results import Json, Results
 from vmamba_deploy.errors import InputFileError
 
@@ -13,9 +19,10 @@ BEGIN = "<!-- results, made by `python -m benchmarks report`: do not edit -->\n"
 END = "<!-- end of results -->\n"
 _SHOWN = "D96 L3136 N1"
 _SHOWN_AS = "the op with x_proj on a GPU (D 96, 56 x 56, N 1), fp16"
-_MEASURED_BY = "`make gpu-check`"
-_PREDICTED_BY = "`python -m benchmarks.kernel_model times`"
 _MODEL = "vmamba_tiny_s1l8"
+_GRAPH = "pytorch-cuda-graph"
+_UNKNOWN = "not measured yet"
+_PUBLIC_FORM = "the public form in eager mixed precision"
 _IDENTITY = "onnxruntime-identity"
 _CPU_RUNTIMES = {
     "onnxruntime-library": "VMamba-T fp32, ONNX Runtime with our library, on the CPU",
@@ -41,12 +48,15 @@ def readme_text(results: Results, before: str) -> str:
 
 def section(results: Results) -> str:
     """What stands between the marks."""
+    throughput, latency = _throughput_row(results), _latency_row(results)
     text = (
         environment()
         .get_template("readme_results.md.j2")
         .render(
-            gpu=results.stage("environment").get("gpu", {}).get("name"),
-            gpu_rows=[*_op_rows(results), *_network_rows(results)],
+            gpu=results.gpu,
+            gpu_name=gpu_name(results),
+            rates_measured=rates_of(results) is not H100,
+            gpu_rows=[*_op_rows(results), throughput, latency, _flatness_row(results)],
             cpu_op=results.cpu_op,
             cpu_rows=_cpu_rows(results),
             cpu_machine=(results.cpu_op or results.cpu_model or {}).get("machine"),
@@ -56,65 +66,73 @@ def section(results: Results) -> str:
 
 
 def _op_rows(results: Results) -> list[Json]:
-    rows = []
     every = op_rows(results)
-    for row in every:
-        time = _time_us(row)
-        if row["shape"] != _SHOWN or not time:
-            continue
-        how = "" if row["ours_us"] else " (predicted)"
-        command = _MEASURED_BY if row["ours_us"] else _PREDICTED_BY
-        ratio = three_digits(row["published_us"] / time)
-        ratios = [
-            each["published_us"] / found
-            for each in every
-            if each["batch"] == row["batch"]
-            and bool(each["ours_us"]) == bool(row["ours_us"])
-            and (found := _time_us(each))
-        ]
-        span = f"{three_digits(min(ratios))}x to {three_digits(max(ratios))}x"
+    rows = []
+    for batch in BATCHES:
+        row = next(each for each in every if (each["shape"], each["batch"]) == (_SHOWN, batch))
+        summary = op_summary(every, batch)
+        ratio, asked = row["ratio"], f"asked: {summary['must']:.0f}x"
+        others = f"against the reference chain: {_UNKNOWN} ({asked})"
+        if ratio:
+            low, high = (three_digits(value) for value in summary["span"])
+            others = (
+                f"{three_digits(ratio['median'])}x the reference chain ({asked}); "
+                f"{low}x to {high}x at the {summary['measured']} judged shapes"
+            )
         rows.append(
             {
-                "what": f"{_SHOWN_AS}, batch {row['batch']}",
-                "ours": f"{three_digits(time)} us{how}",
-                "yardstick": f"floor {three_digits(row['floor_us'])} us",
-                "others": f"public chain {three_digits(row['published_us'])} us: {ratio}x; "
-                f"at the {len(ratios)} judged shapes {span}{how}",
-                "reproduce": command,
+                "what": f"{_SHOWN_AS}, batch {batch}",
+                "ours": f"{three_digits(row['ours']['median'])} us" if row["ours"] else _UNKNOWN,
+                "yardstick": f"floor {three_digits(row['floor']['larger'])} us",
+                "others": others,
             }
         )
     return rows
 
 
-def _time_us(row: Json) -> float | None:
-    """As measured, else as predicted."""
-    return row["ours_us"]["median"] if row["ours_us"] else row["predicted_us"]
+def _throughput_row(results: Results) -> Json:
+    """The fastest way of VMamba-T in half precision at batch 128."""
+    best = best_row(results, _MODEL, 128)
+    floor = 128 / network_floor_ms(results, _MODEL, 128) * 1e3
+    return {
+        "what": "VMamba-T fp16 on a GPU, batch 128" + (f", {best['competitor']}" if best else ""),
+        "ours": f"{best['images_per_s']:.0f} images/s" if best else _UNKNOWN,
+        "yardstick": f"floor of every operation alone: {floor:.0f} images/s",
+        "others": _over_public(best, f"{MODEL_RATIO:g}x"),
+    }
 
 
-def _network_rows(results: Results) -> list[Json]:
-    """The fastest runtime of VMamba-T in half precision at each batch size, as measured."""
+def _latency_row(results: Results) -> Json:
+    """VMamba-T at batch 1 as a CUDA graph."""
     rows = [
         row
         for row in network_rows(results)
-        if row["model"] == _MODEL and row["precision"] == "fp16" and row["agrees"]
+        if (row["preset"], row["batch"], row["competitor"]) == (_MODEL, 1, _GRAPH)
     ]
-    shown = []
-    for batch in sorted({row["batch"] for row in rows}, reverse=True):
-        best = max((row for row in rows if row["batch"] == batch), key=_speed)
-        shown.append(
-            {
-                "what": f"VMamba-T fp16 on a GPU, batch {batch}, {best['runtime']}",
-                "ours": f"{best['images_per_s']:.0f} images/s",
-                "yardstick": f"{best['ms_per_image']:.3f} ms per image",
-                "others": "public code: 2883 eager, 4242 compiled" if batch == 128 else "",
-                "reproduce": _MEASURED_BY,
-            }
-        )
-    return shown
+    row = rows[0] if rows and rows[0]["ms"] else None
+    floor = three_digits(network_floor_ms(results, _MODEL, 1))
+    return {
+        "what": "VMamba-T fp16 on a GPU, batch 1, as a CUDA graph",
+        "ours": f"{row['ms']['median']:.2f} ms" if row else _UNKNOWN,
+        "yardstick": f"floor {floor} ms",
+        "others": _over_public(row, f"at most {LATENCY_MS:g} ms"),
+    }
 
 
-def _speed(row: Json) -> float:
-    return float(row["images_per_s"])
+def _over_public(row: Json | None, asked: str) -> str:
+    if row is None or row["over_public"] is None:
+        return f"against {_PUBLIC_FORM}: {_UNKNOWN} (asked: {asked})"
+    return f"{three_digits(row['over_public'])}x {_PUBLIC_FORM} (asked: {asked})"
+
+
+def _flatness_row(results: Results) -> Json:
+    spread = results.result("resolutions").get("largest_over_smallest")
+    return {
+        "what": "VMamba-T fp16 on a GPU, 224 x 224 to 1280 x 800: cost per pixel",
+        "ours": f"{spread:.2f}, largest over smallest" if spread else _UNKNOWN,
+        "yardstick": "1.00 is linear",
+        "others": f"asked: at most {FLATNESS:g}",
+    }
 
 
 def _cpu_rows(results: Results) -> list[Json]:

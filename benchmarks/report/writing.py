@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from benchmarks.report.figures import draw_figures
-from benchmarks.report.page import op_rows, page_text, with_measured_layers
+from benchmarks.report.floors import with_measured_layers
+from benchmarks.report.op_table import op_rows
+from benchmarks.report.page import page_text
 from benchmarks.report.readme import README, readme_text
 from benchmarks.report.results import Results, kept_results
 from vmamba_deploy.artifacts.atomic import atomic_write

@@ -1,125 +1,137 @@
-"""What is asked of the results, judged from a record."""
+"""What is asked of the times, judged from a record."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from benchmarks.gpu_check.bars import judge
-from benchmarks.gpu_check.ncu import rows_of
-from benchmarks.gpu_check.op_timing import floor_us
-from benchmarks.gpu_check.sanitizer import errors_in
-from benchmarks.op_shapes import OP_SHAPES
+import pytest
+
+from benchmarks.gpu_check.bars import judge, result_of, rows_by_competitor, text_of_bars
+from benchmarks.op_shapes import BATCHES, GOAL_RATIO, MUST_RATIO
+
+NETWORK = "VMamba-T fp16 batch 128, eager mixed precision of the public form over ours"
+LATENCY = "VMamba-T fp16 batch 1 as a CUDA graph, ms"
+FLAT = "cost per pixel, largest over smallest"
 
 
-def record(**results: Any) -> dict[str, Any]:
-    stages = {name: {"status": "passed", "result": result} for name, result in results.items()}
-    return {"rehearsal": False, "stages": stages}
+def record(*, rehearsal: bool = False, **results: Any) -> dict[str, Any]:
+    """A record with the results of these commands, each in a part of its own."""
+    parts = {
+        f"part of {name}": {"status": "passed", "commands": {name: {"result": result}}}
+        for name, result in results.items()
+    }
+    return {"schema_version": 2, "rehearsal": rehearsal, "parts": parts}
 
 
-def verdicts(judged: list[dict[str, Any]]) -> dict[str, bool | None]:
-    return {bar["name"]: bar["passed"] for bar in judged}
+def row(competitor: str, ms: float, agrees: bool | None = True) -> dict[str, Any]:
+    """A competitor's row; without `agrees` where it gives no logits."""
+    told = {} if agrees is None else {"agrees": agrees}
+    return {"competitor": competitor, "ms": {"median": ms}, **told}
+
+
+def network(*rows: dict[str, Any]) -> dict[str, Any]:
+    return {"rows": list(rows)}
+
+
+def op(batch: int, ratio: float | None) -> dict[str, Any]:
+    ratios = {} if ratio is None else {"chain_over_ours": {"median": ratio}}
+    return {"rows": [{"shape": "D96 L3136 N1", "batch": batch, **ratios}]}
+
+
+def verdicts(**results: Any) -> dict[str, bool | None]:
+    return {bar["name"]: bar["passed"] for bar in judge(record(**results))}
 
 
 def test_what_was_not_measured_is_neither_passed_nor_missed() -> None:
-    assert set(verdicts(judge(record())).values()) == {None}
+    assert verdicts() == {NETWORK: None, LATENCY: None, FLAT: None}
+    # A command that failed has no result.
+    assert verdicts(op=None, network_128=None, resolutions=None) == verdicts()
 
 
-def test_the_op_is_judged_by_the_published_chain() -> None:
-    rows = [
-        {
-            "shape": OP_SHAPES[0].name,
-            "batch": 128,
-            "published_chain_over_ours": 7.0,
-            "times_us": {"ours": {"median": 250.0}},
-            "floor": {"larger": 80.0},
-        }
-    ]
-    judged = verdicts(judge(record(op_timing={"rows": rows})))
-    assert judged["op D96 L3136 N1 batch 128, published chain over ours"] is True
-    assert judged["op D96 L3136 N1 batch 128, published chain over ours (goal)"] is False
-    assert judged["op D96 L3136 N1 batch 128, over its floor"] is False
+@pytest.mark.parametrize("batch", BATCHES)
+def test_the_op_is_judged_by_the_reference_chain_of_its_run(batch: int) -> None:
+    must, goal = MUST_RATIO[batch], GOAL_RATIO[batch]
+    name = f"op D96 L3136 N1 batch {batch}, reference chain over ours"
+
+    def judged(ratio: float | None) -> tuple[bool | None, bool | None]:
+        found = verdicts(op=op(batch, ratio))
+        return found[name], found[f"{name} (goal)"]
+
+    assert judged(must - 0.01) == (False, False)
+    assert judged(must) == (True, False)
+    assert judged(goal) == (True, True)
+    assert judged(None) == (None, None)
+    goals = [bar["name"] for bar in judge(record(op=op(batch, 1.0))) if bar.get("goal")]
+    assert goals == [f"{name} (goal)"]
 
 
-def test_the_network_is_judged_by_its_best_runtime() -> None:
-    def row(batch: int, images_per_s: float, precision: str = "fp16") -> dict[str, Any]:
-        return {
-            "model": "vmamba_tiny_s1l8",
-            "precision": precision,
-            "batch": batch,
-            "images_per_s": images_per_s,
-            "ms_per_image": 1e3 / images_per_s,
-            "agrees": True,
-        }
-
-    slow = [row(128, 5000), row(128, 9999, "fp32"), row(1, 500)]
-    missed = verdicts(judge(record(networks={"rows": slow})))
-    name = "vmamba_tiny_s1l8 fp16 batch 128, images/s over the published eager AMP"
-    assert missed[name] is False
-    assert missed["vmamba_tiny_s1l8 fp16 batch 1, ms per image"] is False
-    better = {"rows": [row(128, 8700), row(1, 700)]}
-    passed = verdicts(judge(record(networks={"rows": slow}, compiled=better)))
-    assert passed[name] is True
-    assert passed["vmamba_tiny_s1l8 fp16 batch 1, ms per image"] is True
+def test_the_network_is_judged_by_the_fastest_that_agrees() -> None:
+    public = row("public-form", 30.0)
+    slow = network(public, row("pytorch-eager", 12.0))
+    assert verdicts(network_128=slow)[NETWORK] is False
+    assert verdicts(network_128=network(public, row("pytorch-eager", 10.0)))[NETWORK] is True
+    for command, name in (("compiled_128", "pytorch-compiled"), ("aotinductor_128", "aotinductor")):
+        assert verdicts(network_128=slow, **{command: network(row(name, 9.0))})[NETWORK] is True
 
 
-def test_a_plugin_call_that_is_beyond_its_bar_counts() -> None:
-    rows = [{"passed": True}, {"passed": False}]
-    assert verdicts(judge(record(plugin={"rows": rows})))["plugin calls beyond their bar"] is False
-
-
-def test_a_network_that_computes_something_else_misses_the_bar() -> None:
-    row = {"model": "other", "precision": "fp32", "batch": 1, "agrees": True}
-    name = "networks that differ from fp32 by too much"
-    assert verdicts(judge(record(networks={"rows": [row]})))[name] is True
-    rows = [row, row | {"agrees": False}]
-    assert verdicts(judge(record(aotinductor={"rows": rows})))[name] is False
-
-
-def test_all_the_random_shapes_must_have_been_compared() -> None:
-    result = {"cases": [], "failures": [], "random": {"done": 999}}
-    assert verdicts(judge(record(accuracy=result)))["random shapes compared"] is False
-    result["random"]["done"] = 1000
-    assert verdicts(judge(record(accuracy=result)))["random shapes compared"] is True
-
-
-def test_a_sanitizer_that_did_not_finish_has_not_passed() -> None:
-    tools = {"memcheck": {"errors": 0}, "racecheck": {"errors": None}}
-    judged = verdicts(judge(record(sanitizer={"tools": tools})))
-    assert judged["compute-sanitizer memcheck, errors"] is True
-    assert judged["compute-sanitizer racecheck, errors"] is None
-
-
-def test_summaries_of_the_sanitizer_are_read() -> None:
-    assert errors_in("========= ERROR SUMMARY: 0 errors\n", 0) == 0
-    assert errors_in("========= ERROR SUMMARY: 12 errors\n", 0) == 12
-    races = "========= RACECHECK SUMMARY: 3 hazards displayed (3 errors, 0 warnings)\n"
-    assert errors_in(races, 0) == 3
-    assert errors_in("========= COMPUTE-SANITIZER\n", 0) is None
-    assert errors_in("========= ERROR SUMMARY: 0 errors\n", 1) is None
-
-
-def test_rows_of_the_profiler_are_read() -> None:
-    output = (
-        "==PROF== Connected to process 7\n"
-        '"ID","Kernel Name","Grid Size","gpu__time_duration.sum","launch__registers_per_thread"\n'
-        '"","","","us","register/thread"\n'
-        '"0","void vmamba::scan_image<__half>(Params)","(132, 1, 1)","61.4","96"\n'
+@pytest.mark.parametrize("agrees", [False, None])
+def test_what_computes_something_else_is_not_ours(agrees: bool | None) -> None:
+    public, wrong = row("public-form", 30.0), row("pytorch-compiled", 1.0, agrees)
+    assert verdicts(network_128=network(public, wrong))[NETWORK] is None
+    slow = row("pytorch-eager", 12.0)
+    assert verdicts(network_128=network(public, slow, wrong))[NETWORK] is False
+    assert (
+        verdicts(network_128=network(public, slow), compiled_128=network(wrong))[NETWORK] is False
     )
-    (row,) = rows_of(output)
-    assert row["kernel"] == "void vmamba::scan_image<__half>(Params)"
-    assert row["duration"] == "61.4 us"
-    assert row["registers"] == "96 register/thread"
-    assert rows_of("==ERROR== no permission\n") == []
 
 
-def test_the_floor_is_the_larger_of_bytes_and_special_functions() -> None:
-    environment = {
-        "ceilings": {"copy_bytes_per_s": 3.0e12},
-        "gpu": {"multiprocessors": 132},
-        "nvidia_smi": {"clocks.max.sm": "1980"},
-    }
-    floor = floor_us(OP_SHAPES[0], 128, environment)
-    assert round(floor["bytes"]) == 60
-    assert round(floor["special_functions"]) == 74
-    assert floor["larger"] == floor["special_functions"]
-    assert floor_us(OP_SHAPES[0], 128, {})["larger"] is None
+def test_the_public_form_is_not_ours_however_fast_it_is() -> None:
+    rows = (
+        row("public-form", 30.0),
+        row("public-form-cuda-graph", 1.0),
+        row("scans-alone", 1, None),
+    )
+    assert verdicts(network_128=network(*rows))[NETWORK] is None
+    assert verdicts(network_128=network(row("pytorch-eager", 1.0)))[NETWORK] is None
+
+
+def test_a_single_image_is_judged_by_its_latency() -> None:
+    def latency(*rows: dict[str, Any]) -> bool | None:
+        return verdicts(network_1=network(*rows))[LATENCY]
+
+    assert latency(row("pytorch-cuda-graph", 1.5)) is True
+    assert latency(row("pytorch-cuda-graph", 1.51)) is False
+    assert latency(row("pytorch-eager", 1.0)) is None
+
+
+def test_a_latency_of_wrong_logits_is_none() -> None:
+    rows = network(row("pytorch-cuda-graph", 1.0, agrees=False))
+    assert verdicts(network_1=rows)[LATENCY] is None
+
+
+@pytest.mark.parametrize(("spread", "passed"), [(1.25, True), (1.26, False)])
+def test_cost_per_pixel_is_to_be_flat(spread: float, passed: bool) -> None:
+    assert verdicts(resolutions={"largest_over_smallest": spread})[FLAT] is passed
+
+
+def test_no_bar_is_judged_from_a_rehearsal() -> None:
+    measured = {"op": op(128, 20.0), "resolutions": {"largest_over_smallest": 1.0}}
+    assert judge(record(rehearsal=True, **measured)) == []
+    assert judge(record(**measured)) != []
+
+
+def test_results_are_found_by_their_command() -> None:
+    found = record(network_1=network(row("pytorch-eager", 2.0)))
+    assert rows_by_competitor(found, "network_1")["pytorch-eager"]["ms"] == {"median": 2.0}
+    assert result_of(found, "network_128") == result_of(None, "network_1") == {}
+    assert rows_by_competitor(None, "network_1") == {}
+
+
+def test_each_bar_is_a_line() -> None:
+    measured = {"network_1": network(row("pytorch-cuda-graph", 9.0))}
+    lines = text_of_bars(judge(record(**measured, resolutions={"largest_over_smallest": 1.1})))
+    assert lines.splitlines() == [
+        f"not measured  >= 3         -  {NETWORK}",
+        f"      MISSED  <= 1.5       9  {LATENCY}",
+        f"        pass  <= 1.25    1.1  {FLAT}",
+    ]

@@ -7,8 +7,8 @@ import copy
 import pytest
 import torch
 
-from benchmarks.gpu_check.network_parity import expected_logits, full_float32, parity
-from benchmarks.gpu_check.sizes import REHEARSED, images, network
+from benchmarks.network_parity import expected_logits, full_float32, parity
+from benchmarks.networks import REHEARSED, images, network
 from vmamba_deploy.models.precision import convert_precision
 
 

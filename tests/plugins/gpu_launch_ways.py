@@ -27,8 +27,7 @@ def way_of(state: int, plan: Plan) -> str:
     if state == 1:
         way = f"one state, map in {place} memory, warps a scan: {plan.warps_per_scan}"
         return way + (f", tiles a segment: {plan.tiles_per_segment}" if plan.segments > 1 else "")
-    states = "many" if plan.walk_states > 8 else "few"
-    way = f"{states} states, {'several scans' if plan.scans_per_block > 1 else 'one scan'} a block"
+    way = f"{'many' if plan.walk_states > 8 else 'few'} states"
     if plan.segments == 1:
         return way
     length = "one chunk" if plan.tiles_per_segment == 1 else "several chunks"

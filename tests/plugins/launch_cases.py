@@ -67,15 +67,13 @@ _DEVICES = (LARGE, SMALL, ONE, TIGHT, *_TIGHTER)
 
 WAYS = [
     *(Way(1, "shared", warps) for warps in (1, 2, 4, 6, 8, 12)),
-    *(Way(1, "global", warps) for warps in (1, 2, 4, 6, 8, 12)),
+    *(Way(1, "global", warps) for warps in (2, 4, 6, 8)),
     Way(1, "shared", 1, several_scans=True),
-    Way(1, "global", 1, several_scans=True),
     Way(1, "shared", 1, tiles_per_segment=2),
     *(Way(1, "shared", 2, tiles_per_segment=tiles) for tiles in (1, 2, 4)),
     *(
-        Way(states, "global", 2, several, chunks, starts)
+        Way(states, "global", 2, tiles_per_segment=chunks, finds_starts=starts)
         for states in (8, 16)
-        for several in (False, True)
         for chunks, starts in ((0, False), (1, False), (1, True), (2, False), (2, True))
     ),
 ]

@@ -40,15 +40,13 @@ __device__ inline float *warp_memory(const ScanParams &params, int32_t warp) {
 }
 
 template <typename T, int kLaneStates, bool kAligned>
-__global__ void __launch_bounds__(kMostPairs * kPairWarps * kWarpLanes,
-                                  kResidentChunkWarps / (kMostPairs * kPairWarps))
+__global__ void __launch_bounds__(kPairThreads, kResidentChunkWarps / kPairWarps)
     channel_ends(ScanParams params) {
   let_next_launch_begin();
   const int32_t warp = warp_of_block();
-  const int32_t block_warps = params.plan.scans_per_block * kPairWarps;
   const uint32_t items = params.scans * VMAMBA_ROUTES * params.plan.segments;
-  for (uint32_t item = blockIdx.x * block_warps + warp; item < items;
-       item += gridDim.x * block_warps) {
+  for (uint32_t item = blockIdx.x * kPairWarps + warp; item < items;
+       item += gridDim.x * kPairWarps) {
     uint32_t image = item;
     const int32_t group = take_digit(image, params.groups);
     const int32_t route = take_digit(image, VMAMBA_ROUTES);
@@ -74,17 +72,15 @@ __global__ void __launch_bounds__(kMostPairs * kPairWarps * kWarpLanes,
 }
 
 // One state of one channel a thread, from segment to segment in the route's order.
-__global__ void __launch_bounds__(kMostPairs * kPairWarps * kWarpLanes, 1)
-    channel_starts(ScanParams params) {
+__global__ void __launch_bounds__(kPairThreads, 1) channel_starts(ScanParams params) {
   let_next_launch_begin();
   await_launch_before();
   constexpr int kAhead = 16;  // segments that are asked for at a time
   const int32_t segments = params.plan.segments;
   const int32_t warp = warp_of_block();
-  const int32_t block_warps = params.plan.scans_per_block * kPairWarps;
   const uint32_t items = params.scans * VMAMBA_ROUTES * params.state;
-  for (uint32_t item = blockIdx.x * block_warps + warp; item < items;
-       item += gridDim.x * block_warps) {
+  for (uint32_t item = blockIdx.x * kPairWarps + warp; item < items;
+       item += gridDim.x * kPairWarps) {
     uint32_t image = item;
     const int32_t place = static_cast<int32_t>(threadIdx.x) % kWarpLanes;
     const int32_t n = take_digit(image, params.state);
@@ -144,16 +140,13 @@ __device__ void set_start(const ScanParams &params, const Scan &scan, int64_t im
 }
 
 template <typename T, int kLaneStates, bool kAligned>
-__global__ void __launch_bounds__(kMostPairs * kPairWarps * kWarpLanes,
-                                  kResidentChunkWarps / (kMostPairs * kPairWarps))
+__global__ void __launch_bounds__(kPairThreads, kResidentChunkWarps / kPairWarps)
     merge_channels(ScanParams params) {
   if (params.plan.overlaps && params.last_pass == 0) let_next_launch_begin();
   const int32_t warp = warp_of_block();
-  const int32_t pair = warp / kPairWarps;
-  const bool backward = warp % kPairWarps == 1;
+  const bool backward = warp == 1;
   const uint32_t items = params.scans * params.plan.segments;
-  for (uint32_t item = blockIdx.x * params.plan.scans_per_block + pair; item < items;
-       item += gridDim.x * params.plan.scans_per_block) {
+  for (uint32_t item = blockIdx.x; item < items; item += gridDim.x) {
     uint32_t image = item;
     const int32_t group = take_digit(image, params.groups);
     const int32_t segment = take_digit(image, params.plan.segments);
@@ -177,7 +170,7 @@ __global__ void __launch_bounds__(kMostPairs * kPairWarps * kWarpLanes,
           visit.set_walk(half == 0 && pass == 0 && first == 0,
                          half == 1 && pass == 1 && first + scan.kStates >= params.state);
           scan.walk(own, visit, h, unused);
-          pair_wait<1, kMostPairs>(1 + pair);
+          __syncthreads();
         }
       }
     }

@@ -63,18 +63,16 @@ class Planner {
     plan.tiles = chunks_;
     plan.tiles_per_segment = length;
     plan.segments = (chunks_ + length - 1) / length;
-    const int32_t weights = round_up(desc_.rank, 16) * kWeightFloats;
-    plan.shared.warp_bytes = (kStagedWeights + weights) * static_cast<int32_t>(sizeof(float));
-    for (int32_t pairs = 1; pairs <= kMostPairs; pairs *= 2) {
-      plan.scans_per_block = pairs;
-      plan.shared.total = pairs * kPairWarps * plan.shared.warp_bytes;
-      if (plan.shared.total > limits_.shared_bytes_per_block) continue;
-      const BlockNeeds block{plan.shared.total, pairs * kPairWarps, kChunkBarriers};
-      plan.resident_blocks = resident_blocks(limits_, block, kResidentChunkWarps);
-      plan.estimated_cycles = estimate(plan);
-      if (best_.scans_per_block == 0 || plan.estimated_cycles < best_.estimated_cycles)
-        best_ = plan;
-    }
+    const int32_t term_bytes = kWarpChannels * weight_bytes(desc_.in_dtype == VMAMBA_BFLOAT16);
+    plan.shared.warp_bytes = kStagedWeights * static_cast<int32_t>(sizeof(float)) +
+                             round_up(desc_.rank, 16) * term_bytes;
+    plan.scans_per_block = 1;
+    plan.shared.total = kPairWarps * plan.shared.warp_bytes;
+    if (plan.shared.total > limits_.shared_bytes_per_block) return;
+    const BlockNeeds block{plan.shared.total, kPairWarps, kBlockBarrier};
+    plan.resident_blocks = resident_blocks(limits_, block, kResidentChunkWarps);
+    plan.estimated_cycles = estimate(plan);
+    if (best_.scans_per_block == 0 || plan.estimated_cycles < best_.estimated_cycles) best_ = plan;
   }
 
   double estimate(const LaunchPlan &plan) const {
@@ -100,9 +98,8 @@ class Planner {
 
   // Of a launch in which each of `warps` warps walks `chunks` of one route.
   double cycles(const LaunchPlan &plan, double warps, double chunks) const {
-    const int32_t block_warps = plan.scans_per_block * kPairWarps;
-    return launch_cycles(limits_, warps / block_warps, plan.resident_blocks, [&](double together) {
-      const double per_scheduler = together * block_warps / kSchedulers;
+    return launch_cycles(limits_, warps / kPairWarps, plan.resident_blocks, [&](double together) {
+      const double per_scheduler = together * kPairWarps / kSchedulers;
       return walks_ * (cycles_of(opening_cost(desc_), per_scheduler) +
                        chunks * cycles_of(chunk_cost(desc_), per_scheduler));
     });

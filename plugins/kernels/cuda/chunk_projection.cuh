@@ -42,12 +42,13 @@ class PlainChunkProjection {
 };
 
 // 16 terms at a time as a matrix product, channels by pixels; R must be even and two features
-// readable at a time. A weight is the sum of two halves: see split_weights.
+// readable at a time. A weight enters in parts: see split_weights.
 template <typename T>
 class TensorChunkProjection {
   static constexpr int32_t kTerms = 16;
   static constexpr int kHalves = 2;  // of the terms: 8 each
   static constexpr int kRowTiles = kWarpChannels / 16;
+  static constexpr int kParts = kWeightParts<T>;
   using Accumulators = float[kRowTiles][4];
   struct alignas(16) Fragment {
     uint32_t words[4];
@@ -65,7 +66,7 @@ class TensorChunkProjection {
     for (int32_t term = 0; term < params_.rank; term += kTerms) {
 #pragma unroll
       for (int m = 0; m < kRowTiles; ++m) {
-        Fragment high, low;
+        Fragment parts[kParts];
 #pragma unroll
         for (int i = 0; i < 4; ++i) {
           const int32_t r = term + 8 * (i / 2) + 2 * lane_.quad;
@@ -74,10 +75,13 @@ class TensorChunkProjection {
                              lane_.channel(16 * m + 8 * (i % 2) + lane_.row);
           const float first = exists ? own[0] : 0.0f;
           const float second = exists ? own[params_.channels] : 0.0f;
-          split_weights(first, second, T{}, &high.words[i], &low.words[i]);
+          uint32_t words[kParts];
+          split_weights<T>(first, second, words);
+#pragma unroll
+          for (int p = 0; p < kParts; ++p) parts[p].words[i] = words[p];
         }
-        fragments(term, m)[0] = high;
-        fragments(term, m)[kWarpLanes] = low;
+#pragma unroll
+        for (int p = 0; p < kParts; ++p) fragments(term, m)[p * kWarpLanes] = parts[p];
       }
     }
   }
@@ -132,15 +136,16 @@ class TensorChunkProjection {
                             Accumulators &acc) const {
 #pragma unroll
     for (int m = 0; m < kRowTiles; ++m) {
-      const Fragment high = fragments(term, m)[0];
-      const Fragment low = fragments(term, m)[kWarpLanes];
-      mma_k16(acc[m], high.words, words, acc[m], T{});
-      mma_k16(acc[m], low.words, words, acc[m], T{});
+      Fragment parts[kParts];
+#pragma unroll
+      for (int p = 0; p < kParts; ++p) parts[p] = fragments(term, m)[p * kWarpLanes];
+#pragma unroll
+      for (int p = 0; p < kParts; ++p) mma_k16(acc[m], parts[p].words, words, acc[m], T{});
     }
   }
 
   __device__ Fragment *fragments(int32_t term, int m) const {
-    return weights_ + (term / kTerms * kRowTiles + m) * 2 * kWarpLanes + lane_.index;
+    return weights_ + (term / kTerms * kRowTiles + m) * kParts * kWarpLanes + lane_.index;
   }
 
   const ScanParams &params_;

@@ -63,7 +63,7 @@ class PlainProjection {
 };
 
 // 16 terms at a time as a matrix product; R must be even and two features readable at a time. A
-// weight enters as the sum of two halves: see split_weights.
+// weight enters in parts: see split_weights.
 template <typename T>
 class TensorProjection {
   // Two tiles of 8 columns, each two registers of two terms.
@@ -72,6 +72,7 @@ class TensorProjection {
   };
   static constexpr int32_t kTerms = 16;
   static constexpr int32_t kRowTiles = (kRunPixels + 1) / 2;
+  static constexpr int kParts = kWeightParts<T>;
   using Accumulators = float[kRowTiles][2][4];
 
  public:
@@ -82,20 +83,22 @@ class TensorProjection {
   template <typename LaneOf>
   __device__ void stage(const ScanParams &params, const LaneOf &lane, const float *weight) {
     for (int32_t term = 0; term < params.rank; term += kTerms) {
-      Fragment high, low;
+      Fragment parts[kParts];
 #pragma unroll
       for (int i = 0; i < 4; ++i) {
-        const int tile = i / 2, part = i % 2;
-        const int32_t r = term + 8 * part + 2 * lane.quad;
+        const int tile = i / 2, half = i % 2;
+        const int32_t r = term + 8 * half + 2 * lane.quad;
         const float *row = weight + static_cast<int64_t>(r) * params.channels + lane.column(tile);
         const bool exists = r < params.rank;  // and so does r + 1
         const float first = exists ? *row : 0.0f;
         const float second = exists ? row[params.channels] : 0.0f;
-        split_weights(first * kLog2E, second * kLog2E, T{}, &high.tile[tile][part],
-                      &low.tile[tile][part]);
+        uint32_t words[kParts];
+        split_weights<T>(first * kLog2E, second * kLog2E, words);
+#pragma unroll
+        for (int p = 0; p < kParts; ++p) parts[p].tile[tile][half] = words[p];
       }
-      fragment(term, lane.index)[0] = high;
-      fragment(term, lane.index)[kWarpLanes] = low;
+#pragma unroll
+      for (int p = 0; p < kParts; ++p) fragment(term, lane.index)[p * kWarpLanes] = parts[p];
     }
   }
 
@@ -127,7 +130,7 @@ class TensorProjection {
 
  private:
   __device__ Fragment *fragment(int32_t term, int32_t lane) const {
-    return weights_ + term / kTerms * 2 * kWarpLanes + lane;
+    return weights_ + term / kTerms * kParts * kWarpLanes + lane;
   }
 
   // kHalves: of 8 terms each. What lies past R is another feature and counts as zero.
@@ -146,8 +149,9 @@ class TensorProjection {
         words[j][half] = exists ? *reinterpret_cast<const uint32_t *>(row + 8 * half) : 0u;
       }
     }
-    const Fragment high = fragment(term, lane.index)[0];
-    const Fragment low = fragment(term, lane.index)[kWarpLanes];
+    Fragment parts[kParts];
+#pragma unroll
+    for (int p = 0; p < kParts; ++p) parts[p] = fragment(term, lane.index)[p * kWarpLanes];
 #pragma unroll
     for (int m = 0; m < kRowTiles; ++m) {
 #pragma unroll
@@ -158,12 +162,18 @@ class TensorProjection {
         if constexpr (kHalves == 2) {
           const uint32_t rows[4] = {words[2 * m][0], words[2 * m + 1][0], words[2 * m][1],
                                     words[2 * m + 1][1]};
-          mma_k16(acc[m][tile], rows, high.tile[tile], before, T{});
-          mma_k16(acc[m][tile], rows, low.tile[tile], acc[m][tile], T{});
+          mma_k16(acc[m][tile], rows, parts[0].tile[tile], before, T{});
+#pragma unroll
+          for (int p = 1; p < kParts; ++p) {
+            mma_k16(acc[m][tile], rows, parts[p].tile[tile], acc[m][tile], T{});
+          }
         } else {
           const uint32_t rows[2] = {words[2 * m][0], words[2 * m + 1][0]};
-          mma_k8(acc[m][tile], rows, high.tile[tile][0], before, T{});
-          mma_k8(acc[m][tile], rows, low.tile[tile][0], acc[m][tile], T{});
+          mma_k8(acc[m][tile], rows, parts[0].tile[tile][0], before, T{});
+#pragma unroll
+          for (int p = 1; p < kParts; ++p) {
+            mma_k8(acc[m][tile], rows, parts[p].tile[tile][0], acc[m][tile], T{});
+          }
         }
       }
     }

@@ -63,21 +63,20 @@ vmamba_status launch_tiles(const ScanParams &params, void *stream) {
 template <typename T, int kLaneStates, bool kAligned>
 vmamba_status launch_channels(const ScanParams &params, void *stream) {
   const int64_t scans = int64_t{params.scans} * params.plan.segments;
-  const int32_t block_scans = params.plan.scans_per_block, block_warps = block_scans * kPairWarps;
   vmamba_status status = VMAMBA_OK;
   if (params.plan.segments > 1) {
     status = launch(channel_ends<T, kLaneStates, kAligned>, "channel_ends",
-                    grid_of(params, blocks_for(VMAMBA_ROUTES * scans, block_warps), true), stream,
+                    grid_of(params, blocks_for(VMAMBA_ROUTES * scans, kPairWarps), true), stream,
                     params);
   }
   if (status == VMAMBA_OK && params.plan.segments > kFoldedSegments) {
     const int64_t rows = int64_t{params.scans} * VMAMBA_ROUTES * params.state;
     status = launch(channel_starts, "channel_starts",
-                    grid_of(params, blocks_for(rows, block_warps), false), stream, params);
+                    grid_of(params, blocks_for(rows, kPairWarps), false), stream, params);
   }
   if (status != VMAMBA_OK) return status;
   return launch_passes(merge_channels<T, kLaneStates, kAligned>, params,
-                       grid_of(params, blocks_for(scans, block_scans), false), stream);
+                       grid_of(params, scans, false), stream);
 }
 
 template <typename T, bool kAligned>

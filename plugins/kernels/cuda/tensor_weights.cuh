@@ -5,6 +5,7 @@
 #include <type_traits>
 
 #include "cuda/element.cuh"
+#include "cuda/tile_shape.h"
 
 namespace vmamba {
 
@@ -13,18 +14,25 @@ template <typename T, bool kAligned, typename Plain, typename Tensor>
 using ProjectionFor =
     std::conditional_t<VMAMBA_TENSOR_CORES && kAligned && !std::is_same_v<T, float>, Tensor, Plain>;
 
-// Two weights, each as the sum of two halves, which keep 22 bits of it (16 in bfloat16): only the
-// inputs' own rounding counts. A weight beyond the type's range becomes infinite and y not a
-// number, which cannot pass unseen.
+// A weight is the sum of two halves or of three bfloat16, which keep 22 and 24 bits of it: only the
+// inputs' own rounding counts.
 template <typename T>
-__device__ inline void split_weights(float first, float second, T, uint32_t *high, uint32_t *low) {
-  T whole[2], rest[2];
-  from_float(first, &whole[0]);
-  from_float(second, &whole[1]);
-  from_float(first - to_float(whole[0]), &rest[0]);
-  from_float(second - to_float(whole[1]), &rest[1]);
-  *high = bits(whole[0]) | bits(whole[1]) << 16;
-  *low = bits(rest[0]) | bits(rest[1]) << 16;
+constexpr int kWeightParts = std::is_same_v<T, __nv_bfloat16> ? kBfloat16Parts : kHalfParts;
+
+// Two weights in their parts, the largest first. A weight beyond the type's range becomes infinite
+// and y not a number, which cannot pass unseen.
+template <typename T>
+__device__ inline void split_weights(float first, float second,
+                                     uint32_t (&parts)[kWeightParts<T>]) {
+#pragma unroll
+  for (uint32_t &part : parts) {
+    T whole[2];
+    from_float(first, &whole[0]);
+    from_float(second, &whole[1]);
+    first -= to_float(whole[0]);
+    second -= to_float(whole[1]);
+    part = bits(whole[0]) | bits(whole[1]) << 16;
+  }
 }
 
 }  // namespace vmamba

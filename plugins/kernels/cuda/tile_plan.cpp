@@ -17,6 +17,7 @@ constexpr double kGlobalMapDelay = 1.5;
 constexpr int64_t kFreeSegmentScans = 16384;  // segments that only fill the GPU: at most so many
 constexpr int32_t kLongestSegment = 4;        // tiles; their map lets enough blocks be resident
 constexpr int32_t kMostScansPerBlock = 4;
+constexpr int32_t kMostGlobalWarps = 8;  // more never were the best with the map in global memory
 
 Cost tile_cost(const vmamba_scan_desc &desc) {
   const double products = (desc.rank + 15) / 16;
@@ -41,8 +42,8 @@ SharedLayout shared_layout(const vmamba_scan_desc &desc, int64_t slots, int32_t 
   SharedLayout layout{};
   layout.carry = slots == 0 ? 0 : (static_cast<int32_t>(slots) + kRuns) * row_bytes;
   layout.scan_bytes = layout.carry + 2 * row_bytes;  // forward, backward
-  // Both forms of the weights, halves in two parts and floats, take 64 bytes a term.
-  layout.bias = round_up(desc.rank, 16) * row_bytes;
+  const int32_t term_bytes = kGroupChannels * weight_bytes(desc.in_dtype == VMAMBA_BFLOAT16);
+  layout.bias = round_up(desc.rank, 16) * term_bytes;
   layout.warp_bytes = layout.bias + 2 * row_bytes;
   layout.first_warp = scans * layout.scan_bytes;
   layout.total = layout.first_warp + scans * warps_per_scan * layout.warp_bytes;
@@ -61,7 +62,8 @@ class Planner {
     for (const int32_t warps : {1, 2, 4, 6, 8, 12}) {
       if (way_members(warps) > tiles_) break;
       consider_image(warps, false);
-      if (tiles_ > 1) consider_image(warps, true);  // the workspace has no map of one tile
+      // The workspace has no map of one tile.
+      if (tiles_ > 1 && warps >= 2 && warps <= kMostGlobalWarps) consider_image(warps, true);
     }
     for (int32_t length = 1; length < tiles_ && length <= kLongestSegment; length *= 2) {
       for (const int32_t warps : {1, 2}) consider_segments(length, warps);

@@ -23,6 +23,15 @@ constexpr int32_t kMaxBlockWarps = 12;
 // ahead.
 constexpr int32_t kResidentWarps = 12;
 
+// For the tensor cores a float32 weight is the sum of so many numbers of the inputs' type.
+constexpr int32_t kHalfParts = 2;
+constexpr int32_t kBfloat16Parts = 3;
+
+// Bytes of a weight in shared memory: in parts, or as it is.
+constexpr int32_t weight_bytes(bool bfloat16) {
+  return 2 * (bfloat16 ? kBfloat16Parts : kHalfParts);
+}
+
 // Of a scan's warps, those that go one way; a lone one goes both, one after the other.
 constexpr int32_t way_members(int32_t warps_per_scan) {
   return warps_per_scan > 1 ? warps_per_scan / 2 : 1;
@@ -38,9 +47,11 @@ constexpr int32_t compiled_members(int32_t members) {
 // Named barriers by which the warps of both ways wait for those before them; a lone one has none.
 constexpr int32_t chain_barriers(int32_t members) { return members > 1 ? 2 * members : 0; }
 
+constexpr int32_t kBlockBarrier = 1;
+
 // Those and the block's own.
 constexpr int32_t tile_barriers(int32_t warps_per_scan) {
-  return 1 + chain_barriers(compiled_members(way_members(warps_per_scan)));
+  return kBlockBarrier + chain_barriers(compiled_members(way_members(warps_per_scan)));
 }
 
 }  // namespace vmamba

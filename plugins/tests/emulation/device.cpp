@@ -45,6 +45,6 @@ extern "C" __attribute__((visibility("default"))) void vmamba_emulated_plan(
   plan->walk_states = walks ? vmamba::kWalkedChannels * vmamba::lane_states(desc->state) : 1;
   plan->finds_starts = walks && made.segments > vmamba::kFoldedSegments ? 1 : 0;
   plan->shared_bytes = made.shared.total;
-  plan->barriers = walks ? vmamba::kChunkBarriers : vmamba::tile_barriers(made.warps_per_scan);
+  plan->barriers = walks ? vmamba::kBlockBarrier : vmamba::tile_barriers(made.warps_per_scan);
   plan->resident_blocks = made.resident_blocks;
 }

@@ -1,0 +1,132 @@
+"""Rows of the page's other tables about a GPU, from the record."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from benchmarks.gpu_check.parts import PARTS
+from benchmarks.op_shapes import OP_SHAPES
+from benchmarks.report.kept_record import slim_rows
+from benchmarks.report.op_table import op_rows
+from benchmarks.report.results import Json, Results
+
+_TESTS = tuple(each.name for part in PARTS for each in part.commands if not each.measures)
+# The calls that `benchmarks.gpu.device_calls profiled` makes, in their order.
+PROFILED = tuple(
+    (OP_SHAPES[shape].name, batch) for shape, batch in ((0, 128), (3, 128), (6, 128), (0, 1))
+)
+_STALLED = "stalled: "
+_LIMITS = ("registers", "shared_mem", "barriers")
+
+
+def part_rows(results: Results) -> list[Json]:
+    """Every part of the check in its order, run or not."""
+    found = (results.gpu or {"parts": {}})["parts"]
+    nothing = {"status": "not run yet", "seconds": None, "reason": None}
+    return [
+        nothing | found.get(part.name, {}) | {"name": part.name, "summary": part.summary}
+        for part in PARTS
+    ]
+
+
+def other_commits(results: Results) -> dict[str, list[str]]:
+    """Commits that are not the record's own -> the parts that ran at them."""
+    commits: dict[str, list[str]] = {}
+    for name, part in (results.gpu or {"parts": {}})["parts"].items():
+        commit = part.get("commit")
+        if results.gpu and commit and commit != results.gpu["commit"]:
+            commits.setdefault(commit, []).append(name)
+    return commits
+
+
+def accuracy_rows(results: Results) -> list[Json]:
+    """The worst errors of each pair of dtypes."""
+    return [row for row in slim_rows(results.tests("accuracy").get("rows", [])) if "cases" in row]
+
+
+def test_rows(results: Results) -> list[Json]:
+    """Counts of every pytest run; a run that is not there has none."""
+    return [{"name": name} | _counts(results.tests(name)) for name in _TESTS]
+
+
+def _counts(tests: Json) -> Json:
+    counts = {key: tests.get(key) for key in ("passed", "failed", "skipped")}
+    failures = [_first_line(text) for text in tests.get("failures", [])]
+    errors = [row["relative"] for row in tests.get("rows", []) if "relative" in row]
+    return counts | {"failures": failures, "relative": max(errors, default=None)}
+
+
+def _first_line(text: str) -> str:
+    """The test, and the start of its message where that is no plain assertion."""
+    test = text.partition(": AssertionError")[0]
+    return " ".join(test.split("\n")[0].replace("|", "/").split())[:160]
+
+
+def sanitizer_rows(results: Results) -> list[Json]:
+    """What each tool of compute-sanitizer found."""
+    rows = results.tests("sanitizer").get("rows", [])
+    return [row | {"ways": len(row.get("ways", []))} for row in rows if "tool" in row]
+
+
+def counter_rows(results: Results) -> list[Json]:
+    """A row for each launch, with the call that it belongs to where that can be told."""
+    launches = results.result("counters").get("rows", [])
+    calls = _calls_of(results, len(launches))
+    return [
+        {
+            "call": call,
+            "kernel": row["kernel"].split("(")[0].removeprefix("void "),
+            "us": _number(row, "duration", 1e-3),
+            "clock_ghz": _number(row, "clock", 1e-9),
+            "per_clock": _number(row, "instructions per clock"),
+            **{name: _number(row, f"{name} %") for name in ("occupancy", "memory")},
+            "special": _number(row, "special functions %"),
+            "stalls": _stalls(row),
+            "limits": [_whole(row, f"blocks by {name}") for name in _LIMITS],
+        }
+        for row, call in zip(launches, calls, strict=True)
+    ]
+
+
+def _calls_of(results: Results, launches: int) -> list[str]:
+    """The call of each launch: one launch where a map is not cut, the rest where one is."""
+    plans = {(row["shape"], row["batch"]): row["segments"] for row in op_rows(results)}
+    cut = [call for call in PROFILED if plans[call] != 1]
+    if len(cut) > 1 or (not cut and launches != len(PROFILED)):
+        return ["-"] * launches
+    names: list[str] = []
+    for shape, batch in PROFILED:
+        count = launches - len(PROFILED) + 1 if (shape, batch) in cut else 1
+        names += [f"{shape} batch {batch}"] * count
+    return names
+
+
+def _number(row: Json, name: str, factor: float = 1.0) -> float | None:
+    text = row.get(name)
+    return float(text.split()[0].replace(",", "")) * factor if text else None
+
+
+def _whole(row: Json, name: str) -> str:
+    value = _number(row, name)
+    return "-" if value is None else f"{value:.0f}"
+
+
+def _stalls(row: Json) -> str:
+    """The three reasons for which warps wait longest."""
+    found = {name: _number(row, name) or 0.0 for name in row if name.startswith(_STALLED)}
+    largest = sorted(found, key=lambda name: -found[name])[:3]
+    return ", ".join(
+        f"{name.removeprefix(_STALLED).replace('_', ' ')} {found[name]:.2f}" for name in largest
+    )
+
+
+def resolution_rows(rows: Sequence[Json]) -> list[Json]:
+    """The rows with a full batch, each with the cost of a single image beside it."""
+    single = {
+        (row["height"], row["width"]): row["ns_per_pixel"] for row in rows if row["batch"] == 1
+    }
+    return [
+        row | {"single": single.get((row["height"], row["width"]))}
+        for row in rows
+        if row["full_batch"]
+    ]
