@@ -101,6 +101,8 @@ def _check(options: argparse.Namespace, parts: Sequence[Part], given: Sequence[s
             return int(ExitCode.ENVIRONMENT)
         variables[NATIVE_DIR_VARIABLE] = library["folder"]
         _say(f"library: {library['made_by']}, {library['folder']}")
+    elif prebuilt is not None:
+        variables[NATIVE_DIR_VARIABLE] = str(prebuilt)
     extra = {"op": ("--previous", str(options.previous.resolve()))} if options.previous else {}
     setting = Setting(work, variables, options.rehearse, extra)
     try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache
 
 from benchmarks.network_floor import H100, Rates, operations, summary
@@ -42,17 +42,34 @@ def op_floor_us(shape: OpShape, batch: int, rates: Rates) -> dict[str, float]:
     return {"bytes": moved, "special_functions": special, "larger": max(moved, special)}
 
 
-def network_floor_ms(results: Results, preset: str, batch: int) -> float:
-    """Milliseconds of a network in fp16, each operation alone."""
+@dataclass(frozen=True)
+class NetworkFloor:
+    """Milliseconds of a network in fp16.
+
+    Attributes:
+        alone: with each operation by itself, as eager PyTorch runs them.
+        fused: with norms and elementwise operations riding in the kernels beside them.
+    """
+
+    alone: float
+    fused: float
+
+
+def network_floor_of(results: Results, preset: str, batch: int) -> NetworkFloor:
+    """From the kept floor where it has the network and batch size, else computed."""
     floor = results.floor or {"preset": None, "batches": {}}
     if floor["preset"] == preset and str(batch) in floor["batches"]:
-        return float(floor["batches"][str(batch)]["total_us"]) / 1e3
-    return _computed_us(preset, batch, rates_of(results)) / 1e3
+        return _in_ms(floor["batches"][str(batch)])
+    return _computed(preset, batch, rates_of(results))
 
 
 @cache
-def _computed_us(preset: str, batch: int, rates: Rates) -> float:
-    return float(summary(operations(preset, batch), rates)["total_us"])
+def _computed(preset: str, batch: int, rates: Rates) -> NetworkFloor:
+    return _in_ms(summary(operations(preset, batch), rates))
+
+
+def _in_ms(floors: Json) -> NetworkFloor:
+    return NetworkFloor(alone=floors["total_us"] / 1e3, fused=floors["heavy_us"] / 1e3)
 
 
 def with_measured_layers(results: Results) -> Results:

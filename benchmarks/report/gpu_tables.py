@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from benchmarks.gpu_check.parts import PARTS
 from benchmarks.op_shapes import OP_SHAPES
@@ -16,6 +16,9 @@ PROFILED = tuple(
     (OP_SHAPES[shape].name, batch) for shape, batch in ((0, 128), (3, 128), (6, 128), (0, 1))
 )
 _STALLED = "stalled: "
+# Of ncu, which chooses a unit by the size of the numbers.
+_MICROSECONDS = {"ns": 1e-3, "us": 1.0, "ms": 1e3}
+_GIGAHERTZ = {"hz": 1e-9, "khz": 1e-6, "mhz": 1e-3, "ghz": 1.0}
 _LIMITS = ("registers", "shared_mem", "barriers")
 
 
@@ -76,8 +79,8 @@ def counter_rows(results: Results) -> list[Json]:
         {
             "call": call,
             "kernel": row["kernel"].split("(")[0].removeprefix("void "),
-            "us": _number(row, "duration", 1e-3),
-            "clock_ghz": _number(row, "clock", 1e-9),
+            "us": _number(row, "duration", _MICROSECONDS),
+            "clock_ghz": _number(row, "clock", _GIGAHERTZ),
             "per_clock": _number(row, "instructions per clock"),
             **{name: _number(row, f"{name} %") for name in ("occupancy", "memory")},
             "special": _number(row, "special functions %"),
@@ -92,7 +95,7 @@ def _calls_of(results: Results, launches: int) -> list[str]:
     """The call of each launch: one launch where a map is not cut, the rest where one is."""
     plans = {(row["shape"], row["batch"]): row["segments"] for row in op_rows(results)}
     cut = [call for call in PROFILED if plans[call] != 1]
-    if len(cut) > 1 or (not cut and launches != len(PROFILED)):
+    if len(cut) > 1 or launches < len(PROFILED) or (not cut and launches > len(PROFILED)):
         return ["-"] * launches
     names: list[str] = []
     for shape, batch in PROFILED:
@@ -101,9 +104,13 @@ def _calls_of(results: Results, launches: int) -> list[str]:
     return names
 
 
-def _number(row: Json, name: str, factor: float = 1.0) -> float | None:
+def _number(row: Json, name: str, units: Mapping[str, float] | None = None) -> float | None:
+    """A counter, times the factor of its unit where it is to have another."""
     text = row.get(name)
-    return float(text.split()[0].replace(",", "")) * factor if text else None
+    if not text:
+        return None
+    value, _, unit = text.partition(" ")
+    return float(value.replace(",", "")) * (units or {}).get(unit.lower(), 1.0)
 
 
 def _whole(row: Json, name: str) -> str:

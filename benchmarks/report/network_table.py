@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from benchmarks.competitors import COMPETITORS, PUBLIC, YARDSTICK
 from benchmarks.gpu_check.bars import rows_by_competitor
 from benchmarks.gpu_check.parts import PARTS, Command
-from benchmarks.report.floors import network_floor_ms
+from benchmarks.report.floors import network_floor_of
 from benchmarks.report.reasons import NETWORK_GROUP, REASONS
 from benchmarks.report.results import Json, Results
 from vmamba_deploy.models.presets import resolve_preset
@@ -58,7 +58,7 @@ def _derived(results: Results, command: Command, row: Json) -> Json:
     preset, batch = _network_of(command)
     has_floor = row["precision"] == _FLOOR_PRECISION
     made: Json = {
-        "floor_ms": network_floor_ms(results, preset, batch) if has_floor else None,
+        "floor": network_floor_of(results, preset, batch) if has_floor else None,
         "images_per_s": None,
         "ms_per_image": None,
         "over_public": None,

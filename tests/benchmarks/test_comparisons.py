@@ -12,15 +12,20 @@ from click.testing import CliRunner
 
 from benchmarks.__main__ import main
 from benchmarks.competitors import (
+    COMPETITORS,
     IDENTITY,
+    PUBLIC,
     YARDSTICK,
+    Competitor,
     chosen_competitors,
     onnxruntime_cuda,
     onnxruntime_identity,
     tensorrt,
 )
 from benchmarks.entrants import Absent, Entrants
+from benchmarks.interleaving import Call
 from benchmarks.model_comparison import compare_model
+from benchmarks.networks import REHEARSED
 from benchmarks.op_comparison import BAR_SHAPE, Shape, float32_tensors, onnx_body
 from benchmarks.plain_model import PlainScan, recorded_scans
 from benchmarks.texts import floor_text, model_text, op_text, spread_text
@@ -83,6 +88,67 @@ def test_a_competitor_that_cannot_run_here_is_left_out_with_its_reason(
     assert "absent: VMAMBA_NATIVE_DIR" in model_text(report)
 
 
+def broken(_: Entrants) -> Call:
+    raise RuntimeError("the compiler has a bug")
+
+
+def test_a_competitor_with_a_bug_is_told_and_the_others_have_their_turn(
+    entrants: Entrants, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(COMPETITORS, "broken", Competitor(broken, ("cpu",)))
+    report = compare_model(entrants, rounds=1, names=("broken", "scans-alone"))
+    assert report["failed"] == {"broken": "RuntimeError: the compiler has a bug"}
+    assert [row["competitor"] for row in report["rows"]] == [YARDSTICK, "scans-alone"]
+    assert report["absent"] == {}
+    text = model_text(report)
+    assert "broken                  FAILED: RuntimeError: the compiler has a bug" in text
+
+
+def test_the_command_ends_with_six_after_a_bug_and_writes_its_results(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(
+        COMPETITORS, "pytorch-plain-chain", Competitor(broken, COMPETITORS[YARDSTICK].devices)
+    )
+    path = tmp_path / "model.json"
+    # `--tiny` takes the plain chain, whatever was asked for.
+    words = ["model", "--tiny", "--competitor", "scans-alone", "--json", str(path)]
+    result = CliRunner().invoke(main, words)
+    assert result.exit_code == 6, result.output
+    report = json.loads(path.read_text())
+    assert list(report["failed"]) == ["pytorch-plain-chain"]
+    assert [row["competitor"] for row in report["rows"]] == [YARDSTICK]
+    assert (report["preset"], report["batch"], report["image_side"]) == (REHEARSED, 2, 32)
+
+
+def test_each_row_has_its_precision(entrants: Entrants, monkeypatch: pytest.MonkeyPatch) -> None:
+    mixed = Competitor(COMPETITORS["scans-alone"].enter, ("cpu",), precision="AMP fp16")
+    monkeypatch.setitem(COMPETITORS, "mixed", mixed)
+    report = compare_model(entrants, rounds=1, names=("mixed",))
+    precisions = {row["competitor"]: row["precision"] for row in report["rows"]}
+    assert precisions == {YARDSTICK: "fp32", "mixed": "AMP fp16"}
+    # Agreement is judged on a GPU.
+    assert not any("agrees" in row for row in report["rows"])
+
+
+def test_a_result_that_is_too_far_is_told() -> None:
+    spread = {"median": 2.0, "q25": 1.5, "q75": 2.5}
+    row = {
+        "competitor": "aotinductor",
+        "precision": "fp16",
+        "ms": spread,
+        "over_yardstick": spread,
+        "nmse": 0.1,
+        "largest_nmse": 1e-4,
+        "agrees": False,
+    }
+    head = {"preset": "t", "precision": "fp16", "batch": 1, "device": "cuda"}
+    report = head | {"rows": [row, row | {"agrees": True}], "absent": {}, "failed": {}}
+    _, wrong, right = model_text(report).splitlines()
+    assert wrong.endswith("x eager PyTorch  NMSE 1e-01 TOO FAR")
+    assert right.endswith("x eager PyTorch  NMSE 1e-01")
+
+
 def test_tensorrt_says_that_there_is_no_gpu(entrants: Entrants) -> None:
     if Path("/dev/nvidiactl").exists():
         pytest.skip("this machine has a GPU")
@@ -96,7 +162,7 @@ def test_onnxruntime_says_that_it_has_no_cuda(entrants: Entrants) -> None:
     if "CUDAExecutionProvider" in ort.get_available_providers():
         pytest.skip("this ONNX Runtime has CUDA")
     on_gpu = Entrants("t", 1, 2, "cuda", entrants.folder)
-    with pytest.raises(Absent, match="install onnxruntime-gpu in its place"):
+    with pytest.raises(Absent, match="install onnxruntime-gpu instead"):
         onnxruntime_cuda(on_gpu)
 
 
@@ -105,7 +171,13 @@ def test_competitors_are_chosen_by_device() -> None:
     assert "tensorrt" not in chosen_competitors("cpu", ())
     assert "onnxruntime-body" not in chosen_competitors("cuda", ())
     assert not {"pytorch-compiled", "aotinductor"} & set(chosen_competitors("cpu", ()))
-    assert {"pytorch-cuda-graph", "onnxruntime-cuda"} <= set(chosen_competitors("cuda", ()))
+    on_cuda = chosen_competitors("cuda", ())
+    assert on_cuda[0] == YARDSTICK
+    assert {"pytorch-cuda-graph", "onnxruntime-cuda", PUBLIC, "pytorch-amp"} <= set(on_cuda)
+    assert not {"pytorch-compiled", "aotinductor", "pytorch-plain-chain"} & set(on_cuda)
+    assert chosen_competitors("cuda", ("aotinductor", PUBLIC)) == (YARDSTICK, "aotinductor", PUBLIC)
+    with pytest.raises(UsageError, match="there is no competitor 'public-form' on cpu"):
+        chosen_competitors("cpu", (PUBLIC,))
     assert chosen_competitors("cpu", ("pytorch-compiled",)) == (YARDSTICK, "pytorch-compiled")
     with pytest.raises(UsageError, match="there is no competitor 'tensorrt' on cpu"):
         chosen_competitors("cpu", ("tensorrt",))

@@ -369,8 +369,13 @@ def test_without_a_gpu_a_part_that_needs_one_is_not_rehearsed(run: Run) -> None:
     assert (entry["status"], entry["reason"]) == ("skipped", "it needs a GPU")
 
 
+def test_a_rehearsal_on_a_slow_machine_has_more_time(run: Run) -> None:
+    limits = [run(part("good"), rehearsal=tiny)["good"]["limit_s"] for tiny in (False, True)]
+    assert limits == [LONG_S, 10 * LONG_S]
+
+
 SIGNALLED = """
-import sys
+import signal, sys
 from pathlib import Path
 from benchmarks.gpu_check import __main__ as program
 from benchmarks.gpu_check.parts import Command, Part
@@ -378,6 +383,8 @@ from benchmarks.gpu_check.parts import Command, Part
 def part(*names):
     return Part(names[0], 600, "", tuple(Command(name, ("fake_" + name,)) for name in names))
 
+for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+    signal.signal(number, signal.SIG_DFL)  # a background job ignores some
 folder = Path(sys.argv[1])
 program.chosen_parts = lambda _: (part("good"), part("counting", "hanging"), part("broken"))
 program.cache_folder = lambda: folder / "cache"

@@ -1,144 +1,179 @@
-"""The whole GPU check rehearsed on the CPU, with a Python that has PyTorch and NumPy alone."""
+"""The whole GPU check rehearsed on the CPU, by a Python that has little beside PyTorch."""
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from benchmarks.gpu_check.direct_build import build_directly
-from vmamba_deploy.ops.native_abi import NativeLibrary
+from benchmarks.gpu_check.parts import PARTS
+from vmamba_deploy import native
 
 ROOT = Path(__file__).resolve().parents[2]
-# Everything that this project installs beside PyTorch and what PyTorch itself needs.
+# What this project installs beside torch, numpy, onnx, pytest, click and what these need.
 HIDDEN = (
-    "click",
+    "hypothesis",
     "jsonschema",
     "matplotlib",
-    "ml_dtypes",
-    "onnx",
     "onnx_graphsurgeon",
     "onnxruntime",
     "onnxscript",
     "PIL",
     "polygraphy",
-    "pytest",
     "rich",
     "safetensors",
+    "scipy",
+    "sklearn",
     "tensorrt",
     "tensorrt_rtx",
+    "xdist",
 )
 HIDE = f"""
 from importlib.machinery import PathFinder
 found = PathFinder.find_spec
-def find_spec(name, path=None, target=None):
+def find_spec(cls, name, path=None, target=None):
     return None if name.split(".")[0] in {HIDDEN!r} else found(name, path, target)
-PathFinder.find_spec = find_spec
+PathFinder.find_spec = classmethod(find_spec)
 from vmamba_deploy.native import toolchain
 toolchain.find_tool = lambda name: None
 """
+# Plugins of packages that the machine has not.
+NO_PLUGINS = "-p no:hypothesispytest -p no:xdist -p no:xdist.looponfail -p no:anyio"
 
 
 def bare_environment(folder: Path) -> dict[str, str]:
-    """A Python that finds neither the packages of this project nor CMake and Ninja."""
+    """A Python that finds neither this project's packages nor CMake and Ninja."""
     folder.mkdir()
     (folder / "sitecustomize.py").write_text(HIDE)
     kept = {name: value for name, value in os.environ.items() if not name.startswith("VMAMBA")}
-    return kept | {"PYTHONPATH": f"{folder}{os.pathsep}{ROOT}"}
+    paths = f"{folder}{os.pathsep}{ROOT}"
+    return kept | {"PYTHONPATH": paths, "PYTEST_ADDOPTS": NO_PLUGINS}
+
+
+def python(*arguments: str, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, *arguments]
+    return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
 
 
 @pytest.fixture(scope="module")
-def rehearsal(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict, str]:
-    folder = tmp_path_factory.mktemp("rehearsal")
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.gpu_check", "--rehearse", "--out", str(folder / "out")],
-        cwd=ROOT,
-        env=bare_environment(folder / "bare"),
-        capture_output=True,
-        text=True,
-        check=False,
+def bare(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    return bare_environment(tmp_path_factory.mktemp("machine") / "bare")
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory, bare: dict[str, str]) -> tuple[Path, str]:
+    """The folder of a rehearsal's record, and what it printed."""
+    if gpu_is_here():
+        pytest.skip("this machine has a GPU: its tests would run")
+    prebuilt = tmp_path_factory.mktemp("prebuilt")
+    available, reason = native.available("vmamba_cpu")
+    if not available:
+        pytest.skip(reason)
+    keep = tmp_path_factory.mktemp("rehearsal") / "keep"
+    shutil.copy2(native.library_path("vmamba_cpu"), prebuilt)
+    options = ("--rehearse", "--keep", str(keep), "--prebuilt", str(prebuilt))
+    done = python("-m", "benchmarks.gpu_check", *options, env=bare)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stderr == ""
+    return keep, done.stdout
+
+
+@pytest.fixture(scope="module")
+def record(kept: tuple[Path, str]) -> dict[str, Any]:
+    return json.loads((kept[0] / "gpu_check.json").read_text())
+
+
+def gpu_is_here() -> bool:
+    return Path("/dev/nvidiactl").exists()
+
+
+def test_the_machine_has_little(bare: dict[str, str]) -> None:
+    asked = "import importlib.util as u, sys; print([bool(u.find_spec(n)) for n in sys.argv[1:]])"
+    names = ("torch", "numpy", "onnx", "pytest", "click", "hypothesis", "PIL", "onnxruntime")
+    done = python("-c", asked, *names, env=bare)
+    assert done.stdout == "[True, True, True, True, True, False, False, False]\n", done.stderr
+
+
+@pytest.mark.slow
+def test_every_measurement_passes_and_tests_are_skipped(record: dict[str, Any]) -> None:
+    assert list(record["parts"]) == [part.name for part in PARTS]
+    for part in PARTS:
+        entry = record["parts"][part.name]
+        if not part.rehearsed:
+            assert (entry["status"], entry["reason"]) == ("skipped", "it needs a GPU")
+        elif part.commands[0].measures:
+            assert entry["status"] == "passed", entry
+        else:
+            assert entry["status"] == "skipped"
+            assert "no NVIDIA driver" in entry["reason"] or "finds no GPU" in entry["reason"]
+            (row,) = entry["commands"].values()
+            assert row["tests"]["skipped"] > 0
+            assert row["tests"]["passed"] == row["tests"]["failed"] == 0
+
+
+@pytest.mark.slow
+def test_results_of_the_measurements_are_kept(record: dict[str, Any]) -> None:
+    def result(part: str, command: str) -> dict[str, Any]:
+        return record["parts"][part]["commands"][command]["result"]
+
+    assert len(result("op", "op")["rows"]) == 4
+    scans = [row for row in result("layers", "layers")["rows"] if row["kind"] == "scan"]
+    assert len(scans) == 4
+    assert all(row["moved_bytes"] > 0 for row in scans)
+    network = result("network", "network_128")
+    assert network["preset"] == "rehearsed"
+    assert network["failed"] == {}
+    assert all(row["ms"]["median"] > 0 for row in network["rows"])
+    assert result("resolutions", "resolutions")["largest_over_smallest"] >= 1
+    assert result("machine", "machine")["ceilings"]["copy_bytes_per_s"] > 0
+
+
+@pytest.mark.slow
+def test_no_bar_is_judged_from_it(record: dict[str, Any]) -> None:
+    assert record["rehearsal"] is True
+    assert record["schema_version"] == 2
+    assert record["bars"] == []
+
+
+@pytest.mark.slow
+def test_it_leaves_two_files_and_says_where(kept: tuple[Path, str]) -> None:
+    keep, output = kept
+    assert {path.name for path in keep.iterdir()} == {"gpu_check.json", "logs.tgz"}
+    with tarfile.open(keep / "logs.tgz") as archive:
+        names = set(archive.getnames())
+    assert {"logs/op.log", "logs/op.json", "logs/accuracy.xml"} <= names
+    assert output.endswith(f"{keep / 'gpu_check.json'}\n")
+    for part in PARTS:
+        assert f"{part.name}: {part.summary}\n" in output
+
+
+def test_tests_for_the_gpu_are_collected_there(bare: dict[str, str]) -> None:
+    commands = [command for part in PARTS for command in part.commands if not command.measures]
+    files = [word for each in commands for word in each.arguments if word.endswith(".py")]
+    done = python(
+        *("-m", "pytest", "-m", "gpu", "--collect-only", "-q", "-p", "no:cacheprovider"),
+        *files,
+        env=bare,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    return json.loads((folder / "out" / "gpu_check.json").read_text()), done.stdout
-
-
-def test_every_stage_that_needs_no_gpu_passes(rehearsal: tuple[dict, str]) -> None:
-    stages = rehearsal[0]["stages"]
-    skipped = {name for name, entry in stages.items() if entry["status"] == "skipped"}
-    assert skipped == {"plugin", "kernel_times", "sanitizer", "ncu", "onnxruntime", "tests"}
-    assert all(entry["status"] == "passed" for name, entry in stages.items() if name not in skipped)
-
-
-def test_the_library_was_built_by_the_compiler_alone(rehearsal: tuple[dict, str]) -> None:
-    assert rehearsal[0]["stages"]["build"]["result"]["with"] == "the compilers alone"
-
-
-def test_accuracy_was_measured_in_every_dtype(rehearsal: tuple[dict, str]) -> None:
-    result = rehearsal[0]["stages"]["accuracy"]["result"]
-    assert {row["y"] for row in result["cases"]} == {"float32", "float16", "bfloat16"}
-    assert all(0 < row["relative"] < 1e-2 and row["equal_bits"] for row in result["cases"])
-    assert result["random"]["done"] == result["random"]["wanted"]
-
-
-def test_operations_of_the_network_are_recorded(rehearsal: tuple[dict, str]) -> None:
-    rows = rehearsal[0]["stages"]["layers"]["result"]["rows"]
-    assert sum(row["kind"] == "scan" for row in rows) == 4
-    assert all(row["moved_bytes"] > 0 for row in rows)
-
-
-def test_the_network_is_packaged_and_agrees_with_fp32(rehearsal: tuple[dict, str]) -> None:
-    for stage in ("networks", "compiled", "aotinductor"):
-        rows = rehearsal[0]["stages"][stage]["result"]["rows"]
-        assert {row["batch"] for row in rows} == {1, 2}
-        assert all(row["agrees"] for row in rows)
-
-
-def test_what_a_machine_lacks_is_named(rehearsal: tuple[dict, str]) -> None:
-    error = rehearsal[0]["stages"]["onnxruntime"]["error"]
-    assert error == "Python has no onnx, onnxscript, onnxruntime"
-
-
-def test_no_bar_is_judged_from_a_rehearsal(rehearsal: tuple[dict, str]) -> None:
-    assert rehearsal[0]["rehearsal"] is True
-    assert rehearsal[0]["bars"] == []
-
-
-def test_the_tables_are_printed(rehearsal: tuple[dict, str]) -> None:
-    for title in (
-        "Stages",
-        "Accuracy against float64",
-        "The op with its x_proj product",
-        "Networks",
-        "Cost per pixel",
-    ):
-        assert f"\n{title}\n" in rehearsal[1]
+    for file in files:
+        assert f"{file}::test_" in done.stdout
 
 
 def test_without_a_gpu_the_check_says_so(tmp_path: Path) -> None:
-    if Path("/dev/nvidiactl").exists():
+    if gpu_is_here():
         pytest.skip("this machine has a GPU")
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.gpu_check", "--out", str(tmp_path / "out")],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    keep = tmp_path / "keep"
+    done = python("-m", "benchmarks.gpu_check", "--keep", str(keep), env=dict(os.environ))
     assert done.returncode == 4
     assert "NVIDIA driver" in done.stderr
-    assert not (tmp_path / "out").exists()
-
-
-def test_nvcc_alone_builds_the_cuda_library(tmp_path: Path) -> None:
-    from vmamba_deploy.native import cuda
-
-    if cuda.find_cuda() is None:
-        pytest.skip("there is no nvcc on this machine")
-    path = build_directly("vmamba_cuda", tmp_path, "90")
-    assert NativeLibrary(path, "vmamba_cuda").function("vmamba_abi_version")() == 1
-    built = path.stat().st_mtime_ns
-    assert build_directly("vmamba_cuda", tmp_path, "90").stat().st_mtime_ns == built
+    assert done.stderr.endswith("hint: --rehearse runs the parts without a GPU\n")
+    assert done.stdout == ""
+    assert not keep.exists()

@@ -2,49 +2,156 @@
 
 from __future__ import annotations
 
+import re
 import tarfile
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
-from benchmarks import gpu_kit
+from benchmarks.__main__ import main
+from benchmarks.gpu_check import kit, nvcc_build
+from benchmarks.gpu_check.nvcc_build import HARNESS_NAME, build_with_nvcc
+from benchmarks.gpu_check.record import commit_at_hand
+from vmamba_deploy import native
 from vmamba_deploy.errors import EnvironmentProblem
+from vmamba_deploy.native import cuda
+from vmamba_deploy.native.headers import tensorrt_headers
+from vmamba_deploy.native.layout import DEFAULT_ARCHS, cache_folder, downloads_allowed
+from vmamba_deploy.ops.native_abi import NativeLibrary
+
+LARGEST_BYTES = 16_000_000
 
 
 @pytest.fixture
-def with_headers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Headers as fetching would leave them, without a network."""
-    folder = tmp_path / "headers"
-    folder.mkdir()
-    for name in ("NvInferRuntime.h", "onnxruntime_c_api.h", "unrelated.h"):
-        (folder / name).write_text(f"// {name}\n")
-    found = {pattern: (lambda: folder, below) for pattern, (_, below) in gpu_kit._HEADERS.items()}
-    monkeypatch.setattr(gpu_kit, "_HEADERS", found)
+def built(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The architectures that were asked for; nothing is compiled."""
+    archs: list[str] = []
+
+    def build(folder: Path, arch: str) -> Path:
+        archs.append(arch)
+        folder.mkdir(parents=True)
+        for name in ("libvmamba_cuda.so", HARNESS_NAME):
+            (folder / name).write_text(f"{name} for {arch}")
+            (folder / name).chmod(0o755)
+        (folder / "commit").write_text("0123456789ab\n")
+        return folder
+
+    monkeypatch.setattr(kit, "build_prebuilt", build)
+    return archs
 
 
-@pytest.mark.usefixtures("with_headers")
-def test_it_has_the_sources_and_the_headers_where_they_are_looked_for(tmp_path: Path) -> None:
-    path = tmp_path / "kit.tar.gz"
-    names = gpu_kit.write_kit(path)
+def unpacked(path: Path, folder: Path) -> Path:
     with tarfile.open(path) as archive:
-        assert archive.getnames() == names
-        archive.extractall(tmp_path / "there", filter="data")
-    root = tmp_path / "there" / gpu_kit.TOP
-    for name in ("Makefile", "benchmarks/gpu_check/__main__.py", "plugins/CMakeLists.txt"):
-        assert (root / name).read_bytes() == (gpu_kit.ROOT / name).read_bytes()
-    toolchain = root / "build/toolchain"
-    headers = {file.relative_to(toolchain).as_posix() for file in toolchain.rglob("*.h")}
-    assert headers == {
-        "tensorrt/kernel_lens/include/tensorrt/NvInferRuntime.h",
-        "onnxruntime-header/onnxruntime_c_api.h",
-    }
+        assert {name.split("/")[0] for name in archive.getnames()} == {kit.TOP}
+        archive.extractall(folder, filter="data")
+    return folder / kit.TOP
 
 
-@pytest.mark.usefixtures("with_headers")
-def test_outside_of_a_checkout_nothing_is_written(
+def test_it_has_the_sources_and_the_libraries_and_no_data(tmp_path: Path, built: list[str]) -> None:
+    path = tmp_path / "kit.tar.gz"
+    size_bytes = kit.write_kit(path, "90")
+    assert built == ["90"]
+    assert size_bytes == path.stat().st_size < LARGEST_BYTES
+    root = unpacked(path, tmp_path / "there")
+    for name in (
+        "Makefile",
+        "pyproject.toml",
+        "benchmarks/gpu_check/__main__.py",
+        "tests/plugins/test_cuda_gpu.py",
+        "plugins/CMakeLists.txt",
+        "plugins/kernels/cuda/selective_scan_2d.cu",
+    ):
+        assert (root / name).read_bytes() == (kit.ROOT / name).read_bytes()
+    prebuilt = root / kit.PREBUILT
+    assert (prebuilt / "libvmamba_cuda.so").read_text() == "libvmamba_cuda.so for 90"
+    assert (prebuilt / HARNESS_NAME).stat().st_mode & 0o111
+    assert commit_at_hand(prebuilt) == "0123456789ab"
+    for folder in ("docs", "samples", "tests/data", "benchmarks/results", ".git", "build"):
+        assert not (root / folder).exists()
+
+
+def test_the_command_says_how_to_go_on(tmp_path: Path, built: list[str]) -> None:
+    path = tmp_path / "kit.tar.gz"
+    done = CliRunner().invoke(main, ["gpu-kit", "--arch", "80", "--output", str(path)])
+    assert done.exit_code == 0, done.output
+    assert built == ["80"]
+    assert re.search(r"\d MB; there: tar xf kit\.tar\.gz, cd vmamba_deploy, python3", done.output)
+    assert path.is_file()
+
+
+def test_outside_of_a_checkout_nothing_is_built_or_written(
+    tmp_path: Path, built: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kit, "ROOT", tmp_path)
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    with pytest.raises(EnvironmentProblem, match="is not a git checkout"):
+        kit.write_kit(tmp_path / "kit.tar.gz", "90")
+    assert not list(tmp_path.iterdir())
+    assert built == []
+
+
+def test_a_library_that_does_not_compile_leaves_no_archive(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gpu_kit, "ROOT", tmp_path)
-    with pytest.raises(EnvironmentProblem, match="is not a git checkout"):
-        gpu_kit.write_kit(tmp_path / "kit.tar.gz")
-    assert not list(tmp_path.glob("*kit*"))
+    def refuse(folder: Path, arch: str) -> Path:
+        raise EnvironmentProblem("there is no nvcc")
+
+    monkeypatch.setattr(kit, "build_prebuilt", refuse)
+    with pytest.raises(EnvironmentProblem, match="there is no nvcc"):
+        kit.write_kit(tmp_path / "kit.tar.gz", "90")
+    assert not list(tmp_path.iterdir())
+
+
+def skip_without(*libraries: str) -> None:
+    for name in libraries:
+        available, reason = native.available(name)
+        if not available:
+            pytest.skip(reason)
+    if cuda.find_cuda() is None:
+        pytest.skip("there is no nvcc on this machine")
+
+
+@pytest.mark.slow
+def test_the_libraries_are_built_for_one_architecture(tmp_path: Path) -> None:
+    skip_without(*kit.LIBRARIES)
+    if tensorrt_headers().find() is None and not downloads_allowed():
+        pytest.skip("the headers of TensorRT are not here")
+    folder = kit.build_prebuilt(tmp_path / "prebuilt", DEFAULT_ARCHS)
+    names = {f"lib{name}.so" for name in kit.LIBRARIES} | {HARNESS_NAME, "commit"}
+    assert {file.name for file in folder.iterdir()} == names
+    assert sum(file.stat().st_size for file in folder.iterdir()) < LARGEST_BYTES
+    assert commit_at_hand(folder) == commit_at_hand(None)
+    library = NativeLibrary(folder / "libvmamba_cuda.so", "vmamba_cuda")
+    assert library.function("vmamba_abi_version")() == 1
+
+
+@pytest.mark.slow
+def test_nvcc_alone_builds_the_cuda_library() -> None:
+    skip_without()
+    folder = cache_folder() / "nvcc_alone"  # so that it is compiled again for other sources only
+    path = build_with_nvcc(folder, DEFAULT_ARCHS)
+    assert NativeLibrary(path, "vmamba_cuda").function("vmamba_abi_version")() == 1
+    assert {file.name for file in folder.iterdir()} == {path.name, "vmamba_cuda.key"}
+
+
+def test_nvcc_compiles_again_for_other_sources_or_architectures_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    skip_without()
+    compiled: list[list[str]] = []
+
+    def compile_it(command: list[str | Path]) -> str:
+        compiled.append([str(word) for word in command])
+        Path(command[-1]).write_text(f"library {len(compiled)}")
+        return ""
+
+    monkeypatch.setattr(nvcc_build, "output_of", compile_it)
+    for archs, count in (("90", 1), ("90", 1), ("80;90", 2), ("80;90", 2)):
+        path = build_with_nvcc(tmp_path / "native", archs)
+        assert (len(compiled), path.read_text()) == (count, f"library {count}")
+    assert "-gencode=arch=compute_80,code=sm_80" in compiled[1]
+    assert "-gencode=arch=compute_80,code=sm_80" not in compiled[0]
+    (path.parent / "vmamba_cuda.key").write_text("of other sources")
+    assert build_with_nvcc(tmp_path / "native", "80;90").read_text() == "library 3"
+    assert {file.name for file in path.parent.iterdir()} == {path.name, "vmamba_cuda.key"}
