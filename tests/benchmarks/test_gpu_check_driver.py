@@ -19,7 +19,7 @@ import pytest
 from benchmarks.__main__ import main as benchmarks_main
 from benchmarks.competitors import chosen_competitors
 from benchmarks.gpu_check import __main__ as program
-from benchmarks.gpu_check.driver import Setting, run_parts
+from benchmarks.gpu_check.driver import Setting, Stopped, run_parts
 from benchmarks.gpu_check.parts import PARTS, Command, Part, chosen_parts
 from benchmarks.gpu_check.record import Record
 
@@ -408,7 +408,10 @@ def test_a_signal_leaves_all_that_was_done_and_no_process(
     wait_until(lambda: results.is_file() or driver.poll() is not None)
     for _ in range(5):  # the impatient press Ctrl-C more than once
         driver.send_signal(number)
-    output, _ = driver.communicate()
+    try:
+        output, _ = driver.communicate(timeout=120)
+    finally:
+        driver.kill()
     assert driver.returncode == 143, output
     assert f"stopped by {number.name}; what was done is in {run.folder}" in output
     processes = json.loads(results.read_text())
@@ -427,6 +430,20 @@ def test_a_signal_leaves_all_that_was_done_and_no_process(
     assert stopped["hanging"]["result"] == processes
     assert run.log("hanging").startswith("started\n")
     assert {path.name for path in run.folder.iterdir()} == {"gpu_check.json", "logs.tgz"}
+
+
+def test_after_a_signal_between_two_parts_no_other_begins(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def announce(line: str) -> None:
+        if line.startswith("  passed"):
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(run, "lines", type("Lines", (), {"append": staticmethod(announce)}))
+    with pytest.raises(Stopped, match="SIGTERM"):
+        run(part("good"), part("counting"))
+    assert set(run.record()["parts"]) == {"good"}
+    assert not (run.work / "counting.log").exists()
 
 
 def test_a_signal_that_is_ignored_stays_so(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -132,7 +132,7 @@ def test_nvcc_alone_builds_the_cuda_library() -> None:
     folder = cache_folder() / "nvcc_alone"  # so that it is compiled again for other sources only
     path = build_with_nvcc(folder, DEFAULT_ARCHS)
     assert NativeLibrary(path, "vmamba_cuda").function("vmamba_abi_version")() == 1
-    assert {file.name for file in folder.iterdir()} == {path.name, "vmamba_cuda.key"}
+    assert {file.name for file in folder.iterdir()} >= {path.name, "vmamba_cuda.key"}
 
 
 def test_nvcc_compiles_again_for_other_sources_or_architectures_alone(

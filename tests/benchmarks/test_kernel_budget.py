@@ -32,7 +32,7 @@ MOST_BARRIERS = {
     r"segment_ends<.*>": 0,
     r"channel_ends<.*>": 0,
     r"channel_starts": 0,
-    r"merge_channels<.*>": 5,
+    r"merge_channels<.*>": 1,
 }
 
 PTXAS = """\
