@@ -40,6 +40,7 @@ struct LaunchPlan {
   int32_t tiles_per_segment;  // all of them where segments is 1
   int32_t segments;           // over 1, the routes are cut: three or four launches
   bool overlaps;              // those but the first begin before the one ahead has ended
+  bool starts_late;           // N = 1: a segment's first tile is scanned before its start is known
   int32_t resident_blocks;    // of a multiprocessor at a time, as the plan reckons
   int32_t spare_slot;         // of the map in shared memory: the first of one for every run
   SharedLayout shared;

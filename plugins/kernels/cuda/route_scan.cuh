@@ -64,8 +64,10 @@ class RouteScan {
 
   // Moves the carry over a tile. merge: NoMerge, or see Merge in map.cuh. sums collects
   // log2(1 + e^v) where nothing is merged.
-  template <typename Link, typename Merge>
-  __device__ void scan(const Run &run, const Link &link, LaneValues &sums, const Merge &merge) {
+  // open_route: see find_start.
+  template <typename Link, typename Merge, typename OpenRoute>
+  __device__ void scan(const Run &run, const Link &link, LaneValues &sums, const Merge &merge,
+                       const OpenRoute &open_route) {
     // All that the tile reads is asked for before any of it is waited for, but for what comes one
     // by one: it would take the registers of the steps.
     Quad<T> x[kRunPixels];
@@ -89,7 +91,7 @@ class RouteScan {
 #pragma unroll
       for (int i = 0; i < kLaneChannels; ++i) sums[i] += run_sums[i];
     }
-    scan_state(run, link, both, steps, inputs, run_sums, merge);
+    scan_state(run, link, both, steps, inputs, run_sums, merge, open_route);
   }
 
  private:
@@ -149,10 +151,10 @@ class RouteScan {
     }
   }
 
-  template <typename Link, typename Merge>
+  template <typename Link, typename Merge, typename OpenRoute>
   __device__ void scan_state(const Run &run, const Link &link, const Pair<T> (&both)[kRunPixels],
                              LaneTile &steps, LaneTile &inputs, const LaneValues &run_sums,
-                             const Merge &merge) const {
+                             const Merge &merge, const OpenRoute &open_route) const {
     float b[kRunPixels];
 #pragma unroll
     for (int j = 0; j < kRunPixels; ++j) b[j] = to_float(both[j].term[0]) * kLn2;
@@ -184,7 +186,7 @@ class RouteScan {
         state[i] = fmaf(steps[j][i], state[i], inputs[j][i]);
       }
     }
-    find_start(lane_.run, link, carry_ + lane_.quad * kLaneChannels, decay, state, h);
+    find_start(lane_.run, link, open_route, carry_ + lane_.quad * kLaneChannels, decay, state, h);
     if constexpr (Merge::kMerges) {
       LaneTile out;
       merge.load(run, out);

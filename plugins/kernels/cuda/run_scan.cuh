@@ -59,12 +59,16 @@ struct TileLink {
   }
 };
 
-// The state in which the lane's run begins. decay and state: those of its run from h = 0. Where
-// warps wait for each other, all that can be is done before the state of the tile before is there.
-template <typename Link>
-__device__ void find_start(int32_t run, const Link &link, float *slot, LaneValues &decay,
-                           LaneValues &state, LaneValues &start) {
+// The state in which the lane's run begins. decay and state: those of its run from h = 0. All that
+// can be is done before the state of the tile before is there, which another warp may have, or the
+// launch ahead. open_route: leaves the state in which a lone warp's route starts in the slot.
+template <typename Link, typename OpenRoute>
+__device__ void find_start(int32_t run, const Link &link, const OpenRoute &open_route, float *slot,
+                           LaneValues &decay, LaneValues &state, LaneValues &start) {
   scan_runs<true>(run, decay, state);
+  if constexpr (!Link::kChained) {
+    if (link.first) open_route();
+  }
   LaneValues before_tile;
   link.pass(run, slot, decay, state, before_tile);
 #pragma unroll

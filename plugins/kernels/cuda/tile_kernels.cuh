@@ -194,7 +194,7 @@ __global__ void __launch_bounds__(kResidentWarps *kWarpLanes, 1) segment_ends(Sc
     const TileTurns turns(params, segment, warp);
     for (int32_t turn = 0; turn < turns.count(); ++turn) {
       const int32_t tile = turns.tile(turn, backward);
-      scan.scan(scan.run(tile), turns.link<1>(tile, backward), sums, NoMerge{});
+      scan.scan(scan.run(tile), turns.link<1>(tile, backward), sums, NoMerge{}, [] {});
     }
     __syncwarp();
     const int64_t place = segment_place(params, image, route, segment, group);
@@ -235,14 +235,18 @@ __global__ void __launch_bounds__(kResidentWarps *kWarpLanes, 1) merge_routes(Sc
       const int32_t route = step / 2 + (backward ? 2 : 0);
       if (step == 2) synchronize(params);  // from rows to columns a pixel changes its warp
       scan.open(image, route);
-      if constexpr (kMembers == 1) set_start(params, scan, image, route, segment, group);
+      const bool starts_late = kMembers == 1 && params.plan.starts_late;
+      if (kMembers == 1 && !starts_late) set_start(params, scan, image, route, segment, group);
+      const auto open_route = [&] {
+        if (starts_late) set_start(params, scan, image, route, segment, group);
+      };
       const int32_t first_visits = turns.first_visits(warp.paired, backward);
       LaneValues unused = {0.0f, 0.0f, 0.0f, 0.0f};
 #pragma unroll 1
       for (int32_t turn = 0; turn < turns.count(); ++turn) {
         const int32_t tile = turns.tile(turn, backward);
         merge.begin_tile(step / 2, turn < first_visits, warp.paired && turn == first_visits);
-        scan.scan(scan.run(tile), turns.link<kMembers>(tile, backward), unused, merge);
+        scan.scan(scan.run(tile), turns.link<kMembers>(tile, backward), unused, merge, open_route);
       }
       if (warp.paired && first_visits >= turns.count()) __syncthreads();
     }
