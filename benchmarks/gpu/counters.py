@@ -5,14 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+from benchmarks.gpu.tools import cuda_tool
 from vmamba_deploy import native
-from vmamba_deploy.errors import EnvironmentProblem
 from vmamba_deploy.native.layout import NATIVE_DIR_VARIABLE
 
 # What bounds a kernel, how full the machine is and by what, what its warps wait for.
@@ -54,12 +53,7 @@ def profile_op(seconds: float) -> dict[str, Any]:
         ProfilerError: it printed no counters.
         subprocess.TimeoutExpired: it took longer than `seconds`.
     """
-    program = shutil.which("ncu")
-    if program is None:
-        raise EnvironmentProblem(
-            "ncu (Nsight Compute) is not on this machine", hint="it comes with the CUDA toolkit"
-        )
-    command = [program, "--csv", "--page", "raw", "--metrics", ",".join(METRICS)]
+    command = [str(cuda_tool("ncu")), "--csv", "--page", "raw", "--metrics", ",".join(METRICS)]
     command += ["--kernel-name-base", "demangled", "--kernel-name", "regex:vmamba"]
     command += ["--clock-control", "none", "--target-processes", "all"]
     command += [sys.executable, "-m", "benchmarks.gpu.device_calls", "profiled"]
@@ -86,7 +80,7 @@ def rows_of(output: str) -> list[dict[str, str]]:
     start = next((i for i, line in enumerate(lines) if line.startswith('"ID"')), None)
     if start is None:
         return []
-    units, *launches = csv.DictReader(io.StringIO("\n".join(lines[start:])))
+    units, *launches = [*csv.DictReader(io.StringIO("\n".join(lines[start:])))] or [{}]
     return [
         {"kernel": launch["Kernel Name"], "grid": launch.get("Grid Size", "")}
         | {

@@ -8,7 +8,11 @@ from pathlib import Path
 
 from vmamba_deploy.errors import EnvironmentProblem
 
-_FOLDERS = ("bin", "compute-sanitizer", "nsight-compute-*")
+_PLACES = (
+    "/usr/local/cuda/bin",
+    "/usr/local/cuda/compute-sanitizer",
+    *(str(folder) for folder in sorted(Path("/opt/nvidia").glob("nsight-compute/*"))),
+)
 
 
 def cuda_tool(name: str) -> Path:
@@ -17,17 +21,11 @@ def cuda_tool(name: str) -> Path:
     Raises:
         EnvironmentProblem: it is in none of them.
     """
-    on_path = shutil.which(name)
-    if on_path:
-        return Path(on_path)
-    roots = [Path(os.environ.get("CUDA_HOME") or "/usr/local/cuda")]
-    found = [
-        file for root in roots for folder in _FOLDERS for file in root.glob(f"{folder}/{name}")
-    ]
-    found += sorted(Path("/opt/nvidia").glob(f"nsight-compute/*/{name}"))
-    for file in found:
-        if os.access(file, os.X_OK):
-            return file
+    home = os.environ.get("CUDA_HOME")
+    places = (*([f"{home}/bin"] if home else []), *_PLACES)
+    found = shutil.which(name) or shutil.which(name, path=os.pathsep.join(places))
+    if found:
+        return Path(found)
     raise EnvironmentProblem(
         f"{name} is not on this machine", hint="it comes with the CUDA toolkit; put it on PATH"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 import tarfile
@@ -77,15 +78,25 @@ def _earlier(path: Path, about: Json) -> Json | None:
 
 
 def commit_at_hand(prebuilt: Path | None) -> str:
-    """The commit of the sources: of the prebuilt libraries, or git's with `+` where changed."""
+    """The commit of the sources: of the prebuilt libraries, or git's.
+
+    Where files were changed since, `+` and a hash of the changes follow.
+    """
     if prebuilt is not None and (prebuilt / "commit").is_file():
         return (prebuilt / "commit").read_text().strip()
-    command = ["git", "-C", str(_ROOT), "describe", "--always", "--dirty=+", "--abbrev=12"]
+    commit = _git("describe", "--always", "--dirty=+", "--abbrev=12").decode().strip()
+    if commit.endswith("+"):
+        commit += hashlib.sha256(_git("diff", "HEAD")).hexdigest()[:8]
+    return commit or "unknown"
+
+
+def _git(*arguments: str) -> bytes:
+    """What git prints; nothing outside of a checkout or without git."""
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        command = ["git", "-C", str(_ROOT), *arguments]
+        return subprocess.run(command, capture_output=True, check=False).stdout
     except FileNotFoundError:
-        return "unknown"
-    return done.stdout.strip() or "unknown"
+        return b""
 
 
 def tests_of(junit: Path) -> Json | None:

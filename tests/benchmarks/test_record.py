@@ -64,8 +64,12 @@ def test_the_commit_is_that_of_the_sources(tmp_path: Path, monkeypatch: pytest.M
     first = commit_at_hand(None)
     assert git(checkout, "rev-parse", "HEAD").startswith(first)
     assert len(first) == 12
-    (checkout / "kernel.cu").write_text("// 2\n")
-    assert commit_at_hand(None) == f"{first}+"
+    changed = set()
+    for text in ("// 2\n", "// 3\n"):  # two states of the files are two versions
+        (checkout / "kernel.cu").write_text(text)
+        assert commit_at_hand(None).startswith(f"{first}+")
+        changed.add(commit_at_hand(None))
+    assert len(changed) == 2
 
 
 def test_prebuilt_libraries_name_their_commit(

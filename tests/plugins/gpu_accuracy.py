@@ -79,7 +79,7 @@ def nmse_bar(expected: Tensor, out_dtype: torch.dtype) -> float:
 
 def errors_of(y: Tensor, expected: Tensor) -> dict[str, float]:
     """Norm-wise relative error, NMSE, largest |d| / (1 + |y|); infinite where y is not finite."""
-    difference = torch.nan_to_num(y - expected, nan=torch.inf)
+    difference = torch.nan_to_num(y - expected, nan=torch.inf, posinf=torch.inf, neginf=-torch.inf)
     nmse = float((difference.square().sum() / expected.square().sum()).item())
     largest = float((difference.abs() / (1 + expected.abs())).max().item())
     return {"relative": nmse**0.5, "nmse": nmse, "largest": largest}

@@ -43,6 +43,7 @@ template <typename T, int kLaneStates, bool kAligned>
 __global__ void __launch_bounds__(kPairThreads, kResidentChunkWarps / kPairWarps)
     channel_ends(ScanParams params) {
   let_next_launch_begin();
+  await_launch_before();
   const int32_t warp = warp_of_block();
   const uint32_t items = params.scans * VMAMBA_ROUTES * params.plan.segments;
   for (uint32_t item = blockIdx.x * kPairWarps + warp; item < items;
@@ -142,7 +143,8 @@ __device__ void set_start(const ScanParams &params, const Scan &scan, int64_t im
 template <typename T, int kLaneStates, bool kAligned>
 __global__ void __launch_bounds__(kPairThreads, kResidentChunkWarps / kPairWarps)
     merge_channels(ScanParams params) {
-  if (params.plan.overlaps && params.last_pass == 0) let_next_launch_begin();
+  if (params.last_pass == 0) let_next_launch_begin();
+  if (params.plan.segments == 1) await_launch_before();  // else once the routes are open
   const int32_t warp = warp_of_block();
   const bool backward = warp == 1;
   const uint32_t items = params.scans * params.plan.segments;

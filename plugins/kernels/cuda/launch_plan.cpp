@@ -28,8 +28,8 @@ int64_t most_segments(const vmamba_scan_desc &desc) {
 
 LaunchPlan make_plan(const vmamba_scan_desc &desc, const DeviceLimits &limits) {
   LaunchPlan plan = desc.state == 1 ? make_tile_plan(desc, limits) : make_chunk_plan(desc, limits);
-  plan.overlaps = plan.segments > 1 && limits.compute_capability >= 90;
-  if (!plan.overlaps) return plan;
+  plan.begins_early = limits.compute_capability >= 90;
+  if (!plan.begins_early || plan.segments <= 1) return plan;
   // Worth it where all blocks of a launch find room at once: they then work while the launch ahead
   // still runs. Where more take turns, the states of the segments before are best asked for first.
   const int64_t groups = parts_of(groups_of(desc.channels, desc.state), plan.scans_per_block);

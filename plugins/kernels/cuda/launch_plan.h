@@ -28,7 +28,7 @@ struct SharedLayout {
 struct Grid {
   int64_t blocks;
   int32_t threads, shared_bytes;  // of a block
-  bool begins_early;              // before the launch ahead of it has ended
+  bool begins_early;              // before what is ahead of it in the stream has ended
 };
 
 // A scan is one group of channels of one image: 16 where N = 1, else 32.
@@ -39,7 +39,7 @@ struct LaunchPlan {
   int32_t tiles;              // of a route: of 56 pixels where N = 1, else chunks of 8
   int32_t tiles_per_segment;  // all of them where segments is 1
   int32_t segments;           // over 1, the routes are cut: three or four launches
-  bool overlaps;              // those but the first begin before the one ahead has ended
+  bool begins_early;          // launches begin before what is ahead of them in the stream has ended
   bool starts_late;           // N = 1: a segment's first tile is scanned before its start is known
   int32_t resident_blocks;    // of a multiprocessor at a time, as the plan reckons
   int32_t spare_slot;         // of the map in shared memory: the first of one for every run

@@ -7,12 +7,11 @@
 namespace vmamba {
 namespace {
 
-// is_first: of the call's launches, which waits for what others have put into the stream.
-Grid grid_of(const ScanParams &params, int64_t blocks, bool is_first) {
+Grid grid_of(const ScanParams &params, int64_t blocks) {
   const LaunchPlan &plan = params.plan;
   return {blocks < INT32_MAX ? blocks : INT32_MAX,
           plan.scans_per_block * plan.warps_per_scan * kWarpLanes, plan.shared.total,
-          plan.overlaps && !is_first};
+          plan.begins_early};
 }
 
 int64_t blocks_for(int64_t items, int32_t items_of_block) {
@@ -52,12 +51,12 @@ vmamba_status launch_tiles(const ScanParams &params, void *stream) {
   vmamba_status status = VMAMBA_OK;
   if (params.plan.segments > 1) {
     const int64_t routes = VMAMBA_ROUTES / params.plan.warps_per_scan;  // of an item: 4 or 2
-    status = launch(segment_ends<T, kAligned>, "segment_ends",
-                    grid_of(params, routes * items, true), stream, params);
+    status = launch(segment_ends<T, kAligned>, "segment_ends", grid_of(params, routes * items),
+                    stream, params);
   }
   if (status != VMAMBA_OK) return status;
-  return launch_passes(merging_kernel<T, kAligned>(params.plan), params,
-                       grid_of(params, items, false), stream);
+  return launch_passes(merging_kernel<T, kAligned>(params.plan), params, grid_of(params, items),
+                       stream);
 }
 
 template <typename T, int kLaneStates, bool kAligned>
@@ -66,17 +65,16 @@ vmamba_status launch_channels(const ScanParams &params, void *stream) {
   vmamba_status status = VMAMBA_OK;
   if (params.plan.segments > 1) {
     status = launch(channel_ends<T, kLaneStates, kAligned>, "channel_ends",
-                    grid_of(params, blocks_for(VMAMBA_ROUTES * scans, kPairWarps), true), stream,
-                    params);
+                    grid_of(params, blocks_for(VMAMBA_ROUTES * scans, kPairWarps)), stream, params);
   }
   if (status == VMAMBA_OK && params.plan.segments > kFoldedSegments) {
     const int64_t rows = int64_t{params.scans} * VMAMBA_ROUTES * params.state;
-    status = launch(channel_starts, "channel_starts",
-                    grid_of(params, blocks_for(rows, kPairWarps), false), stream, params);
+    status = launch(channel_starts, "channel_starts", grid_of(params, blocks_for(rows, kPairWarps)),
+                    stream, params);
   }
   if (status != VMAMBA_OK) return status;
-  return launch_passes(merge_channels<T, kLaneStates, kAligned>, params,
-                       grid_of(params, scans, false), stream);
+  return launch_passes(merge_channels<T, kLaneStates, kAligned>, params, grid_of(params, scans),
+                       stream);
 }
 
 template <typename T, bool kAligned>

@@ -173,6 +173,7 @@ __device__ inline void synchronize(const ScanParams &params) {
 template <typename T, bool kAligned>
 __global__ void __launch_bounds__(kResidentWarps *kWarpLanes, 1) segment_ends(ScanParams params) {
   let_next_launch_begin();
+  await_launch_before();
   const WarpPlace warp(params);
   // Of a scan whose warps are two, each takes the routes that go its way.
   const int32_t item_routes = warp.paired ? VMAMBA_ROUTES / 2 : VMAMBA_ROUTES;
@@ -216,7 +217,8 @@ __global__ void __launch_bounds__(kResidentWarps *kWarpLanes, 1) segment_ends(Sc
 // kMembers: the most warps of a scan that go one way. Routes are cut where they are one alone.
 template <typename T, bool kAligned, int kMembers>
 __global__ void __launch_bounds__(kResidentWarps *kWarpLanes, 1) merge_routes(ScanParams params) {
-  if (params.plan.overlaps && params.last_pass == 0) let_next_launch_begin();
+  if (params.last_pass == 0) let_next_launch_begin();
+  if (params.plan.segments == 1) await_launch_before();  // else once the first tile is at hand
   const WarpPlace warp(params);
   const int32_t stride = warp.paired ? 2 : 1;
   const uint32_t items = params.batch * params.plan.segments * group_blocks(params);

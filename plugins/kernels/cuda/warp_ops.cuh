@@ -69,8 +69,8 @@ __device__ __forceinline__ void pair_wait(int barrier) {
 }
 
 // From 9.0 on a launch may begin while the one before it still runs, once all blocks of that have
-// said so; it then waits for the end of that where it needs what it wrote. Before 9.0, and where
-// the host has not asked for it, launches follow each other whole.
+// said so or ended; it then waits for the end of that before it touches what that may have written
+// or read. Before 9.0 launches follow each other whole.
 __device__ __forceinline__ void let_next_launch_begin() {
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
   asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
