@@ -15,6 +15,7 @@ EMULATOR_SOURCES = (
     EMULATION / "block_run.cpp",
     EMULATION / "device.cpp",
     EMULATION / "fiber.cpp",
+    EMULATION / "race_detector.cpp",
     PLUGINS / "kernels" / "common" / "last_error.cpp",
     PLUGINS / "kernels" / "cuda" / "launch_plan.cpp",
     PLUGINS / "kernels" / "cuda" / "tile_plan.cpp",

@@ -4,6 +4,7 @@
 #include <numeric>
 
 #include "cuda_builtins.h"
+#include "race_detector.h"
 
 namespace vmamba::emulation {
 namespace {
@@ -83,6 +84,11 @@ void BlockRun::wait_for(const uint64_t *generation, uint64_t seen, const char *o
   thread.fiber.yield();
 }
 
+void BlockRun::fail(const std::string &text) {
+  failure_ = text;
+  stop();
+}
+
 // The scheduler sees the failure and never comes back: what the fiber owns is lost.
 void BlockRun::stop() {
   for (;;) threads_[static_cast<size_t>(running_)]->fiber.yield();
@@ -117,7 +123,9 @@ void BlockRun::arrive(int number, int count) {
     stop();
   }
   barrier.has_arrived[thread] = true;
+  RaceDetector::instance().arrive(running_ / kLanes, number);
   if (++barrier.arrived < count) return;
+  RaceDetector::instance().release(number);
   barrier.arrived = 0;
   barrier.has_arrived.assign(threads_.size(), false);
   ++barrier.generation;
@@ -132,6 +140,7 @@ void BlockRun::wait(int number, int count) {
       "barrier 6",     "barrier 7",  "barrier 8",  "barrier 9", "barrier 10", "barrier 11",
       "barrier 12",    "barrier 13", "barrier 14", "barrier 15"};
   if (barrier.generation == seen) wait_for(&barrier.generation, seen, names[number]);
+  RaceDetector::instance().pass(running_ / kLanes, number);
 }
 
 std::string BlockRun::describe_waiting() const {

@@ -51,6 +51,9 @@ class BlockRun {
   void arrive(int barrier, int threads);
   void wait(int barrier, int threads);
 
+  // From within a thread: ends the run with this text.
+  [[noreturn]] void fail(const std::string &text);
+
   int threads() const { return static_cast<int>(threads_.size()); }
 
   static BlockRun *current();  // of the calling thread

@@ -14,6 +14,7 @@
 #include "common/last_error.h"
 #include "cuda_builtins.h"
 #include "device.h"
+#include "race_detector.h"
 #include "warp_emulation.h"
 
 namespace vmamba {
@@ -66,7 +67,9 @@ vmamba_status launch(void (*kernel)(Params), const char *name, const Grid &grid,
     const std::unique_ptr<unsigned char[]> shared(new unsigned char[shared_bytes]);
     std::memset(shared.get(), 0xff, shared_bytes);
     block_memory = shared.get();
+    RaceDetector::instance().begin_block(shared.get(), shared_bytes);
     const std::string failure = block.run(&KernelCall<Params>::run, &call);
+    RaceDetector::instance().end_block();
     if (!failure.empty()) {
       return fail(VMAMBA_RUNTIME_ERROR, "%s, block %u: %s", name, index, failure.c_str());
     }
