@@ -48,7 +48,7 @@ native: compiler $(VENV)/.runtime ## build the native libraries ahead; ARCHS=all
 	$(BIN)/python -m vmamba_deploy.native $(if $(ARCHS),--archs $(ARCHS))
 
 # Without .venv: a machine with a GPU has a PyTorch of its own, and maybe no network.
-gpu-check: ## prove and measure on a GPU in six minutes; needs PyTorch (PYTHON=...), pytest, click and nvcc
+gpu-check: ## prove and measure on a GPU; needs PyTorch (PYTHON=...), pytest, click and nvcc
 	$(PYTHON) -m benchmarks.gpu_check $(GPU_CHECK_ARGS)
 
 kernel-budget: $(VENV)/.dev ## compare what the CUDA kernels cost on six architectures with their budget; needs nvcc

@@ -36,7 +36,7 @@ def time_op(device: str, *, tiny: bool = False, previous: Path | None = None) ->
         previous: another libvmamba_cuda.so, timed beside this one.
     """
     known = ceilings(device)
-    # As the public scripts have it: cuDNN takes the fastest of its ways for the chain's projections.
+    # As the public scripts have it: cuDNN takes its fastest way for the chain's projections.
     torch.backends.cudnn.benchmark = True
     shapes, batches = (_TINY, (2, 1)) if tiny else (OP_SHAPES, BATCHES)
     with torch.inference_mode():

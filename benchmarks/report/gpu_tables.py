@@ -8,6 +8,7 @@ from benchmarks.gpu_check.parts import PARTS
 from benchmarks.op_shapes import OP_SHAPES
 from benchmarks.report.kept_record import slim_rows
 from benchmarks.report.op_table import op_rows
+from benchmarks.report.reasons import SANITIZER_REASON
 from benchmarks.report.results import Json, Results
 
 _TESTS = tuple(each.name for part in PARTS for each in part.commands if not each.measures)
@@ -26,10 +27,12 @@ def part_rows(results: Results) -> list[Json]:
     """Every part of the check in its order, run or not."""
     found = (results.gpu or {"parts": {}})["parts"]
     nothing = {"status": "not run yet", "seconds": None, "reason": None}
-    return [
+    rows = [
         nothing | found.get(part.name, {}) | {"name": part.name, "summary": part.summary}
         for part in PARTS
     ]
+    ended = "the run was ended before it was done"
+    return [row | {"reason": ended} if row["status"] == "stopped" else row for row in rows]
 
 
 def other_commits(results: Results) -> dict[str, list[str]]:
@@ -68,7 +71,22 @@ def _first_line(text: str) -> str:
 def sanitizer_rows(results: Results) -> list[Json]:
     """What each tool of compute-sanitizer found."""
     rows = results.tests("sanitizer").get("rows", [])
-    return [row | {"ways": len(row.get("ways", []))} for row in rows if "tool" in row]
+    return [
+        {
+            "tool": row["tool"],
+            "ways": len(row.get("ways", [])),
+            "errors": row["errors"],
+            "chained": row.get("chained", row.get("hand_overs", 0)),
+        }
+        for row in rows
+        if "tool" in row
+    ]
+
+
+def sanitizer_reason(results: Results) -> str | None:
+    """What stands under the table where a tool reported something about chains of warps."""
+    rows = sanitizer_rows(results)
+    return SANITIZER_REASON if any(row["chained"] for row in rows) else None
 
 
 def counter_rows(results: Results) -> list[Json]:

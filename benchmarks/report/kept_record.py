@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 from benchmarks.gpu_check.bars import judge
@@ -18,16 +19,24 @@ def slim(record: Json) -> Json:
         | {"commands": {name: _slim_command(row) for name, row in part["commands"].items()}}
         for name, part in record["parts"].items()
     }
-    made = record | {"parts": parts}
+    library = {key: value for key, value in record.get("library", {}).items() if key != "folder"}
+    made = record | {"parts": parts, "library": library}
     return made | {"bars": judge(made)}
 
 
 def _slim_command(row: Json) -> Json:
-    dropped = {"tail"} if row["status"] == "passed" else set()
+    dropped = set() if row["status"] in ("failed", "timeout") else {"tail"}
     kept = {key: value for key, value in row.items() if key not in dropped}
+    kept["arguments"] = [_without_folder(word) for word in row.get("arguments", [])]
     if kept.get("tests"):
         kept["tests"] = kept["tests"] | {"rows": slim_rows(kept["tests"]["rows"])}
     return kept
+
+
+def _without_folder(word: str) -> str:
+    """An argument without the folders of the machine that it was made on."""
+    option, equals, path = word.rpartition("=")
+    return f"{option}{equals}{Path(path).name}" if path.startswith("/") else word
 
 
 def slim_rows(rows: Iterable[Json]) -> list[Json]:

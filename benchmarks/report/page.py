@@ -48,6 +48,7 @@ def _gpu_values(results: Results) -> dict[str, Any]:
         "accuracy": gpu_tables.accuracy_rows(results),
         "tests": gpu_tables.test_rows(results),
         "sanitizer": gpu_tables.sanitizer_rows(results),
+        "sanitizer_reason": gpu_tables.sanitizer_reason(results),
         "op_rows": op,
         "op_summaries": [op_summary(op, batch) for batch in BATCHES],
         "op_reasons": op_reasons(op),

@@ -71,7 +71,7 @@ def _op_rows(results: Results) -> list[Json]:
     for batch in BATCHES:
         row = next(each for each in every if (each["shape"], each["batch"]) == (_SHOWN, batch))
         summary = op_summary(every, batch)
-        ratio, asked = row["ratio"], f"asked: {summary['must']:.0f}x"
+        ratio, asked = row["ratio"], f"aim: {summary['must']:.0f}x"
         others = f"against the reference chain: {_UNKNOWN} ({asked})"
         if ratio:
             low, high = (three_digits(value) for value in summary["span"])
@@ -122,8 +122,8 @@ def _latency_row(results: Results) -> Json:
 
 def _over_public(row: Json | None, asked: str) -> str:
     if row is None or row["over_public"] is None:
-        return f"against {_PUBLIC_FORM}: {_UNKNOWN} (asked: {asked})"
-    return f"{three_digits(row['over_public'])}x {_PUBLIC_FORM} (asked: {asked})"
+        return f"against {_PUBLIC_FORM}: {_UNKNOWN} (aim: {asked})"
+    return f"{three_digits(row['over_public'])}x {_PUBLIC_FORM} (aim: {asked})"
 
 
 def _flatness_row(results: Results) -> Json:
@@ -132,7 +132,7 @@ def _flatness_row(results: Results) -> Json:
         "what": "VMamba-T fp16 on a GPU, 224 x 224 to 1280 x 800: cost per pixel",
         "ours": f"{spread:.2f}, largest over smallest" if spread else _UNKNOWN,
         "yardstick": "1.00 is linear",
-        "others": f"asked: at most {FLATNESS:g}",
+        "others": f"aim: at most {FLATNESS:g}",
     }
 
 

@@ -8,24 +8,40 @@ from __future__ import annotations
 # A group of bars -> what stands under its table.
 REASONS: dict[str, str] = {
     "op batch 128 N 1": (
-        "The kernel issues 1.76 instructions a cycle of the 4 that a multiprocessor can issue. "
-        "Registers and shared memory leave room for one block of 12 warps, and these wait for "
-        "memory, for shared memory and for each other; special functions are busy 23% of the time."
+        "Latency. Registers, and for large maps shared memory, leave room for 12 warps a "
+        "multiprocessor. They issue 1.8 of 4 instructions a cycle, with special functions busy 23% "
+        "of the time: between two instructions a warp waits about a cycle each for memory, for "
+        "shared memory and special functions, and for the instruction before. More warps with "
+        "fewer registers were tried and are 15% slower. What it asks for: the next tile's reads "
+        "under way while this one is merged, and at L 49 several images a warp."
     ),
     "op batch 128 N 16": (
-        "Special functions are busy 62% of the time and 2.66 instructions are issued a cycle. The "
-        "kernel takes 1.9 to 2.4 times its floor; five times the chain would need 1.4 to 1.7 times."
+        "Special functions are busy 65% of the time, beside 2.7 of 4 instructions a cycle: the "
+        "kernel takes twice its floor, which is theirs. Five times the chain would need 1.2 to 1.5 "
+        "times. What it asks for: a part of the powers of two from the multiply-add units."
     ),
     "op batch 1": (
-        "A single image is too little work for the GPU: the map is cut into segments, which takes "
-        "launches one after the other of several microseconds each, at 8% to 15% occupancy."
+        "One image is too little work for the GPU: three or four launches follow each other, each "
+        "at 7% to 15% occupancy and bound by the latency of its few steps, and most of the "
+        "reference chain's launches are as short. What it asks for: one launch, in clusters of "
+        "blocks that hand the states on through distributed shared memory."
     ),
     "network batch 128": (
-        "In eager PyTorch the scans are 2.3 of 20.6 ms; norms take 9.4 ms, four times their floor, "
-        "and elementwise operations 4.7 ms. torch.compile fuses these, and the public form pays "
-        "for most of them too."
+        "In eager PyTorch the scans are 2.3 of 20.7 ms; norms take 9.4 ms, four times their floor, "
+        "and elementwise operations 4.7 ms. torch.compile fuses most of these. The public form "
+        "pays for the same norms. What it asks for: fewer passes over the map, with the norm after "
+        "the scan and the activation before it in the kernels beside them."
     ),
 }
+
+SANITIZER_REASON = (
+    "racecheck takes two warps for ordered where they meet at a named barrier, and not where they "
+    "meet through a third, as in a chain of three and more warps, which one kernel has: all that "
+    "it reported is about that kernel, also the errors, which the test of that day did not tell "
+    "from others. On the host every access of shared memory in every way of launching is held "
+    "against the barriers, chains of any length among them, and nothing is found "
+    "(`tests/plugins/test_cuda_races.py`)."
+)
 
 
 def op_group(batch: int, state: int) -> str:

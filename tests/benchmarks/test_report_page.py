@@ -210,11 +210,11 @@ def test_the_texts_in_the_repository_are_what_the_kept_results_give() -> None:
 def test_the_table_of_the_readme_has_what_was_measured(record: Json, floor: Json) -> None:
     results = with_measured_layers(Results(gpu=record, floor=floor))
     text = section(results)
-    assert "batch 128 | 220 us | floor 80 us | 4x the reference chain (asked: 5x); " in text
+    assert "batch 128 | 220 us | floor 80 us | 4x the reference chain (aim: 5x); " in text
     assert "4x to 11x at the 3 judged shapes |" in text
-    assert "batch 1 | 20 us | floor 80 us | 3.5x the reference chain (asked: 3x)" in text
+    assert "batch 1 | 20 us | floor 80 us | 3.5x the reference chain (aim: 3x)" in text
     assert "batch 128, pytorch-compiled | 10667 images/s |" in text
-    assert "| 2.5x the public form in eager mixed precision (asked: 3x) |" in text
+    assert "| 2.5x the public form in eager mixed precision (aim: 3x) |" in text
     assert "as a CUDA graph | 1.00 ms |" in text
     assert "cost per pixel | 1.10, largest over smallest |" in text
     assert f"one A Test GPU, commit `{COMMIT}`, by `{record['command']}`" in text

@@ -1,4 +1,4 @@
-"""The CUDA kernels, compiled for the host, with every access of shared memory held against barriers.
+"""The CUDA kernels, compiled for the host: each access of shared memory held against barriers.
 
 GCC's instrumentation for ThreadSanitizer tells of the accesses, and a detector of the emulation
 takes its calls: see plugins/tests/emulation/race_detector.h.

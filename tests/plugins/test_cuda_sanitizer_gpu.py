@@ -29,8 +29,8 @@ SECONDS = 60
 
 # racecheck takes two warps for ordered where they meet at a named barrier, and not where they meet
 # through a third. So it reports what passes along a chain of three and more warps, each waiting for
-# the one before, which this kernel has. The same code with chains of two is another kernel, of which
-# nothing may be reported; tests/plugins/test_cuda_races.py follows chains of any length on the host.
+# the one before, which this kernel has. The same code with chains of two is another kernel, of
+# which nothing may be reported; on the host test_cuda_races.py follows chains of any length.
 CHAINED = re.compile(
     r"Race reported between \w+ access at .*merge_routes<.*, \(int\)6>.*\n"
     r"(?:=+ +and \w+ access at .*merge_routes<.*, \(int\)6>.*\n)+"
