@@ -33,6 +33,7 @@ class EmulatedPlan(ctypes.Structure):
         for name in (
             *("global_map", "warps_per_scan", "scans_per_block", "tiles_per_segment", "segments"),
             *("walk_states", "finds_starts", "shared_bytes", "barriers", "resident_blocks"),
+            "starts_late",
         )
     )
 

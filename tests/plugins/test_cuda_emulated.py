@@ -72,6 +72,19 @@ def test_edge_shapes(scan: EmulatedScan, dims: ScanDims, in_dtype: int, out_dtyp
     check(scan, random_case(dims, in_dtype, seed=dims.length), in_dtype, out_dtype)
 
 
+@pytest.mark.parametrize(
+    ("device", "late"), [(LARGE, True), (EmulatedDevice(4, 232448, 233472), False)]
+)
+def test_a_segments_start_is_found_before_or_after_its_first_tile(
+    scan: EmulatedScan, device: EmulatedDevice, late: bool
+) -> None:
+    dims = ScanDims(1, 80, 80, 34, 1, 6)
+    plan = scan.plan(device, dims)
+    assert plan.segments > 1
+    assert bool(plan.starts_late) is late
+    check(scan, random_case(dims, FLOAT16, seed=4), FLOAT16, FLOAT16)
+
+
 @pytest.mark.parametrize("in_dtype", [FLOAT16, BFLOAT16])
 def test_a_weight_in_parts_keeps_all_bits_that_count(scan: EmulatedScan, in_dtype: int) -> None:
     """Two parts in bfloat16 lost 1.5e-5 here, and beyond the bar in larger calls."""

@@ -28,6 +28,7 @@ struct EmulatedPlan {
   int32_t global_map, warps_per_scan, scans_per_block, tiles_per_segment, segments;
   int32_t walk_states, finds_starts;  // of one walk; whether a launch finds the segments' starts
   int32_t shared_bytes, barriers, resident_blocks;
+  int32_t starts_late;  // a segment's first tile is scanned before its start is asked for
 };
 
 }  // namespace
@@ -47,4 +48,5 @@ extern "C" __attribute__((visibility("default"))) void vmamba_emulated_plan(
   plan->shared_bytes = made.shared.total;
   plan->barriers = walks ? vmamba::kBlockBarrier : vmamba::tile_barriers(made.warps_per_scan);
   plan->resident_blocks = made.resident_blocks;
+  plan->starts_late = made.starts_late ? 1 : 0;
 }
