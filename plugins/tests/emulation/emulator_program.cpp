@@ -121,7 +121,7 @@ int main(int count, char **arguments) {
   float out[kThreads] = {};
   for (const auto &entry : kKernels) {
     if (std::strcmp(entry.name, arguments[1]) != 0) continue;
-    const Grid grid{1, kThreads, kSharedBytes};
+    const Grid grid{1, kThreads, kSharedBytes, false};
     if (launch(entry.kernel, entry.name, grid, nullptr, Params{out}) != VMAMBA_OK) {
       std::printf("%s\n", vmamba_last_error());
       return 1;
