@@ -66,12 +66,18 @@ def run_native(
     return y
 
 
-def assert_accurate(y: np.ndarray, expected: np.ndarray, out_dtype: int) -> None:
+def nmse(y: np.ndarray, expected: np.ndarray) -> float:
     difference = y.astype(np.float64) - expected
-    nmse = float((difference**2).sum() / max((expected**2).sum(), 1e-30))
-    assert nmse <= NMSE_BOUNDS[out_dtype]
+    return float((difference**2).sum() / max((expected**2).sum(), 1e-30))
+
+
+def assert_accurate(y: np.ndarray, expected: np.ndarray, out_dtype: int) -> None:
+    """Within the bound of its type, or of few values within what rounding the exact ones costs."""
+    rounding = nmse(expected.astype(NUMPY_DTYPES[out_dtype]), expected)
+    assert nmse(y, expected) <= max(NMSE_BOUNDS[out_dtype], 1.1 * rounding)
     if out_dtype == FLOAT32:
-        assert np.max(np.abs(difference) / (1 + np.abs(expected))) <= MAX_RELATIVE_BOUND
+        difference = np.abs(y.astype(np.float64) - expected)
+        assert np.max(difference / (1 + np.abs(expected))) <= MAX_RELATIVE_BOUND
 
 
 @pytest.fixture(scope="session")
