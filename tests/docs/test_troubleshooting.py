@@ -10,7 +10,8 @@ from functools import cache
 import pytest
 
 from tests.docs.pages import CHECKOUT, DOCS
-from vmamba_deploy.cli.app import INTERRUPTED, TERMINATED
+from vmamba_deploy.cli.app import INTERRUPTED
+from vmamba_deploy.cli.stopping import TERMINATED
 from vmamba_deploy.errors import ExitCode
 
 _TEXT = (DOCS / "troubleshooting.md").read_text(encoding="utf-8")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -11,9 +10,9 @@ from importlib import import_module
 import click
 
 import vmamba_deploy
+from vmamba_deploy.cli import stopping
 
 INTERRUPTED = 130
-TERMINATED = 143
 
 EXIT_CODES = """\b
 Exit codes:
@@ -76,7 +75,7 @@ def main(arguments: Sequence[str] | None = None, *, command: str | None = None) 
         arguments: default: those of the process.
         command: run this command, for a script that is one command alone.
     """
-    signal.signal(signal.SIGTERM, _terminate)
+    stopping.listen()
     given = list(sys.argv[1:] if arguments is None else arguments)
     called: click.Command = cli
     if command is not None:
@@ -101,8 +100,3 @@ def _print_json_error(arguments: Sequence[str], message: str, exit_code: int) ->
     """What ends a run from outside a command is told on stdout too where `--json` is asked for."""
     if "--json" in arguments:
         click.echo(json.dumps({"event": "error", "message": message, "exit_code": exit_code}))
-
-
-def _terminate(_signal: int, _frame: object) -> None:
-    # As an exception, so that temporary files are removed on the way out.
-    sys.exit(TERMINATED)

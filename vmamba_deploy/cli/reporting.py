@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from vmamba_deploy.cli.stopping import ends_if_asked
 from vmamba_deploy.errors import ExitCode, UsageError, VmambaError
 from vmamba_deploy.extras import missing_module
 
@@ -31,7 +32,8 @@ def reporting(body: Body) -> Callable[..., int]:
 
         terminal = Terminal(as_json=as_json, verbosity=int(verbose) - int(quiet))
         try:
-            code = body(terminal, **options)
+            with ends_if_asked():
+                code = body(terminal, **options)
         except VmambaError as error:
             terminal.error(error)
             code = error.exit_code

@@ -13,6 +13,7 @@ import sys
 import traceback
 from typing import TYPE_CHECKING, Any
 
+from vmamba_deploy.cli.stopping import stop_if_asked
 from vmamba_deploy.errors import ExitCode, VmambaError
 
 if TYPE_CHECKING:
@@ -46,7 +47,14 @@ class Terminal:
         self._task: TaskID | None = None
 
     def on_event(self, event: Event) -> None:
-        """Draw one event of a run."""
+        """Draw one event of a run; a stop that a library lost ends the run here.
+
+        Raises:
+            KeyboardInterrupt: SIGINT came before.
+            SystemExit: SIGTERM came before.
+        """
+        if event.event != "warning":  # which may tell of the stop itself
+            stop_if_asked()
         if self.as_json:
             self._print_json(event.as_json())
         if self.verbosity < 0:
