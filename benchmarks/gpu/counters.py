@@ -4,15 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
-import os
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
-from benchmarks.gpu.tools import cuda_tool
-from vmamba_deploy import native
-from vmamba_deploy.native.layout import NATIVE_DIR_VARIABLE
+from benchmarks.gpu.tools import watch_calls
 
 # What bounds a kernel, how full the machine is and by what, what its warps wait for.
 METRICS = {
@@ -53,21 +47,10 @@ def profile_op(seconds: float) -> dict[str, Any]:
         ProfilerError: it printed no counters.
         subprocess.TimeoutExpired: it took longer than `seconds`.
     """
-    command = [str(cuda_tool("ncu")), "--csv", "--page", "raw", "--metrics", ",".join(METRICS)]
-    command += ["--kernel-name-base", "demangled", "--kernel-name", "regex:vmamba"]
-    command += ["--clock-control", "none", "--target-processes", "all"]
-    command += [sys.executable, "-m", "benchmarks.gpu.device_calls", "profiled"]
-    # Found here, so that the profiled process asks no compiler.
-    folder = native.library_path("vmamba_cuda").parent
-    done = subprocess.run(
-        command,
-        capture_output=True,
-        text=True,
-        env=os.environ | {NATIVE_DIR_VARIABLE: str(folder)},
-        cwd=Path(__file__).resolve().parents[2],
-        timeout=seconds,
-        check=False,
-    )
+    options = ("--csv", "--page", "raw", "--metrics", ",".join(METRICS))
+    options += ("--kernel-name-base", "demangled", "--kernel-name", "regex:vmamba")
+    options += ("--clock-control", "none", "--target-processes", "all")
+    done = watch_calls("ncu", options, ("profiled",), seconds)
     rows = rows_of(done.stdout)
     if not rows:
         raise ProfilerError((done.stdout + done.stderr)[-3000:])

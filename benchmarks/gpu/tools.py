@@ -1,12 +1,16 @@
-"""Where the tools of a CUDA toolkit lie that are not always on PATH."""
+"""The tools of a CUDA toolkit that watch a process, and calls of the op under one of them."""
 
 from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
+from vmamba_deploy import native
 from vmamba_deploy.errors import EnvironmentProblem
+from vmamba_deploy.native.layout import NATIVE_DIR_VARIABLE
 
 _PLACES = (
     "/usr/local/cuda/bin",
@@ -28,4 +32,33 @@ def cuda_tool(name: str) -> Path:
         return Path(found)
     raise EnvironmentProblem(
         f"{name} is not on this machine", hint="it comes with the CUDA toolkit; put it on PATH"
+    )
+
+
+def watch_calls(
+    tool: str, options: tuple[str, ...], calls: tuple[str, ...], seconds: float
+) -> subprocess.CompletedProcess[str]:
+    """Run calls of the op under a tool.
+
+    Args:
+        tool: as `cuda_tool` takes it.
+        options: of the tool.
+        calls: arguments of `benchmarks.gpu.device_calls`.
+        seconds: after which both are ended.
+
+    Raises:
+        EnvironmentProblem: the tool is not on this machine.
+        subprocess.TimeoutExpired: it took longer than `seconds`.
+    """
+    program = str(cuda_tool(tool))
+    # Found here, so that the watched process, many times slower, asks no compiler.
+    folder = native.library_path("vmamba_cuda").parent
+    return subprocess.run(
+        [program, *options, sys.executable, "-m", "benchmarks.gpu.device_calls", *calls],
+        capture_output=True,
+        text=True,
+        env=os.environ | {NATIVE_DIR_VARIABLE: str(folder)},
+        cwd=Path(__file__).resolve().parents[2],
+        timeout=seconds,
+        check=False,
     )

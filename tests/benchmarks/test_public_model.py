@@ -7,18 +7,14 @@ this module prints the errors as JSON.
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from contextlib import nullcontext
-from importlib.util import find_spec
-from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor
 
 from benchmarks.public_model import PublicForm
+from tests.benchmarks.triton_interpreter import interpreted
 from vmamba_deploy.models.config import VMambaConfig
 from vmamba_deploy.models.creation import empty_network
 from vmamba_deploy.models.initialization import initialize
@@ -29,7 +25,6 @@ from vmamba_deploy.models.network import (
 )
 from vmamba_deploy.models.precision import convert_precision
 
-ROOT = Path(__file__).parents[2]
 # Largest ||error||^2 / ||logits||^2 to the network itself in float32. Networks this small lose as
 # much as 2e-4 by half precision without the chain.
 MOST_ERROR = {"fp32": 1e-10, "fp16": 5e-4, "AMP fp16": 5e-4}
@@ -79,19 +74,7 @@ def _error(name: str, precision: str, device: str) -> float:
 @pytest.fixture(scope="module")
 def interpreted_errors() -> dict[str, float]:
     """Errors on the CPU."""
-    if find_spec("triton") is None:
-        pytest.skip("triton is not installed")
-    finished = subprocess.run(
-        [sys.executable, "-m", "tests.benchmarks.test_public_model"],
-        cwd=ROOT,
-        env=os.environ | {"TRITON_INTERPRET": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert finished.returncode == 0, finished.stderr
-    errors: dict[str, float] = json.loads(finished.stdout)
-    return errors
+    return interpreted("test_public_model")
 
 
 @pytest.mark.parametrize(("name", "precision"), INTERPRETED)

@@ -8,13 +8,8 @@ errors of all cases as JSON.
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import astuple
-from importlib.util import find_spec
-from pathlib import Path
 
 import pytest
 import torch
@@ -30,11 +25,11 @@ from benchmarks.triton_chain import (
     cross_scan,
     triton_chain,
 )
+from tests.benchmarks.triton_interpreter import interpreted
 from vmamba_deploy.errors import EnvironmentProblem
 from vmamba_deploy.ops import torch_reference
 from vmamba_deploy.ops.contract import ROUTES, ScanDims
 
-ROOT = Path(__file__).parents[2]
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16}
 FORMATS = {"first": torch.contiguous_format, "last": torch.channels_last}
 # Largest ||error||^2 / ||y||^2. In fp16 the projections and dt are rounded, as in the public code.
@@ -97,19 +92,7 @@ def _all_errors(device: str) -> dict[str, float]:
 @pytest.fixture(scope="module")
 def interpreted_errors() -> dict[str, float]:
     """Errors of all small cases on the CPU."""
-    if find_spec("triton") is None:
-        pytest.skip("triton is not installed")
-    finished = subprocess.run(
-        [sys.executable, "-m", "tests.benchmarks.test_triton_chain"],
-        cwd=ROOT,
-        env=os.environ | {"TRITON_INTERPRET": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert finished.returncode == 0, finished.stderr
-    errors: dict[str, float] = json.loads(finished.stdout)
-    return errors
+    return interpreted("test_triton_chain")
 
 
 @pytest.mark.parametrize("layout", FORMATS)

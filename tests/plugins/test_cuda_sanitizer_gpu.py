@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -14,13 +11,10 @@ from pathlib import Path
 import pytest
 from gpu_launch_ways import cases_of_every_way, work_of
 
-from benchmarks.gpu.tools import cuda_tool
+from benchmarks.gpu.tools import watch_calls
 from benchmarks.launch_plan import limits_at_hand
-from vmamba_deploy import native
 from vmamba_deploy.errors import EnvironmentProblem
-from vmamba_deploy.native.layout import NATIVE_DIR_VARIABLE
 
-ROOT = Path(__file__).resolve().parents[2]
 # Ways of launching that come with more pixels, channels and states than this are left out: a
 # sanitizer would take minutes over them.
 LARGEST_WORK = 400_000
@@ -96,26 +90,16 @@ def test_which_reports_are_about_chains(text: str, count: int) -> None:
 def test_a_tool_finds_nothing(
     tool: str, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
-    try:
-        program = cuda_tool("compute-sanitizer")
-    except EnvironmentProblem as absent:
-        pytest.skip(absent.message)
     cases = [c for c in cases_of_every_way(limits_at_hand()) if work_of(c.dims) <= LARGEST_WORK]
     more = tmp_path / "calls.json"
     more.write_text(json.dumps([asdict(case.dims) for case in cases]))
-    command = [str(program), "--tool", tool, "--print-limit", "100", sys.executable, "-m"]
-    command += ["benchmarks.gpu.device_calls", "sanitizer", "--more", str(more)]
-    # Found here, so that the slow process asks no compiler.
-    folder = native.library_path("vmamba_cuda").parent
-    done = subprocess.run(
-        command,
-        capture_output=True,
-        text=True,
-        env=os.environ | {NATIVE_DIR_VARIABLE: str(folder)},
-        cwd=ROOT,
-        timeout=SECONDS,
-        check=False,
-    )
+    options = ("--tool", tool, "--print-limit", "100")
+    try:
+        done = watch_calls(
+            "compute-sanitizer", options, ("sanitizer", "--more", str(more)), SECONDS
+        )
+    except EnvironmentProblem as absent:
+        pytest.skip(absent.message)
     output = done.stdout + done.stderr
     found, chained = errors_in(output, done.returncode), chained_in(output)
     errors = None if found is None else found - chained
