@@ -183,7 +183,7 @@ def parity(
 ) -> None:
     """Export every preset in every precision and print the parity figures as a Markdown table."""
     from benchmarks.parity_table import PRECISIONS, export_report, table
-    from vmamba_deploy.models.presets import PRESETS
+    from vmamba_deploy.models.vmamba.presets import PRESETS
 
     text = table(
         [
@@ -213,7 +213,7 @@ def network_floor_command(preset: str, batches: tuple[int, ...], json_path: Path
     """The least time of every layer on an H100, from its bytes, products and special functions."""
     from benchmarks.network_floor import network_floor
     from benchmarks.texts import floor_text
-    from vmamba_deploy.models.presets import resolve_preset
+    from vmamba_deploy.models.vmamba.presets import resolve_preset
 
     _give(floor_text, network_floor(resolve_preset(preset).name, batches), json_path)
 

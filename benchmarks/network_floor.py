@@ -24,9 +24,9 @@ from benchmarks.network_ops import (
     OpRecord,
     record_operations,
 )
-from vmamba_deploy.models.network import VMamba, freeze_scan_parameters
-from vmamba_deploy.models.precision import Precision, convert_precision
-from vmamba_deploy.models.presets import resolve_preset
+from vmamba_deploy.models.vmamba.network import VMamba, freeze_scan_parameters
+from vmamba_deploy.models.vmamba.precision import Precision, convert_precision
+from vmamba_deploy.models.vmamba.presets import resolve_preset
 
 IMAGE_SIDE = 224
 SECTIONS = ("stem", "stage 1", "stage 2", "stage 3", "stage 4", "head")

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.plain_model import PlainScan
-from vmamba_deploy.models.network import VMamba
+from vmamba_deploy.models.vmamba.network import VMamba
 from vmamba_deploy.parity.thresholds import thresholds_for
 
 _IMAGES = 8

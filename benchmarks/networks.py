@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from vmamba_deploy.models.config import VMambaConfig
-from vmamba_deploy.models.creation import create_model, empty_network
-from vmamba_deploy.models.initialization import initialize
-from vmamba_deploy.models.network import VMamba, freeze_scan_parameters
+from vmamba_deploy.models.vmamba.config import VMambaConfig
+from vmamba_deploy.models.vmamba.creation import create_model
+from vmamba_deploy.models.vmamba.initialization import initialize
+from vmamba_deploy.models.vmamba.network import VMamba, empty_network, freeze_scan_parameters
 
 TINY, BASE, VANILLA = "vmamba_tiny_s1l8", "vmamba_base_s1l20", "vanilla_vmamba_tiny"
 REHEARSED = "rehearsed"

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.plain_chain import scan_routes
-from vmamba_deploy.models.layers import ss2d
+from vmamba_deploy.models.vmamba.layers import ss2d
 from vmamba_deploy.ops.contract import ROUTES
 
 

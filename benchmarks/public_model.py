@@ -17,8 +17,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from benchmarks.triton_chain import ChainParameters, triton_chain
-from vmamba_deploy.models.layers import casting
-from vmamba_deploy.models.layers.ss2d import SS2D
+from vmamba_deploy.models.vmamba.layers import casting
+from vmamba_deploy.models.vmamba.layers.ss2d import SS2D
 
 
 class PublicForm(nn.Module):

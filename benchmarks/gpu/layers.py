@@ -12,7 +12,7 @@ import torch
 from benchmarks.gpu.machine import gpu_properties
 from benchmarks.network_ops import OpRecord, record_operations
 from benchmarks.networks import IMAGE_SIDE, REHEARSED, TINY, images, network
-from vmamba_deploy.models.precision import convert_precision
+from vmamba_deploy.models.vmamba.precision import convert_precision
 
 _PASSES = 5
 

@@ -9,7 +9,7 @@ import torch
 from benchmarks.gpu.machine import gpu_properties
 from benchmarks.gpu.timing import Measured, interleaved, spread
 from benchmarks.networks import REHEARSED, TINY, images, network
-from vmamba_deploy.models.precision import convert_precision
+from vmamba_deploy.models.vmamba.precision import convert_precision
 
 Json = dict[str, Any]
 _SIZES = ((224, 224), (512, 512), (768, 768), (1024, 1024), (800, 1280))

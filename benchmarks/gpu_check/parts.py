@@ -135,7 +135,7 @@ PARTS = (
         "networks",
         60,
         "shallow networks in every precision, eager and as a graph",
-        (tests("networks", "tests/models/test_gpu_network.py", "-k", "not compiled"),),
+        (tests("networks", "tests/models/vmamba/test_gpu_network.py", "-k", "not compiled"),),
     ),
     Part(
         "compiled",

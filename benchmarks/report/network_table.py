@@ -10,7 +10,7 @@ from benchmarks.gpu_check.parts import PARTS, Command
 from benchmarks.report.floors import network_floor_of
 from benchmarks.report.reasons import NETWORK_GROUP, REASONS
 from benchmarks.report.results import Json, Results
-from vmamba_deploy.models.presets import resolve_preset
+from vmamba_deploy.models.vmamba.presets import resolve_preset
 
 _COMMANDS = tuple(
     each

@@ -18,7 +18,7 @@ from samples.train_digits.digits_data import PREPROCESSING
 from tests.digits import HAS_RTX, digits_of
 from vmamba_deploy.artifacts.manifest import read_manifest
 from vmamba_deploy.models import load_model, set_scan_backend
-from vmamba_deploy.models.network import selective_scans
+from vmamba_deploy.models.vmamba.network import selective_scans
 from vmamba_deploy.pipeline.onnx_facts import read_onnx_facts
 from vmamba_deploy.pipeline.parity_step import engine_runtime
 from vmamba_deploy.preprocessing import Preprocessing, read_image, resize_and_crop

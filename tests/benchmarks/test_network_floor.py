@@ -17,8 +17,8 @@ from benchmarks.network_floor import (
     summary,
 )
 from benchmarks.network_ops import DEPTHWISE, KINDS, NORM, PRODUCT, SCAN, OpRecord
-from vmamba_deploy.models.network import VMamba
-from vmamba_deploy.models.presets import PRESETS
+from vmamba_deploy.models.vmamba.network import VMamba
+from vmamba_deploy.models.vmamba.presets import PRESETS
 
 # FLOPs with the head at 224 x 224, from the README of github.com/MzeroMiko/VMamba.
 PUBLISHED_GIGA = {"vmamba_tiny_s1l8": 4.9, "vmamba_small_s2l15": 8.7, "vmamba_base_s2l15": 15.4}

@@ -9,7 +9,7 @@ import torch
 
 from benchmarks.network_parity import expected_logits, full_float32, parity
 from benchmarks.networks import REHEARSED, images, network
-from vmamba_deploy.models.precision import convert_precision
+from vmamba_deploy.models.vmamba.precision import convert_precision
 
 
 @pytest.mark.parametrize("precision", ["fp32", "fp16"])

@@ -15,15 +15,15 @@ from torch import Tensor
 
 from benchmarks.public_model import PublicForm
 from tests.benchmarks.triton_interpreter import interpreted
-from vmamba_deploy.models.config import VMambaConfig
-from vmamba_deploy.models.creation import empty_network
-from vmamba_deploy.models.initialization import initialize
-from vmamba_deploy.models.network import (
+from vmamba_deploy.models.vmamba.config import VMambaConfig
+from vmamba_deploy.models.vmamba.initialization import initialize
+from vmamba_deploy.models.vmamba.network import (
     VMamba,
+    empty_network,
     freeze_scan_parameters,
     set_scan_backend,
 )
-from vmamba_deploy.models.precision import convert_precision
+from vmamba_deploy.models.vmamba.precision import convert_precision
 
 # Largest ||error||^2 / ||logits||^2 to the network itself in float32. Networks this small lose as
 # much as 2e-4 by half precision without the chain.

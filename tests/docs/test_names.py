@@ -16,7 +16,7 @@ from tests.docs.pages import CHECKOUT, DOCS, blocks, name_of, site_pages, withou
 from vmamba_deploy.artifacts.manifest import _validator
 from vmamba_deploy.cli.app import cli
 from vmamba_deploy.inference import RUNTIMES
-from vmamba_deploy.models.presets import ALIASES, PRESETS
+from vmamba_deploy.models.vmamba.presets import ALIASES, PRESETS
 from vmamba_deploy.parity.metrics import Metrics
 from vmamba_deploy.parity.thresholds import thresholds_for
 from vmamba_deploy.preprocessing.specification import MAX_PIXELS, SPECIFICATION, Preprocessing

@@ -61,3 +61,36 @@ def load_reference() -> Callable[[Path], VMamba]:
         return model
 
     return load
+
+
+def golden_path(name: str) -> Path:
+    return GOLDEN_FOLDER / f"vssm_{name}.pth"
+
+
+def golden_weights(name: str) -> dict[str, Tensor]:
+    return dict(load_model(golden_path(name)).state_dict())
+
+
+@pytest.fixture
+def s2_path() -> Path:
+    return golden_path("s2")
+
+
+@pytest.fixture
+def s2_weights() -> dict[str, Tensor]:
+    return golden_weights("s2")
+
+
+@pytest.fixture
+def v0_weights() -> dict[str, Tensor]:
+    return golden_weights("v0")
+
+
+@pytest.fixture
+def checkpoint(tmp_path: Path) -> Path:
+    return tmp_path / "checkpoint.pth"
+
+
+@pytest.fixture
+def seed_of_the_test() -> int:
+    return int(torch.randint(1 << 30, ()).item())

@@ -100,7 +100,7 @@ class ExportPlan:
     engine: EnginePlan = EnginePlan()
 
     def __post_init__(self) -> None:
-        from vmamba_deploy.models.presets import resolve_preset
+        from vmamba_deploy.models.vmamba.presets import resolve_preset
 
         if self.model is not None:
             resolve_preset(self.model)

@@ -31,8 +31,8 @@ def test_a_preset_is_recognised(checkpoint: Path) -> None:
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_every_preset_is_told_from_its_shapes(name: str) -> None:
-    from vmamba_deploy.models.checkpoints.detection import detect_config, preset_with
-    from vmamba_deploy.models.network import VMamba
+    from vmamba_deploy.models.vmamba.detection import detect_config, preset_with
+    from vmamba_deploy.models.vmamba.network import VMamba
 
     with torch.device("meta"):
         model = VMamba(PRESETS[name].config)

@@ -15,7 +15,7 @@ from samples.train_digits.micro_vmamba import CONFIG, FIRST_STEPS, new_network, 
 from samples.train_digits.training import TrainingPlan, accuracy, move_images, train
 from vmamba_deploy.errors import ExitCode
 from vmamba_deploy.models import load_model
-from vmamba_deploy.models.network import selective_scans
+from vmamba_deploy.models.vmamba.network import selective_scans
 
 ROOT = Path(__file__).parents[3]
 QUICK = ["--epochs", "1", "--images", "192"]

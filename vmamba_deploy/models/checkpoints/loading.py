@@ -12,21 +12,21 @@ from torch import Tensor, nn
 
 from vmamba_deploy.errors import InputFileError, UsageError
 from vmamba_deploy.models.checkpoints.contents import printable
-from vmamba_deploy.models.checkpoints.detection import (
+from vmamba_deploy.models.checkpoints.download import Progress, download, is_url
+from vmamba_deploy.models.checkpoints.reading import file_sha256, read_checkpoint
+from vmamba_deploy.models.checkpoints.strict import differences, fill_strictly, mismatch_error
+from vmamba_deploy.models.vmamba.config import VMambaConfig
+from vmamba_deploy.models.vmamba.creation import create_model
+from vmamba_deploy.models.vmamba.detection import (
     NotVMambaError,
     detect_config,
     detect_num_classes,
     detect_outnorms,
     preset_with,
 )
-from vmamba_deploy.models.checkpoints.dialects import canonical_weights
-from vmamba_deploy.models.checkpoints.download import Progress, download, is_url
-from vmamba_deploy.models.checkpoints.reading import file_sha256, read_checkpoint
-from vmamba_deploy.models.checkpoints.strict import differences, fill_strictly, mismatch_error
-from vmamba_deploy.models.config import VMambaConfig
-from vmamba_deploy.models.creation import create_model, empty_network
-from vmamba_deploy.models.network import VMamba
-from vmamba_deploy.models.presets import resolve_preset
+from vmamba_deploy.models.vmamba.dialects import canonical_weights
+from vmamba_deploy.models.vmamba.network import VMamba, empty_network
+from vmamba_deploy.models.vmamba.presets import resolve_preset
 
 RANDOM = "random"
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from vmamba_deploy.models.config import StemKind
-from vmamba_deploy.models.layers.casting import Conv2d, LayerNorm
+from vmamba_deploy.models.vmamba.config import StemKind
+from vmamba_deploy.models.vmamba.layers.casting import Conv2d, LayerNorm
 
 
 class Stem(nn.Sequential):

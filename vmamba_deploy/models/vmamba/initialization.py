@@ -13,7 +13,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from vmamba_deploy.models.layers.ss2d import SS2D
+from vmamba_deploy.models.vmamba.layers.ss2d import SS2D
 from vmamba_deploy.ops.contract import ROUTES
 
 DELTA_MIN, DELTA_MAX, DELTA_FLOOR = 1e-3, 1e-1, 1e-4

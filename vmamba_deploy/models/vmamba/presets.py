@@ -6,7 +6,7 @@ import difflib
 from dataclasses import dataclass
 
 from vmamba_deploy.errors import UsageError
-from vmamba_deploy.models.config import DownsampleKind, StemKind, VMambaConfig
+from vmamba_deploy.models.vmamba.config import DownsampleKind, StemKind, VMambaConfig
 from vmamba_deploy.preprocessing.specification import IMAGENET_PREPROCESSING, Preprocessing
 
 

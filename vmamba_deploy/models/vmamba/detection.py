@@ -8,14 +8,14 @@ from dataclasses import replace
 
 from torch import Tensor
 
-from vmamba_deploy.models.config import (
+from vmamba_deploy.models.vmamba.config import (
     CHANNELS_PER_DT_RANK,
     STAGES,
     DownsampleKind,
     StemKind,
     VMambaConfig,
 )
-from vmamba_deploy.models.presets import PRESETS
+from vmamba_deploy.models.vmamba.presets import PRESETS
 
 _BLOCK = re.compile(r"^layers\.(\d+)\.blocks\.(\d+)\.")
 _FIRST_BLOCK = "layers.{}.blocks.0."

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from vmamba_deploy.models import PRESETS, VMamba, freeze_scan_parameters
-from vmamba_deploy.models.creation import create_model, empty_network
-from vmamba_deploy.models.initialization import initialize
-from vmamba_deploy.models.network import set_scan_backend
-from vmamba_deploy.models.precision import Precision, convert_precision
+from vmamba_deploy.models.vmamba.creation import create_model
+from vmamba_deploy.models.vmamba.initialization import initialize
+from vmamba_deploy.models.vmamba.network import empty_network, set_scan_backend
+from vmamba_deploy.models.vmamba.precision import Precision, convert_precision
 from vmamba_deploy.parity.thresholds import thresholds_for
 
 pytestmark = pytest.mark.gpu

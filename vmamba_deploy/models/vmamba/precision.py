@@ -8,8 +8,8 @@ from typing import Literal
 import torch
 from torch import nn
 
-from vmamba_deploy.models.layers.ss2d import SS2D
-from vmamba_deploy.models.network import VMamba
+from vmamba_deploy.models.vmamba.layers.ss2d import SS2D
+from vmamba_deploy.models.vmamba.network import VMamba
 
 Precision = Literal["fp32", "fp16", "bf16"]
 ResidualPrecision = Literal["fp32", "half"]

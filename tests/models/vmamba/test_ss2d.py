@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from vmamba_deploy.models.layers.ss2d import SS2D, SS2DSizes
+from vmamba_deploy.models.vmamba.layers.ss2d import SS2D, SS2DSizes
 
 
 def sigmoid(v: Any) -> Any:

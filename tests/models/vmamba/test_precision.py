@@ -14,7 +14,7 @@ from vmamba_deploy.models import (
     freeze_scan_parameters,
     set_scan_backend,
 )
-from vmamba_deploy.models.network import selective_scans
+from vmamba_deploy.models.vmamba.network import selective_scans
 
 LoadReference = Callable[[Path], VMamba]
 DTYPES = {"fp16": torch.float16, "bf16": torch.bfloat16}

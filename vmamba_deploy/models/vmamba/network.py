@@ -6,14 +6,12 @@ import torch
 from torch import Tensor, nn
 
 from vmamba_deploy.errors import UsageError
-from vmamba_deploy.models.config import STAGES, VMambaConfig
-from vmamba_deploy.models.layers.block import VSSBlock
-from vmamba_deploy.models.layers.casting import LayerNorm, cast
-from vmamba_deploy.models.layers.classifier import Classifier
-from vmamba_deploy.models.layers.downsample import build_downsample
-from vmamba_deploy.models.layers.ss2d import SS2D
-from vmamba_deploy.models.layers.stem import build_stem
-from vmamba_deploy.models.scan import ScanBackend
+from vmamba_deploy.models.vmamba.config import STAGES, VMambaConfig
+from vmamba_deploy.models.vmamba.layers.block import VSSBlock
+from vmamba_deploy.models.vmamba.layers.casting import LayerNorm, Linear, cast
+from vmamba_deploy.models.vmamba.layers.downsample import build_downsample
+from vmamba_deploy.models.vmamba.layers.ss2d import SS2D, ScanBackend
+from vmamba_deploy.models.vmamba.layers.stem import build_stem
 
 
 class Stage(nn.Module):
@@ -27,6 +25,19 @@ class Stage(nn.Module):
             if stage + 1 < STAGES
             else nn.Identity()
         )
+
+
+class Classifier(nn.Module):
+    """LayerNorm, mean over space, linear."""
+
+    def __init__(self, channels: int, num_classes: int) -> None:
+        super().__init__()
+        self.norm = LayerNorm(channels)
+        self.head = Linear(channels, num_classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map [B, H, W, C] to logits [B, num_classes]."""
+        return self.head(self.norm(x).mean(dim=(1, 2)))
 
 
 class VMamba(nn.Module):
@@ -101,6 +112,14 @@ class VMamba(nn.Module):
             maps.append(x)
             x = stage.downsample(x)
         return maps
+
+
+def empty_network(config: VMambaConfig) -> VMamba:
+    """Build a network in eval mode whose weights are memory not yet written."""
+    # The layers' own initialisation would draw from the global random state; skip it wholly.
+    with torch.device("meta"):
+        model = VMamba(config)
+    return model.to_empty(device="cpu").eval()
 
 
 def selective_scans(model: nn.Module) -> list[SS2D]:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vmamba_deploy.models.layers.casting import Conv2d, LayerNorm, Linear, cast, linear
-from vmamba_deploy.models.scan import ScanBackend, selective_scan_fp32
-from vmamba_deploy.ops.contract import ROUTES
+from vmamba_deploy.models.vmamba.layers.casting import Conv2d, LayerNorm, Linear, cast, linear
+from vmamba_deploy.ops.contract import FLOAT32, ROUTES
+
+ScanBackend = Literal["native", "reference"]
 
 _FROZEN_NAMES = ("frozen_dt_weight", "frozen_dt_bias", "frozen_a", "frozen_d")
 
@@ -95,3 +97,30 @@ class SS2D(nn.Module):
         if gate is not None:
             y = y * F.silu(gate)
         return self.out_proj(y)
+
+
+def selective_scan_fp32(
+    backend: ScanBackend,
+    x: Tensor,
+    proj: Tensor,
+    parameters: tuple[Tensor, Tensor, Tensor, Tensor],
+) -> Tensor:
+    """Run `vmamba::SelectiveScan2D` with a float32 result.
+
+    Args:
+        backend: `native` is the registered operator, a single node in an exported graph;
+            `reference` is plain PyTorch, slow and differentiable.
+        x: [B, H, W, D] float32, float16 or bfloat16.
+        proj: [B, H, W, 4*(R+2N)], dtype of x.
+        parameters: dt_weight [4,R,D], dt_bias [4,D], a [4,N,D], d [4,D], all float32.
+
+    Returns:
+        [B, H, W, D] float32.
+    """
+    if backend == "reference":
+        from vmamba_deploy.ops.torch_reference import selective_scan_2d_reference
+
+        return selective_scan_2d_reference(x, proj, *parameters, FLOAT32)
+    from vmamba_deploy.ops.torch_op import selective_scan_2d
+
+    return selective_scan_2d(x, proj, *parameters, FLOAT32)

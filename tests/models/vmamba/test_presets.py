@@ -9,7 +9,7 @@ import torch
 
 from vmamba_deploy.errors import UsageError
 from vmamba_deploy.models import ALIASES, PRESETS, resolve_preset
-from vmamba_deploy.models.network import VMamba
+from vmamba_deploy.models.vmamba.network import VMamba
 
 PARAMETER_COUNTS = {
     "vanilla_vmamba_tiny": 22_893_448,

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import torch
-
 from vmamba_deploy.errors import UsageError
-from vmamba_deploy.models.config import VMambaConfig
-from vmamba_deploy.models.initialization import initialize
-from vmamba_deploy.models.network import VMamba
-from vmamba_deploy.models.presets import resolve_preset
+from vmamba_deploy.models.vmamba.initialization import initialize
+from vmamba_deploy.models.vmamba.network import VMamba, empty_network
+from vmamba_deploy.models.vmamba.presets import resolve_preset
 
 
 def create_model(preset: str, num_classes: int = 1000, seed: int = 0) -> VMamba:
@@ -31,11 +28,3 @@ def create_model(preset: str, num_classes: int = 1000, seed: int = 0) -> VMamba:
     model.preset_name = chosen.name
     initialize(model, seed)
     return model
-
-
-def empty_network(config: VMambaConfig) -> VMamba:
-    """Build a network in eval mode whose weights are memory not yet written."""
-    # The layers' own initialisation would draw from the global random state; skip it wholly.
-    with torch.device("meta"):
-        model = VMamba(config)
-    return model.to_empty(device="cpu").eval()

@@ -6,10 +6,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-import vmamba_deploy.models.layers.ss2d as ss2d_module
+import vmamba_deploy.models.vmamba.layers.ss2d as ss2d_module
 from vmamba_deploy import create_model
 from vmamba_deploy.errors import UsageError
-from vmamba_deploy.models.network import VMamba, selective_scans, set_scan_backend
+from vmamba_deploy.models.vmamba.network import VMamba, selective_scans, set_scan_backend
 
 
 @pytest.fixture(scope="module")

@@ -6,8 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vmamba_deploy.models.config import DownsampleKind
-from vmamba_deploy.models.layers.casting import Conv2d, LayerNorm, Linear
+from vmamba_deploy.models.vmamba.config import DownsampleKind
+from vmamba_deploy.models.vmamba.layers.casting import Conv2d, LayerNorm, Linear
 
 
 class PatchMerging(nn.Module):
