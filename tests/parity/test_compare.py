@@ -151,7 +151,7 @@ def test_a_failing_reference_is_no_parity_error(raised, expected):
         compare_runtimes(Fake(broken, name="pytorch"), [Fake()], inputs(1), "fp32")
 
 
-def test_polygraphy_is_quiet_and_progress_ends_at_one(capfd):
+def test_a_comparison_is_quiet_and_progress_ends_at_one(capfd):
     told = []
     compare_runtimes(
         Fake(name="pytorch"),

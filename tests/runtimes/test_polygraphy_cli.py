@@ -13,8 +13,8 @@ import pytest
 
 from vmamba_deploy.errors import UsageError
 from vmamba_deploy.runtimes.onnxruntime import OnnxRuntimeBody
-from vmamba_deploy.runtimes.polygraphy_data import polygraphy_onnxrt_command, save_polygraphy_io
-from vmamba_deploy.runtimes.tensorrt import engine_info, find_gpus, write_network_script
+from vmamba_deploy.runtimes.polygraphy_data import save_polygraphy_io
+from vmamba_deploy.runtimes.tensorrt import find_gpus, write_network_script
 
 MODEL_TYPE = ("--model-type", "trt-network-script")
 SHAPES = (
@@ -57,11 +57,11 @@ def test_inspect_shows_the_plugin_layers(script, tmp_path):
     assert result.stdout.count("PLUGIN_V3") == 2
 
 
-def test_convert_builds_an_engine(script, tmp_path, rtx):
+def test_convert_builds_an_engine(script, tmp_path):
     arguments = ("convert", script.name, *MODEL_TYPE, "-o", "model.engine", *SHAPES)
     result = polygraphy(*arguments, cwd=tmp_path)
     assert result.returncode == 0, result.stdout
-    assert engine_info(tmp_path / "model.engine").version == rtx.version
+    assert (tmp_path / "model.engine").read_bytes().startswith(b"vtrt")
 
 
 def test_a_scan_that_fell_back_to_its_body_stops_the_script(rtx, plugin, scan_model, tmp_path):
@@ -100,9 +100,9 @@ def test_onnxruntime_is_compared_with_saved_outputs(reference, tmp_path, drift, 
         [{"pixel_values": array} for array in images],
         [{"logits": array + np.float32(drift)} for array in logits],
     )
-    command = polygraphy_onnxrt_command(model, inputs, outputs, absolute=1e-5, relative=1e-5)
-    assert command[0] == "polygraphy"
-    result = polygraphy(*command[1:], cwd=tmp_path)
+    saved = ("--load-inputs", inputs, "--load-outputs", outputs)
+    limits = ("--atol", "1e-5", "--rtol", "1e-5")
+    result = polygraphy("run", model, "--onnxrt", *saved, *limits, cwd=tmp_path)
     assert (result.returncode == 0) is passes, result.stdout
     assert ("PASSED" in result.stdout) is passes
 

@@ -1,11 +1,15 @@
-"""Run the reference and the candidates on the same inputs, with Polygraphy, and judge them."""
+"""Run the reference and the candidates on the same inputs, and judge them."""
 
 from __future__ import annotations
 
-import contextlib
-from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
 
 from vmamba_deploy.errors import EnvironmentProblem, InputFileError, VmambaError
 from vmamba_deploy.parity.inputs import InputSet
@@ -14,12 +18,22 @@ from vmamba_deploy.parity.results import InputResult, RunResult
 from vmamba_deploy.parity.thresholds import Thresholds, thresholds_for
 
 if TYPE_CHECKING:
-    from vmamba_deploy.runtimes.base import Runtime
+    from vmamba_deploy.runtimes.base import Runtime, Session
 
 Progress = Callable[[str, float], None]
 """Called with what is about to run and the fraction done, 0..1."""
 
-_OUTPUT = "logits"
+
+@dataclass(frozen=True)
+class _Answer:
+    """What a runtime made of one input set, and how long it took."""
+
+    logits: npt.NDArray[Any]
+    seconds: float
+
+
+class _RunFailed(Exception):  # noqa: N818 - an outcome that is recorded, not an error to a user
+    """A runtime could not load or run the model; the message says why in one line."""
 
 
 def compare_runtimes(
@@ -29,7 +43,6 @@ def compare_runtimes(
     precision: str,
     *,
     progress: Progress | None = None,
-    verbose: bool = False,
 ) -> list[RunResult]:
     """Compare each candidate's logits with the reference's on every input set.
 
@@ -41,7 +54,6 @@ def compare_runtimes(
         reference: PyTorch in fp32.
         candidates: their sessions are opened one after another.
         precision: of the candidates, `fp32`, `fp16` or `bf16`; chooses the thresholds.
-        verbose: let Polygraphy print what it does.
 
     Raises:
         EnvironmentProblem: the reference cannot run here; its own VmambaErrors pass as they are.
@@ -55,30 +67,25 @@ def compare_runtimes(
     if not status.available:
         raise EnvironmentProblem(f"the reference {reference.name} cannot run: {status.reason}")
     steps = 1 + len(candidates)
-    with _polygraphy_log(verbose):
-        tell(f"{reference.name} (reference)", 0.0)
-        expected = _run_reference(reference, inputs)
-        results = []
-        for index, candidate in enumerate(candidates, start=1):
-            tell(candidate.name, index / steps)
-            results.append(_judge(candidate, expected, inputs, precision))
+    tell(f"{reference.name} (reference)", 0.0)
+    expected = _run_reference(reference, inputs)
+    results = []
+    for index, candidate in enumerate(candidates, start=1):
+        tell(candidate.name, index / steps)
+        results.append(_judge(candidate, expected, inputs, precision))
     tell("compared", 1.0)
     return results
 
 
-def _run_reference(reference: Runtime, inputs: Sequence[InputSet]) -> Any:
-    import numpy as np
-
-    from vmamba_deploy.parity.polygraphy_runner import RunFailed, run_all
-
+def _run_reference(reference: Runtime, inputs: Sequence[InputSet]) -> list[_Answer]:
     try:
-        expected = run_all(reference, inputs, label="reference")
-    except RunFailed as error:
+        expected = _run_all(reference, inputs)
+    except _RunFailed as error:
         if isinstance(error.__cause__, VmambaError | MemoryError):
             raise error.__cause__ from error
         raise EnvironmentProblem(f"the reference {reference.name} cannot run: {error}") from error
-    for iteration, one in zip(expected, inputs, strict=True):
-        if not np.isfinite(iteration[_OUTPUT]).all():
+    for answer, one in zip(expected, inputs, strict=True):
+        if not np.isfinite(answer.logits).all():
             raise InputFileError(
                 f"the reference {reference.name} gives NaN or infinity on {one.name}",
                 hint="the weights are broken: no runtime can be compared with them",
@@ -86,21 +93,50 @@ def _run_reference(reference: Runtime, inputs: Sequence[InputSet]) -> Any:
     return expected
 
 
-def _judge(
-    candidate: Runtime, expected: Any, inputs: Sequence[InputSet], precision: str
-) -> RunResult:
-    from vmamba_deploy.parity.polygraphy_runner import RunFailed, run_all
+def _run_all(runtime: Runtime, inputs: Sequence[InputSet]) -> list[_Answer]:
+    """Run a runtime on every set, in one session.
 
+    Raises:
+        _RunFailed: the runtime raised, whatever it raised.
+    """
+    try:
+        session = runtime.open()
+    except Exception as error:
+        raise _RunFailed(f"cannot load the model: {_one_line(error)}") from error
+    with closing(session):
+        return [_run(session, one) for one in inputs]
+
+
+def _run(session: Session, one: InputSet) -> _Answer:
+    start = time.perf_counter()
+    try:
+        logits = np.asarray(session(one.pixel_values))
+    except Exception as error:
+        raise _RunFailed(f"running batch {one.batch} raised {_one_line(error)}") from error
+    return _Answer(logits, time.perf_counter() - start)
+
+
+def _one_line(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def _judge(
+    candidate: Runtime, expected: Sequence[_Answer], inputs: Sequence[InputSet], precision: str
+) -> RunResult:
     limits = thresholds_for(candidate.name, precision)
     status = candidate.status()
     if not status.available:
         return RunResult(candidate.name, "skipped", status.reason, limits)
     try:
-        got = run_all(candidate, inputs, label=candidate.name)
-    except RunFailed as error:
+        got = _run_all(candidate, inputs)
+    except _RunFailed as error:
         missing = isinstance(error.__cause__, EnvironmentProblem)
         return RunResult(candidate.name, "skipped" if missing else "failed", str(error), limits)
-    judged = _compare(expected, got, inputs, limits)
+    judged = [
+        _judge_set(one, wanted.logits, answer, limits)
+        for one, wanted, answer in zip(inputs, expected, got, strict=True)
+    ]
     measured = [one.metrics for one in judged if one.metrics is not None and not one.flat]
     wrong = [f"{one.name}: {one.reason}" for one in judged if not one.passed]
     return RunResult(
@@ -113,38 +149,10 @@ def _judge(
     )
 
 
-def _compare(
-    expected: Any, got: Any, inputs: Sequence[InputSet], limits: Thresholds
-) -> list[InputResult]:
-    """Let Polygraphy pair the iterations of the two runs and call our comparison on each."""
-    from polygraphy.comparator import Comparator, RunResults
-
-    sets = iter(inputs)
-
-    def judge(result0: Any, result1: Any) -> OrderedDict[str, _Verdict]:
-        one = next(sets)
-        judged = _judge_set(one, result0[_OUTPUT], result1[_OUTPUT], limits, result1.runtime)
-        return OrderedDict([(_OUTPUT, _Verdict(judged))])
-
-    runs = RunResults([("reference", expected), ("candidate", got)])
-    accuracy = Comparator.compare_accuracy(runs, compare_func=judge)
-    pairs = accuracy[0]["reference", "candidate"]
-    return [verdicts[_OUTPUT].result for verdicts in pairs]
-
-
-class _Verdict:
-    """What Polygraphy wants of a comparison: something that is true when the outputs match."""
-
-    def __init__(self, result: InputResult) -> None:
-        self.result = result
-
-    def __bool__(self) -> bool:
-        return self.result.passed
-
-
 def _judge_set(
-    one: InputSet, expected: Any, got: Any, limits: Thresholds, seconds: float | None
+    one: InputSet, expected: npt.NDArray[Any], answer: _Answer, limits: Thresholds
 ) -> InputResult:
+    got, seconds = answer.logits, answer.seconds
     if one.flat:
         limits = limits.for_flat_images()
     if got.shape != expected.shape:
@@ -153,16 +161,3 @@ def _judge_set(
     metrics = compute_metrics(expected, got, tie_spread=limits.max_spread)
     reason = ", ".join(limits.violations(metrics))
     return InputResult(one.name, one.batch, not reason, reason, metrics, seconds, one.flat)
-
-
-@contextlib.contextmanager
-def _polygraphy_log(verbose: bool) -> Iterator[None]:
-    import numpy as np
-    from polygraphy.logger import G_LOGGER
-
-    # Polygraphy takes statistics of what it compares, NaN included, and NumPy would warn.
-    with (
-        np.errstate(invalid="ignore"),
-        G_LOGGER.verbosity(G_LOGGER.VERBOSE if verbose else G_LOGGER.CRITICAL),
-    ):
-        yield

@@ -48,17 +48,16 @@ def localise(
     model: Path | onnx.ModelProto,
     pixel_values: npt.NDArray[Any],
     open_session: SessionFactory,
-    *,
-    layers: Sequence[str] | None = None,
 ) -> list[LayerError]:
-    """Measure the error of each layer's output, in the order of execution.
+    """Measure the error of each block's output, in the order of execution.
+
+    Blocks are the stem, the network's blocks, its downsamplings and the classifier.
 
     Args:
         reference: the PyTorch network in fp32, eval mode.
         model: the exported file, read back from disk.
         pixel_values: one batch, in the layout that both take.
         open_session: stock ONNX Runtime or one with our library registered.
-        layers: module paths to look at; by default stem, blocks, downsamplings and classifier.
 
     Raises:
         InputFileError: the file names no layer that the network has.
@@ -66,8 +65,7 @@ def localise(
     import onnx
 
     loaded = onnx.load(str(model)) if isinstance(model, Path) else model
-    wanted = block_names(reference) if layers is None else list(layers)
-    outputs = layer_outputs(loaded, wanted)
+    outputs = layer_outputs(loaded, block_names(reference))
     if not outputs:
         raise InputFileError(
             "the ONNX file does not say which layer its nodes came from",
@@ -76,19 +74,6 @@ def localise(
     got = _run_onnx(loaded, outputs, pixel_values, open_session)
     expected = _run_torch(reference, list(outputs), pixel_values)
     return [_layer_error(name, expected[name], got[name]) for name in outputs if name in expected]
-
-
-def localise_within(
-    reference: nn.Module,
-    model: Path | onnx.ModelProto,
-    pixel_values: npt.NDArray[Any],
-    open_session: SessionFactory,
-    *,
-    block: str,
-) -> list[LayerError]:
-    """As `localise`, for every module inside one block."""
-    inside = [name for name, _ in reference.named_modules() if name.startswith(f"{block}.")]
-    return localise(reference, model, pixel_values, open_session, layers=[*inside, block])
 
 
 def first_drift(errors: Iterable[LayerError], nmse: float) -> LayerError | None:

@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 Level = Literal["ok", "missing", "optional"]
 
-_REQUIRED = ("torch", "onnx", "onnxscript", "onnxruntime", "polygraphy", "safetensors", "numpy")
+_REQUIRED = ("torch", "onnx", "onnxscript", "onnxruntime", "safetensors", "numpy")
 
 
 @dataclass(frozen=True)

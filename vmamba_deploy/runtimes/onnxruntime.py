@@ -21,7 +21,6 @@ def create_session(
     *,
     library: Path | None = None,
     threads: int = 0,
-    profile: bool = False,
     device: Literal["cpu", "cuda"] = "cpu",
     cuda_graph: bool = False,
     holds_bfloat16: bool | None = None,
@@ -32,7 +31,6 @@ def create_session(
         model: path of the file, so that external data is found, or the serialised model.
         library: our custom-op library; without it the file's function body runs.
         threads: intra-op threads, 0 for ONNX Runtime's own choice.
-        profile: write ONNX Runtime's profile.
         device: on `cuda`, no node may run on the CPU.
         cuda_graph: let the CUDA provider capture and replay the network.
         holds_bfloat16: False where that is known, so that the package onnx is not needed; None
@@ -51,7 +49,6 @@ def create_session(
 
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
-    options.enable_profiling = profile
     options.log_severity_level = 3
     if library is not None:
         options.register_custom_ops_library(str(library))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import signal
+import struct
 import subprocess
 import sys
 
@@ -16,11 +17,13 @@ from vmamba_deploy.runtimes.tensorrt import (
     EnginePlan,
     GpuSearch,
     build_engine,
-    engine_info,
     find_gpus,
 )
 
 NO_GPU = GpuSearch((), "no NVIDIA driver here")
+# Where an engine's header notes its targets; found by comparing engines of TensorRT-RTX 1.7.1.
+TARGETS_AT, ALL_TARGETS = 32, 0x3F
+TARGET_BITS = {80: 0x02, 86: 0x04, 89: 0x08, 120: 0x10, 121: 0x20}
 
 
 @pytest.mark.parametrize("precision", ["fp32", "fp16", "bf16"])
@@ -33,7 +36,7 @@ def test_every_scan_becomes_our_plugin(rtx, plugin, scan_model, tmp_path, precis
     assert built.plugin_layers == 3
     assert built.batch == (batch[0], batch[len(batch) // 2], batch[-1])
     assert built.size_bytes == built.path.stat().st_size
-    assert built.version == rtx.version == engine_info(built.path).version
+    assert built.version == rtx.version
 
 
 def test_the_image_size_can_be_a_range(rtx, plugin, scan_model, tmp_path):
@@ -56,9 +59,9 @@ def test_a_scan_without_the_namespace_is_refused(rtx, plugin, scan_model, tmp_pa
 def test_targets_reach_the_engine(rtx, plugin, scan_model, tmp_path, sm):
     plan = EnginePlan(scan_model(), rtx, batch=(1,), plugin_library=plugin, target_sms=(sm,))
     built = build_engine(plan, tmp_path / "e")
-    expected = (f"{sm // 10}.{sm % 10}",)
-    assert built.compute_capabilities == expected
-    assert engine_info(built.path).compute_capabilities == expected
+    assert built.compute_capabilities == (f"{sm // 10}.{sm % 10}",)
+    (targets,) = struct.unpack_from("<I", built.path.read_bytes(), TARGETS_AT)
+    assert targets & ALL_TARGETS == TARGET_BITS[sm]
 
 
 def test_a_target_that_rtx_does_not_have(rtx, plugin, scan_model, tmp_path):

@@ -1,4 +1,4 @@
-"""TensorRT in its two flavours: choosing, building, inspecting and running engines.
+"""TensorRT in its two flavours: choosing, building and running engines.
 
 Importing this package imports neither TensorRT nor onnx.
 """
@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from vmamba_deploy.runtimes.tensorrt.build import build_engine, check_feasible
 from vmamba_deploy.runtimes.tensorrt.cuda_driver import Gpu, GpuSearch, find_gpus
-from vmamba_deploy.runtimes.tensorrt.engine_file import EngineInfo, engine_info
 from vmamba_deploy.runtimes.tensorrt.flavour import (
     CHOICES,
     FLAVOURS,
@@ -27,7 +26,6 @@ __all__ = [
     "TENSORRT",
     "TENSORRT_RTX",
     "BuiltEngine",
-    "EngineInfo",
     "EnginePlan",
     "Flavour",
     "Gpu",
@@ -38,7 +36,6 @@ __all__ = [
     "build_engine",
     "check_feasible",
     "choose_flavour",
-    "engine_info",
     "find_gpus",
     "likely_flavour",
     "write_network_script",

@@ -37,16 +37,15 @@ def has_scan_creator(registry: Any) -> bool:
     return registry.get_creator(OP_TYPE, PLUGIN_VERSION, PLUGIN_NAMESPACE) is not None
 
 
-def load_plugin(flavour: Flavour, library: Path, registry: Any = None) -> None:
-    """Register the plugin of `library` in `registry`, else in the flavour's global one.
+def load_plugin(flavour: Flavour, library: Path) -> None:
+    """Register the plugin of `library` in the flavour's registry.
 
-    The global registry lives as long as the process, so there a second call does nothing.
+    It lives as long as the process, so a second call does nothing.
 
     Raises:
         BuildError: the library cannot be loaded, or is not our plugin.
     """
-    if registry is None:
-        registry = flavour.module().get_plugin_registry()
+    registry = flavour.module().get_plugin_registry()
     if has_scan_creator(registry):
         return
     handle = registry.load_library(str(library))
