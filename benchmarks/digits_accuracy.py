@@ -62,7 +62,7 @@ def logits_of(session: Session, digits: Digits) -> Logits:
     """Logits [n,10] of all images, in batches of 64 and the rest."""
     pixels = digits.pixel_values()
     starts = range(0, len(pixels), BATCH)
-    return np.concatenate([session(pixels[start : start + BATCH]) for start in starts])
+    return np.concatenate([session(pixels[start : start + BATCH])["logits"] for start in starts])
 
 
 def runtimes_of(folder: Path) -> list[Runtime]:

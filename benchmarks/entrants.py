@@ -161,7 +161,7 @@ class Entrants:
             raise Absent(status.reason)
         session = runtime.open()
         self.open_sessions.append(session)
-        return lambda: session(self.images)
+        return lambda: session(self.images)["logits"]
 
     @cached_property
     def expected(self) -> torch.Tensor:

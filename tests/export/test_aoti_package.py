@@ -65,7 +65,7 @@ def test_it_agrees_with_pytorch_at_every_batch_size(folder, expected):
     pixels, logits = expected
     session = AotInductorRuntime(folder / "model.pt2").open()
     for batch in (1, 2, 3):
-        got = session(pixels[:batch].numpy())
+        got = session(pixels[:batch].numpy())["logits"]
         np.testing.assert_allclose(got, logits[:batch].numpy(), rtol=1e-4, atol=1e-5)
     session.close()
 

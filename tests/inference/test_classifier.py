@@ -8,8 +8,9 @@ from PIL import Image
 from tests.digits import digits_of
 from vmamba_deploy.errors import InputFileError, UsageError, VmambaError
 from vmamba_deploy.inference import load
-from vmamba_deploy.inference.classifier import Classifier, OpenModel
+from vmamba_deploy.inference.classifier import Classifier
 from vmamba_deploy.inference.lanes import LanePool
+from vmamba_deploy.inference.model import OpenModel
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +109,7 @@ class Echo:
     def __call__(self, pixels):
         self.batches.append(len(pixels))
         first = pixels.reshape(len(pixels), -1)[:, :1].astype(np.float32)
-        return np.concatenate([first, -first], axis=1)
+        return {"logits": np.concatenate([first, -first], axis=1)}
 
     def close(self):
         self.batches.append("closed")

@@ -48,8 +48,8 @@ def test_body_and_library_agree_with_pytorch_on_one_file(exported, loaded):
         assert runtime.status().available, runtime.status().reason
         session = runtime.open()
         for batch in (1, 3):
-            expected = reference(images(batch))
-            logits = session(images(batch))
+            expected = reference(images(batch))["logits"]
+            logits = session(images(batch))["logits"]
             assert logits.dtype == np.float32
             assert logits.shape == expected.shape
             assert np.sum((logits - expected) ** 2) <= limit * np.sum(expected**2)
@@ -100,5 +100,5 @@ def test_a_closed_session_says_so(exported):
 
 
 def test_a_pytorch_session_leaves_no_graph_behind(loaded):
-    logits = PyTorchRuntime(loaded.model).open()(images(1))
+    logits = PyTorchRuntime(loaded.model).open()(images(1))["logits"]
     assert not torch.from_numpy(logits).requires_grad

@@ -32,13 +32,13 @@ def test_bound_tensors_give_what_a_plain_run_gives(scan_model, library):
     for batch in (1, 3, 1, 3):
         pixels = images(batch, generator)
         (plain,) = session.run(None, {"pixel_values": pixels})
-        np.testing.assert_array_equal(bound(pixels), plain)
+        np.testing.assert_array_equal(bound(pixels)["logits"], plain)
 
 
 def test_results_of_a_call_survive_the_next(scan_model, library):
     bound = BoundSession(create_session(scan_model(), library=library), "cpu")
     generator = np.random.default_rng()
-    first = bound(images(2, generator))
+    first = bound(images(2, generator))["logits"]
     kept = first.copy()
     bound(images(2, generator))
     np.testing.assert_array_equal(first, kept)
@@ -48,7 +48,7 @@ def test_images_that_are_not_contiguous(scan_model, library):
     bound = BoundSession(create_session(scan_model(), library=library), "cpu")
     pixels = images(2, np.random.default_rng())
     sliced = np.repeat(pixels, 2, axis=0)[::2]
-    np.testing.assert_array_equal(bound(sliced), bound(pixels))
+    np.testing.assert_array_equal(bound(sliced)["logits"], bound(pixels)["logits"])
 
 
 def test_a_closed_session_says_so(scan_model, library):
@@ -83,7 +83,7 @@ def test_on_a_gpu_it_agrees_with_the_cpu(scan_model, library, cuda_graph):
     for batch in (1, 1, 1, 4, 4, 4, 1):
         pixels = images(batch, generator)
         (expected,) = on_cpu.run(None, {"pixel_values": pixels})
-        np.testing.assert_allclose(session(pixels), expected, rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(session(pixels)["logits"], expected, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.gpu
@@ -92,5 +92,5 @@ def test_on_a_gpu_a_replay_gives_equal_bits(scan_model, library):
         pytest.skip("the package onnxruntime-gpu is not installed")
     session = OnnxRuntimeCuda(scan_model(), library=library, cuda_graph=True).open()
     pixels = images(2, np.random.default_rng())
-    results = {session(pixels).tobytes() for _ in range(5)}
+    results = {session(pixels)["logits"].tobytes() for _ in range(5)}
     assert len(results) == 1

@@ -88,7 +88,7 @@ def reference(scan_model, tmp_path):
     generator = np.random.default_rng()
     images = [generator.standard_normal((n, 3, 6, 5), dtype=np.float32) for n in (1, 3)]
     session = OnnxRuntimeBody(model).open()
-    logits = [np.concatenate([session(i[None]) for i in batch]) for batch in images]
+    logits = [np.concatenate([session(i[None])["logits"] for i in batch]) for batch in images]
     return model, images, logits
 
 

@@ -7,13 +7,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-import numpy.typing as npt
 
 from vmamba_deploy.errors import InputFileError, IntegrityError
 from vmamba_deploy.evaluation.results import ImageResult, ReferenceResult
 from vmamba_deploy.parity.metrics import cosine
-
-Logits = npt.NDArray[np.float32]
+from vmamba_deploy.tasks.classification import Logits, top_indices
 
 
 def score(
@@ -63,7 +61,7 @@ def score(
 
 
 def _first_classes(row: Logits, count: int) -> tuple[int, ...]:
-    return tuple(int(index) for index in np.argsort(-row, kind="stable")[:count])
+    return tuple(top_indices(row, count).tolist())
 
 
 def _margin(row: Logits) -> float:

@@ -6,7 +6,9 @@ PyTorch nor what exports a model is imported.
 
 from __future__ import annotations
 
-from vmamba_deploy.inference.classifier import Classifier, Prediction
+from vmamba_deploy.inference.classifier import Classifier
 from vmamba_deploy.inference.loading import RUNTIMES, load
+from vmamba_deploy.inference.model import Model
+from vmamba_deploy.tasks.classification import Prediction
 
-__all__ = ["RUNTIMES", "Classifier", "Prediction", "load"]
+__all__ = ["RUNTIMES", "Classifier", "Model", "Prediction", "load"]

@@ -8,8 +8,9 @@ from typing import Any
 from vmamba_deploy.artifacts.manifest import MANIFEST_NAME, Manifest, read_manifest
 from vmamba_deploy.artifacts.manifest import verify as verify_files
 from vmamba_deploy.errors import EnvironmentProblem, InputFileError, IntegrityError, UsageError
-from vmamba_deploy.inference.classifier import Classifier, OpenModel
+from vmamba_deploy.inference.classifier import Classifier
 from vmamba_deploy.inference.lanes import LanePool
+from vmamba_deploy.inference.model import OpenModel
 from vmamba_deploy.runtimes.base import RuntimeStatus
 
 RUNTIMES = ("auto", "trt", "rtx", "ort", "ort-cuda")

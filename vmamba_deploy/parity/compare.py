@@ -110,7 +110,7 @@ def _run_all(runtime: Runtime, inputs: Sequence[InputSet]) -> list[_Answer]:
 def _run(session: Session, one: InputSet) -> _Answer:
     start = time.perf_counter()
     try:
-        logits = np.asarray(session(one.pixel_values))
+        logits = session(one.pixel_values)["logits"]
     except Exception as error:
         raise _RunFailed(f"running batch {one.batch} raised {_one_line(error)}") from error
     return _Answer(logits, time.perf_counter() - start)

@@ -31,6 +31,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from vmamba_deploy.tasks.classification import top_indices
+
 Array = npt.NDArray[np.float64]
 
 
@@ -160,8 +162,7 @@ def _margins(reference: Array) -> Array:
 
 def _top_overlap(reference: Array, candidate: Array, count: int) -> float:
     count = min(count, reference.shape[1])
-    first = np.argsort(-reference, axis=1, kind="stable")[:, :count]
-    second = np.argsort(-candidate, axis=1, kind="stable")[:, :count]
+    first, second = top_indices(reference, count), top_indices(candidate, count)
     shared = [
         len(set(a) & set(b)) / count for a, b in zip(first.tolist(), second.tolist(), strict=True)
     ]

@@ -95,7 +95,7 @@ def _save_reference(
     files = save_polygraphy_io(
         prefix,
         [{facts.inputs[0].name: one.pixel_values} for one in inputs],
-        [{facts.outputs[0].name: session(one.pixel_values)} for one in inputs],
+        [session(one.pixel_values) for one in inputs],
     )
     return [str(file) for file in files]
 

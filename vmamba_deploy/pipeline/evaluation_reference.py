@@ -39,6 +39,7 @@ class PyTorchReference:
         from vmamba_deploy.pipeline.parity_step import network
         from vmamba_deploy.pipeline.reference import load_reference
         from vmamba_deploy.runtimes.pytorch import PyTorchSession
+        from vmamba_deploy.tasks.classification import LOGITS
 
         if self.threads:
             torch.set_num_threads(self.threads)
@@ -46,6 +47,6 @@ class PyTorchReference:
         session = PyTorchSession(network(facts, load_reference(facts, self.weights), "fp32"))
 
         def run(pixel_values: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-            return session(pixel_values)
+            return session(pixel_values)[LOGITS]
 
         return run

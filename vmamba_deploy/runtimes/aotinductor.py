@@ -7,10 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from vmamba_deploy.errors import InputFileError, VmambaError
 from vmamba_deploy.runtimes.base import RuntimeStatus
+from vmamba_deploy.runtimes.pytorch import named_arrays
+from vmamba_deploy.tasks import CLASSIFICATION, Task
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
+
+    from vmamba_deploy.runtimes.base import Outputs
 
 PACKAGE_NAME = "model.pt2"
 _DEVICE_KEY = "AOTI_DEVICE_KEY"
@@ -20,12 +24,16 @@ class AotInductorRuntime:
     """A package that `vmamba-deploy export --aoti` wrote.
 
     It holds machine code: load what you trust, as one loads a shared library.
+
+    Args:
+        path: of the `.pt2` file.
+        task: names the outputs, which have no names in the package.
     """
 
     name = "aotinductor"
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, path: Path, task: Task = CLASSIFICATION) -> None:
+        self._path, self._task = path, task
 
     def status(self) -> RuntimeStatus:
         """Available where the package is, and the GPU that it may need."""
@@ -56,25 +64,24 @@ class AotInductorRuntime:
             package = torch._inductor.aoti_load_package(str(self._path), run_single_threaded=True)
         except RuntimeError as error:
             raise InputFileError(f"PyTorch cannot load {self._path}: {error}") from error
-        return AotInductorSession(package, device)
+        return AotInductorSession(package, device, self._task)
 
 
 class AotInductorSession:
-    """A loaded package with one input and one output."""
+    """A loaded package."""
 
-    def __init__(self, package: Any, device: str) -> None:
-        self._package, self._device = package, device
+    def __init__(self, package: Any, device: str, task: Task) -> None:
+        self._package, self._device, self._task = package, device, task
 
-    def __call__(self, pixel_values: npt.NDArray[np.generic]) -> npt.NDArray[np.float32]:
-        """Map pixel_values, in the layout that was exported, to float32 logits [B,classes]."""
-        import numpy as np
+    def __call__(self, pixel_values: npt.NDArray[np.generic]) -> Outputs:
+        """Map pixel_values, in the layout that was exported, to float32 arrays by name."""
         import torch
 
         if self._package is None:
             raise VmambaError("this AOTInductor session is closed")
         with torch.inference_mode():
-            logits = self._package(torch.from_numpy(pixel_values).to(self._device))
-        return np.asarray(logits.float().cpu().numpy())
+            given = self._package(torch.from_numpy(pixel_values).to(self._device))
+            return named_arrays(given, self._task)
 
     def close(self) -> None:
         """Free the package."""

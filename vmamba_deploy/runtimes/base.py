@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    Outputs = dict[str, npt.NDArray[np.float32]]
+
 
 @dataclass(frozen=True)
 class RuntimeStatus:
@@ -21,8 +23,11 @@ class RuntimeStatus:
 class Session(Protocol):
     """A loaded model, ready to be called."""
 
-    def __call__(self, pixel_values: npt.NDArray[np.generic]) -> npt.NDArray[np.float32]:
-        """Map pixel_values [B,3,H,W] float32 to logits [B,num_classes] float32."""
+    def __call__(self, pixel_values: npt.NDArray[np.generic]) -> Outputs:
+        """Map pixel_values to the model's outputs by name, each float32 with the batch first.
+
+        `pixel_values` are in the layout that was exported: [B,3,H,W] float32 or [B,H,W,3] uint8.
+        """
         ...
 
     def close(self) -> None:

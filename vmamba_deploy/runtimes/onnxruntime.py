@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from vmamba_deploy.runtimes.base import Outputs
+
 CUSTOM_OP_LIBRARY = "vmamba_ort"
 
 
@@ -134,20 +136,24 @@ class OnnxRuntimeLibrary:
 
 
 class OnnxRuntimeSession:
-    """A loaded file with one input and one output."""
+    """A loaded file with one input and any number of outputs."""
 
     def __init__(self, session: Any) -> None:
         self._session = session
         self._input = session.get_inputs()[0].name
+        self._outputs = [output.name for output in session.get_outputs()]
 
-    def __call__(self, pixel_values: npt.NDArray[np.generic]) -> npt.NDArray[np.float32]:
-        """Map pixel_values, in the file's own layout, to float32 logits [B,classes]."""
+    def __call__(self, pixel_values: npt.NDArray[np.generic]) -> Outputs:
+        """Map pixel_values, in the file's own layout, to float32 arrays by name."""
         import numpy as np
 
         if self._session is None:
             raise VmambaError("this ONNX Runtime session is closed")
-        (logits,) = self._session.run(None, {self._input: pixel_values})
-        return np.asarray(logits, dtype=np.float32)
+        arrays = self._session.run(self._outputs, {self._input: pixel_values})
+        return {
+            name: np.asarray(array, dtype=np.float32)
+            for name, array in zip(self._outputs, arrays, strict=True)
+        }
 
     def close(self) -> None:
         """Free the session."""

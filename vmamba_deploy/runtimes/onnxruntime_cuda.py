@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from vmamba_deploy.runtimes.base import Outputs
+
 GPU_PACKAGE = "onnxruntime-gpu"
 INSTALL_HINT = f"pip uninstall -y onnxruntime; pip install {GPU_PACKAGE}"
 PROVIDER = "CUDAExecutionProvider"
@@ -84,10 +86,10 @@ class OnnxRuntimeCuda:
 
 
 class BoundSession:
-    """A session whose input and output stay on the device: one pair of buffers for each shape.
+    """A session whose input and outputs stay on the device: a set of buffers for each shape.
 
     Args:
-        session: an `onnxruntime.InferenceSession` with one input and one output.
+        session: an `onnxruntime.InferenceSession` with one input and any number of outputs.
         device: `cuda` or `cpu`, where the buffers lie.
         cuda_graph: whether the session captures graphs; each shape gets one of its own.
     """
@@ -96,8 +98,8 @@ class BoundSession:
         self._session, self._device, self._cuda_graph = session, device, cuda_graph
         self._bound: dict[tuple[int, ...], _Bound] = {}
 
-    def __call__(self, pixel_values: npt.NDArray[np.generic]) -> npt.NDArray[np.float32]:
-        """Map pixel_values, in the file's own layout, to float32 logits [B,classes]."""
+    def __call__(self, pixel_values: npt.NDArray[np.generic]) -> Outputs:
+        """Map pixel_values, in the file's own layout, to float32 arrays by name."""
         import numpy as np
 
         if self._session is None:
@@ -111,7 +113,10 @@ class BoundSession:
             bound.pixels.update_inplace(pixels)
         self._session.run_with_iobinding(bound.binding, bound.options)
         bound.binding.synchronize_outputs()
-        return np.array(bound.logits.numpy(), dtype=np.float32)
+        return {
+            name: np.array(buffer.numpy(), dtype=np.float32)
+            for name, buffer in bound.outputs.items()
+        }
 
     def close(self) -> None:
         """Free the session and its buffers."""
@@ -122,21 +127,37 @@ class BoundSession:
         import numpy as np
         import onnxruntime as ort
 
-        taken, given = self._session.get_inputs()[0], self._session.get_outputs()[0]
         values = ort.OrtValue.ortvalue_from_numpy(pixels, self._device, 0)
-        shape = [len(pixels), *given.shape[1:]]
-        logits = ort.OrtValue.ortvalue_from_shape_and_type(shape, np.float32, self._device, 0)
         binding = self._session.io_binding()
-        binding.bind_ortvalue_input(taken.name, values)
-        binding.bind_ortvalue_output(given.name, logits)
+        binding.bind_ortvalue_input(self._session.get_inputs()[0].name, values)
+        outputs = {
+            name: ort.OrtValue.ortvalue_from_shape_and_type(shape, np.float32, self._device, 0)
+            for name, shape in self._output_shapes(pixels).items()
+        }
+        for name, buffer in outputs.items():
+            binding.bind_ortvalue_output(name, buffer)
         options = ort.RunOptions()
         if self._cuda_graph:
             options.add_run_config_entry("gpu_graph_id", str(len(self._bound) + 1))
-        return _Bound(binding, values, logits, options)
+        return _Bound(binding, values, outputs, options)
+
+    def _output_shapes(self, pixels: npt.NDArray[np.generic]) -> dict[str, list[int]]:
+        """The shapes that the file states; where it leaves sides free, a run tells them."""
+        import onnxruntime as ort
+
+        given = self._session.get_outputs()
+        shapes = {one.name: [len(pixels), *one.shape[1:]] for one in given}
+        if all(isinstance(side, int) for shape in shapes.values() for side in shape):
+            return shapes
+        options = ort.RunOptions()
+        options.add_run_config_entry("gpu_graph_id", "-1")  # no graph of this one
+        feed = {self._session.get_inputs()[0].name: pixels}
+        arrays = self._session.run(list(shapes), feed, options)
+        return {name: list(array.shape) for name, array in zip(shapes, arrays, strict=True)}
 
 
 class _Bound:
     """The buffers of one shape; they must live as long as the binding, and as a captured graph."""
 
-    def __init__(self, binding: Any, pixels: Any, logits: Any, options: Any) -> None:
-        self.binding, self.pixels, self.logits, self.options = binding, pixels, logits, options
+    def __init__(self, binding: Any, pixels: Any, outputs: dict[str, Any], options: Any) -> None:
+        self.binding, self.pixels, self.outputs, self.options = binding, pixels, outputs, options

@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from vmamba_deploy.runtimes.base import RuntimeStatus
+from vmamba_deploy.tasks import CLASSIFICATION, Task
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
-    from torch import nn
+    from torch import Tensor, nn
+
+    from vmamba_deploy.runtimes.base import Outputs
 
 
 class PyTorchRuntime:
-    """Runs a module in eval mode on the CPU, in whatever precision its weights have."""
+    """Runs a module in eval mode on the CPU, in whatever precision its weights have.
+
+    Args:
+        module: gives one tensor, or a list of them in the order of the task's outputs.
+        task: names them.
+    """
 
     name = "pytorch"
 
-    def __init__(self, module: nn.Module) -> None:
-        self._module = module
+    def __init__(self, module: nn.Module, task: Task = CLASSIFICATION) -> None:
+        self._module, self._task = module, task
 
     def status(self) -> RuntimeStatus:
         """Always available: exporting needs PyTorch anyway."""
@@ -28,23 +37,36 @@ class PyTorchRuntime:
 
     def open(self) -> PyTorchSession:
         """A session over the module; nothing is loaded."""
-        return PyTorchSession(self._module)
+        return PyTorchSession(self._module, self._task)
 
 
 class PyTorchSession:
     """Calls the module under inference mode."""
 
-    def __init__(self, module: nn.Module) -> None:
-        self._module = module
+    def __init__(self, module: nn.Module, task: Task = CLASSIFICATION) -> None:
+        self._module, self._task = module, task
 
-    def __call__(self, pixel_values: npt.NDArray[np.generic]) -> npt.NDArray[np.float32]:
-        """Map pixel_values, in the layout that the module takes, to float32 logits [B,classes]."""
-        import numpy as np
+    def __call__(self, pixel_values: npt.NDArray[np.generic]) -> Outputs:
+        """Map pixel_values, in the layout that the module takes, to float32 arrays by name."""
         import torch
 
         with torch.inference_mode():
-            logits: torch.Tensor = self._module(torch.from_numpy(pixel_values))
-        return np.asarray(logits.float().numpy())
+            return named_arrays(self._module(torch.from_numpy(pixel_values)), self._task)
 
     def close(self) -> None:
         """Nothing to give back: the module belongs to the caller."""
+
+
+def named_arrays(given: Tensor | Sequence[Tensor], task: Task) -> Outputs:
+    """What a module gave, a tensor or several in the order of the task's outputs, by name.
+
+    Raises:
+        ValueError: it gave another number of tensors.
+    """
+    import torch
+
+    tensors = (given,) if isinstance(given, torch.Tensor) else given
+    return {
+        name: tensor.float().cpu().numpy()
+        for name, tensor in zip(task.output_names, tensors, strict=True)
+    }

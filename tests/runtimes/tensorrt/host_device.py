@@ -102,7 +102,7 @@ class TensorRT:
 
 
 class Context:
-    """Computes the sum and the largest value of each image."""
+    """Computes the sum and the largest value of each image, and halves of them if asked for."""
 
     def __init__(self, engine):
         self.engine, self.addresses, self.shape = engine, {}, None
@@ -116,7 +116,9 @@ class Context:
         return inside
 
     def get_tensor_shape(self, name):
-        return self.shape if name == "pixel_values" else (self.shape[0], 2)
+        return {"pixel_values": self.shape, "logits": (self.shape[0], 2)}.get(
+            name, (self.shape[0], *self.shape[1:3], 2)
+        )
 
     def set_tensor_address(self, name, address):
         self.addresses[name] = address
@@ -137,16 +139,18 @@ class Context:
 
         images = array("pixel_values", shape).reshape(shape[0], -1)
         array("logits", (shape[0], 2))[:] = np.stack([images.sum(1), images.max(1)], axis=1)
+        if "halves" in addresses:
+            given = array("pixel_values", shape)
+            array("halves", (*shape[:3], 2))[:] = given[..., :2] / 2
 
 
 class Engine:
     """An engine with a profile of batches 1 to 6 over images of [3,4,5]."""
 
-    num_io_tensors = 2
     broken = False
 
     def __init__(self, names=("pixel_values", "logits")):
-        self.names = names
+        self.names, self.num_io_tensors = names, len(names)
 
     def get_tensor_name(self, index):
         return self.names[index]

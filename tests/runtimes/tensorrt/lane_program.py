@@ -38,7 +38,7 @@ def check(lane, batch):
     pixels = np.random.default_rng().standard_normal((batch, 3, 4, 5), dtype=np.float32)
     flat = pixels.reshape(batch, -1)
     expected = np.stack([flat.sum(1), flat.max(1)], axis=1)
-    np.testing.assert_allclose(lane(pixels), expected, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(lane(pixels)["logits"], expected, rtol=1e-4, atol=1e-4)
 
 
 def main():

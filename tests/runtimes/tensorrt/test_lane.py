@@ -27,7 +27,7 @@ def test_any_order_of_shapes_gives_each_its_own_result(engine, cuda_graphs):
     lane = EngineLane(engine, cuda_graphs=cuda_graphs)
     for batch in (6, 1, 1, 1, 1, 3, 1, 3, 3, 3, 6, 6, 6, 2, 2):
         pixels = images(batch)
-        np.testing.assert_allclose(lane(pixels), expected(pixels), rtol=1e-5, atol=1e-5)
+        np.testing.assert_allclose(lane(pixels)["logits"], expected(pixels), rtol=1e-5, atol=1e-5)
     assert len(engine.device.memory) == 4  # two on the host, two on the device, made once
     assert bool(engine.device.graphs) == cuda_graphs
 
@@ -54,7 +54,7 @@ def test_the_largest_shape_is_not_captured_for_having_sized_the_buffers(engine):
 def test_results_do_not_lie_in_the_buffers(engine):
     lane = EngineLane(engine)
     first = images(2)
-    kept = lane(first)
+    kept = lane(first)["logits"]
     lane(images(2))
     lane.close()
     np.testing.assert_allclose(kept, expected(first), rtol=1e-5, atol=1e-5)
@@ -64,8 +64,8 @@ def test_two_lanes_share_an_engine_and_no_buffer(engine):
     one, two = EngineLane(engine), EngineLane(engine)
     assert len({memory.address for memory in engine.device.memory}) == 8
     first, second = images(2), images(5)
-    np.testing.assert_allclose(one(first), expected(first), rtol=1e-5, atol=1e-5)
-    np.testing.assert_allclose(two(second), expected(second), rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(one(first)["logits"], expected(first), rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(two(second)["logits"], expected(second), rtol=1e-5, atol=1e-5)
 
 
 def test_a_shape_outside_the_profile_says_what_fits_and_harms_nothing(engine):
@@ -74,7 +74,7 @@ def test_a_shape_outside_the_profile_says_what_fits_and_harms_nothing(engine):
         with pytest.raises(UsageError, match=r"from \(1, 3, 4, 5\) to \(6, 3, 4, 5\), got"):
             lane(bad)
         pixels = images(2)
-        np.testing.assert_allclose(lane(pixels), expected(pixels), rtol=1e-5, atol=1e-5)
+        np.testing.assert_allclose(lane(pixels)["logits"], expected(pixels), rtol=1e-5, atol=1e-5)
 
 
 def test_a_failed_execution_is_an_error(engine):
@@ -110,6 +110,21 @@ def test_tensorrt_rtx_captures_graphs_itself(engine):
     assert engine.device.graphs == []
 
 
-def test_an_engine_of_other_tensors_is_refused():
-    with pytest.raises(IntegrityError, match="expected one input, one output"):
-        LoadedEngine(host.TensorRT, None, host.Engine(("logits", "more")), host.HostDevice())
+@pytest.mark.parametrize("cuda_graphs", [False, True])
+def test_each_output_has_buffers_of_its_own(cuda_graphs):
+    names = ("halves", "pixel_values", "logits")
+    engine = LoadedEngine(host.TensorRT, None, host.Engine(names), host.HostDevice())
+    lane = EngineLane(engine, cuda_graphs=cuda_graphs)
+    assert len(engine.device.memory) == 6
+    for batch in (6, 1, 1, 1, 3, 3, 3, 1):
+        pixels = images(batch)
+        got = lane(pixels)
+        assert list(got) == ["halves", "logits"]
+        np.testing.assert_allclose(got["logits"], expected(pixels), rtol=1e-5, atol=1e-5)
+        np.testing.assert_array_equal(got["halves"], pixels[..., :2] / 2)
+
+
+@pytest.mark.parametrize("names", [("logits", "more"), ("pixel_values",)])
+def test_an_engine_of_other_tensors_is_refused(names):
+    with pytest.raises(IntegrityError, match="expected one input and outputs"):
+        LoadedEngine(host.TensorRT, None, host.Engine(names), host.HostDevice())

@@ -67,7 +67,7 @@ def test_an_engine_agrees_with_onnxruntime(rtx, plugin, scan_model, tmp_path, pr
     # The smallest, the usual and the largest batch of the profile, and what lies between.
     for batch in (1, 2, 3, 8, 1):
         images = np.random.default_rng().standard_normal((batch, 3, 6, 5), dtype=np.float32)
-        got = session(images)
-        np.testing.assert_array_equal(got, session(images))
-        np.testing.assert_allclose(got, expected(images), atol=tolerance)
+        got = session(images)["logits"]
+        np.testing.assert_array_equal(got, session(images)["logits"])
+        np.testing.assert_allclose(got, expected(images)["logits"], atol=tolerance)
     session.close()

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from vmamba_deploy.runtimes.base import Outputs
     from vmamba_deploy.runtimes.tensorrt.cuda_device import CudaDevice
 
 
@@ -19,11 +20,11 @@ class LoadedEngine:
     Args:
         trt: the TensorRT module.
         runtime: that deserialised it; kept, for it must outlive the engine.
-        engine: with one input, one output and one optimization profile.
+        engine: with one input, any number of outputs and one optimization profile.
         device: see `CudaDevice`.
 
     Raises:
-        IntegrityError: other tensors than one input and one output.
+        IntegrityError: not one input, or no output.
     """
 
     def __init__(self, trt: Any, runtime: Any, engine: Any, device: CudaDevice) -> None:
@@ -31,9 +32,9 @@ class LoadedEngine:
         names = [engine.get_tensor_name(index) for index in range(engine.num_io_tensors)]
         inputs = [n for n in names if engine.get_tensor_mode(n) == trt.TensorIOMode.INPUT]
         outputs = [n for n in names if n not in inputs]
-        if len(inputs) != 1 or len(outputs) != 1:
-            raise IntegrityError(f"the engine has tensors {names}, expected one input, one output")
-        self.input_name, self.output_name = inputs[0], outputs[0]
+        if len(inputs) != 1 or not outputs:
+            raise IntegrityError(f"the engine has tensors {names}, expected one input and outputs")
+        self.input_name, self.output_names = inputs[0], tuple(outputs)
 
     @property
     def smallest(self) -> tuple[int, ...]:
@@ -93,7 +94,8 @@ class EngineLane:
         self._capture = cuda_graphs and not replays
         self._graph: Any = None
         self._shape: tuple[int, ...] | None = None
-        self._dtypes = {n: engine.dtype(n) for n in (engine.input_name, engine.output_name)}
+        names = engine.input_name, *engine.output_names
+        self._dtypes = {name: engine.dtype(name) for name in names}
         self._set_shape(engine.largest)
         sizes = {name: self._size_bytes(name) for name in self._dtypes}
         self._host = {n: self._device.allocate_host(size) for n, size in sizes.items()}
@@ -102,8 +104,8 @@ class EngineLane:
             self._context.set_tensor_address(name, int(buffer.handle))
         self._shape = None  # nothing has run in it yet
 
-    def __call__(self, pixel_values: npt.NDArray[np.generic]) -> npt.NDArray[np.float32]:
-        """Map pixel_values, in the engine's own layout, to float32 logits [B,classes].
+    def __call__(self, pixel_values: npt.NDArray[np.generic]) -> Outputs:
+        """Map pixel_values, in the engine's own layout, to float32 arrays by name.
 
         Raises:
             UsageError: a shape outside the engine's profile.
@@ -116,8 +118,7 @@ class EngineLane:
         self._device.make_current()
         again = pixel_values.shape == self._shape
         self._set_shape(pixel_values.shape)
-        source, target = self._engine.input_name, self._engine.output_name
-        np.copyto(self._view(source), pixel_values, casting="same_kind")
+        np.copyto(self._view(self._engine.input_name), pixel_values, casting="same_kind")
         if self._graph is None and again and self._capture:
             self._graph = self._device.capture(self._stream, self._enqueue)
         if self._graph is None:
@@ -125,7 +126,9 @@ class EngineLane:
         else:
             self._graph.launch(self._stream)
         self._device.wait(self._stream)
-        return np.array(self._view(target), dtype=np.float32)
+        return {
+            name: np.array(self._view(name), dtype=np.float32) for name in self._engine.output_names
+        }
 
     def close(self) -> None:
         """Free the context, its buffers and the stream."""
@@ -140,14 +143,13 @@ class EngineLane:
 
     def _enqueue(self, stream: Any) -> None:
         """Put upload, execution and download of the current shape on a stream."""
-        source, target = self._engine.input_name, self._engine.output_name
-        host, memory = self._host, self._memory
-        size, copy = self._size_bytes(source), self._device.copy
-        copy(int(memory[source].handle), host[source].address, size, stream)
+        host, memory, copy = self._host, self._memory, self._device.copy
+        source = self._engine.input_name
+        copy(int(memory[source].handle), host[source].address, self._size_bytes(source), stream)
         if not self._context.execute_async_v3(int(stream.handle)):
             raise BuildError("TensorRT could not execute the engine")
-        size = self._size_bytes(target)
-        copy(host[target].address, int(memory[target].handle), size, stream)
+        for name in self._engine.output_names:
+            copy(host[name].address, int(memory[name].handle), self._size_bytes(name), stream)
 
     def _drop_graph(self) -> None:
         if self._graph is not None:

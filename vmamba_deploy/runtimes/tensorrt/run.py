@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from vmamba_deploy.runtimes.base import Outputs
+
 
 class TensorRTRuntime:
     """One engine file, to be run on the first GPU of this machine.
@@ -187,8 +189,8 @@ class TensorRTSession:
         self._engine = engine
         self._lane = EngineLane(engine)
 
-    def __call__(self, pixel_values: npt.NDArray[np.generic]) -> npt.NDArray[np.float32]:
-        """Map pixel_values [B,3,H,W] to logits [B,num_classes] float32.
+    def __call__(self, pixel_values: npt.NDArray[np.generic]) -> Outputs:
+        """Map pixel_values, in the engine's own layout, to float32 arrays by name.
 
         Raises:
             UsageError: a shape outside the engine's profile.

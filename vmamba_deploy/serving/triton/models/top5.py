@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import triton_python_backend_utils as pb_utils  # type: ignore[import-not-found]
+
+from vmamba_deploy.errors import InputFileError
+from vmamba_deploy.tasks.classification import top_predictions
 
 TOP = 5
 
@@ -26,25 +30,11 @@ class TritonPythonModel:
 
     def _answer(self, request: Any) -> Any:
         logits = pb_utils.get_input_tensor_by_name(request, "logits").as_numpy()
-        if not np.isfinite(logits).all():
-            spoiled = pb_utils.TritonError("the model gave logits that are not finite")
+        try:
+            best = top_predictions(logits, self._labels, TOP)
+        except InputFileError as error:
+            spoiled = pb_utils.TritonError(error.message)
             return pb_utils.InferenceResponse(error=spoiled)
-        texts = [[json.dumps(self._best(row)).encode()] for row in logits]
+        texts = [[json.dumps([asdict(one) for one in row]).encode()] for row in best]
         answer = pb_utils.Tensor("top5", np.array(texts, dtype=np.object_))
         return pb_utils.InferenceResponse([answer])
-
-    def _best(self, logits: Any) -> list[dict[str, Any]]:
-        exponentials = np.exp(logits.astype(np.float64) - logits.max())
-        probabilities = exponentials / exponentials.sum()
-        order = np.argsort(-logits, kind="stable")[:TOP]
-        return [
-            {
-                "index": int(index),
-                "label": self._label(int(index)),
-                "probability": float(probabilities[index]),
-            }
-            for index in order
-        ]
-
-    def _label(self, index: int) -> str:
-        return self._labels[index] if index < len(self._labels) else str(index)

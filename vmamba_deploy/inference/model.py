@@ -1,0 +1,151 @@
+"""A loaded model as an application uses it: images to the arrays that the network gives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from vmamba_deploy.artifacts.manifest import Manifest
+from vmamba_deploy.errors import UsageError
+from vmamba_deploy.inference.lanes import LanePool
+from vmamba_deploy.preprocessing import ImageSource, Preprocessing, preprocess
+from vmamba_deploy.tasks import Task
+
+if TYPE_CHECKING:
+    from vmamba_deploy.runtimes.base import Outputs
+
+
+@dataclass(frozen=True)
+class OpenModel:
+    """What `load` hands to a `Model`.
+
+    Attributes:
+        runtime: name of what executes.
+        lanes: its sessions.
+        batches: the smallest and the largest batch of one execution.
+        release: called after the sessions are closed.
+    """
+
+    runtime: str
+    lanes: LanePool
+    batches: tuple[int, int]
+    release: Callable[[], None]
+
+
+class Model:
+    """An artefact folder, opened by `vmamba_deploy.inference.load`.
+
+    Any thread may call any method. Calls run side by side, up to the number of streams; further
+    ones wait. `close` waits for the calls under way.
+
+    Attributes:
+        manifest: of the folder.
+        task: what the network is for.
+        preprocessing: how an image becomes `pixel_values`.
+        runtime: `onnxruntime`, `onnxruntime-cuda`, `tensorrt` or `tensorrt_rtx`.
+        max_batch: images of one execution; larger batches are split.
+    """
+
+    def __init__(self, manifest: Manifest, opened: OpenModel, task: Task) -> None:
+        self.manifest, self.task = manifest, task
+        self.preprocessing = Preprocessing.from_manifest(manifest["preprocessing"])
+        self.runtime = opened.runtime
+        self._min_batch, self.max_batch = opened.batches
+        self._opened = opened
+        self._executor = ThreadPoolExecutor(len(opened.lanes), thread_name_prefix="vmamba-stream")
+        self._sample_shape, self._dtype = _expected_input(manifest)
+
+    def preprocess(self, images: Sequence[ImageSource]) -> npt.NDArray[Any]:
+        """Decode, resize, crop and normalise (docs/preprocessing.md).
+
+        Returns:
+            [B,3,H,W] float32, or [B,H,W,3] uint8 for a model that normalises itself.
+
+        Raises:
+            InputFileError: an image that cannot be read; the message names it.
+            UsageError: one image where a sequence is expected, or none.
+        """
+        if isinstance(images, str | bytes) or not isinstance(images, Iterable):
+            raise UsageError("one image was given", hint="give a list: classify([image])")
+        pixels = [preprocess(image, self.preprocessing) for image in images]
+        if not pixels:
+            raise UsageError("no image was given")
+        return np.stack(pixels)
+
+    def outputs(self, pixel_values: npt.NDArray[np.generic]) -> Outputs:
+        """What the network gives for prepared images.
+
+        Args:
+            pixel_values: as `preprocess` gives them, any batch size.
+
+        Returns:
+            Per output of the task its array, float32, the batch first.
+
+        Raises:
+            UsageError: another shape or dtype than the model takes.
+            VmambaError: the model is closed.
+        """
+        pixels = np.asarray(pixel_values)
+        self._check(pixels)
+        starts = range(0, len(pixels), self.max_batch)
+        chunks = [pixels[start : start + self.max_batch] for start in starts]
+        if len(chunks) == 1 or self._opened.lanes.closed:
+            return self._run(chunks[0])
+        parts = list(self._executor.map(self._run, chunks))
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+    def __call__(self, pixel_values: npt.NDArray[np.generic]) -> Outputs:
+        """As `outputs`."""
+        return self.outputs(pixel_values)
+
+    def close(self) -> None:
+        """Wait for the calls under way and free the model; later calls raise."""
+        self._executor.shutdown(wait=True)
+        self._opened.lanes.close()
+        self._opened.release()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _run(self, pixels: npt.NDArray[np.generic]) -> Outputs:
+        """One execution; a batch below the smallest is filled up with its last image."""
+        missing = self._min_batch - len(pixels)
+        if missing > 0:
+            filled = np.concatenate([pixels, np.repeat(pixels[-1:], missing, axis=0)])
+            return {name: array[: len(pixels)] for name, array in self._run(filled).items()}
+        with self._opened.lanes.take() as session:
+            return session(np.ascontiguousarray(pixels))
+
+    def _check(self, pixels: npt.NDArray[np.generic]) -> None:
+        fits = pixels.ndim == len(self._sample_shape) + 1 and len(pixels) > 0
+        fits = fits and all(
+            isinstance(wanted, str) or wanted == given
+            for wanted, given in zip(self._sample_shape, pixels.shape[1:], strict=False)
+        )
+        if not fits or pixels.dtype != self._dtype:
+            wanted = ",".join(str(side) for side in ("B", *self._sample_shape))
+            raise UsageError(
+                f"the model takes pixel_values [{wanted}] of {self._dtype}, got "
+                f"{list(pixels.shape)} of {pixels.dtype}",
+                hint="`preprocess(images)` makes them from images",
+            )
+
+
+def _expected_input(manifest: Manifest) -> tuple[tuple[int | str, ...], np.dtype[Any]]:
+    """Shape of one image, with names for free sides, and dtype."""
+    tensor = manifest["onnx"]["inputs"][0]
+    return tuple(tensor["shape"][1:]), np.dtype(tensor["dtype"])

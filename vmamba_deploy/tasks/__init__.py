@@ -1,0 +1,19 @@
+"""Tasks: what a network is for, as the names and kinds of its outputs.
+
+A new task is a file here and a line in `TASKS`. Nothing heavier than NumPy is imported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from vmamba_deploy.tasks.classification import CLASSIFICATION
+from vmamba_deploy.tasks.features import FEATURES
+from vmamba_deploy.tasks.task import Output, OutputKind, Task
+
+TASKS: Mapping[str, Task] = MappingProxyType(
+    {task.name: task for task in (CLASSIFICATION, FEATURES)}
+)
+
+__all__ = ["CLASSIFICATION", "FEATURES", "TASKS", "Output", "OutputKind", "Task"]
