@@ -40,7 +40,7 @@ class Shifted:
         rng = np.random.default_rng(2)
         logits = rng.standard_normal((len(pixel_values), 50))
         noise = rng.standard_normal(logits.shape)
-        return (logits + self.error * noise).astype(np.float32)
+        return {"logits": (logits + self.error * noise).astype(np.float32)}
 
 
 def status_of(error: float, images: tuple[str, ...]):
