@@ -145,11 +145,10 @@ def tensorrt(entrants: Entrants) -> Call:
     search = find_gpus()
     if search.first is None:
         raise Absent(search.reason)
-    flavour = choose_flavour("auto")
-    plan = EnginePlan(onnx_path=entrants.onnx_file, flavour=flavour, batch=(entrants.batch,))
+    shape = tuple(entrants.images.shape)
     engine = entrants.folder / "model.engine"
-    build_engine(plan, engine)
-    return entrants.runtime_call(TensorRTRuntime(engine, flavour))
+    build_engine(EnginePlan(), entrants.onnx_file, engine, profile=(shape, shape, shape))
+    return entrants.runtime_call(TensorRTRuntime(engine, choose_flavour("auto")))
 
 
 def identity_graph(path: Path) -> bytes:

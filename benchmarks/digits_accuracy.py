@@ -144,7 +144,8 @@ def export_digits(
         The folder that holds the files.
     """
     from vmamba_deploy.pipeline.export_run import run_export
-    from vmamba_deploy.pipeline.plan import EnginePlan, ExportPlan
+    from vmamba_deploy.pipeline.plan import ExportPlan
+    from vmamba_deploy.runtimes.tensorrt import EnginePlan
 
     plan = ExportPlan(
         model=None,

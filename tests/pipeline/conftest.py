@@ -5,7 +5,8 @@ import pytest
 
 from vmamba_deploy import native
 from vmamba_deploy.pipeline.export_run import run_export
-from vmamba_deploy.pipeline.plan import EnginePlan, ExportPlan
+from vmamba_deploy.pipeline.plan import ExportPlan
+from vmamba_deploy.runtimes.tensorrt import EnginePlan
 
 GOLDEN = Path(__file__).parents[1] / "data" / "golden"
 HAS_TORCH_LIBRARY = native.available("vmamba_torch")[0]

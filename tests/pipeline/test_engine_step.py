@@ -8,8 +8,7 @@ from click.testing import CliRunner
 from vmamba_deploy.cli import cli
 from vmamba_deploy.errors import ExitCode
 from vmamba_deploy.pipeline.engine_step import no_engine
-from vmamba_deploy.pipeline.plan import EnginePlan
-from vmamba_deploy.runtimes.tensorrt import TENSORRT, TENSORRT_RTX, find_gpus
+from vmamba_deploy.runtimes.tensorrt import TENSORRT, TENSORRT_RTX, EnginePlan, find_gpus
 
 GOLDEN = Path(__file__).parents[1] / "data" / "golden"
 

@@ -19,8 +19,9 @@ from vmamba_deploy.pipeline.events import Steps
 from vmamba_deploy.pipeline.export_run import run_export
 from vmamba_deploy.pipeline.info_run import describe_path
 from vmamba_deploy.pipeline.onnx_facts import read_onnx_facts
-from vmamba_deploy.pipeline.plan import EnginePlan, ExportPlan
+from vmamba_deploy.pipeline.plan import ExportPlan
 from vmamba_deploy.pipeline.reference import load_reference
+from vmamba_deploy.runtimes.tensorrt import EnginePlan
 
 GOLDEN = Path(__file__).parents[1] / "data" / "golden"
 HAS_RTX = importlib.util.find_spec("tensorrt_rtx") is not None

@@ -15,8 +15,8 @@ from vmamba_deploy.pipeline.compare_run import run_compare
 from vmamba_deploy.pipeline.export_run import run_export
 from vmamba_deploy.pipeline.onnx_facts import read_onnx_facts
 from vmamba_deploy.pipeline.parity_step import parity_inputs
-from vmamba_deploy.pipeline.plan import EnginePlan, ExportPlan
-from vmamba_deploy.runtimes.tensorrt import TENSORRT_RTX
+from vmamba_deploy.pipeline.plan import ExportPlan
+from vmamba_deploy.runtimes.tensorrt import TENSORRT_RTX, EnginePlan
 
 GOLDEN = Path(__file__).parents[1] / "data" / "golden"
 HAS_RTX = TENSORRT_RTX.installed

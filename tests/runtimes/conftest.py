@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,16 +14,27 @@ from onnx import TensorProto, helper, numpy_helper
 
 from vmamba_deploy.export import passes
 from vmamba_deploy.native import library_path
-from vmamba_deploy.runtimes.tensorrt import TENSORRT_RTX, Flavour
+from vmamba_deploy.runtimes.tensorrt import (
+    TENSORRT_RTX,
+    BuiltEngine,
+    EnginePlan,
+    Flavour,
+    Progress,
+    build_engine,
+)
 
 CODES = {"fp32": TensorProto.FLOAT, "fp16": TensorProto.FLOAT16, "bf16": TensorProto.BFLOAT16}
 
 CANARY = """
 import sys
 from pathlib import Path
-from vmamba_deploy.runtimes.tensorrt import TENSORRT_RTX, EnginePlan, build_engine
-plan = EnginePlan(Path(sys.argv[1]), TENSORRT_RTX, batch=(1,), plugin_library=Path(sys.argv[2]))
-assert build_engine(plan, Path(sys.argv[3])).plugin_layers == 1
+from vmamba_deploy.runtimes.tensorrt import EnginePlan, build_engine
+model, plugin, engine = map(Path, sys.argv[1:])
+shape = (1, 3, 6, 5)
+built = build_engine(
+    EnginePlan("rtx"), model, engine, profile=(shape, shape, shape), plugin_library=plugin
+)
+assert built.plugin_layers == 1
 """
 
 
@@ -103,3 +114,32 @@ def rtx(plugin, tmp_path_factory) -> Flavour:
     result = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert result.returncode == 0, result.stderr
     return TENSORRT_RTX
+
+
+@pytest.fixture
+def build(rtx, plugin) -> Callable[..., BuiltEngine]:
+    """Build the engine of a scan model with TensorRT-RTX; options are those of the plan."""
+
+    def build(
+        model: Path,
+        output: Path,
+        *,
+        sizes: Sequence[tuple[int, int]] = ((6, 5), (6, 5), (6, 5)),
+        library: Path = plugin,
+        progress: Progress | None = None,
+        **options: object,
+    ) -> BuiltEngine:
+        plan = EnginePlan("rtx", **options)
+        smallest, usual, largest = (
+            (batch, 3, *size) for batch, size in zip(plan.profile_batches, sizes, strict=True)
+        )
+        return build_engine(
+            plan,
+            model,
+            output,
+            profile=(smallest, usual, largest),
+            plugin_library=library,
+            progress=progress,
+        )
+
+    return build

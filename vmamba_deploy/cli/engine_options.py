@@ -1,9 +1,10 @@
-"""The options that decide an engine, shared by `export` and `build`."""
+"""The options that decide an engine, shared by `export` and `build`: the fields of `EnginePlan`."""
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from vmamba_deploy.cli.parameters import BatchList, Capabilities
 _OPTIONS = (
     click.option(
         "--batch",
+        "batches",
         type=BatchList(),
         default="1,8,32",
         show_default=True,
@@ -21,6 +23,7 @@ _OPTIONS = (
     ),
     click.option(
         "--trt",
+        "flavour",
         type=click.Choice(["auto", "tensorrt", "rtx"]),
         default="auto",
         show_default=True,
@@ -30,7 +33,12 @@ _OPTIONS = (
     click.option(
         "--target-sm", type=Capabilities(), default="", help="Build for these GPUs: 86 or 8.6,12.0."
     ),
-    click.option("--workspace", type=int, help="Limit of the builder's scratch memory in MiB."),
+    click.option(
+        "--workspace",
+        "workspace_mib",
+        type=int,
+        help="Limit of the builder's scratch memory in MiB.",
+    ),
     click.option(
         "--timing-cache",
         type=click.Path(dir_okay=False, path_type=Path),
@@ -47,19 +55,9 @@ def engine_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(function)
     def with_plan(*arguments: Any, **options: Any) -> Any:
-        from vmamba_deploy.pipeline.plan import EnginePlan
+        from vmamba_deploy.runtimes.tensorrt.plan import EnginePlan
 
-        plan = EnginePlan(
-            batches=options.pop("batch"),
-            flavour=options.pop("trt"),
-            embed_plugin=options.pop("embed_plugin"),
-            target_sm=options.pop("target_sm"),
-            workspace_mib=options.pop("workspace"),
-            timing_cache=options.pop("timing_cache"),
-            version_compatible=options.pop("version_compatible"),
-            hardware_compatible=options.pop("hardware_compatible"),
-            strip_weights=options.pop("strip_weights"),
-        )
+        plan = EnginePlan(**{one.name: options.pop(one.name) for one in fields(EnginePlan)})
         return function(*arguments, engine=plan, **options)
 
     for option in reversed(_OPTIONS):

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from vmamba_deploy.errors import UsageError
 from vmamba_deploy.pipeline.onnx_facts import OnnxFacts, read_onnx_facts
-from vmamba_deploy.pipeline.plan import check_batches
 from vmamba_deploy.pipeline.reference import load_reference
+from vmamba_deploy.runtimes.base import check_batches
 
 if TYPE_CHECKING:
     import numpy as np

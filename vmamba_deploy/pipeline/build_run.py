@@ -15,7 +15,7 @@ from vmamba_deploy.pipeline.events import OnEvent, Steps
 from vmamba_deploy.pipeline.export_run import ENGINE_NAME, ONNX_NAME
 from vmamba_deploy.pipeline.onnx_facts import read_onnx_facts
 from vmamba_deploy.pipeline.ort_library_step import add_ort_library
-from vmamba_deploy.pipeline.plan import EnginePlan
+from vmamba_deploy.runtimes.tensorrt.plan import EnginePlan
 
 _ENGINE_OVERHEAD_BYTES = 50_000_000
 

@@ -11,9 +11,9 @@ from vmamba_deploy.pipeline.artefacts import onnx_file_of
 from vmamba_deploy.pipeline.events import OnEvent, Steps
 from vmamba_deploy.pipeline.onnx_facts import OnnxFacts, read_onnx_facts
 from vmamba_deploy.pipeline.parity_step import check_parity, network, parity_inputs
-from vmamba_deploy.pipeline.plan import check_batches
 from vmamba_deploy.pipeline.reference import load_reference
 from vmamba_deploy.pipeline.report_step import write_reports
+from vmamba_deploy.runtimes.base import check_batches
 
 if TYPE_CHECKING:
     from vmamba_deploy.models import LoadedModel

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from vmamba_deploy.errors import UsageError
 from vmamba_deploy.ops.contract import OP_TYPE, PLUGIN_NAMESPACE, PLUGIN_VERSION
 from vmamba_deploy.pipeline.onnx_facts import OnnxFacts, Precision
-from vmamba_deploy.pipeline.plan import EnginePlan
-
-if TYPE_CHECKING:
-    from vmamba_deploy.runtimes.tensorrt.plan import BuiltEngine
-    from vmamba_deploy.runtimes.tensorrt.plan import EnginePlan as FlavouredPlan
+from vmamba_deploy.runtimes.tensorrt.plan import BuiltEngine, EnginePlan, Profile
 
 MIN_SIDE = 32
 NETWORK_SCRIPT_NAME = "polygraphy_network.py"
@@ -31,13 +27,11 @@ class EngineRecord:
         built: None when there is no engine.
         reason: why there is none.
         plan: it was built with.
-        profile: shapes of the input: smallest, usual, largest.
     """
 
     built: BuiltEngine | None
     reason: str | None
     plan: EnginePlan
-    profile: tuple[tuple[int, ...], ...] = ()
 
     def summary(self) -> str:
         """One line for a person."""
@@ -56,7 +50,7 @@ class EngineRecord:
 
             flavour = likely_flavour(self.plan.flavour).name
             return {"built": False, "reason": self.reason, "flavour": flavour}
-        smallest, usual, largest = (list(shape) for shape in self.profile)
+        smallest, usual, largest = (list(shape) for shape in built.profile)
         return {
             "built": True,
             "reason": None,
@@ -87,7 +81,7 @@ def check_engine_plan(plan: EnginePlan, precision: Precision) -> None:
     """Refuse, before the long work, what cannot be built on this machine.
 
     Raises:
-        UsageError, EnvironmentProblem: see `check_feasible` and `choose_flavour`.
+        UsageError, EnvironmentProblem: see `check_feasible`.
     """
     from vmamba_deploy.runtimes.tensorrt.build import check_feasible
 
@@ -97,7 +91,7 @@ def check_engine_plan(plan: EnginePlan, precision: Precision) -> None:
             "products for it",
             hint="add --fp16, or leave 75 out",
         )
-    check_feasible(_flavoured(plan, Path("model.onnx")))
+    check_feasible(plan)
 
 
 def build_engine_file(
@@ -112,59 +106,43 @@ def build_engine_file(
     """
     from vmamba_deploy.native import library_path
     from vmamba_deploy.runtimes.tensorrt.build import build_engine
+    from vmamba_deploy.runtimes.tensorrt.flavour import choose_flavour
     from vmamba_deploy.runtimes.tensorrt.network_script import write_network_script
 
-    sizes = size_profile(facts)
-    flavoured = replace(
-        _flavoured(plan, facts.path),
-        image_sizes=sizes if facts.has_free_size() else (),
-        plugin_library=library_path("vmamba_trt", progress=progress),
-    )
+    title = choose_flavour(plan.flavour).title
 
     def on_phase(phase: str, step: int, total: int) -> None:
-        progress(f"{flavoured.flavour.title}: {phase}", step / total if total else None)
+        progress(f"{title}: {phase}", step / total if total else None)
 
-    built = build_engine(flavoured, output, progress=on_phase)
-    profile = tuple(
-        _input_shape(facts, batch, size)
-        for batch, size in zip(plan.profile_batches, sizes, strict=True)
+    built = build_engine(
+        plan,
+        facts.path,
+        output,
+        profile=engine_profile(facts, plan.profile_batches),
+        plugin_library=library_path("vmamba_trt", progress=progress),
+        progress=on_phase,
     )
     if not built.plugin_embedded:
         library = output.parent / built.plugin_library.name
         shutil.copyfile(built.plugin_library, library)
         script = output.parent / NETWORK_SCRIPT_NAME
-        write_network_script(facts.path, library, script, profile=profile)
-    return EngineRecord(built, None, plan, profile)
+        write_network_script(facts.path, library, script, profile=built.profile)
+    return EngineRecord(built, None, plan)
 
 
-def _flavoured(plan: EnginePlan, onnx_path: Path) -> FlavouredPlan:
-    from vmamba_deploy.runtimes.tensorrt.flavour import choose_flavour
-    from vmamba_deploy.runtimes.tensorrt.plan import EnginePlan as FlavouredPlan
-
-    return FlavouredPlan(
-        onnx_path=onnx_path,
-        flavour=choose_flavour(plan.flavour),
-        batch=plan.profile_batches,
-        workspace_bytes=plan.workspace_mib << 20 if plan.workspace_mib else None,
-        timing_cache=plan.timing_cache,
-        version_compatible=plan.version_compatible,
-        hardware_compatible=plan.hardware_compatible,
-        strip_weights=plan.strip_weights,
-        target_sms=tuple(10 * major + minor for major, minor in plan.target_sm),
-        embed_plugin=plan.embed_plugin,
-    )
-
-
-def size_profile(facts: OnnxFacts) -> tuple[tuple[int, int], ...]:
+def size_profile(facts: OnnxFacts) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int]]:
     """(height, width) smallest, usual, largest: half to double where the file leaves them free."""
     height, width = facts.image_size()
     if not facts.has_free_size():
-        return ((height, width),) * 3
+        return (height, width), (height, width), (height, width)
     smallest = max(MIN_SIDE, height // 2), max(MIN_SIDE, width // 2)
     return smallest, (height, width), (2 * height, 2 * width)
 
 
-def _input_shape(facts: OnnxFacts, batch: int, size: Sequence[int]) -> tuple[int, ...]:
-    if facts.takes_bytes():
-        return batch, size[0], size[1], 3
-    return batch, 3, size[0], size[1]
+def engine_profile(facts: OnnxFacts, batches: tuple[int, int, int]) -> Profile:
+    """The smallest, usual and largest shape of the input, in the file's own layout."""
+    smallest, usual, largest = (
+        (batch, *size, 3) if facts.takes_bytes() else (batch, 3, *size)
+        for batch, size in zip(batches, size_profile(facts), strict=True)
+    )
+    return smallest, usual, largest

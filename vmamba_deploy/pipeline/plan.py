@@ -2,72 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
 from vmamba_deploy.errors import UsageError
 from vmamba_deploy.export.aoti_package import AotiDevice
 from vmamba_deploy.export.options import ExportOptions
 from vmamba_deploy.pipeline.onnx_facts import Precision
-
-Flavour = Literal["auto", "tensorrt", "rtx"]
+from vmamba_deploy.runtimes.tensorrt.plan import EnginePlan
 
 MAX_IMAGE_SIZE = 8192
-MAX_BATCH = 4096
 # The last for which the exporter converts every op that the networks use.
 MAX_OPSET = 25
-
-
-def check_batches(batches: tuple[int, ...]) -> None:
-    """Raise UsageError unless the batch sizes are positive, distinct and ascending."""
-    if not batches:
-        raise UsageError("no batch size given", hint="for example --batch 1,8,32")
-    for batch in batches:
-        if not 1 <= batch <= MAX_BATCH:
-            raise UsageError(f"a batch size must be between 1 and {MAX_BATCH}, got {batch}")
-    if list(batches) != sorted(set(batches)):
-        raise UsageError(
-            f"batch sizes must ascend without repetition, got {','.join(map(str, batches))}",
-            hint=f"write --batch {','.join(map(str, sorted(set(batches))))}",
-        )
-
-
-@dataclass(frozen=True)
-class EnginePlan:
-    """How to build the TensorRT engine.
-
-    Attributes:
-        flavour: `tensorrt`, `rtx`, or `auto`: what is installed and fits the GPU.
-        batches: batch sizes of the profile, ascending: smallest, usual and largest.
-        embed_plugin: put the plugin library inside the engine instead of beside it.
-        target_sm: compute capabilities to build for, (8, 6); empty takes the flavour's default.
-        workspace_mib: limit of the builder's scratch memory; None leaves it to TensorRT.
-        timing_cache: file to read and update.
-        version_compatible: also loadable by later TensorRT versions.
-        hardware_compatible: also runnable on newer GPUs.
-        strip_weights: leave the weights out of the engine, to be refitted.
-    """
-
-    flavour: Flavour = "auto"
-    batches: tuple[int, ...] = (1, 8, 32)
-    embed_plugin: bool = False
-    target_sm: tuple[tuple[int, int], ...] = ()
-    workspace_mib: int | None = None
-    timing_cache: Path | None = None
-    version_compatible: bool = False
-    hardware_compatible: bool = False
-    strip_weights: bool = False
-
-    def __post_init__(self) -> None:
-        check_batches(self.batches)
-        if self.workspace_mib is not None and self.workspace_mib < 1:
-            raise UsageError(f"the workspace must be at least 1 MiB, got {self.workspace_mib}")
-
-    @property
-    def profile_batches(self) -> tuple[int, int, int]:
-        """(smallest, usual, largest): the middle one of the list is the usual one."""
-        return self.batches[0], self.batches[len(self.batches) // 2], self.batches[-1]
 
 
 @dataclass(frozen=True)
@@ -97,7 +43,7 @@ class ExportPlan:
     check_parity: bool = True
     aoti: bool = False
     aoti_device: AotiDevice = "auto"
-    engine: EnginePlan = EnginePlan()
+    engine: EnginePlan = field(default_factory=EnginePlan)
 
     def __post_init__(self) -> None:
         from vmamba_deploy.models.vmamba.presets import resolve_preset

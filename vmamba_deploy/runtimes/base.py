@@ -5,11 +5,30 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from vmamba_deploy.errors import UsageError
+
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
     Outputs = dict[str, npt.NDArray[np.float32]]
+
+
+MAX_BATCH = 4096
+
+
+def check_batches(batches: tuple[int, ...]) -> None:
+    """Raise UsageError unless the batch sizes are positive, distinct and ascending."""
+    if not batches:
+        raise UsageError("no batch size given", hint="for example --batch 1,8,32")
+    for batch in batches:
+        if not 1 <= batch <= MAX_BATCH:
+            raise UsageError(f"a batch size must be between 1 and {MAX_BATCH}, got {batch}")
+    if list(batches) != sorted(set(batches)):
+        raise UsageError(
+            f"batch sizes must ascend without repetition, got {','.join(map(str, batches))}",
+            hint=f"write --batch {','.join(map(str, sorted(set(batches))))}",
+        )
 
 
 @dataclass(frozen=True)

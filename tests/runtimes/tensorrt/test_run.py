@@ -6,12 +6,10 @@ import pytest
 from vmamba_deploy.runtimes.onnxruntime import OnnxRuntimeBody
 from vmamba_deploy.runtimes.tensorrt import (
     TENSORRT_RTX,
-    EnginePlan,
     Flavour,
     Gpu,
     GpuSearch,
     TensorRTRuntime,
-    build_engine,
     find_gpus,
 )
 
@@ -55,13 +53,14 @@ def test_status_where_it_can_run(engine):
 @pytest.mark.parametrize(
     ("precision", "tolerance"), [("fp32", 1e-4), ("fp16", 2e-2), ("bf16", 0.1)]
 )
-def test_an_engine_agrees_with_onnxruntime(rtx, plugin, scan_model, tmp_path, precision, tolerance):
+def test_an_engine_agrees_with_onnxruntime(
+    rtx, plugin, build, scan_model, tmp_path, precision, tolerance
+):
     status = rtx.can_run_here(find_gpus())
     if not status.available:
         pytest.skip(status.reason)
     model = scan_model(scans=2, precision=precision)
-    plan = EnginePlan(model, rtx, batch=(1, 3, 8), plugin_library=plugin)
-    built = build_engine(plan, tmp_path / "e")
+    built = build(model, tmp_path / "e", batches=(1, 3, 8))
     expected = OnnxRuntimeBody(model).open()
     session = TensorRTRuntime(built.path, rtx, plugin_library=plugin).open()
     # The smallest, the usual and the largest batch of the profile, and what lies between.

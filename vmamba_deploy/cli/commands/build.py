@@ -12,7 +12,7 @@ from vmamba_deploy.cli.reporting import reporting
 
 if TYPE_CHECKING:
     from vmamba_deploy.cli.terminal import Terminal
-    from vmamba_deploy.pipeline.plan import EnginePlan
+    from vmamba_deploy.runtimes.tensorrt.plan import EnginePlan
 
 
 @click.command("build")

@@ -9,16 +9,17 @@ from pathlib import Path
 from typing import Any
 
 from vmamba_deploy.artifacts.atomic import atomic_write
-from vmamba_deploy.errors import BuildError, EnvironmentProblem, UsageError
+from vmamba_deploy.errors import BuildError, UsageError
 from vmamba_deploy.runtimes.tensorrt.builder_config import (
     configure,
-    read_timing_cache,
+    image_profile,
     target_members,
 )
 from vmamba_deploy.runtimes.tensorrt.cuda_driver import GpuSearch, find_gpus
+from vmamba_deploy.runtimes.tensorrt.flavour import Flavour, choose_flavour
 from vmamba_deploy.runtimes.tensorrt.network import parse_network
 from vmamba_deploy.runtimes.tensorrt.onnx_input import check_onnx_input
-from vmamba_deploy.runtimes.tensorrt.plan import BuiltEngine, EnginePlan, Progress
+from vmamba_deploy.runtimes.tensorrt.plan import BuiltEngine, EnginePlan, Profile, Progress
 from vmamba_deploy.runtimes.tensorrt.plugin_library import find_plugin_library, load_plugin
 from vmamba_deploy.runtimes.tensorrt.progress import ProgressFeed, make_monitor
 from vmamba_deploy.runtimes.tensorrt.trt_logging import make_logger
@@ -27,14 +28,23 @@ _POLL_SECONDS = 0.05
 
 
 def build_engine(
-    plan: EnginePlan, output: Path, *, progress: Progress | None = None
+    plan: EnginePlan,
+    onnx_path: Path,
+    output: Path,
+    *,
+    profile: Profile,
+    plugin_library: Path | None = None,
+    progress: Progress | None = None,
 ) -> BuiltEngine:
-    """Build `plan` and write the engine to `output`.
+    """Build the engine of an ONNX file and write it to `output`.
 
     Args:
-        plan: what to build.
+        plan: how to build it.
+        onnx_path: a file of `vmamba_deploy.export`, or like it.
         output: the engine file; written under another name and renamed, so that a failed or
             cancelled build leaves nothing and harms no older file.
+        profile: shapes of the input that the engine takes.
+        plugin_library: `libvmamba_trt.so`; None builds or finds it.
         progress: called in this thread as progress(phase, step, total).
 
     Raises:
@@ -44,12 +54,12 @@ def build_engine(
         BuildError: TensorRT cannot parse or build it, or a scan did not become our plugin.
         KeyboardInterrupt: once TensorRT has stopped.
     """
-    flavour, search = plan.flavour, find_gpus()
-    check_feasible(plan, search)
-    summary = check_onnx_input(plan.onnx_path)
+    search = find_gpus()
+    flavour = check_feasible(plan, search)
+    summary = check_onnx_input(onnx_path)
     if summary.scan_nodes == 0:
-        raise BuildError(f"{plan.onnx_path} has no selective scan: it is not a VMamba export")
-    library = find_plugin_library(plan.plugin_library)
+        raise BuildError(f"{onnx_path} has no selective scan: it is not a VMamba export")
+    library = find_plugin_library(plugin_library)
     trt = flavour.module()
     load_plugin(flavour, library)
 
@@ -58,15 +68,15 @@ def build_engine(
     builder = trt.Builder(logger)
     if builder is None:
         raise BuildError(f"{flavour.title} cannot start: {'; '.join(logger.errors)}")
-    parsed = parse_network(trt, builder, logger, plan, summary)
-    config = configure(trt, builder, parsed.network, plan)
+    parsed = parse_network(flavour, builder, logger, onnx_path, summary)
+    config = configure(flavour, builder, plan)
+    config.add_optimization_profile(image_profile(builder, parsed.network, profile, onnx_path))
     if plan.embed_plugin:
         config.plugins_to_serialize = [str(library)]
-    read_timing_cache(config, plan)
     engine = _build_cancellably(trt, builder, parsed.network, config, progress)
     if engine is None:
         reasons = "\n".join(f"  {line}" for line in logger.errors) or "  (no reason given)"
-        raise BuildError(f"{flavour.title} cannot build {plan.onnx_path}:\n{reasons}")
+        raise BuildError(f"{flavour.title} cannot build {onnx_path}:\n{reasons}")
     seconds = time.perf_counter() - started
     with atomic_write(output) as temporary:
         temporary.write_bytes(memoryview(engine))
@@ -80,36 +90,37 @@ def build_engine(
         plugin_layers=parsed.plugin_layers,
         plugin_library=library,
         plugin_embedded=plan.embed_plugin,
-        compute_capabilities=_targets(plan, search),
-        batch=plan.batch_profile,
+        compute_capabilities=_targets(flavour, plan, search),
+        profile=profile,
         size_bytes=output.stat().st_size,
         build_seconds=seconds,
     )
 
 
-def check_feasible(plan: EnginePlan, search: GpuSearch | None = None) -> None:
-    """Refuse what cannot be built here whatever the ONNX file, which need not exist yet.
+def check_feasible(plan: EnginePlan, search: GpuSearch | None = None) -> Flavour:
+    """The flavour to build with; refuses what cannot be built here whatever the ONNX file.
 
     Raises:
-        UsageError: the flavour knows no such GPU, or needs one here for what the plan asks.
+        UsageError: the flavour has no such option, knows no such GPU, or needs one here for what
+            the plan asks.
         EnvironmentProblem: TensorRT or the GPU that it builds on is missing.
     """
     search = search or find_gpus()
-    status = plan.flavour.can_build_here(search)
-    if not status.available:
-        raise EnvironmentProblem(status.reason, hint=plan.flavour.install_hint)
-    if plan.target_sms:
-        target_members(plan.flavour.module(), plan)
+    flavour = choose_flavour(plan.flavour, search)
+    plan.check_flavour(flavour)
+    if plan.target_sm:
+        target_members(flavour, plan)
     if plan.strip_weights and search.first is None:
         raise UsageError(
-            f"{plan.flavour.title} makes weight-stripped engines on a GPU only: {search.reason}",
+            f"{flavour.title} makes weight-stripped engines on a GPU only: {search.reason}",
             hint="build on a machine with a GPU, or keep the weights in",
         )
+    return flavour
 
 
-def _targets(plan: EnginePlan, search: GpuSearch) -> tuple[str, ...]:
-    if plan.flavour.is_rtx:
-        return tuple(f"{sm // 10}.{sm % 10}" for sm in plan.target_sms)
+def _targets(flavour: Flavour, plan: EnginePlan, search: GpuSearch) -> tuple[str, ...]:
+    if flavour.is_rtx:
+        return tuple(f"{major}.{minor}" for major, minor in plan.target_sm)
     assert search.first is not None  # the full TensorRT cannot build without one
     major, minor = search.first.compute_capability
     return (f"{major}.{minor}",)

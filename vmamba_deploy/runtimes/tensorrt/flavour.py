@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal, get_args
 
 from vmamba_deploy.errors import EnvironmentProblem, UsageError
 from vmamba_deploy.runtimes.base import RuntimeStatus
@@ -17,7 +17,8 @@ from vmamba_deploy.runtimes.tensorrt.soname_stub import load_soname_stub
 
 Capability = tuple[int, int]
 
-CHOICES = ("auto", "tensorrt", "rtx")
+FlavourChoice = Literal["auto", "tensorrt", "rtx"]
+CHOICES: tuple[str, ...] = get_args(FlavourChoice)
 _RTX_BY_TARGET_ONLY = (7, 5)
 _RTX_REFUSED = {(8, 7): "Orin", (9, 0): "Hopper", (10, 0): "Blackwell data centre"}
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from vmamba_deploy.errors import BuildError
 from vmamba_deploy.ops.contract import PLUGIN_NAMESPACE
+from vmamba_deploy.runtimes.tensorrt.flavour import Flavour
 from vmamba_deploy.runtimes.tensorrt.onnx_input import OnnxSummary
-from vmamba_deploy.runtimes.tensorrt.plan import EnginePlan
 
 
 @dataclass(frozen=True)
@@ -21,24 +22,25 @@ class ParsedNetwork:
 
 
 def parse_network(
-    trt: Any, builder: Any, logger: Any, plan: EnginePlan, summary: OnnxSummary
+    flavour: Flavour, builder: Any, logger: Any, onnx_path: Path, summary: OnnxSummary
 ) -> ParsedNetwork:
-    """Parse `plan.onnx_path`; `summary` is what the file holds.
+    """Parse `onnx_path`; `summary` is what the file holds.
 
     Raises:
         BuildError: all of the parser's errors in one, or a scan that did not become the plugin.
     """
+    trt = flavour.module()
     # TensorRT 11 and RTX know nothing else than strongly typed; 10.x must be told.
     strongly_typed = 1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED)
     network = builder.create_network(strongly_typed)
     parser = trt.OnnxParser(network, logger)
-    if not parser.parse_from_file(str(plan.onnx_path)):
+    if not parser.parse_from_file(str(onnx_path)):
         raise BuildError(
-            f"{plan.flavour.title} cannot parse {plan.onnx_path}:\n{_parser_errors(parser, logger)}"
+            f"{flavour.title} cannot parse {onnx_path}:\n{_parser_errors(parser, logger)}"
         )
     layers = count_plugin_layers(trt, network)
     if layers != summary.scan_nodes:
-        raise BuildError(_fallback_text(plan, summary, layers))
+        raise BuildError(_fallback_text(onnx_path, summary, layers))
     return ParsedNetwork(network, parser, layers)
 
 
@@ -59,10 +61,9 @@ def _parser_errors(parser: Any, logger: Any) -> str:
     return "\n".join(lines or [f"  {line}" for line in logger.errors] or ["  (no reason given)"])
 
 
-def _fallback_text(plan: EnginePlan, summary: OnnxSummary, layers: int) -> str:
+def _fallback_text(onnx_path: Path, summary: OnnxSummary, layers: int) -> str:
     text = (
-        f"{plan.onnx_path} holds {summary.scan_nodes} selective scans, but {layers} became our "
-        "plugin: "
+        f"{onnx_path} holds {summary.scan_nodes} selective scans, but {layers} became our plugin: "
     )
     if summary.without_namespace:
         names = ", ".join(summary.without_namespace[:3])
