@@ -88,7 +88,7 @@ def _packaged(entrants: Entrants) -> str:
     """The network as a .pt2 file that takes any batch size up to that of the images."""
     import torch
 
-    import vmamba_deploy.ops.torch_op  # noqa: F401 - registers the op
+    import vmamba_deploy.ops.selective_scan_2d.torch_op  # noqa: F401 - registers the op
 
     # A traced batch of one would become a constant.
     example = entrants.tensor if entrants.batch > 1 else entrants.tensor.repeat(2, 1, 1, 1)

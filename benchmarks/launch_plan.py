@@ -13,8 +13,9 @@ from vmamba_deploy.errors import EnvironmentProblem
 from vmamba_deploy.native.layout import cache_folder, source_folder
 from vmamba_deploy.native.processes import output_of
 from vmamba_deploy.native.toolchain import find_host_compiler
-from vmamba_deploy.ops.contract import FLOAT16, ScanDims
 from vmamba_deploy.ops.native_abi import ScanDesc
+from vmamba_deploy.ops.op import FLOAT16
+from vmamba_deploy.ops.selective_scan_2d.specification import ScanDims
 
 _BRIDGE = Path(__file__).with_name("launch_plan.cpp")
 

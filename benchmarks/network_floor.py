@@ -68,7 +68,7 @@ H100 = Rates(
 
 def operations(preset: str, batch: int, precision: Precision = "fp16") -> list[OpRecord]:
     """The operations of a preset at 224 x 224; sizes alone, nothing is computed."""
-    import vmamba_deploy.ops.torch_op  # noqa: F401 - registers the op
+    import vmamba_deploy.ops.selective_scan_2d.torch_op  # noqa: F401 - registers the op
 
     with torch.device("meta"):
         model = VMamba(resolve_preset(preset).config).eval()

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from vmamba_deploy.ops.contract import ROUTES
+from vmamba_deploy.ops.selective_scan_2d.specification import ROUTES
 
 PRODUCT, CONVOLUTION, DEPTHWISE, SCAN = "product", "convolution", "depthwise", "scan"
 NORM, ELEMENTWISE = "norm", "elementwise"

@@ -58,7 +58,7 @@ def float32_tensors(shape: Shape) -> tuple[torch.Tensor, ...]:
     import torch
 
     from benchmarks.op_inputs import random_inputs
-    from vmamba_deploy.ops.contract import ScanDims
+    from vmamba_deploy.ops.selective_scan_2d.specification import ScanDims
 
     dims = ScanDims(1, shape.height, shape.width, shape.channels, shape.state, shape.rank)
     return random_inputs(dims, torch.float32, "cpu").scan
@@ -74,31 +74,30 @@ def onnx_body(tensors: tuple[torch.Tensor, ...], threads: int) -> Call:
     import onnx
     import onnxruntime as ort
 
-    from vmamba_deploy.export.function_body import selective_scan_2d_function
-    from vmamba_deploy.ops import contract
+    from vmamba_deploy.ops.onnx_forms import function_body
+    from vmamba_deploy.ops.op import FLOAT32
+    from vmamba_deploy.ops.selective_scan_2d.specification import SELECTIVE_SCAN_2D as OP
 
     opset = 20
-    names = contract.INPUT_NAMES
+    names = OP.input_names
     node = onnx.helper.make_node(
-        contract.OP_TYPE,
+        OP.op_type,
         list(names),
-        [contract.OUTPUT_NAME],
-        domain=contract.OP_DOMAIN,
-        out_dtype=contract.FLOAT32,
+        ["y"],
+        domain=OP.domain,
+        out_dtype=FLOAT32,
     )
     values = [
-        onnx.helper.make_tensor_value_info(name, contract.FLOAT32, tuple(tensor.shape))
+        onnx.helper.make_tensor_value_info(name, FLOAT32, tuple(tensor.shape))
         for name, tensor in zip(names, tensors, strict=True)
     ]
-    y = onnx.helper.make_tensor_value_info(
-        contract.OUTPUT_NAME, contract.FLOAT32, tuple(tensors[0].shape)
-    )
+    y = onnx.helper.make_tensor_value_info("y", FLOAT32, tuple(tensors[0].shape))
     model = onnx.helper.make_model(
         onnx.helper.make_graph([node], "op", values, [y]),
-        functions=[selective_scan_2d_function(opset, state=tensors[4].shape[1])],
+        functions=[function_body(OP, opset, {"N": tensors[4].shape[1]})],
         opset_imports=[
             onnx.helper.make_opsetid("", opset),
-            onnx.helper.make_opsetid(contract.OP_DOMAIN, contract.OP_VERSION),
+            onnx.helper.make_opsetid(OP.domain, OP.version),
         ],
         ir_version=10,
     )
@@ -123,8 +122,8 @@ def matrix_product_rate(rounds: int = 15) -> float:
 def compare(shape: Shape, threads: int, rounds: int) -> dict[str, Any]:
     """Our kernel against the slow forms at one shape."""
     from benchmarks.plain_chain import scan_routes
-    from vmamba_deploy.ops.torch_op import selective_scan_2d
-    from vmamba_deploy.ops.torch_reference import selective_scan_2d_reference
+    from vmamba_deploy.ops.selective_scan_2d.torch_op import selective_scan_2d
+    from vmamba_deploy.ops.selective_scan_2d.torch_reference import selective_scan_2d_reference
 
     tensors = float32_tensors(shape)
     x, proj, *parameters = tensors
@@ -149,7 +148,7 @@ def compare(shape: Shape, threads: int, rounds: int) -> dict[str, Any]:
 
 def tiny_layers(rounds: int, rate: float) -> dict[str, Any]:
     """The kernel over the 14 scans of VMamba-T[s1l8] at 224 x 224, batch 1."""
-    from vmamba_deploy.ops.torch_op import selective_scan_2d
+    from vmamba_deploy.ops.selective_scan_2d.torch_op import selective_scan_2d
 
     calls = {
         str(shape.channels): call_on(selective_scan_2d, float32_tensors(shape))
@@ -168,7 +167,7 @@ def tiny_layers(rounds: int, rate: float) -> dict[str, Any]:
 
 def resolutions(rounds: int) -> list[dict[str, Any]]:
     """The first stage's op on images of five sizes: what a pixel of the image costs."""
-    from vmamba_deploy.ops.torch_op import selective_scan_2d
+    from vmamba_deploy.ops.selective_scan_2d.torch_op import selective_scan_2d
 
     calls = {
         f"{height}x{width}": call_on(

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from vmamba_deploy.ops.contract import BFLOAT16, FLOAT16, FLOAT32, ROUTES, ScanDims
+from vmamba_deploy.ops.op import BFLOAT16, FLOAT16, FLOAT32
+from vmamba_deploy.ops.selective_scan_2d.specification import ROUTES, ScanDims
 
 ONNX_CODES = {torch.float32: FLOAT32, torch.float16: FLOAT16, torch.bfloat16: BFLOAT16}
 SMALLEST_STEP, LARGEST_STEP = 1e-3, 1e-1

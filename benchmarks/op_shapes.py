@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from vmamba_deploy.ops.contract import ROUTES, ScanDims
+from vmamba_deploy.ops.selective_scan_2d.specification import ROUTES, ScanDims
 
 
 @dataclass(frozen=True)

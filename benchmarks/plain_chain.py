@@ -14,8 +14,8 @@ import math
 import torch
 from torch import Tensor
 
-from vmamba_deploy.ops.contract import ROUTES
-from vmamba_deploy.ops.torch_reference import cross_merge, cross_scan
+from vmamba_deploy.ops.selective_scan_2d.specification import ROUTES
+from vmamba_deploy.ops.selective_scan_2d.torch_reference import cross_merge, cross_scan
 
 
 def plain_chain(

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from benchmarks.plain_chain import scan_routes
 from vmamba_deploy.models.vmamba.layers import ss2d
-from vmamba_deploy.ops.contract import ROUTES
+from vmamba_deploy.ops.selective_scan_2d.specification import ROUTES
 
 
 class PlainScan(nn.Module):

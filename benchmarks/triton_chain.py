@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from vmamba_deploy.errors import EnvironmentProblem
-from vmamba_deploy.ops.contract import ROUTES
+from vmamba_deploy.ops.selective_scan_2d.specification import ROUTES
 
 # The kernels count the elements of one image's four routes in 32 bits.
 _MOST_ELEMENTS = 2**31

@@ -76,8 +76,8 @@ def compare_chain(shape: OpShape, *, channels_last: bool) -> Json:
 
     from benchmarks.op_inputs import random_inputs
     from benchmarks.triton_chain import ChainParameters, triton_chain
-    from vmamba_deploy.ops.contract import FLOAT32
-    from vmamba_deploy.ops.torch_op import selective_scan_2d
+    from vmamba_deploy.ops.op import FLOAT32
+    from vmamba_deploy.ops.selective_scan_2d.torch_op import selective_scan_2d
 
     inputs = random_inputs(shape.dims(2), torch.float16, "cuda")
     x = inputs.x.permute(0, 3, 1, 2)

@@ -20,8 +20,9 @@ import numpy as np
 
 from benchmarks.gpu.device_memory import Buffer, Device
 from benchmarks.op_shapes import OP_SHAPES
-from vmamba_deploy.ops.contract import FLOAT16, FLOAT32, ROUTES, ScanDims
 from vmamba_deploy.ops.native_abi import ScanArgs, ScanDesc, load_native
+from vmamba_deploy.ops.op import FLOAT16, FLOAT32
+from vmamba_deploy.ops.selective_scan_2d.specification import ROUTES, ScanDims
 
 # Large arrays repeat so many random numbers: making hundreds of millions takes longer than a stage.
 _DRAWN = 1_000_003

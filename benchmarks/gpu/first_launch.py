@@ -13,8 +13,9 @@ import torch
 
 from benchmarks.op_inputs import random_inputs
 from benchmarks.plain_chain import scan_routes
-from vmamba_deploy.ops.contract import FLOAT32, ScanDims
-from vmamba_deploy.ops.torch_op import selective_scan_2d
+from vmamba_deploy.ops.op import FLOAT32
+from vmamba_deploy.ops.selective_scan_2d.specification import ScanDims
+from vmamba_deploy.ops.selective_scan_2d.torch_op import selective_scan_2d
 
 _CALLS = (ScanDims(1, 9, 7, 24, 1, 3), ScanDims(1, 9, 7, 24, 4, 3))
 _RELATIVE_BAR = 1e-4

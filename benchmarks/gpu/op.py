@@ -20,7 +20,7 @@ from benchmarks.op_inputs import ONNX_CODES, OpInputs, random_inputs
 from benchmarks.op_shapes import BATCHES, OP_SHAPES, OpShape
 from vmamba_deploy.errors import EnvironmentProblem
 from vmamba_deploy.ops.native_abi import NativeLibrary, ScanArgs, ScanDesc, load_native
-from vmamba_deploy.ops.torch_op import selective_scan_2d
+from vmamba_deploy.ops.selective_scan_2d.torch_op import selective_scan_2d
 
 Json = dict[str, Any]
 _ROUNDS, _SECONDS = 15, 1.2

@@ -30,7 +30,7 @@ from benchmarks.op_comparison import BAR_SHAPE, Shape, float32_tensors, onnx_bod
 from benchmarks.plain_model import PlainScan, recorded_scans
 from benchmarks.texts import floor_text, model_text, op_text, spread_text
 from vmamba_deploy.errors import UsageError
-from vmamba_deploy.ops.torch_op import selective_scan_2d
+from vmamba_deploy.ops.selective_scan_2d.torch_op import selective_scan_2d
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-import vmamba_deploy.ops.torch_op  # noqa: F401 - registers the op
+import vmamba_deploy.ops.selective_scan_2d.torch_op  # noqa: F401 - registers the op
 from benchmarks.network_floor import (
     H100,
     SECTIONS,

@@ -8,8 +8,8 @@ import torch
 from benchmarks.op_inputs import random_inputs
 from benchmarks.op_shapes import OP_SHAPES, PUBLISHED
 from benchmarks.plain_chain import chunked_scan, plain_chain, scan_routes
-from vmamba_deploy.ops.contract import ScanDims
-from vmamba_deploy.ops.float64_reference import selective_scan_2d_float64
+from vmamba_deploy.ops.selective_scan_2d.float64_reference import selective_scan_2d_float64
+from vmamba_deploy.ops.selective_scan_2d.specification import ScanDims
 
 
 @pytest.mark.parametrize(

@@ -27,8 +27,8 @@ from benchmarks.triton_chain import (
 )
 from tests.benchmarks.triton_interpreter import interpreted
 from vmamba_deploy.errors import EnvironmentProblem
-from vmamba_deploy.ops import torch_reference
-from vmamba_deploy.ops.contract import ROUTES, ScanDims
+from vmamba_deploy.ops.selective_scan_2d import torch_reference
+from vmamba_deploy.ops.selective_scan_2d.specification import ROUTES, ScanDims
 
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16}
 FORMATS = {"first": torch.contiguous_format, "last": torch.channels_last}

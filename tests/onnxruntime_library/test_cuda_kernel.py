@@ -15,7 +15,7 @@ from onnx import TensorProto
 from scan_model import NUMPY_TYPES, ScanCase
 
 from vmamba_deploy.native.headers import onnxruntime_headers
-from vmamba_deploy.ops.float64_reference import selective_scan_2d_float64
+from vmamba_deploy.ops.selective_scan_2d.float64_reference import selective_scan_2d_float64
 
 F32, F16, BF16 = TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.BFLOAT16
 NMSE_LIMIT = {F32: 1e-11, F16: 1e-7, BF16: 5e-6}

@@ -8,7 +8,7 @@ import pytest
 from onnx import TensorProto
 from scan_model import ScanCase, open_session, run, scan_model, zero_body
 
-from vmamba_deploy.ops.float64_reference import selective_scan_2d_float64
+from vmamba_deploy.ops.selective_scan_2d.float64_reference import selective_scan_2d_float64
 
 F32, F16, BF16 = TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.BFLOAT16
 DTYPES = [(F32, F32), (F16, F32), (F16, F16), (BF16, F32), (BF16, BF16)]

@@ -9,7 +9,8 @@ import numpy as np
 from launch_cases import LARGE, EmulatedDevice, Way
 from scan_cases import NUMPY_TYPES
 
-from vmamba_deploy.ops.contract import FLOAT16, ScanDims
+from vmamba_deploy.ops.op import FLOAT16
+from vmamba_deploy.ops.selective_scan_2d.specification import ScanDims
 
 
 class ScanDesc(ctypes.Structure):

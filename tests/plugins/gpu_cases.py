@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from benchmarks.op_shapes import OP_SHAPES
-from vmamba_deploy.ops.contract import ScanDims
+from vmamba_deploy.ops.selective_scan_2d.specification import ScanDims
 
 FP32, FP16, BF16 = torch.float32, torch.float16, torch.bfloat16
 DTYPES = ((FP32, FP32), (FP16, FP32), (FP16, FP16), (BF16, FP32), (BF16, BF16))

@@ -13,7 +13,7 @@ from gpu_cases import AccuracyCase
 
 from benchmarks.launch_plan import GpuLimits, Plan, make_plan
 from benchmarks.op_shapes import OP_SHAPES
-from vmamba_deploy.ops.contract import ScanDims
+from vmamba_deploy.ops.selective_scan_2d.specification import ScanDims
 
 DRAWS = 30_000
 LARGEST_WORK = 60_000_000  # pixels times channels times states: what float64 can follow

@@ -8,8 +8,9 @@ from pathlib import Path
 import ml_dtypes
 import numpy as np
 
-from vmamba_deploy.ops.contract import BFLOAT16, FLOAT16, FLOAT32, ROUTES, ScanDims
-from vmamba_deploy.ops.float64_reference import selective_scan_2d_float64
+from vmamba_deploy.ops.op import BFLOAT16, FLOAT16, FLOAT32
+from vmamba_deploy.ops.selective_scan_2d.float64_reference import selective_scan_2d_float64
+from vmamba_deploy.ops.selective_scan_2d.specification import ROUTES, ScanDims
 
 NUMPY_TYPES = {
     FLOAT32: np.dtype(np.float32),

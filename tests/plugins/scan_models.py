@@ -10,7 +10,8 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 from scan_cases import random_case
 
-from vmamba_deploy.ops.contract import FLOAT32, INPUT_NAMES, OP_DOMAIN, OP_TYPE, ScanDims
+from vmamba_deploy.ops.op import FLOAT32
+from vmamba_deploy.ops.selective_scan_2d.specification import SELECTIVE_SCAN_2D, ScanDims
 
 DEFAULT_DIMS = ScanDims(batch=2, height=5, width=7, channels=24, state=1, rank=3)
 
@@ -26,7 +27,7 @@ class ScanModel:
     without_out_dtype: bool = False
     extra_proj_features: int = 0
     proj_dtype: int | None = None
-    input_count: int = len(INPUT_NAMES)
+    input_count: int = len(SELECTIVE_SCAN_2D.input_names)
 
     def profile(self) -> dict[str, list[list[int]]]:
         """Smallest, usual and largest shapes of the two inputs, {} for a static file."""
@@ -61,19 +62,19 @@ def write_model(path: Path, model: ScanModel) -> Path:
     ]
     output = helper.make_tensor_value_info("y", model.out_dtype, [*pixels, dims.channels])
     node = helper.make_node(
-        OP_TYPE,
-        INPUT_NAMES[: model.input_count],
+        SELECTIVE_SCAN_2D.op_type,
+        SELECTIVE_SCAN_2D.input_names[: model.input_count],
         ["y"],
         name="scan",
-        domain=OP_DOMAIN,
+        domain=SELECTIVE_SCAN_2D.domain,
         **_attributes(model),
     )
     initializers = [
         numpy_helper.from_array(value, name)
-        for name, value in zip(INPUT_NAMES[2:], parameters, strict=True)
+        for name, value in zip(SELECTIVE_SCAN_2D.input_names[2:], parameters, strict=True)
     ]
     graph = helper.make_graph([node], "scan", graph_inputs, [output], initializers)
-    opsets = [helper.make_opsetid("", 20), helper.make_opsetid(OP_DOMAIN, 1)]
+    opsets = [helper.make_opsetid("", 20), helper.make_opsetid(SELECTIVE_SCAN_2D.domain, 1)]
     onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=10), path)
     return path
 

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from launch_cases import LARGE, ONE, SMALL, TIGHT, WAYS, EmulatedDevice, LaunchCase, Way
 from scan_cases import FLOAT32_MAX_BAR, NMSE_BARS, ScanCase, errors, nmse_bar, random_case
 
-from vmamba_deploy.ops.contract import BFLOAT16, FLOAT16, FLOAT32, ScanDims
-from vmamba_deploy.ops.float64_reference import selective_scan_2d_float64
+from vmamba_deploy.ops.op import BFLOAT16, FLOAT16, FLOAT32
+from vmamba_deploy.ops.selective_scan_2d.float64_reference import selective_scan_2d_float64
+from vmamba_deploy.ops.selective_scan_2d.specification import ScanDims
 
 DTYPE_PAIRS = [
     (FLOAT32, FLOAT32),

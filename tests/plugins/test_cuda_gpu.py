@@ -22,8 +22,9 @@ from torch import Tensor
 
 from benchmarks.launch_plan import limits_at_hand
 from benchmarks.op_inputs import ONNX_CODES, OpInputs, random_inputs
-from vmamba_deploy.ops.contract import FLOAT32, ScanDims
-from vmamba_deploy.ops.torch_op import selective_scan_2d
+from vmamba_deploy.ops.op import FLOAT32
+from vmamba_deploy.ops.selective_scan_2d.specification import ScanDims
+from vmamba_deploy.ops.selective_scan_2d.torch_op import selective_scan_2d
 
 pytestmark = pytest.mark.gpu
 DEVICE = "cuda"

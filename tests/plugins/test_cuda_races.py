@@ -15,7 +15,8 @@ from emulation import EMULATED_SOURCES, EMULATION, PLUGINS, VECTOR_FLAGS, compil
 from launch_cases import LARGE, WAYS, EmulatedDevice, LaunchCase, Way
 from scan_cases import check_answer, random_case, write_call
 
-from vmamba_deploy.ops.contract import FLOAT16, ScanDims
+from vmamba_deploy.ops.op import FLOAT16
+from vmamba_deploy.ops.selective_scan_2d.specification import ScanDims
 
 KERNELS = PLUGINS / "kernels" / "cuda" / "selective_scan_2d.cu"
 

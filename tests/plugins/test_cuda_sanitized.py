@@ -13,7 +13,7 @@ from emulation import EMULATED_SOURCES, EMULATION, SANITIZER_FLAGS, VECTOR_FLAGS
 from launch_cases import WAYS, LaunchCase, Way
 from scan_cases import check_answer, random_case, write_call
 
-from vmamba_deploy.ops.contract import BFLOAT16, FLOAT16, FLOAT32
+from vmamba_deploy.ops.op import BFLOAT16, FLOAT16, FLOAT32
 
 
 @pytest.fixture(scope="session")

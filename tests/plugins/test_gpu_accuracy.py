@@ -12,7 +12,7 @@ from torch import Tensor
 
 from benchmarks.op_inputs import OpInputs
 from vmamba_deploy import native
-from vmamba_deploy.ops.contract import ScanDims
+from vmamba_deploy.ops.selective_scan_2d.specification import ScanDims
 
 SMALL = (
     AccuracyCase("odd sides", ScanDims(2, 9, 7, 12, 1, 3)),

@@ -15,7 +15,7 @@ from launch_cases import EmulatedDevice
 from vmamba_deploy.errors import EnvironmentProblem
 from vmamba_deploy.native import cuda
 from vmamba_deploy.native.toolchain import find_host_compiler
-from vmamba_deploy.ops.contract import ScanDims
+from vmamba_deploy.ops.selective_scan_2d.specification import ScanDims
 
 KIB = 1024
 # Limits of a multiprocessor: the CUDA programming guide, "Technical Specifications per Compute

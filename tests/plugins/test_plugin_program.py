@@ -14,7 +14,7 @@ from benchmarks.gpu_check.nvcc_build import build_plugin_harness
 from benchmarks.op_inputs import random_inputs
 from vmamba_deploy import native
 from vmamba_deploy.native.headers import tensorrt_headers
-from vmamba_deploy.ops.contract import ScanDims
+from vmamba_deploy.ops.selective_scan_2d.specification import ScanDims
 
 DIMS = ScanDims(batch=2, height=3, width=4, channels=5, state=2, rank=3)
 

@@ -67,7 +67,7 @@ def test_the_operator_in_a_process_of_its_own(library: Path, tmp_path: Path) -> 
     from gpu_cases import DTYPES
 
     from benchmarks.op_inputs import ONNX_CODES, random_inputs
-    from vmamba_deploy.ops.contract import ScanDims
+    from vmamba_deploy.ops.selective_scan_2d.specification import ScanDims
 
     sizes = (
         ScanDims(2, 14, 14, 96, 1, 6),

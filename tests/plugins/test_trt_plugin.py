@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 from scan_models import DEFAULT_DIMS, INT32, ScanModel, write_model
 
-from vmamba_deploy.ops.contract import BFLOAT16, FLOAT16, FLOAT32, ScanDims
+from vmamba_deploy.ops.op import BFLOAT16, FLOAT16, FLOAT32
+from vmamba_deploy.ops.selective_scan_2d.specification import ScanDims
 
 PROBE = Path(__file__).with_name("build_engine_probe.py")
 TYPE_NAMES = {FLOAT32: "FLOAT", FLOAT16: "HALF", BFLOAT16: "BF16"}

@@ -20,7 +20,7 @@ from vmamba_deploy import native
 from vmamba_deploy.native import cuda
 from vmamba_deploy.native.headers import tensorrt_headers
 from vmamba_deploy.native.layout import NATIVE_DIR_VARIABLE
-from vmamba_deploy.ops.contract import ScanDims
+from vmamba_deploy.ops.selective_scan_2d.specification import ScanDims
 
 # One launch of each kind of kernel, and three launches of each; odd sizes, and one pixel.
 CALLS = (

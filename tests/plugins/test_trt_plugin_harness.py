@@ -19,7 +19,8 @@ from emulation import (
 from scan_cases import check_answer, random_case, write_call
 
 from vmamba_deploy.native.headers import tensorrt_headers
-from vmamba_deploy.ops.contract import BFLOAT16, FLOAT16, FLOAT32, ScanDims
+from vmamba_deploy.ops.op import BFLOAT16, FLOAT16, FLOAT32
+from vmamba_deploy.ops.selective_scan_2d.specification import ScanDims
 
 PLUGIN_SOURCES = ("creator.cpp", "library.cpp", "logging.cpp", "plugin.cpp", "signature.cpp")
 

@@ -9,7 +9,7 @@ import onnxruntime as ort
 import pytest
 from onnx import helper, numpy_helper
 
-from vmamba_deploy.ops.contract import BFLOAT16, FLOAT32
+from vmamba_deploy.ops.op import BFLOAT16, FLOAT32
 from vmamba_deploy.runtimes.widen_bfloat16 import widen_bfloat16, widened_for_cpu
 
 

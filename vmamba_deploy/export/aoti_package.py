@@ -102,7 +102,7 @@ def choose_device(device: AotiDevice) -> str:
 def _compile(module: nn.Module, example: torch.Tensor, largest_batch: int, path: Path) -> None:
     import torch
 
-    import vmamba_deploy.ops.torch_op  # noqa: F401 - registers the op
+    import vmamba_deploy.ops.selective_scan_2d.torch_op  # noqa: F401 - registers the op
 
     # A batch of one would become a constant; a batch of one alone is one.
     free = {0: torch.export.Dim("batch", min=1, max=largest_batch)} if largest_batch > 1 else None

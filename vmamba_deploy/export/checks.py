@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from vmamba_deploy.errors import BuildError
 from vmamba_deploy.export.passes import scan_nodes
-from vmamba_deploy.ops.contract import OP_DOMAIN, PLUGIN_NAMESPACE, PLUGIN_VERSION
+from vmamba_deploy.ops.registry import OPS
 
 if TYPE_CHECKING:
     import onnx
@@ -42,13 +42,13 @@ def check_onnx_file(path: Path, *, expected_scans: int) -> int:
         )
     for node in nodes:
         attributes = {attribute.name: attribute for attribute in node.attribute}
-        if (
-            "out_dtype" not in attributes
-            or _text(attributes.get("plugin_namespace")) != PLUGIN_NAMESPACE
-            or _text(attributes.get("plugin_version")) != PLUGIN_VERSION
+        op = OPS[node.domain, node.op_type]
+        if any(argument.name not in attributes for argument in op.arguments) or any(
+            _text(attributes.get(name)) != value for name, value in op.fixed_attributes.items()
         ):
             raise BuildError(f"node {node.name} lacks an attribute that its plugin needs")
-    if not any(function.domain == OP_DOMAIN for function in model.functions):
+    bodies = {(function.domain, function.name) for function in model.functions}
+    if not {(node.domain, node.op_type) for node in nodes} <= bodies:
         raise BuildError("the exported file does not carry the function body of the scan")
     return len(nodes)
 

@@ -9,7 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 import vmamba_deploy
-from vmamba_deploy.ops.contract import OP_DOMAIN, OP_VERSION
+from vmamba_deploy.ops.registry import OPS
 
 if TYPE_CHECKING:
     import onnx
@@ -31,7 +31,9 @@ def model_metadata(loaded: LoadedModel, options: ExportOptions) -> dict[str, str
         "precision": options.precision,
         "weights_source": loaded.source,
         "weights_sha256": loaded.sha256,
-        "opsets": _json({"ai.onnx": options.target_opset, OP_DOMAIN: OP_VERSION}),
+        "opsets": _json(
+            {"ai.onnx": options.target_opset} | {op.domain: op.version for op in OPS.values()}
+        ),
         "preprocessing": _json(preprocessing_metadata(options)),
         "tool_versions": _json(tool_versions()),
     }

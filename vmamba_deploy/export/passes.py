@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from vmamba_deploy.export.function_body import selective_scan_2d_function
-from vmamba_deploy.ops.contract import OP_DOMAIN, OP_TYPE
+from vmamba_deploy.ops.onnx_forms import function_body
+from vmamba_deploy.ops.registry import OPS
 
 if TYPE_CHECKING:
     import onnx
@@ -17,10 +17,8 @@ SCOPES_KEY = "pkg.torch.onnx.name_scopes"
 
 
 def scan_nodes(model: onnx.ModelProto) -> list[onnx.NodeProto]:
-    """The `vmamba::SelectiveScan2D` nodes of the main graph, in order."""
-    return [
-        node for node in model.graph.node if node.op_type == OP_TYPE and node.domain == OP_DOMAIN
-    ]
+    """The nodes of the main graph that are ops of ours, in order."""
+    return [node for node in model.graph.node if (node.domain, node.op_type) in OPS]
 
 
 def drop_source_traces(model: onnx.ModelProto) -> None:
@@ -39,7 +37,9 @@ def carry_function_body(model: onnx.ModelProto, *, opset: int, state: int) -> No
         opset: the model's standard op set, which the body must share.
         state: N of every scan node.
     """
-    model.functions.append(selective_scan_2d_function(opset, state=state))
+    called = {(node.domain, node.op_type) for node in scan_nodes(model)}
+    for key in sorted(called):
+        model.functions.append(function_body(OPS[key], opset, {"N": state}))
 
 
 def name_linear_weights(model: onnx.ModelProto) -> None:

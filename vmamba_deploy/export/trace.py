@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from vmamba_deploy.errors import BuildError
 from vmamba_deploy.export.options import INPUT_NAME, LOGITS_NAME, MIN_IMAGE_SIZE, ExportOptions
-from vmamba_deploy.export.translation import translation_table
+from vmamba_deploy.ops.onnx_forms import translation_table
+from vmamba_deploy.ops.registry import OPS
 
 if TYPE_CHECKING:
     import onnx
@@ -42,7 +43,7 @@ def trace(model: nn.Module, options: ExportOptions) -> onnx.ModelProto:
                 input_names=[INPUT_NAME],
                 output_names=[LOGITS_NAME],
                 dynamic_shapes={INPUT_NAME: _dynamic_axes(options)},
-                custom_translation_table=translation_table(),
+                custom_translation_table=translation_table(OPS.values()),
                 verbose=False,
             )
     except torch.onnx.errors.OnnxExporterError as error:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from vmamba_deploy.errors import UsageError
-from vmamba_deploy.ops.contract import OP_TYPE, PLUGIN_NAMESPACE, PLUGIN_VERSION
+from vmamba_deploy.ops.selective_scan_2d.specification import SELECTIVE_SCAN_2D
 from vmamba_deploy.pipeline.onnx_facts import OnnxFacts, Precision
 from vmamba_deploy.runtimes.tensorrt.plan import BuiltEngine, EnginePlan, Profile
 
@@ -64,9 +64,9 @@ class EngineRecord:
             "build_seconds": round(built.build_seconds, 3),
             "profile": {"min": smallest, "opt": usual, "max": largest},
             "plugin": {
-                "name": OP_TYPE,
-                "version": PLUGIN_VERSION,
-                "namespace": PLUGIN_NAMESPACE,
+                **dict(
+                    zip(("name", "version", "namespace"), SELECTIVE_SCAN_2D.plugin, strict=True)
+                ),
                 "delivery": "embedded" if built.plugin_embedded else "beside",
             },
         }

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from vmamba_deploy.errors import InputFileError
-from vmamba_deploy.ops.contract import OP_DOMAIN, OP_TYPE
+from vmamba_deploy.ops.registry import OPS
 
 Precision = Literal["fp32", "fp16", "bf16"]
 
@@ -128,10 +128,8 @@ def read_onnx_facts(path: Path) -> OnnxFacts:
         outputs=tuple(_tensor_facts(value) for value in graph.output),
         metadata={entry.key: entry.value for entry in model.metadata_props},
         nodes=len(graph.node),
-        scan_nodes=sum((node.domain, node.op_type) == (OP_DOMAIN, OP_TYPE) for node in graph.node),
-        has_function_body=any(
-            (body.domain, body.name) == (OP_DOMAIN, OP_TYPE) for body in model.functions
-        ),
+        scan_nodes=sum((node.domain, node.op_type) in OPS for node in graph.node),
+        has_function_body=any((body.domain, body.name) in OPS for body in model.functions),
         data_files=_data_files(path, graph),
     )
 

@@ -51,7 +51,7 @@ class AotInductorRuntime:
         """
         import torch
 
-        import vmamba_deploy.ops.torch_op  # noqa: F401 - the package calls the op
+        import vmamba_deploy.ops.selective_scan_2d.torch_op  # noqa: F401 - the package calls the op
 
         device = package_device(self._path)
         if device == "cuda" and not torch.cuda.is_available():

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vmamba_deploy.errors import InputFileError
-from vmamba_deploy.ops.contract import BFLOAT16, FLOAT32, OP_DOMAIN
+from vmamba_deploy.ops.op import BFLOAT16, FLOAT32
+from vmamba_deploy.ops.registry import OPS
 
 if TYPE_CHECKING:
     import onnx
@@ -58,7 +59,7 @@ def widen_bfloat16(model: onnx.ModelProto) -> int:
     for node in model.graph.node:
         outputs = [name for name in node.output if name in bfloat16]
         inputs = [name for name in node.input if name in bfloat16]
-        if node.op_type in _NATIVE or node.domain == OP_DOMAIN or not (inputs or outputs):
+        if node.op_type in _NATIVE or (node.domain, node.op_type) in OPS or not (inputs or outputs):
             nodes.append(node)
             continue
         wrapped += 1

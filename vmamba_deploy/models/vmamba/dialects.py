@@ -11,7 +11,7 @@ from torch import Tensor
 
 from vmamba_deploy.errors import InputFileError
 from vmamba_deploy.models.checkpoints.contents import printable
-from vmamba_deploy.ops.contract import ROUTES
+from vmamba_deploy.ops.selective_scan_2d.specification import ROUTES
 
 _RENAMES = tuple(
     (re.compile(pattern), replacement)

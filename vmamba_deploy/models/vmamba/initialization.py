@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from vmamba_deploy.models.vmamba.layers.ss2d import SS2D
-from vmamba_deploy.ops.contract import ROUTES
+from vmamba_deploy.ops.selective_scan_2d.specification import ROUTES
 
 DELTA_MIN, DELTA_MAX, DELTA_FLOOR = 1e-3, 1e-1, 1e-4
 BIAS_STD = 0.1

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from vmamba_deploy.errors import BuildError
-from vmamba_deploy.ops.contract import PLUGIN_NAMESPACE
+from vmamba_deploy.ops.selective_scan_2d.specification import SELECTIVE_SCAN_2D
 from vmamba_deploy.runtimes.tensorrt.flavour import Flavour
 from vmamba_deploy.runtimes.tensorrt.onnx_input import OnnxSummary
 
@@ -69,7 +69,7 @@ def _fallback_text(onnx_path: Path, summary: OnnxSummary, layers: int) -> str:
         names = ", ".join(summary.without_namespace[:3])
         return text + (
             f"{len(summary.without_namespace)} node(s) lack the attribute "
-            f"plugin_namespace={PLUGIN_NAMESPACE!r} ({names}), so TensorRT took their function "
-            "body, a slow loop"
+            f"plugin_namespace={SELECTIVE_SCAN_2D.plugin[2]!r} ({names}), so TensorRT took their "
+            "function body, a slow loop"
         )
     return text + "the others took their function body, or the file brings plugins of its own"

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from vmamba_deploy.artifacts.atomic import atomic_write
 from vmamba_deploy.errors import InputFileError
-from vmamba_deploy.ops.contract import OP_TYPE, PLUGIN_NAMESPACE, PLUGIN_VERSION
+from vmamba_deploy.ops.selective_scan_2d.specification import SELECTIVE_SCAN_2D
 from vmamba_deploy.runtimes.tensorrt.flavour import TENSORRT_RTX
 from vmamba_deploy.runtimes.tensorrt.soname_stub import soname_stub
 
@@ -124,7 +124,7 @@ def write_network_script(
         largest=_shape_text(profile[2]),
         onnx_path=_relative(onnx_path, folder),
         plugin_path=_relative(plugin_path, folder),
-        creator=(OP_TYPE, PLUGIN_VERSION, PLUGIN_NAMESPACE),
+        creator=SELECTIVE_SCAN_2D.plugin,
         scan_nodes=summary.scan_nodes,
         stub=base64.b64encode(stub).decode(),
     )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vmamba_deploy.errors import InputFileError
-from vmamba_deploy.ops.contract import OP_DOMAIN, OP_TYPE, PLUGIN_NAMESPACE
+from vmamba_deploy.ops.registry import OPS
 
 
 @dataclass(frozen=True)
@@ -53,18 +53,19 @@ def check_onnx_input(path: Path) -> OnnxSummary:
         from vmamba_deploy.runtimes.onnxruntime import create_session
 
         create_session(path)
-    scans = [n for n in model.graph.node if n.domain == OP_DOMAIN and n.op_type == OP_TYPE]
+    scans = [n for n in model.graph.node if (n.domain, n.op_type) in OPS]
     return OnnxSummary(
         scan_nodes=len(scans),
         without_namespace=tuple(
             node.name or node.output[0]
             for node in scans
             if not any(
-                attribute.name == "plugin_namespace" and attribute.s == PLUGIN_NAMESPACE.encode()
+                attribute.name == "plugin_namespace"
+                and attribute.s == OPS[node.domain, node.op_type].plugin[2].encode()
                 for attribute in node.attribute
             )
         ),
-        has_body=any(f.domain == OP_DOMAIN and f.name == OP_TYPE for f in model.functions),
+        has_body=any((f.domain, f.name) in OPS for f in model.functions),
     )
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from vmamba_deploy.errors import BuildError, EnvironmentProblem
-from vmamba_deploy.ops.contract import OP_TYPE, PLUGIN_NAMESPACE, PLUGIN_VERSION
+from vmamba_deploy.ops.selective_scan_2d.specification import SELECTIVE_SCAN_2D
 from vmamba_deploy.runtimes.tensorrt.flavour import Flavour
 
 NATIVE_NAME = "vmamba_trt"
@@ -34,7 +34,7 @@ def find_plugin_library(path: Path | None = None) -> Path:
 
 def has_scan_creator(registry: Any) -> bool:
     """Whether the registry knows vmamba::SelectiveScan2D, version 1."""
-    return registry.get_creator(OP_TYPE, PLUGIN_VERSION, PLUGIN_NAMESPACE) is not None
+    return registry.get_creator(*SELECTIVE_SCAN_2D.plugin) is not None
 
 
 def load_plugin(flavour: Flavour, library: Path) -> None:
@@ -56,7 +56,7 @@ def load_plugin(flavour: Flavour, library: Path) -> None:
         )
     if not has_scan_creator(registry):
         registry.deregister_library(handle)
+        name, version, namespace = SELECTIVE_SCAN_2D.plugin
         raise BuildError(
-            f"{library} was loaded but brings no plugin {PLUGIN_NAMESPACE}::{OP_TYPE} "
-            f"version {PLUGIN_VERSION}"
+            f"{library} was loaded but brings no plugin {namespace}::{name} version {version}"
         )

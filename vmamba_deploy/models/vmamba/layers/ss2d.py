@@ -10,7 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vmamba_deploy.models.vmamba.layers.casting import Conv2d, LayerNorm, Linear, cast, linear
-from vmamba_deploy.ops.contract import FLOAT32, ROUTES
+from vmamba_deploy.ops.op import FLOAT32
+from vmamba_deploy.ops.selective_scan_2d.specification import ROUTES
 
 ScanBackend = Literal["native", "reference"]
 
@@ -118,9 +119,9 @@ def selective_scan_fp32(
         [B, H, W, D] float32.
     """
     if backend == "reference":
-        from vmamba_deploy.ops.torch_reference import selective_scan_2d_reference
+        from vmamba_deploy.ops.selective_scan_2d.torch_reference import selective_scan_2d_reference
 
         return selective_scan_2d_reference(x, proj, *parameters, FLOAT32)
-    from vmamba_deploy.ops.torch_op import selective_scan_2d
+    from vmamba_deploy.ops.selective_scan_2d.torch_op import selective_scan_2d
 
     return selective_scan_2d(x, proj, *parameters, FLOAT32)

@@ -13,8 +13,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from vmamba_deploy.ops.contract import BFLOAT16, FLOAT16, FLOAT32, ScanDims
 from vmamba_deploy.ops.native_abi import Executor, ParallelFor, load_native
+from vmamba_deploy.ops.op import BFLOAT16, FLOAT16, FLOAT32
+from vmamba_deploy.ops.selective_scan_2d.specification import ScanDims
 
 DTYPES = [(FLOAT32, FLOAT32), (FLOAT16, FLOAT32), (BFLOAT16, FLOAT32)]
 DTYPES += [(FLOAT16, FLOAT16), (BFLOAT16, BFLOAT16)]

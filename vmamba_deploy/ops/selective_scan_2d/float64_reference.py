@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from vmamba_deploy.ops.contract import ROUTES, infer_dims
+from vmamba_deploy.ops.selective_scan_2d.specification import ROUTES, infer_dims
 
 Array = npt.NDArray[np.float64]
 
@@ -31,7 +31,7 @@ def selective_scan_2d_float64(
     a: npt.ArrayLike,
     d: npt.ArrayLike,
 ) -> Array:
-    """y [B,H,W,D] in float64 from inputs of any float dtype (shapes: `contract.infer_dims`)."""
+    """y [B,H,W,D] in float64 from inputs of any float dtype (shapes: `infer_dims`)."""
     x, proj, dt_weight, dt_bias, a, d = (
         np.asarray(value).astype(np.float64) for value in (x, proj, dt_weight, dt_bias, a, d)
     )

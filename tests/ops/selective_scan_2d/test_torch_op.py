@@ -7,9 +7,9 @@ import torch
 
 from vmamba_deploy.errors import EnvironmentProblem
 from vmamba_deploy.ops import native_abi
-from vmamba_deploy.ops.contract import BFLOAT16, FLOAT16, FLOAT32
-from vmamba_deploy.ops.torch_op import selective_scan_2d
-from vmamba_deploy.ops.torch_reference import selective_scan_2d_reference
+from vmamba_deploy.ops.op import BFLOAT16, FLOAT16, FLOAT32
+from vmamba_deploy.ops.selective_scan_2d.torch_op import selective_scan_2d
+from vmamba_deploy.ops.selective_scan_2d.torch_reference import selective_scan_2d_reference
 
 CODES = {torch.float32: FLOAT32, torch.float16: FLOAT16, torch.bfloat16: BFLOAT16}
 

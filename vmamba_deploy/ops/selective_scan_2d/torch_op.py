@@ -13,21 +13,21 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vmamba_deploy.ops.contract import (
-    BFLOAT16,
-    DTYPE_NAMES,
-    FLOAT16,
-    FLOAT32,
-    INPUT_NAMES,
+from vmamba_deploy.ops.native_abi import ScanArgs, ScanDesc, load_native
+from vmamba_deploy.ops.op import BFLOAT16, DTYPE_NAMES, FLOAT16, FLOAT32
+from vmamba_deploy.ops.selective_scan_2d.specification import (
+    SELECTIVE_SCAN_2D,
     ScanDims,
     infer_dims,
 )
-from vmamba_deploy.ops.native_abi import ScanArgs, ScanDesc, load_native
-from vmamba_deploy.ops.torch_reference import TORCH_DTYPES, selective_scan_2d_reference
+from vmamba_deploy.ops.selective_scan_2d.torch_reference import (
+    TORCH_DTYPES,
+    selective_scan_2d_reference,
+)
 
 OP_NAME = "vmamba::selective_scan_2d"
 BACKWARD_NAME = "vmamba::selective_scan_2d_backward"
-_TENSORS = ", ".join(f"Tensor {name}" for name in INPUT_NAMES)
+_TENSORS = ", ".join(f"Tensor {name}" for name in SELECTIVE_SCAN_2D.input_names)
 _ONNX_CODES = {torch.float32: FLOAT32, torch.float16: FLOAT16, torch.bfloat16: BFLOAT16}
 
 
@@ -68,7 +68,7 @@ def _check(tensors: tuple[Tensor, ...], out_dtype: int) -> ScanDims:
     x = tensors[0]
     if x.dtype not in _ONNX_CODES:
         raise ValueError(f"x is {x.dtype}, expected float32, float16 or bfloat16")
-    for name, tensor in zip(INPUT_NAMES, tensors, strict=True):
+    for name, tensor in zip(SELECTIVE_SCAN_2D.input_names, tensors, strict=True):
         expected = x.dtype if name in ("x", "proj") else torch.float32
         if tensor.dtype != expected:
             raise ValueError(f"{name} is {tensor.dtype}, expected {expected}")
@@ -153,7 +153,7 @@ def _gradients(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
 
 
 def _register() -> None:
-    results = ", ".join("Tensor" for _ in INPUT_NAMES)
+    results = ", ".join("Tensor" for _ in SELECTIVE_SCAN_2D.input_names)
     torch.library.define(OP_NAME, f"({_TENSORS}, int out_dtype) -> Tensor")
     torch.library.define(BACKWARD_NAME, f"(Tensor grad, {_TENSORS}, int out_dtype) -> ({results})")
     torch.library.impl(OP_NAME, "CPU", _run_cpu)

@@ -8,14 +8,7 @@ the loop, overflow and are not used (docs/selective_scan_2d.md).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from vmamba_deploy.ops.contract import INPUT_NAMES, OP_DOMAIN, OP_TYPE, OUTPUT_NAME
-
-if TYPE_CHECKING:
-    import onnx
-
-MIN_OPSET = 18
+from collections.abc import Mapping
 
 # k routes, b batch, l steps, n state, f = R + 2N features of a route. Routes come in the order
 # 0 (rows), 1 (columns), 2 (rows reversed), 3 (columns reversed), so the second half is reversed.
@@ -145,23 +138,12 @@ _MERGE = """
 """
 
 
-def selective_scan_2d_function(opset: int, *, state: int | None = None) -> onnx.FunctionProto:
-    """The op's definition as a model-local function, true to docs/selective_scan_2d.md.
+def body(sizes: Mapping[str, int]) -> str:
+    """The op's definition, true to docs/selective_scan_2d.md.
 
     Args:
-        opset: version of the standard op set of the model that will carry it, at least 18.
-        state: N of every node of that model when it is known; 1 gives a body with a far shorter
-            loop, which is only true for N = 1. None gives the body for every N.
-
-    Raises:
-        ValueError: opset below 18.
+        sizes: `N` of every node of the model that will carry it, when it is known: 1 gives a body
+            with a far shorter loop, which is only true for N = 1. Else the body is for every N.
     """
-    import onnx.parser
-
-    if opset < MIN_OPSET:
-        raise ValueError(f"the function body needs opset {MIN_OPSET} or newer, got {opset}")
-    scan = _SCAN_ONE_STATE if state == 1 else _SCAN_ANY_STATE
-    header = f'<domain: "{OP_DOMAIN}", opset_import: ["" : {opset}]>'
-    signature = f"{OP_TYPE} <out_dtype> ({', '.join(INPUT_NAMES)}) => ({OUTPUT_NAME})"
-    text = f"{header}\n{signature} {{{_TO_ROUTES}{scan}{_MERGE}}}"
-    return onnx.parser.parse_function(text)
+    scan = _SCAN_ONE_STATE if sizes.get("N") == 1 else _SCAN_ANY_STATE
+    return _TO_ROUTES + scan + _MERGE

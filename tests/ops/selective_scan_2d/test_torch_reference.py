@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from vmamba_deploy.ops.contract import BFLOAT16, FLOAT16, FLOAT32, ScanDims
-from vmamba_deploy.ops.torch_reference import selective_scan_2d_reference
+from vmamba_deploy.ops.op import BFLOAT16, FLOAT16, FLOAT32
+from vmamba_deploy.ops.selective_scan_2d.specification import ScanDims
+from vmamba_deploy.ops.selective_scan_2d.torch_reference import selective_scan_2d_reference
 
 SHAPES = [(1, 1, 1, 1, 1, 1), (2, 5, 9, 7, 1, 3), (1, 1, 96, 3, 16, 6), (2, 9, 4, 33, 3, 24)]
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from vmamba_deploy.ops.float64_reference import route_pixels, selective_scan_2d_float64
+from vmamba_deploy.ops.selective_scan_2d.float64_reference import (
+    route_pixels,
+    selective_scan_2d_float64,
+)
 
 
 def test_routes_of_a_two_by_three_map():

@@ -10,9 +10,10 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from vmamba_deploy.ops.contract import BFLOAT16, FLOAT16, FLOAT32, ScanDims
-from vmamba_deploy.ops.float64_reference import selective_scan_2d_float64
 from vmamba_deploy.ops.native_abi import NativeLibrary, ScanArgs, ScanDesc, load_native
+from vmamba_deploy.ops.op import BFLOAT16, FLOAT16, FLOAT32
+from vmamba_deploy.ops.selective_scan_2d.float64_reference import selective_scan_2d_float64
+from vmamba_deploy.ops.selective_scan_2d.specification import ScanDims
 
 NUMPY_DTYPES = {FLOAT32: np.float32, FLOAT16: np.float16, BFLOAT16: ml_dtypes.bfloat16}
 # NMSE by output dtype; max |d|/(1+|y|) is asked of float32 output only.

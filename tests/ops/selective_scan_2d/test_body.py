@@ -10,28 +10,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 from onnx import helper
 
-from vmamba_deploy.export.function_body import selective_scan_2d_function
-from vmamba_deploy.ops.contract import (
-    FLOAT16,
-    FLOAT32,
-    INPUT_NAMES,
-    OP_DOMAIN,
-    OP_TYPE,
-    OP_VERSION,
+from vmamba_deploy.ops.onnx_forms import function_body
+from vmamba_deploy.ops.op import FLOAT16, FLOAT32
+from vmamba_deploy.ops.selective_scan_2d.float64_reference import selective_scan_2d_float64
+from vmamba_deploy.ops.selective_scan_2d.specification import (
     ROUTES,
+    SELECTIVE_SCAN_2D,
     proj_features,
 )
-from vmamba_deploy.ops.float64_reference import selective_scan_2d_float64
 
 OPSET = 20
 
 
 def one_node_model(state: int | None, dtype: int = FLOAT32, out_dtype: int = FLOAT32):
     node = helper.make_node(
-        OP_TYPE,
-        list(INPUT_NAMES),
+        SELECTIVE_SCAN_2D.op_type,
+        SELECTIVE_SCAN_2D.input_names,
         ["y"],
-        domain=OP_DOMAIN,
+        domain=SELECTIVE_SCAN_2D.domain,
         out_dtype=out_dtype,
         plugin_namespace="vmamba",
         plugin_version="1",
@@ -49,10 +45,14 @@ def one_node_model(state: int | None, dtype: int = FLOAT32, out_dtype: int = FLO
         for name, shape in shapes.items()
     ]
     output = helper.make_tensor_value_info("y", out_dtype, ["B", "H", "W", "D"])
+    sizes = {} if state is None else {"N": state}
     model = helper.make_model(
         helper.make_graph([node], "scan", inputs, [output]),
-        functions=[selective_scan_2d_function(OPSET, state=state)],
-        opset_imports=[helper.make_opsetid("", OPSET), helper.make_opsetid(OP_DOMAIN, OP_VERSION)],
+        functions=[function_body(SELECTIVE_SCAN_2D, OPSET, sizes)],
+        opset_imports=[
+            helper.make_opsetid("", OPSET),
+            helper.make_opsetid(SELECTIVE_SCAN_2D.domain, 1),
+        ],
         ir_version=10,
     )
     onnx.checker.check_model(model, full_check=True)
@@ -117,4 +117,4 @@ def test_body_of_one_state_is_not_used_for_more():
 
 def test_old_opset_is_refused():
     with pytest.raises(ValueError, match="opset 18"):
-        selective_scan_2d_function(17)
+        function_body(SELECTIVE_SCAN_2D, 17)

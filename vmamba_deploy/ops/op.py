@@ -1,0 +1,153 @@
+"""What an op of ours is, as data: everything else that must agree on it is made from this.
+
+Made from it are the schema of the PyTorch operator and of the ONNX node, the fake tensor's checks,
+the exporter's translation, the header of the function body and the tables of its documentation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Literal
+
+# ONNX TensorProto.DataType codes: the one numbering that every layer of the stack uses.
+FLOAT32, FLOAT16, BFLOAT16 = 1, 10, 16
+DTYPE_NAMES = {FLOAT32: "float32", FLOAT16: "float16", BFLOAT16: "bfloat16"}
+
+
+@dataclass(frozen=True)
+class Operand:
+    """An input or an output.
+
+    Attributes:
+        dtype: a type variable of the op, or `float32`.
+        shape: an axis each: a number, the name of a size, or a formula of `Op.formulas`.
+        meaning: for the documentation.
+    """
+
+    name: str
+    dtype: str
+    shape: tuple[str | int, ...]
+    meaning: str = ""
+
+    @property
+    def shape_text(self) -> str:
+        """Such as `[B, H, W, D]`."""
+        return f"[{', '.join(map(str, self.shape))}]"
+
+
+@dataclass(frozen=True)
+class Attribute:
+    """An attribute of the ONNX node.
+
+    Attributes:
+        meaning: for the documentation.
+        value: what the exporter writes; None where it is an argument of the PyTorch operator, in
+            their order after the inputs.
+        dtype_of: the type variable whose dtype it states, as an ONNX code.
+    """
+
+    name: str
+    kind: Literal["int", "string"]
+    meaning: str
+    value: str | None = None
+    dtype_of: str | None = None
+
+
+@dataclass(frozen=True)
+class Op:
+    """One op of ours.
+
+    Attributes:
+        version: of the op set of `domain` that has it.
+        inputs: in the order of the node and of the PyTorch operator.
+        type_variables: what each may be: ONNX codes, or a variable before it.
+        formulas: how a size in a shape follows from the others.
+        limits: the smallest and the largest value of a size.
+        torch_name: the PyTorch operator, `namespace::name`.
+        torch_module: importing it registers that operator.
+        body: the text of the function body without its header, for the sizes that are the same in
+            every node of a file.
+        body_min_opset: the oldest standard op set in which the body can be written.
+    """
+
+    domain: str
+    op_type: str
+    version: int
+    inputs: tuple[Operand, ...]
+    outputs: tuple[Operand, ...]
+    attributes: tuple[Attribute, ...]
+    type_variables: Mapping[str, tuple[int | str, ...]]
+    formulas: Mapping[str, Callable[[Mapping[str, int]], int]]
+    limits: Mapping[str, tuple[int, int]]
+    torch_name: str
+    torch_module: str
+    body: Callable[[Mapping[str, int]], str]
+    body_min_opset: int
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Domain and op type, as a node states them."""
+        return self.domain, self.op_type
+
+    @property
+    def input_names(self) -> tuple[str, ...]:
+        """In order."""
+        return tuple(each.name for each in self.inputs)
+
+    @property
+    def arguments(self) -> tuple[Attribute, ...]:
+        """The attributes that are arguments of the PyTorch operator, after the inputs."""
+        return tuple(each for each in self.attributes if each.value is None)
+
+    @property
+    def fixed_attributes(self) -> dict[str, str]:
+        """The attributes with the same value on every node."""
+        return {each.name: each.value for each in self.attributes if each.value is not None}
+
+    @property
+    def plugin(self) -> tuple[str, str, str]:
+        """Name, version and namespace of the TensorRT plugin, as `get_creator` takes them."""
+        fixed = self.fixed_attributes
+        return self.op_type, fixed["plugin_version"], fixed["plugin_namespace"]
+
+    def register_torch(self) -> None:
+        """Make `torch.ops` know the operator; imports PyTorch."""
+        import_module(self.torch_module)
+
+    def dtypes_of(self, variable: str) -> tuple[int, ...]:
+        """Every ONNX code that a type variable can have, whatever the others are."""
+        codes: dict[int, None] = {}
+        for each in self.type_variables[variable]:
+            codes.update(dict.fromkeys([each] if isinstance(each, int) else self.dtypes_of(each)))
+        return tuple(codes)
+
+    def read_sizes(self, shapes: Sequence[Sequence[int]]) -> dict[str, int]:
+        """Check the shapes of the inputs against each other; the sizes and formulas by name.
+
+        Raises:
+            ValueError: naming the first input that does not fit, its shape and the expected one.
+        """
+        sizes: dict[str, int] = {}
+        for operand, shape in zip(self.inputs, shapes, strict=True):
+            if len(shape) != len(operand.shape):
+                raise ValueError(
+                    f"{operand.name} has shape {tuple(shape)}, expected {operand.shape_text}"
+                )
+            for axis, extent in zip(operand.shape, shape, strict=True):
+                if isinstance(axis, str) and axis not in self.formulas:
+                    sizes.setdefault(axis, extent)
+        for name, (least, most) in self.limits.items():
+            if not least <= sizes[name] <= most:
+                raise ValueError(f"{name} must be in {least}..{most}; got {name}={sizes[name]}")
+        sizes |= {text: formula(sizes) for text, formula in self.formulas.items()}
+        for operand, shape in zip(self.inputs, shapes, strict=True):
+            expected = self.shape_of(operand, sizes)
+            if tuple(shape) != expected:
+                raise ValueError(f"{operand.name} has shape {tuple(shape)}, expected {expected}")
+        return sizes
+
+    def shape_of(self, operand: Operand, sizes: Mapping[str, int]) -> tuple[int, ...]:
+        """The shape of an input or output for sizes that `read_sizes` gave."""
+        return tuple(axis if isinstance(axis, int) else sizes[axis] for axis in operand.shape)

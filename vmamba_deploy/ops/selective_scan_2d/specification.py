@@ -1,0 +1,105 @@
+"""`vmamba::SelectiveScan2D` as data: names, dtypes and the shape rule.
+
+The prose specification is docs/selective_scan_2d.md. Every implementation (NumPy, PyTorch, the C
+interface, ONNX Runtime, TensorRT) follows this file. It imports nothing heavy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from vmamba_deploy.ops.op import BFLOAT16, FLOAT16, FLOAT32, Attribute, Op, Operand
+from vmamba_deploy.ops.selective_scan_2d.body import body
+
+ROUTES = 4
+MAX_STATE = 256
+MAX_RANK = 256
+_FEATURES = "4 (R + 2 N)"
+
+
+@dataclass(frozen=True)
+class ScanDims:
+    """Sizes of one call: B batch, H and W of the map, D channels, N state, R dt rank."""
+
+    batch: int
+    height: int
+    width: int
+    channels: int
+    state: int
+    rank: int
+
+    @property
+    def length(self) -> int:
+        """L = H * W, the number of steps of each route."""
+        return self.height * self.width
+
+    @property
+    def proj_features(self) -> int:
+        """Features of `proj` per pixel: for each route dt (R), B (N), C (N)."""
+        return proj_features(self.rank, self.state)
+
+
+def proj_features(rank: int, state: int) -> int:
+    """Size of the last axis of `proj`: 4 * (R + 2 N)."""
+    return ROUTES * (rank + 2 * state)
+
+
+SELECTIVE_SCAN_2D = Op(
+    domain="vmamba",
+    op_type="SelectiveScan2D",
+    version=1,
+    inputs=(
+        Operand("x", "T", ("B", "H", "W", "D"), "activated feature map"),
+        Operand(
+            "proj",
+            "T",
+            ("B", "H", "W", _FEATURES),
+            "per pixel and route k: dt (R), B (N), C (N), in this order, route by route",
+        ),
+        Operand(
+            "dt_weight", "float32", (ROUTES, "R", "D"), "projects the low-rank step to the channels"
+        ),
+        Operand("dt_bias", "float32", (ROUTES, "D")),
+        Operand("a", "float32", (ROUTES, "N", "D"), "A = -exp(A_logs), channels last; negative"),
+        Operand("d", "float32", (ROUTES, "D"), "skip"),
+    ),
+    outputs=(Operand("y", "U", ("B", "H", "W", "D"), "merged map"),),
+    attributes=(
+        Attribute(
+            "out_dtype",
+            "int",
+            "U as an ONNX `TensorProto.DataType`: 1 float32, 10 float16, 16 bfloat16",
+            dtype_of="U",
+        ),
+        # TensorRT takes the plugin only where both plugin attributes stand on the node; with the
+        # domain alone it would silently build the slow function body.
+        Attribute(
+            "plugin_namespace",
+            "string",
+            "`vmamba`: without it TensorRT takes the function body instead of the plugin",
+            value="vmamba",
+        ),
+        Attribute("plugin_version", "string", "`1`", value="1"),
+    ),
+    type_variables={"T": (FLOAT32, FLOAT16, BFLOAT16), "U": (FLOAT32, "T")},
+    formulas={_FEATURES: lambda sizes: proj_features(sizes["R"], sizes["N"])},
+    limits={"N": (1, MAX_STATE), "R": (1, MAX_RANK)},
+    torch_name="vmamba::selective_scan_2d",
+    torch_module="vmamba_deploy.ops.selective_scan_2d.torch_op",
+    body=body,
+    body_min_opset=18,
+)
+
+
+def infer_dims(*shapes: Sequence[int]) -> ScanDims:
+    """Check the six input shapes against each other and return the sizes.
+
+    Shapes: x [B,H,W,D], proj [B,H,W,4*(R+2N)], dt_weight [4,R,D], dt_bias [4,D], a [4,N,D],
+    d [4,D].
+
+    Raises:
+        ValueError: naming the first input that does not fit, its shape and the expected one.
+    """
+    sizes = SELECTIVE_SCAN_2D.read_sizes(shapes)
+    return ScanDims(*(sizes[name] for name in ("B", "H", "W", "D", "N", "R")))
