@@ -24,7 +24,7 @@ from samples.serve_ray.running_server import RunningServer, running_server  # no
 
 MOST_REQUESTS = 200_000
 MOST_CONNECTIONS = 256
-REPLACED_WITHIN_S = 30.0
+REPLACED_WITHIN_S = 300.0
 _SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif"}
 
 

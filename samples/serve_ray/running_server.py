@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 SERVE = Path(__file__).with_name("serve.py")
-START_TIMEOUT_S = 90.0
+START_TIMEOUT_S = 900.0
 STOP_TIMEOUT_S = 30.0
 _REPLICA_TITLE = "ray::ServeReplica:default:Classifier"
 

@@ -36,7 +36,7 @@ from vmamba_deploy.native.layout import downloads_allowed, toolchain_folder
 PYTRITON, NUMPY = "nvidia-pytriton==0.7.0", "numpy==1.26.4"
 _PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 _OLDEST_GLIBC = (2, 35)
-_START_SECONDS, _STOP_SECONDS = 120, 15
+_START_SECONDS, _STOP_SECONDS = 1200, 60
 
 
 @dataclass(frozen=True)

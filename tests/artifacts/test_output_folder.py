@@ -4,7 +4,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections import namedtuple
 
 import pytest
@@ -147,10 +146,10 @@ def writer(tmp_path):
 
 
 def test_the_second_writer_fails_at_once_and_names_the_first(tmp_path, writer):
-    start = time.monotonic()
+    """It would wait for ever otherwise: the first one writes until the test is over."""
     with pytest.raises(ResourceError, match=f"process {writer.pid} on "):
         publish(tmp_path / "out", {"model.onnx": b"x"})
-    assert time.monotonic() - start < 2
+    assert writer.poll() is None
 
 
 def test_a_killed_writer_leaves_the_old_folder_and_its_rest_is_cleaned(tmp_path, writer):

@@ -9,8 +9,6 @@ import subprocess
 import sys
 import tarfile
 import textwrap
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +20,7 @@ from benchmarks.gpu_check import __main__ as program
 from benchmarks.gpu_check.driver import Setting, Stopped, run_parts
 from benchmarks.gpu_check.parts import PARTS, Command, Part, chosen_parts
 from benchmarks.gpu_check.record import Record
+from tests.processes import HANG_S, is_running, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 LONG_S = 600.0  # a limit that no command here meets, and as long as hanging ones sleep
@@ -37,8 +36,8 @@ MODULES = {
     "silent": "print('no results')",
     "hanging": """
         child = subprocess.Popen(["sleep", "600"])
-        write({"child": child.pid, "own": os.getpid()})
         print("started", flush=True)
+        write({"child": child.pid, "own": os.getpid()})
         time.sleep(600)
     """,
     "leaving": """
@@ -153,20 +152,6 @@ class Run:
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
     return Run(tmp_path)
-
-
-def wait_until(happened: Callable[[], bool]) -> None:
-    end = time.monotonic() + 120
-    while not happened():
-        assert time.monotonic() < end, "it has not come to pass within two minutes"
-        time.sleep(0.05)
-
-
-def is_running(process: int) -> bool:
-    try:
-        return Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
 
 
 def test_a_measurement_leaves_its_results_and_its_log(run: Run) -> None:
@@ -409,7 +394,7 @@ def test_a_signal_leaves_all_that_was_done_and_no_process(
     for _ in range(5):  # the impatient press Ctrl-C more than once
         driver.send_signal(number)
     try:
-        output, _ = driver.communicate(timeout=120)
+        output, _ = driver.communicate(timeout=HANG_S)
     finally:
         driver.kill()
     assert driver.returncode == 143, output

@@ -9,6 +9,7 @@ from click.testing import CliRunner
 
 from tests.digits import write_digits
 from tests.pipeline.evaluations import damaged_copy, done, lasting
+from tests.processes import HANG_S
 from vmamba_deploy.cli import cli
 from vmamba_deploy.errors import ExitCode
 
@@ -51,14 +52,14 @@ def stop_under_way(arguments, number):
         if seen == 3:
             process.send_signal(number)
             break
-    _, errors = process.communicate(timeout=120)
+    _, errors = process.communicate(timeout=HANG_S)
     return process.returncode, errors
 
 
 def test_a_run_that_is_stopped_twice_ends_like_one_that_is_not(artifact, many_digits, tmp_path):
     options = ("--json", "--batch", 1)
     whole = start(evaluation(artifact, many_digits, tmp_path / "whole", *options))
-    _, errors = whole.communicate(timeout=300)
+    _, errors = whole.communicate(timeout=HANG_S)
     assert whole.returncode == 0, errors
 
     stopped = evaluation(artifact, many_digits, tmp_path / "stopped", *options)
@@ -74,7 +75,7 @@ def test_a_run_that_is_stopped_twice_ends_like_one_that_is_not(artifact, many_di
     assert {entry.name for entry in (tmp_path / "stopped").iterdir()} == {".lock", "journal.jsonl"}
 
     last = start(stopped)
-    output, errors = last.communicate(timeout=300)
+    output, errors = last.communicate(timeout=HANG_S)
     assert last.returncode == 0, errors
     result = json.loads(output.splitlines()[-1])
     assert result["evaluation"]["run"]["resumed"] == second

@@ -8,55 +8,49 @@ from pathlib import Path
 
 import pytest
 
+from tests.processes import HANG_S
 from vmamba_deploy.artifacts.manifest import verify
 
 ROOT = Path(__file__).parents[2]
 CHECKPOINT = ROOT / "tests" / "data" / "golden" / "vssm_s2.pth"
 EXPORT = [sys.executable, "export.py", "--weights", str(CHECKPOINT), "--image-size", "32"]
 FAST = ["--no-engine", "--no-parity"]
-CLI = [sys.executable, "-c", "from vmamba_deploy.cli import main; main()"]
 
 
 def run(command, **options):
     return subprocess.run(
-        command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=300, **options
+        command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=HANG_S, **options
     )
 
 
-def best_seconds(command, tries=3):
-    seconds = []
-    for _ in range(tries):
-        start = time.perf_counter()
-        assert run(command).returncode in (0, 4)
-        seconds.append(time.perf_counter() - start)
-    return min(seconds)
+IMPORTED = """
+import json, sys
 
-
-@pytest.mark.parametrize("arguments", [["--help"], ["export", "--help"]])
-def test_help_is_quick(arguments, record_property):
-    seconds = best_seconds([*CLI, *arguments])
-    record_property("seconds", round(seconds, 3))
-    assert seconds < 0.6
-
-
-def test_doctor_is_quick(record_property):
-    seconds = best_seconds([*CLI, "doctor"])
-    record_property("seconds", round(seconds, 3))
-    assert seconds < 3.0
-
-
-@pytest.mark.parametrize("arguments", ["['--help']", "['doctor']", "['export', '-m', 'x']"])
-def test_nothing_heavy_is_imported_for_little(arguments):
-    script = f"""
-import sys
+before = set(sys.modules)
 from vmamba_deploy.cli import main
 try:
-    main({arguments})
+    main(sys.argv[1:])
 finally:
-    heavy = {{"torch", "onnx", "onnxruntime", "tensorrt_rtx", "matplotlib"}} & set(sys.modules)
-    sys.stderr.write(f"heavy: {{sorted(heavy)}}")
+    names = {name.partition(".")[0] for name in set(sys.modules) - before}
+    foreign = [name for name in names - sys.stdlib_module_names if not name.startswith("_")]
+    sys.stderr.write("\\n" + json.dumps(sorted(foreign)))
 """
-    assert run([sys.executable, "-c", script]).stderr.endswith("heavy: []")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "allowed"),
+    [
+        (["--help"], {"click"}),
+        (["export", "--help"], {"click"}),
+        (["doctor"], {"click", "rich", "msgspec"}),
+        (["export", "-m", "x"], {"click", "rich", "msgspec"}),
+    ],
+)
+def test_little_is_imported_for_little(arguments, allowed):
+    """What is asked often answers at once, on any machine: hardly a package is loaded for it."""
+    result = run([sys.executable, "-c", IMPORTED, *arguments])
+    assert result.returncode in (0, 2, 4), result.stderr
+    assert set(json.loads(result.stderr.splitlines()[-1])) <= {"vmamba_deploy", *allowed}
 
 
 def start_export(output):
@@ -88,7 +82,9 @@ def test_killed_then_locked_then_complete(tmp_path):
     assert leftover.startswith(".partial-")
 
     first = start_export(tmp_path / "out")
+    first.send_signal(signal.SIGSTOP)  # or it could end before the second has begun
     second = run([*EXPORT, *FAST, "-o", str(tmp_path / "out")])
+    first.send_signal(signal.SIGCONT)
     assert second.returncode == 8, second.stderr
     assert f"process {first.pid} on" in second.stderr
     _, errors = first.communicate()
@@ -103,7 +99,7 @@ def test_a_stopped_run_leaves_nothing(tmp_path, number, code):
     process = start_export(tmp_path / "out")
     time.sleep(0.5)
     process.send_signal(number)
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=HANG_S)
     assert process.returncode == code, errors
     assert "Traceback" not in errors
     assert visible(tmp_path) == []

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shlex
-import time
 from pathlib import Path
 
 import pytest
@@ -19,6 +18,7 @@ from tests.docs.pages import (
     without_blocks,
 )
 from tests.docs.workplace import Workplace
+from tests.processes import is_running, wait_until
 
 _BLOCKS = [block for page in pages() for block in command_blocks(page)]
 _RUN = [block for block in _BLOCKS if block.not_run is None and block.run_by is None]
@@ -150,17 +150,5 @@ def test_what_a_page_leaves_running_is_ended(tmp_path: Path) -> None:
     with Workplace(tmp_path, tmp_path) as place:
         place.run(Block("docs/x.md", 1, "sh", "sleep 600 & echo $! > pid\n"))
         number = int((place.folder / "pid").read_text())
-        assert runs(number)
-    deadline = time.monotonic() + 10
-    while runs(number):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
-def runs(number: int) -> bool:
-    """Whether a process is there and not merely waiting to be collected."""
-    try:
-        state = (Path("/proc") / str(number) / "stat").read_text(encoding="utf-8")
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-    return state.rpartition(")")[2].split()[0] != "Z"
+        assert is_running(number)
+    wait_until(lambda: not is_running(number))

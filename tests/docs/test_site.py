@@ -17,6 +17,7 @@ import pytest
 from mkdocs.config import load_config
 
 from tests.docs.pages import CHECKOUT, site_pages
+from tests.processes import HANG_S
 
 # What a browser would fetch by itself. A plain link to elsewhere is fine.
 _FETCHED = {("script", "src"), ("link", "href"), ("img", "src"), ("source", "src")}
@@ -60,7 +61,7 @@ def build(config: Path, site: Path) -> tuple[int, str]:
         stderr=subprocess.STDOUT,
         text=True,
         env=os.environ | {"NO_MKDOCS_2_WARNING": "1"},
-        timeout=120,
+        timeout=HANG_S,
         check=False,
     )
     return done.returncode, done.stdout

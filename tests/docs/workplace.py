@@ -13,8 +13,8 @@ from pathlib import Path
 
 from tests.docs.cached_export import CACHE_VARIABLE
 from tests.docs.pages import CHECKOUT, Block
+from tests.processes import HANG_S
 
-TIMEOUT_SECONDS = 300
 # Each page gets its own of these; the rest of the checkout is seen through links.
 _OWN = {".venv", "artifacts", "build", "evaluations", ".git", ".pytest_cache", ".hypothesis"}
 # Commands write beside these sources, so a page works on a copy.
@@ -71,9 +71,9 @@ class Workplace:
             )
             self._groups.append(running.pid)
             try:
-                code: int | str = running.wait(TIMEOUT_SECONDS)
+                code: int | str = running.wait(HANG_S)
             except subprocess.TimeoutExpired:
-                code = f"nothing after {TIMEOUT_SECONDS} s"
+                code = f"nothing after {HANG_S:g} s"
         if code != 0:
             written = self._output.read_text(encoding="utf-8", errors="replace")
             told = "\n".join(written.splitlines()[-_SHOWN_LINES:])

@@ -3,14 +3,16 @@ import time
 
 import pytest
 
+from tests.processes import HANG_S
 from vmamba_deploy.errors import VmambaError
 from vmamba_deploy.inference.lanes import LanePool
 
 
 class Lane:
-    """Counts the threads inside it."""
+    """Counts the threads inside it; the first waits for `company`, threads inside other lanes."""
 
-    def __init__(self):
+    def __init__(self, company=None):
+        self.company = company
         self.inside = self.most = self.calls = 0
         self.closed = False
 
@@ -18,6 +20,8 @@ class Lane:
         assert not self.closed
         self.inside += 1
         self.most = max(self.most, self.inside)
+        if self.company and not self.calls:
+            self.company.wait(HANG_S)
         time.sleep(0.002)
         self.inside -= 1
         self.calls += 1
@@ -33,12 +37,13 @@ def in_threads(count, work):
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(timeout=20)
+        thread.join(timeout=HANG_S)
     assert not any(thread.is_alive() for thread in threads)
 
 
 def test_a_lane_serves_one_thread_at_a_time_and_all_lanes_serve():
-    lanes = [Lane(), Lane(), Lane()]
+    company = threading.Barrier(3)
+    lanes = [Lane(company), Lane(company), Lane(company)]
     pool = LanePool(lanes)
 
     def work():
@@ -88,12 +93,12 @@ def test_closing_waits_for_calls_and_refuses_the_ones_that_wait():
 
     threads = [threading.Thread(target=work) for work in (holds, waits, waits)]
     threads[0].start()
-    started.wait(timeout=10)
+    started.wait(timeout=HANG_S)
     for thread in threads[1:]:
         thread.start()
     pool.close()
     for thread in threads:
-        thread.join(timeout=10)
+        thread.join(timeout=HANG_S)
     assert not any(thread.is_alive() for thread in threads)
     assert lane.closed
     # Those that waited either came before the close or were told.

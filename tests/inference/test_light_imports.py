@@ -7,6 +7,8 @@ from importlib.metadata import PackageNotFoundError, distribution
 import pytest
 from packaging.requirements import Requirement
 
+from tests.processes import HANG_S
+
 HEAVY = (
     "torch",
     "onnx",
@@ -41,7 +43,7 @@ assert not [name for name in HEAVY if name in sys.modules]
 
 def test_classifying_imports_nothing_heavy(artifact, images):
     command = [sys.executable, "-c", PROGRAM, str(artifact), str(images[0])]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    result = subprocess.run(command, capture_output=True, text=True, timeout=HANG_S, check=False)
     assert result.returncode == 0, result.stderr
     assert result.stdout.split() == [images[0].parent.name] * 2
 

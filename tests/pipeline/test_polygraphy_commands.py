@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.processes import HANG_S
 from vmamba_deploy.artifacts.manifest import read_manifest
 
 BIN = Path(sys.executable).parent
@@ -25,7 +26,7 @@ def run(*command: object, cwd: Path) -> subprocess.CompletedProcess[str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=180,
+        timeout=HANG_S,
         check=False,
     )
 

@@ -13,6 +13,7 @@ from emulation import EMULATED_SOURCES, EMULATION, SANITIZER_FLAGS, VECTOR_FLAGS
 from launch_cases import WAYS, LaunchCase, Way
 from scan_cases import check_answer, random_case, write_call
 
+from tests.processes import HANG_S
 from vmamba_deploy.ops.op import BFLOAT16, FLOAT16, FLOAT32
 
 
@@ -39,7 +40,7 @@ def test_every_way_of_launching(
         call = tmp_path / f"call{i}"
         write_call(call, scan_case, in_dtype, out_dtype)
         arguments += [str(call), str(answers[i])]
-    result = subprocess.run(arguments, capture_output=True, text=True, check=False, timeout=300)
+    result = subprocess.run(arguments, capture_output=True, text=True, check=False, timeout=HANG_S)
     assert result.returncode == 0, result.stderr
     for answer, scan_case, (_, out_dtype) in zip(answers, scan_cases, dtypes, strict=True):
         check_answer(answer, scan_case, out_dtype)

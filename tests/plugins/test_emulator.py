@@ -14,6 +14,8 @@ from emulation import (
     compile_emulated,
 )
 
+from tests.processes import HANG_S
+
 SEEDS = (0, 1, 2, 3)
 
 
@@ -28,7 +30,7 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def run(program: Path, kernel: str, seed: int) -> subprocess.CompletedProcess[str]:
     command = [str(program), kernel, str(seed)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=HANG_S)
 
 
 def values(program: Path, kernel: str, seed: int) -> list[float]:

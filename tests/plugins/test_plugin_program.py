@@ -12,6 +12,7 @@ from plugin_program import NoGpuError, PluginError, run_plugin, write_call
 
 from benchmarks.gpu_check.nvcc_build import build_plugin_harness
 from benchmarks.op_inputs import random_inputs
+from tests.processes import HANG_S
 from vmamba_deploy import native
 from vmamba_deploy.native.headers import tensorrt_headers
 from vmamba_deploy.ops.selective_scan_2d.specification import ScanDims
@@ -44,10 +45,10 @@ def test_what_the_program_finds_is_told(tmp_path: Path) -> None:
     inputs = random_inputs(DIMS, torch.float16, "cpu")
     failing = script(tmp_path, "echo 'failed: one creator' >&2; exit 1")
     with pytest.raises(PluginError, match="exit code 1: failed: one creator"):
-        run_plugin(failing, inputs, torch.float16, tmp_path, seconds=10)
+        run_plugin(failing, inputs, torch.float16, tmp_path, seconds=HANG_S)
     lacking = script(tmp_path, "echo 'skipped: no GPU' >&2; exit 77")
     with pytest.raises(NoGpuError, match="no GPU"):
-        run_plugin(lacking, inputs, torch.float16, tmp_path, seconds=10)
+        run_plugin(lacking, inputs, torch.float16, tmp_path, seconds=HANG_S)
     slow = script(tmp_path, "exec sleep 60")
     with pytest.raises(subprocess.TimeoutExpired):
         run_plugin(slow, inputs, torch.float16, tmp_path, seconds=0.2)
@@ -58,7 +59,7 @@ def test_an_answer_is_read_in_its_type(tmp_path: Path) -> None:
     count = inputs.x.numel()
     (tmp_path / "given").write_bytes(np.arange(count, dtype=np.float32).tobytes())
     program = script(tmp_path, f"cp {tmp_path / 'given'} $2")
-    y = run_plugin(program, inputs, torch.float32, tmp_path, seconds=10)
+    y = run_plugin(program, inputs, torch.float32, tmp_path, seconds=HANG_S)
     assert y.shape == inputs.x.shape
     assert y.flatten().tolist() == list(range(count))
 
@@ -75,7 +76,7 @@ def test_nvcc_builds_it_without_tensorrt_and_it_says_what_it_lacks(tmp_path: Pat
     program = build_plugin_harness(tmp_path, kernels, headers)
     inputs = random_inputs(DIMS, torch.float16, "cpu")
     try:
-        y = run_plugin(program, inputs, torch.float16, tmp_path, seconds=60)
+        y = run_plugin(program, inputs, torch.float16, tmp_path, seconds=HANG_S)
     except NoGpuError as reason:
         pytest.skip(f"built; {reason}")
     assert y.isfinite().all()

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from scan_models import DEFAULT_DIMS, INT32, ScanModel, write_model
 
+from tests.processes import HANG_S
 from vmamba_deploy.ops.op import BFLOAT16, FLOAT16, FLOAT32
 from vmamba_deploy.ops.selective_scan_2d.specification import ScanDims
 
@@ -45,7 +46,7 @@ def build(plugin_library: Path, rtx_environment: dict[str, str], tmp_path: Path)
             capture_output=True,
             text=True,
             check=False,
-            timeout=300,
+            timeout=HANG_S,
         )
         assert result.returncode == 0, f"ended with {result.returncode}: {result.stderr}"
         answer: dict[str, Any] = json.loads(result.stdout.splitlines()[-1])

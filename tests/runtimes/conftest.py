@@ -12,6 +12,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from tests.processes import HANG_S
 from vmamba_deploy.export import passes
 from vmamba_deploy.native import library_path
 from vmamba_deploy.runtimes.tensorrt import (
@@ -111,7 +112,7 @@ def rtx(plugin, tmp_path_factory) -> Flavour:
     folder = tmp_path_factory.mktemp("canary")
     model = make_scan_model(folder / "canary.onnx")
     command = [sys.executable, "-c", CANARY, str(model), str(plugin), str(folder / "engine")]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    result = subprocess.run(command, capture_output=True, text=True, timeout=HANG_S, check=False)
     assert result.returncode == 0, result.stderr
     return TENSORRT_RTX
 

@@ -11,6 +11,7 @@ import numpy as np
 import onnx
 import pytest
 
+from tests.processes import HANG_S
 from vmamba_deploy.errors import UsageError
 from vmamba_deploy.runtimes.onnxruntime import OnnxRuntimeBody
 from vmamba_deploy.runtimes.polygraphy_data import save_polygraphy_io
@@ -33,7 +34,7 @@ def polygraphy(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=120,
+        timeout=HANG_S,
         check=False,
     )
 

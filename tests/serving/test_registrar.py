@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.processes import HANG_S
 from vmamba_deploy import native
 from vmamba_deploy.errors import EnvironmentProblem
 from vmamba_deploy.native.cuda import require_cuda
@@ -66,7 +67,7 @@ def open_libraries(*libraries):
         capture_output=True,
         text=True,
         check=True,
-        timeout=60,
+        timeout=HANG_S,
     )
     return done.stderr
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.processes import HANG_S
 from vmamba_deploy.errors import ExitCode
 from vmamba_deploy.serving.triton import TritonPlan, package_for_triton
 
@@ -64,7 +65,7 @@ def run(tools, *arguments, **variables):
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=HANG_S,
     )
     return done, calls.read_text().splitlines()
 

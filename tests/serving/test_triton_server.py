@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from samples.triton.serve_python_backend import serving, tritonserver_folder
+from tests.processes import HANG_S
 from vmamba_deploy.errors import EnvironmentProblem
 from vmamba_deploy.inference import load
 from vmamba_deploy.serving.triton import TritonPlan, package_for_triton
@@ -18,7 +19,7 @@ grpc = pytest.importorskip("tritonclient.grpc")
 http = pytest.importorskip("tritonclient.http")
 from tritonclient.utils import InferenceServerException  # noqa: E402
 
-MAX_BATCH, QUEUE_DELAY_US = 16, 50_000
+MAX_BATCH, QUEUE_DELAY_US = 16, 200_000
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +42,7 @@ def server(digits, tmp_path_factory):
         yield running
     assert running.process.poll() is not None
     with pytest.raises(urllib.error.URLError):
-        urllib.request.urlopen(f"http://{running.http}/v2/health/live", timeout=5)
+        urllib.request.urlopen(f"http://{running.http}/v2/health/live", timeout=HANG_S)
 
 
 @pytest.fixture
@@ -158,7 +159,7 @@ def test_a_jpeg_file_as_the_body_of_a_request(server, images, tmp_path):
         (tmp_path / "x.jpg").read_bytes(),
         {"Content-Type": "application/octet-stream", "Inference-Header-Content-Length": "0"},
     )
-    with urllib.request.urlopen(request, timeout=30) as answer:
+    with urllib.request.urlopen(request, timeout=HANG_S) as answer:
         header_bytes = int(answer.headers["Inference-Header-Content-Length"])
         body = answer.read()
     outputs = {one["name"]: one for one in json.loads(body[:header_bytes])["outputs"]}
@@ -204,7 +205,7 @@ def test_pixels_of_another_size_are_refused(client):
 def test_metrics_count_the_requests(server, client):
     client.infer("vmamba", [tensor(http, "pixel_values", random_pixels(1), "FP32")])
     url = f"http://{server.host}:{server.metrics_port}/metrics"
-    text = urllib.request.urlopen(url, timeout=10).read().decode()
+    text = urllib.request.urlopen(url, timeout=HANG_S).read().decode()
     (line,) = [
         line
         for line in text.splitlines()

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.processes import HANG_S
 from vmamba_deploy.ops.native_abi import Executor, ParallelFor, load_native
 from vmamba_deploy.ops.op import BFLOAT16, FLOAT16, FLOAT32
 from vmamba_deploy.ops.selective_scan_2d.specification import ScanDims
@@ -176,7 +177,7 @@ def run_elsewhere(environment: dict[str, str]) -> subprocess.CompletedProcess[st
         env=os.environ | {"VMAMBA_NATIVE_DIR": library_folder} | environment,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=HANG_S,
         check=False,
     )
 

@@ -11,6 +11,7 @@ import sys
 import onnx
 import pytest
 
+from tests.processes import HANG_S
 from vmamba_deploy.errors import BuildError, EnvironmentProblem, InputFileError, UsageError
 from vmamba_deploy.runtimes.tensorrt import (
     TENSORRT,
@@ -189,7 +190,7 @@ def test_ctrl_c_stops_tensorrt_in_good_order(rtx, plugin, scan_model, tmp_path):
         assert process.stdout is not None
         process.stdout.readline()
         process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=60)
+        _, errors = process.communicate(timeout=HANG_S)
     assert process.returncode == 130, errors
     assert "FATAL" not in errors
     assert not output.parent.exists() or not list(output.parent.iterdir())

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.processes import HANG_S
 from vmamba_deploy.errors import EnvironmentProblem, ResourceError
 from vmamba_deploy.native.toolchain import find_host_compiler
 from vmamba_deploy.runtimes.tensorrt import find_gpus
@@ -45,7 +46,7 @@ def fake_driver(tmp_path_factory):
     command = [compiler, "-std=c++17", "-O1", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC"]
     command += ["-Wl,-soname,libcuda.so.1", "-o", folder / "libcuda.so.1"]
     source = Path(__file__).with_name("fake_driver.cpp")
-    subprocess.run([*command, source, "-ldl"], check=True, timeout=120)
+    subprocess.run([*command, source, "-ldl"], check=True, timeout=HANG_S)
     return folder
 
 
@@ -57,7 +58,7 @@ def test_lanes_run_on_the_real_cuda_python(fake_driver):
         cwd=Path(__file__).parents[3],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=HANG_S,
         check=False,
     )
     assert result.returncode == 0, result.stderr

@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+from tests.processes import HANG_S
 from vmamba_deploy.errors import EnvironmentProblem, UsageError
 from vmamba_deploy.runtimes.tensorrt import (
     TENSORRT,
@@ -103,6 +104,6 @@ def test_importing_the_package_imports_nothing_heavy():
         " if m in sys.modules])"
     )
     result = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=HANG_S
     )
     assert result.stdout.strip() == "[]"

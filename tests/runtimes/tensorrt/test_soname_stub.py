@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from tests.processes import HANG_S
 from vmamba_deploy.errors import EnvironmentProblem
 from vmamba_deploy.runtimes.tensorrt import soname_stub as module
 from vmamba_deploy.runtimes.tensorrt.soname_stub import load_soname_stub, soname_stub
@@ -31,7 +32,7 @@ def test_a_lookup_under_the_second_name_finds_the_library(way):
     with pytest.raises(OSError, match="libsecond_name"):
         ctypes.CDLL("libsecond_name.so")
     command = [sys.executable, "-c", PROBE, way]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    result = subprocess.run(command, capture_output=True, text=True, timeout=HANG_S, check=False)
     assert (result.returncode, result.stdout.strip()) == (0, "1.0"), result.stderr
 
 

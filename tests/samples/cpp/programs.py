@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.processes import HANG_S
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -43,7 +45,7 @@ def program(path: Path) -> Program:
             capture_output=True,
             text=True,
             check=False,
-            timeout=120,
+            timeout=HANG_S,
             env=environment,
         )
         return Outcome(done.returncode, done.stdout, done.stderr)

@@ -20,6 +20,7 @@ from PIL import Image
 from tests.preprocessing.golden import FOLDER, files_of, read_table
 from tests.preprocessing.golden_images import drawn, exif
 from tests.preprocessing.png_writer import SIGNATURE, chunk, header, write_png
+from tests.processes import HANG_S
 from vmamba_deploy.errors import InputFileError
 from vmamba_deploy.preprocessing import Preprocessing, normalise, read_image, resize_and_crop
 
@@ -46,7 +47,7 @@ def preprocess_all(checks: Path, folder: Path, jobs: Sequence[Job]) -> list[Answ
         text=True,
         errors="replace",
         check=False,
-        timeout=300,
+        timeout=HANG_S,
     )
     assert done.returncode == 0, done.stderr[-4000:]
     said = done.stdout.splitlines()

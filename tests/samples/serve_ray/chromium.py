@@ -13,6 +13,8 @@ from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
+from tests.processes import HANG_S
+
 CHROMIUM = shutil.which("chromium")
 DRIVER = shutil.which("chromedriver")
 MISSING = (
@@ -25,7 +27,6 @@ _FLAGS = (
     "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-sync "
     "--disable-background-networking --disable-component-update --window-size=1000,720"
 )
-_WAIT_S = 20
 
 _DROP = """
 const [id, name, type, encoded] = arguments;
@@ -65,7 +66,7 @@ class Page:
     def wait_for_text(self, identity: str, text: str) -> None:
         """Until the element holds the text."""
         element = self.browser.find_element(By.ID, identity)
-        WebDriverWait(self.browser, _WAIT_S).until(lambda _: text in element.text)
+        WebDriverWait(self.browser, HANG_S).until(lambda _: text in element.text)
 
     def complaints(self) -> list[str]:
         """What the browser's console says of the page itself, refused requests apart."""
@@ -74,7 +75,7 @@ class Page:
 
     def _wait_for_result(self) -> None:
         result = self.browser.find_element(By.ID, "result")
-        WebDriverWait(self.browser, _WAIT_S).until(
+        WebDriverWait(self.browser, HANG_S).until(
             lambda _: result.get_attribute("aria-busy") == "false"
         )
 

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from samples.serve_ray.errors import RETRY_AFTER_S, STATUS_OF_CODE
 from samples.serve_ray.settings import MEBIBYTE, Settings
+from tests.processes import HANG_S
 
 ROOT = Path(__file__).parents[3]
 PAGE = ROOT / "docs" / "serve_ray.md"
@@ -20,7 +21,7 @@ PAGE = ROOT / "docs" / "serve_ray.md"
 def serve(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "samples/serve_ray/serve.py", *arguments]
     return subprocess.run(
-        command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+        command, cwd=ROOT, capture_output=True, text=True, timeout=HANG_S, check=False
     )
 
 

@@ -9,6 +9,7 @@ import pytest
 from aiohttp import web
 
 from samples.serve_ray.load_client import send_all
+from tests.processes import HANG_S
 from tests.samples.serve_ray.fake_service import ANSWER, service
 
 
@@ -23,12 +24,15 @@ def load(handler, requests: int, connections: int, **options):
 def test_sends_all_requests_over_so_many_connections():
     seen, at_once = [], []
     active = 0
+    company = asyncio.Barrier(4)
 
     async def handler(request):
         nonlocal active
         active += 1
         at_once.append(active)
         seen.append(await request.read())
+        async with asyncio.timeout(HANG_S):
+            await company.wait()
         await asyncio.sleep(0.01)
         active -= 1
         return web.json_response(ANSWER)

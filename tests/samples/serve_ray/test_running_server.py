@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -12,11 +13,19 @@ import pytest
 from samples.serve_ray.running_server import descendants, running_server
 
 
-def test_a_server_that_does_not_start_is_told_with_its_log(tmp_path):
-    before = set(Path("/tmp").glob("sr-*"))
+def test_a_server_that_does_not_start_is_told_with_its_log(tmp_path, monkeypatch):
+    made = []
+    make = tempfile.mkdtemp
+
+    def noted(**where):
+        made.append(Path(make(**where)))
+        return made[-1]
+
+    monkeypatch.setattr(tempfile, "mkdtemp", noted)
     with pytest.raises(RuntimeError, match="manifest"), running_server(tmp_path):
         pytest.fail("a folder without a manifest was served")
-    assert set(Path("/tmp").glob("sr-*")) <= before
+    (folder,) = made
+    assert not folder.exists()
 
 
 def test_descendants_are_children_and_grandchildren():
