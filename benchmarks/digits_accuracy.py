@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from samples.train_digits.digits_data import Digits, read_digits
 from vmamba_deploy.artifacts.manifest import read_manifest
-from vmamba_deploy.pipeline.onnx_facts import Precision, read_onnx_facts
+from vmamba_deploy.export.onnx_model import OnnxModel, Precision
 from vmamba_deploy.runtimes.base import Runtime, Session
 
 WEIGHTS = Path(__file__).parents[1] / "samples" / "train_digits" / "digits.safetensors"
@@ -74,7 +74,7 @@ def runtimes_of(folder: Path) -> list[Runtime]:
     from vmamba_deploy.runtimes.onnxruntime_cuda import OnnxRuntimeCuda, cuda_package
     from vmamba_deploy.runtimes.pytorch import PyTorchRuntime
 
-    facts = read_onnx_facts(folder / "model.onnx")
+    facts = OnnxModel.read(folder / "model.onnx")
     runtimes: list[Runtime] = [
         PyTorchRuntime(network(facts, load_reference(facts), facts.precision)),
         OnnxRuntimeBody(facts.path),

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from vmamba_deploy.pipeline.onnx_facts import Precision
+    from vmamba_deploy.export.onnx_model import Precision
 
 # A machine with a GPU may have PyTorch and pytest alone: the tests marked `gpu` need no more.
 if importlib.util.find_spec("hypothesis"):

@@ -17,9 +17,9 @@ from benchmarks.digits_accuracy import (
 from samples.train_digits.digits_data import PREPROCESSING
 from tests.digits import HAS_RTX, digits_of
 from vmamba_deploy.artifacts.manifest import read_manifest
+from vmamba_deploy.export.onnx_model import OnnxModel
 from vmamba_deploy.models import load_model, set_scan_backend
 from vmamba_deploy.models.vmamba.network import selective_scans
-from vmamba_deploy.pipeline.onnx_facts import read_onnx_facts
 from vmamba_deploy.pipeline.parity_step import engine_runtime
 from vmamba_deploy.preprocessing import Preprocessing, read_image, resize_and_crop
 from vmamba_deploy.runtimes.onnxruntime import OnnxRuntimeLibrary
@@ -127,7 +127,7 @@ def test_an_engine_is_built_in_every_precision(precision, digits_artifact):
     folder = digits_artifact(precision)
     engine = read_manifest(folder)["engine"]
     assert engine["built"]
-    assert engine["plugin_layers"] == read_onnx_facts(folder / "model.onnx").scan_nodes == 4
+    assert engine["plugin_layers"] == OnnxModel.read(folder / "model.onnx").scan_nodes == 4
     assert engine["profile"]["max"] == [64, 3, 32, 32]
 
 

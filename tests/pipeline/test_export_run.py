@@ -11,6 +11,7 @@ from vmamba_deploy import native
 from vmamba_deploy.artifacts.manifest import verify
 from vmamba_deploy.cli import cli
 from vmamba_deploy.errors import ExitCode, InputFileError, IntegrityError
+from vmamba_deploy.export.onnx_model import OnnxModel
 from vmamba_deploy.parity import thresholds
 from vmamba_deploy.pipeline.bench_run import run_bench
 from vmamba_deploy.pipeline.build_run import run_build
@@ -18,7 +19,6 @@ from vmamba_deploy.pipeline.compare_run import run_compare
 from vmamba_deploy.pipeline.events import Steps
 from vmamba_deploy.pipeline.export_run import run_export
 from vmamba_deploy.pipeline.info_run import describe_path
-from vmamba_deploy.pipeline.onnx_facts import read_onnx_facts
 from vmamba_deploy.pipeline.plan import ExportPlan
 from vmamba_deploy.pipeline.reference import load_reference
 from vmamba_deploy.runtimes.tensorrt import EnginePlan
@@ -54,7 +54,7 @@ def test_the_export_is_whole_and_proven(exported):
 def test_the_engine_holds_one_plugin_per_scan(exported):
     outcome, _ = exported
     engine = outcome.manifest["engine"]
-    scans = read_onnx_facts(outcome.folder / "model.onnx").scan_nodes
+    scans = OnnxModel.read(outcome.folder / "model.onnx").scan_nodes
     assert engine["plugin_layers"] == scans > 0
     assert engine["profile"]["max"] == [4, 3, 32, 64]
     assert {"model.engine", "libvmamba_trt.so"} <= set(outcome.manifest["files"])
@@ -148,7 +148,7 @@ def test_info_knows_checkpoints_and_onnx_files(exported):
 
 
 def test_the_reference_must_be_the_same_weights(exported):
-    facts = read_onnx_facts(exported[0].folder / "model.onnx")
+    facts = OnnxModel.read(exported[0].folder / "model.onnx")
     assert load_reference(facts).model.config.num_classes == 10
     with pytest.raises(InputFileError, match="was exported from"):
         load_reference(facts, str(GOLDEN / "vssm_s2.pth"))

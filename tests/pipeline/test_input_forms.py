@@ -10,10 +10,10 @@ import pytest
 
 from vmamba_deploy.artifacts.manifest import verify
 from vmamba_deploy.errors import ExitCode, InputFileError
+from vmamba_deploy.export.onnx_model import OnnxModel
 from vmamba_deploy.pipeline.build_run import run_build
 from vmamba_deploy.pipeline.compare_run import run_compare
 from vmamba_deploy.pipeline.export_run import run_export
-from vmamba_deploy.pipeline.onnx_facts import read_onnx_facts
 from vmamba_deploy.pipeline.parity_step import parity_inputs
 from vmamba_deploy.pipeline.plan import ExportPlan
 from vmamba_deploy.runtimes.tensorrt import TENSORRT_RTX, EnginePlan
@@ -72,7 +72,7 @@ def test_a_free_size_is_proven_at_the_ends_of_the_profile(free_bytes):
 
 
 def test_a_graph_that_takes_bytes_is_given_whole_images(free_bytes):
-    inputs = parity_inputs(read_onnx_facts(free_bytes.folder / "model.onnx"), (2,))
+    inputs = parity_inputs(OnnxModel.read(free_bytes.folder / "model.onnx"), (2,))
     assert {one.pixel_values.dtype.name for one in inputs} == {"uint8"}
     assert inputs[0].pixel_values.shape == (2, 64, 64, 3)
 
@@ -94,11 +94,11 @@ def test_a_missing_or_distant_data_file_is_named(two_files, tmp_path):
     alone = tmp_path / "model.onnx"
     shutil.copyfile(two_files.folder / "model.onnx", alone)
     with pytest.raises(InputFileError, match=r"model\.onnx\.data beside it"):
-        read_onnx_facts(alone)
+        OnnxModel.read(alone)
     model = onnx.load(str(alone), load_external_data=False)
     for tensor in model.graph.initializer:
         for entry in tensor.external_data:
             entry.value = "../secret" if entry.key == "location" else entry.value
     alone.write_bytes(model.SerializeToString())
     with pytest.raises(InputFileError, match="not beside it"):
-        read_onnx_facts(alone)
+        OnnxModel.read(alone)

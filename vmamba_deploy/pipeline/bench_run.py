@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vmamba_deploy.errors import UsageError
-from vmamba_deploy.pipeline.onnx_facts import OnnxFacts, read_onnx_facts
+from vmamba_deploy.export.onnx_model import OnnxModel
 from vmamba_deploy.pipeline.reference import load_reference
 from vmamba_deploy.runtimes.base import check_batches
 
@@ -75,7 +75,7 @@ def run_bench(
     check_batches(tuple(batches))
     if repeats < 1:
         raise UsageError(f"at least one repeat is needed, got {repeats}")
-    facts = read_onnx_facts(model)
+    facts = OnnxModel.read(model)
     skipped: dict[str, str] = {}
     latencies: list[Latency] = []
     with _open_sessions(facts, weights, threads, skipped) as sessions:
@@ -122,7 +122,7 @@ def interleaved(
     ]
 
 
-def random_input(facts: OnnxFacts, batch: int) -> npt.NDArray[np.generic]:
+def random_input(facts: OnnxModel, batch: int) -> npt.NDArray[np.generic]:
     """Random pixels in the file's own layout: float32 [B,3,H,W], or uint8 [B,H,W,3].
 
     Raises:
@@ -142,7 +142,7 @@ def random_input(facts: OnnxFacts, batch: int) -> npt.NDArray[np.generic]:
 
 @contextmanager
 def _open_sessions(
-    facts: OnnxFacts, weights: str | None, threads: int, skipped: dict[str, str]
+    facts: OnnxModel, weights: str | None, threads: int, skipped: dict[str, str]
 ) -> Iterator[dict[str, Session]]:
     runtimes = _runtimes(facts, weights, threads)
     with ExitStack() as stack:
@@ -158,7 +158,7 @@ def _open_sessions(
         yield sessions
 
 
-def _runtimes(facts: OnnxFacts, weights: str | None, threads: int) -> list[Runtime]:
+def _runtimes(facts: OnnxModel, weights: str | None, threads: int) -> list[Runtime]:
     import torch
 
     from vmamba_deploy.pipeline.parity_step import network

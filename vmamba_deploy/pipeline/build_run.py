@@ -8,12 +8,12 @@ from pathlib import Path
 
 from vmamba_deploy.artifacts.manifest import MANIFEST_NAME, Manifest, write_manifest
 from vmamba_deploy.artifacts.output_folder import open_output_folder
+from vmamba_deploy.export.onnx_model import OnnxModel
 from vmamba_deploy.pipeline.artefacts import onnx_file_of
 from vmamba_deploy.pipeline.describe import describe
 from vmamba_deploy.pipeline.engine_step import build_engine_file, check_engine_plan
 from vmamba_deploy.pipeline.events import OnEvent, Steps
 from vmamba_deploy.pipeline.export_run import ENGINE_NAME, ONNX_NAME
-from vmamba_deploy.pipeline.onnx_facts import read_onnx_facts
 from vmamba_deploy.pipeline.ort_library_step import add_ort_library
 from vmamba_deploy.runtimes.tensorrt.plan import EnginePlan
 
@@ -37,7 +37,7 @@ def run_build(
     """
     steps = Steps(on_event)
     onnx_path = onnx_file_of(source)
-    facts = read_onnx_facts(onnx_path)
+    facts = OnnxModel.read(onnx_path)
     describe(facts, {})
     check_engine_plan(plan, facts.precision)
     target = output or _default_output(source, onnx_path)

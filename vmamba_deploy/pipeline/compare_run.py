@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from vmamba_deploy.artifacts.manifest import MANIFEST_NAME, read_manifest
 from vmamba_deploy.errors import IntegrityError
+from vmamba_deploy.export.onnx_model import OnnxModel
 from vmamba_deploy.pipeline.artefacts import onnx_file_of
 from vmamba_deploy.pipeline.events import OnEvent, Steps
-from vmamba_deploy.pipeline.onnx_facts import OnnxFacts, read_onnx_facts
 from vmamba_deploy.pipeline.parity_step import check_parity, network, parity_inputs
 from vmamba_deploy.pipeline.reference import load_reference
 from vmamba_deploy.pipeline.report_step import write_reports
@@ -51,7 +51,7 @@ def run_compare(
     check_batches(batches)
     steps = Steps(on_event)
     with steps.step("weights", f"reading {path}") as told:
-        facts = read_onnx_facts(onnx_file_of(path))
+        facts = OnnxModel.read(onnx_file_of(path))
         loaded = load_reference(facts, weights)
         told.append(loaded.source)
     with steps.step("parity", "comparing with PyTorch") as told:
@@ -85,7 +85,7 @@ def run_compare(
 
 
 def _save_reference(
-    prefix: Path, facts: OnnxFacts, loaded: LoadedModel, inputs: list[InputSet]
+    prefix: Path, facts: OnnxModel, loaded: LoadedModel, inputs: list[InputSet]
 ) -> list[str]:
     """The names of the files with the images and with what PyTorch in fp32 makes of them."""
     from vmamba_deploy.runtimes.polygraphy_data import save_polygraphy_io

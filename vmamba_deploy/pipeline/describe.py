@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from vmamba_deploy.errors import InputFileError
-from vmamba_deploy.pipeline.onnx_facts import OnnxFacts
+from vmamba_deploy.export.onnx_model import OnnxModel
 
 
-def describe(facts: OnnxFacts, engine: dict[str, Any]) -> dict[str, Any]:
+def describe(facts: OnnxModel, engine: dict[str, Any]) -> dict[str, Any]:
     """Everything but files and status, taken from the file's own metadata.
 
     Raises:

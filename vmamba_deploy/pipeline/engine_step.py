@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from vmamba_deploy.errors import UsageError
+from vmamba_deploy.export.onnx_model import OnnxModel, Precision
 from vmamba_deploy.ops.selective_scan_2d.specification import SELECTIVE_SCAN_2D
-from vmamba_deploy.pipeline.onnx_facts import OnnxFacts, Precision
 from vmamba_deploy.runtimes.tensorrt.plan import BuiltEngine, EnginePlan, Profile
 
 MIN_SIDE = 32
@@ -95,7 +95,7 @@ def check_engine_plan(plan: EnginePlan, precision: Precision) -> None:
 
 
 def build_engine_file(
-    facts: OnnxFacts, output: Path, plan: EnginePlan, progress: Progress
+    facts: OnnxModel, output: Path, plan: EnginePlan, progress: Progress
 ) -> EngineRecord:
     """Build the engine of an ONNX file, and put the plugin library beside it unless embedded.
 
@@ -130,7 +130,7 @@ def build_engine_file(
     return EngineRecord(built, None, plan)
 
 
-def size_profile(facts: OnnxFacts) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int]]:
+def size_profile(facts: OnnxModel) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int]]:
     """(height, width) smallest, usual, largest: half to double where the file leaves them free."""
     height, width = facts.image_size()
     if not facts.has_free_size():
@@ -139,7 +139,7 @@ def size_profile(facts: OnnxFacts) -> tuple[tuple[int, int], tuple[int, int], tu
     return smallest, (height, width), (2 * height, 2 * width)
 
 
-def engine_profile(facts: OnnxFacts, batches: tuple[int, int, int]) -> Profile:
+def engine_profile(facts: OnnxModel, batches: tuple[int, int, int]) -> Profile:
     """The smallest, usual and largest shape of the input, in the file's own layout."""
     smallest, usual, largest = (
         (batch, *size, 3) if facts.takes_bytes() else (batch, 3, *size)

@@ -35,7 +35,7 @@ class PyTorchReference:
         """
         import torch
 
-        from vmamba_deploy.pipeline.onnx_facts import read_onnx_facts
+        from vmamba_deploy.export.onnx_model import OnnxModel
         from vmamba_deploy.pipeline.parity_step import network
         from vmamba_deploy.pipeline.reference import load_reference
         from vmamba_deploy.runtimes.pytorch import PyTorchSession
@@ -43,7 +43,7 @@ class PyTorchReference:
 
         if self.threads:
             torch.set_num_threads(self.threads)
-        facts = read_onnx_facts(self.onnx_file)
+        facts = OnnxModel.read(self.onnx_file)
         session = PyTorchSession(network(facts, load_reference(facts, self.weights), "fp32"))
 
         def run(pixel_values: npt.NDArray[Any]) -> npt.NDArray[np.float32]:

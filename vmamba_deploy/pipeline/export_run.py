@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from vmamba_deploy.artifacts.manifest import Manifest, write_manifest
 from vmamba_deploy.artifacts.output_folder import OutputFolder, open_output_folder
 from vmamba_deploy.errors import ExitCode
+from vmamba_deploy.export.onnx_model import OnnxModel
 from vmamba_deploy.pipeline.aoti_step import PACKAGE_BYTES, check_aoti_plan, compile_package
 from vmamba_deploy.pipeline.describe import describe
 from vmamba_deploy.pipeline.engine_step import (
@@ -18,7 +19,6 @@ from vmamba_deploy.pipeline.engine_step import (
     no_engine,
 )
 from vmamba_deploy.pipeline.events import OnEvent, Steps
-from vmamba_deploy.pipeline.onnx_facts import OnnxFacts, read_onnx_facts
 from vmamba_deploy.pipeline.ort_library_step import add_ort_library
 from vmamba_deploy.pipeline.parity_step import check_parity
 from vmamba_deploy.pipeline.plan import ExportPlan
@@ -106,7 +106,7 @@ def _run_in(
         exported = export_onnx(loaded, onnx_path, plan.export_options())
         told += [f"opset {exported.opset}", f"{exported.scan_nodes} scans"]
         told.append(f"{exported.size_bytes / 1e6:.1f} MB")
-    facts = read_onnx_facts(onnx_path)
+    facts = OnnxModel.read(onnx_path)
     add_ort_library(output.staging, steps)
     engine = _build_engine(facts, plan, steps)
     if plan.aoti:
@@ -166,7 +166,7 @@ def _load_weights(plan: ExportPlan, steps: Steps) -> LoadedModel:
     return loaded
 
 
-def _build_engine(facts: OnnxFacts, plan: ExportPlan, steps: Steps) -> EngineRecord:
+def _build_engine(facts: OnnxModel, plan: ExportPlan, steps: Steps) -> EngineRecord:
     if not plan.build_engine:
         return no_engine("not asked for (--no-engine)", plan.engine)
     with steps.step("engine", "building the TensorRT engine") as told:
@@ -177,7 +177,7 @@ def _build_engine(facts: OnnxFacts, plan: ExportPlan, steps: Steps) -> EngineRec
 
 
 def _prove(
-    facts: OnnxFacts, loaded: LoadedModel, engine: EngineRecord, plan: ExportPlan, steps: Steps
+    facts: OnnxModel, loaded: LoadedModel, engine: EngineRecord, plan: ExportPlan, steps: Steps
 ) -> tuple[RunResult, ...]:
     with steps.step("parity", "comparing with PyTorch") as told:
         results = check_parity(

@@ -7,7 +7,7 @@ from typing import Any
 
 from vmamba_deploy.artifacts.manifest import MANIFEST_NAME, describe_file, read_manifest, verify
 from vmamba_deploy.errors import InputFileError
-from vmamba_deploy.pipeline.onnx_facts import read_onnx_facts
+from vmamba_deploy.export.onnx_model import OnnxModel
 
 _ENGINE_SUFFIXES = {".engine", ".plan", ".trt"}
 
@@ -35,7 +35,7 @@ def describe_path(path: Path) -> dict[str, Any]:
 
 
 def _describe_onnx(path: Path) -> dict[str, Any]:
-    facts = read_onnx_facts(path)
+    facts = OnnxModel.read(path)
     structured = {key: facts.structured(key) for key in facts.metadata}
     return {
         "kind": "ONNX model",

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vmamba_deploy.artifacts.manifest import MANIFEST_NAME
+from vmamba_deploy.export.onnx_model import OnnxModel, Precision
 from vmamba_deploy.pipeline.engine_step import size_profile
-from vmamba_deploy.pipeline.onnx_facts import OnnxFacts, Precision
 from vmamba_deploy.runtimes.base import RuntimeStatus
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class AbsentEngine:
 
 
 def check_parity(
-    facts: OnnxFacts,
+    facts: OnnxModel,
     loaded: LoadedModel,
     *,
     engine: dict[str, Any],
@@ -113,7 +113,7 @@ def engine_runtime(path: Path, engine: dict[str, Any]) -> Runtime:
     return TensorRTRuntime.from_manifest(path, engine)
 
 
-def parity_inputs(facts: OnnxFacts, batches: Sequence[int], seed: int = 0) -> list[InputSet]:
+def parity_inputs(facts: OnnxModel, batches: Sequence[int], seed: int = 0) -> list[InputSet]:
     """Batches in the file's own layout; where it leaves the size free, other sizes as well.
 
     Those are the smallest and the largest of the engine's profile, and one that is not square.
@@ -129,13 +129,13 @@ def parity_inputs(facts: OnnxFacts, batches: Sequence[int], seed: int = 0) -> li
     return sets
 
 
-def fitting(batches: Sequence[int], facts: OnnxFacts) -> tuple[int, ...]:
+def fitting(batches: Sequence[int], facts: OnnxModel) -> tuple[int, ...]:
     """The batch sizes that the file takes: the asked ones, or its fixed one."""
     fixed = facts.inputs[0].shape[0]
     return (fixed,) if isinstance(fixed, int) else tuple(batches)
 
 
-def network(facts: OnnxFacts, loaded: LoadedModel, precision: Precision) -> nn.Module:
+def network(facts: OnnxModel, loaded: LoadedModel, precision: Precision) -> nn.Module:
     """The PyTorch module that takes what the file takes, in another precision if need be."""
     from vmamba_deploy.export import ExportOptions, deployable_module
 
@@ -146,7 +146,7 @@ def network(facts: OnnxFacts, loaded: LoadedModel, precision: Precision) -> nn.M
     return module
 
 
-def _other_sizes(facts: OnnxFacts) -> list[tuple[int, int]]:
+def _other_sizes(facts: OnnxModel) -> list[tuple[int, int]]:
     if not facts.has_free_size():
         return []
     smallest, traced, largest = size_profile(facts)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from vmamba_deploy.errors import UsageError
 from vmamba_deploy.export.aoti_package import AotiDevice
+from vmamba_deploy.export.onnx_model import Precision
 from vmamba_deploy.export.options import ExportOptions
-from vmamba_deploy.pipeline.onnx_facts import Precision
 from vmamba_deploy.runtimes.tensorrt.plan import EnginePlan
 
 MAX_IMAGE_SIZE = 8192

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from vmamba_deploy.errors import InputFileError
-from vmamba_deploy.pipeline.onnx_facts import OnnxFacts
+from vmamba_deploy.export.onnx_model import OnnxModel
 
 if TYPE_CHECKING:
     from vmamba_deploy.models import LoadedModel
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 _RANDOM_SOURCE = re.compile(r"random \(seed (\d+)\)")
 
 
-def load_reference(facts: OnnxFacts, weights: str | None = None) -> LoadedModel:
+def load_reference(facts: OnnxModel, weights: str | None = None) -> LoadedModel:
     """Load the weights that the file's metadata names, and check that they are the same.
 
     Args:

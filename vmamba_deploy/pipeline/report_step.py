@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vmamba_deploy.pipeline.onnx_facts import OnnxFacts
+from vmamba_deploy.export.onnx_model import OnnxModel
 
 if TYPE_CHECKING:
     from vmamba_deploy.models import LoadedModel
@@ -20,7 +20,7 @@ HTML_NAME = "report.html"
 def write_reports(
     folder: Path,
     *,
-    facts: OnnxFacts,
+    facts: OnnxModel,
     loaded: LoadedModel,
     engine: dict[str, Any],
     results: Sequence[RunResult],
@@ -90,7 +90,7 @@ def _to_localise(results: Sequence[RunResult]) -> list[str]:
     return failed or [name for name in ran if name == "onnxruntime-library"]
 
 
-def _layer_errors(facts: OnnxFacts, loaded: LoadedModel, runtime: str) -> LayerSeries:
+def _layer_errors(facts: OnnxModel, loaded: LoadedModel, runtime: str) -> LayerSeries:
     """Errors of the file's blocks on one photograph; the first beyond the limit is named."""
     from vmamba_deploy.native import library_path
     from vmamba_deploy.parity.localise import first_drift, localise

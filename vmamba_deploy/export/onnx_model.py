@@ -27,7 +27,7 @@ class TensorFacts:
 
 
 @dataclass(frozen=True)
-class OnnxFacts:
+class OnnxModel:
     """An ONNX file from outside: sets of operators, interface, metadata, number of scans.
 
     `data_files` are the names of the files beside it that hold weights.
@@ -42,6 +42,39 @@ class OnnxFacts:
     scan_nodes: int
     has_function_body: bool
     data_files: tuple[str, ...] = ()
+
+    @classmethod
+    def read(cls, path: Path) -> OnnxModel:
+        """Read the structure of an ONNX file; external weights are not loaded.
+
+        Raises:
+            InputFileError: no such file, not an ONNX model with inputs and outputs, or one whose
+                weights lie outside of its folder.
+        """
+        import onnx
+        from google.protobuf.message import DecodeError
+
+        try:
+            model = onnx.load(str(path), load_external_data=False)
+        except OSError as error:
+            raise InputFileError(f"cannot read {path}: {error.strerror or error}") from error
+        except DecodeError as error:
+            raise InputFileError(f"{path} is not an ONNX file") from error
+        graph = model.graph
+        op_sets = {entry.domain or "ai.onnx": entry.version for entry in model.opset_import}
+        if not graph.input or not graph.output or "ai.onnx" not in op_sets:
+            raise InputFileError(f"{path} is not an ONNX model with inputs and outputs")
+        return cls(
+            path=path,
+            op_sets=op_sets,
+            inputs=tuple(_tensor_facts(value) for value in graph.input),
+            outputs=tuple(_tensor_facts(value) for value in graph.output),
+            metadata={entry.key: entry.value for entry in model.metadata_props},
+            nodes=len(graph.node),
+            scan_nodes=sum((node.domain, node.op_type) in OPS for node in graph.node),
+            has_function_body=any((body.domain, body.name) in OPS for body in model.functions),
+            data_files=_data_files(path, graph),
+        )
 
     @property
     def opset(self) -> int:
@@ -99,39 +132,6 @@ class OnnxFacts:
     def _size_axes(self) -> tuple[int | str, ...]:
         shape = self.inputs[0].shape
         return shape[1:3] if self.takes_bytes() else shape[2:4]
-
-
-def read_onnx_facts(path: Path) -> OnnxFacts:
-    """Read the structure of an ONNX file; external weights are not loaded.
-
-    Raises:
-        InputFileError: no such file, not an ONNX model with inputs and outputs, or one whose
-            weights lie outside of its folder.
-    """
-    import onnx
-    from google.protobuf.message import DecodeError
-
-    try:
-        model = onnx.load(str(path), load_external_data=False)
-    except OSError as error:
-        raise InputFileError(f"cannot read {path}: {error.strerror or error}") from error
-    except DecodeError as error:
-        raise InputFileError(f"{path} is not an ONNX file") from error
-    graph = model.graph
-    op_sets = {entry.domain or "ai.onnx": entry.version for entry in model.opset_import}
-    if not graph.input or not graph.output or "ai.onnx" not in op_sets:
-        raise InputFileError(f"{path} is not an ONNX model with inputs and outputs")
-    return OnnxFacts(
-        path=path,
-        op_sets=op_sets,
-        inputs=tuple(_tensor_facts(value) for value in graph.input),
-        outputs=tuple(_tensor_facts(value) for value in graph.output),
-        metadata={entry.key: entry.value for entry in model.metadata_props},
-        nodes=len(graph.node),
-        scan_nodes=sum((node.domain, node.op_type) in OPS for node in graph.node),
-        has_function_body=any((body.domain, body.name) in OPS for body in model.functions),
-        data_files=_data_files(path, graph),
-    )
 
 
 def _data_files(path: Path, graph: Any) -> tuple[str, ...]:
