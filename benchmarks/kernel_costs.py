@@ -4,7 +4,7 @@ As ptxas gives them: registers of a thread; bytes spilled (stores and loads), of
 shared memory; named barriers. And, from the disassembly, the instructions of the inner loop: all
 from its first one to its jump back, each once, however often it runs and behind whichever branch it
 stands. The inner loop is the one in which most powers of two (MUFU.EX2) are computed, loops around
-it left out: its pass is a tile of a route, or a chunk.
+it left out: its pass is a piece of a route.
 """
 
 from __future__ import annotations

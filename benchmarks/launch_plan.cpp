@@ -1,15 +1,15 @@
 // The plan of the CUDA kernels, as numbers that Python reads.
-#include "cuda/launch_plan.h"
+#include "cuda/shared/launch_plan.h"
 
 #include <cstdint>
 
-#include "cuda/chunk_shape.h"
+#include "cuda/many_states/shape.h"
 
 extern "C" {
 
 struct BridgedPlan {
   int32_t global_map, warps_per_scan, scans_per_block;
-  int32_t tiles, tiles_per_segment, segments;
+  int32_t pieces, pieces_per_segment, segments;
   int32_t shared_bytes, resident_blocks;
   int32_t walk_states, finds_starts;
   double estimated_cycles;
@@ -22,8 +22,8 @@ __attribute__((visibility("default"))) void bridged_plan(const vmamba_scan_desc 
   bridged->global_map = plan.global_map ? 1 : 0;
   bridged->warps_per_scan = plan.warps_per_scan;
   bridged->scans_per_block = plan.scans_per_block;
-  bridged->tiles = plan.tiles;
-  bridged->tiles_per_segment = plan.tiles_per_segment;
+  bridged->pieces = plan.pieces;
+  bridged->pieces_per_segment = plan.pieces_per_segment;
   bridged->segments = plan.segments;
   bridged->shared_bytes = plan.shared.total;
   bridged->resident_blocks = plan.resident_blocks;

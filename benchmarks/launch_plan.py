@@ -71,8 +71,8 @@ class Plan:
     global_map: bool
     warps_per_scan: int
     scans_per_block: int
-    tiles: int
-    tiles_per_segment: int
+    pieces: int
+    pieces_per_segment: int
     segments: int
     shared_bytes: int
     resident_blocks: int  # of a multiprocessor, as the plan reckons
@@ -115,7 +115,7 @@ def _library() -> ctypes.CDLL:
     compiler = find_host_compiler().path
     command: list[str | Path] = [compiler, "-std=c++17", "-O1", "-fPIC"]
     command += [f"-I{kernels}", f"-I{source_folder() / 'include'}"]
-    plans = ("launch_plan.cpp", "tile_plan.cpp", "chunk_plan.cpp")
+    plans = ("shared/launch_plan.cpp", "one_state/plan.cpp", "many_states/plan.cpp")
     sources = [*(kernels / "cuda" / name for name in plans), _BRIDGE]
     digest = hashlib.sha256(str(command).encode())
     for source in sources:

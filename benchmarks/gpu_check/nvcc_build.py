@@ -49,7 +49,7 @@ def _command(
     sources = [
         path
         for part in ("cuda", "common")
-        for path in sorted((kernels / part).iterdir())
+        for path in sorted((kernels / part).rglob("*"))
         if path.suffix in (".cpp", ".cu")
     ]
     command: list[str | Path] = [toolkit.nvcc, "-ccbin", toolkit.host_compiler(host).path]

@@ -32,7 +32,7 @@ class EmulatedPlan(ctypes.Structure):
     _fields_ = tuple(
         (name, ctypes.c_int32)
         for name in (
-            *("global_map", "warps_per_scan", "scans_per_block", "tiles_per_segment", "segments"),
+            *("global_map", "warps_per_scan", "scans_per_block", "pieces_per_segment", "segments"),
             *("walk_states", "finds_starts", "shared_bytes", "barriers", "resident_blocks"),
             "starts_late",
         )
@@ -83,7 +83,7 @@ class EmulatedScan:
         # Tiles tell their scans apart alike, whether routes are cut or not; segments of two chunks
         # are as those of more.
         several = plan.scans_per_block > 1 and not (one_state and cut)
-        length = plan.tiles_per_segment if one_state else min(plan.tiles_per_segment, 2)
+        length = plan.pieces_per_segment if one_state else min(plan.pieces_per_segment, 2)
         return Way(
             plan.walk_states,
             place,

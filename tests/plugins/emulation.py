@@ -17,14 +17,14 @@ EMULATOR_SOURCES = (
     EMULATION / "fiber.cpp",
     EMULATION / "race_detector.cpp",
     PLUGINS / "kernels" / "common" / "last_error.cpp",
-    PLUGINS / "kernels" / "cuda" / "launch_plan.cpp",
-    PLUGINS / "kernels" / "cuda" / "tile_plan.cpp",
-    PLUGINS / "kernels" / "cuda" / "chunk_plan.cpp",
+    PLUGINS / "kernels" / "cuda" / "shared" / "launch_plan.cpp",
+    PLUGINS / "kernels" / "cuda" / "one_state" / "plan.cpp",
+    PLUGINS / "kernels" / "cuda" / "many_states" / "plan.cpp",
 )
 EMULATED_SOURCES = (
     *EMULATOR_SOURCES,
     PLUGINS / "kernels" / "cuda" / "selective_scan_2d.cu",
-    PLUGINS / "kernels" / "cuda" / "scan_params.cpp",
+    PLUGINS / "kernels" / "cuda" / "shared" / "scan_params.cpp",
     PLUGINS / "kernels" / "common" / "validate.cpp",
 )
 SANITIZER_FLAGS = ("-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")

@@ -26,11 +26,11 @@ def way_of(state: int, plan: Plan) -> str:
     place = "global" if plan.global_map else "shared"
     if state == 1:
         way = f"one state, map in {place} memory, warps a scan: {plan.warps_per_scan}"
-        return way + (f", tiles a segment: {plan.tiles_per_segment}" if plan.segments > 1 else "")
+        return way + (f", tiles a segment: {plan.pieces_per_segment}" if plan.segments > 1 else "")
     way = f"{'many' if plan.walk_states > 8 else 'few'} states"
     if plan.segments == 1:
         return way
-    length = "one chunk" if plan.tiles_per_segment == 1 else "several chunks"
+    length = "one chunk" if plan.pieces_per_segment == 1 else "several chunks"
     starts = "launched for" if plan.finds_starts else "found by themselves"
     return f"{way}, segments of {length}, starts {starts}"
 

@@ -25,25 +25,25 @@ class EmulatedDevice:
 
 @dataclass(frozen=True)
 class Way:
-    """How a call is launched. `tiles_per_segment`, or chunks where N > 1, is 0 where uncut."""
+    """How a call is launched. `pieces_per_segment` is 0 where uncut."""
 
     walk_states: int  # of one walk over a route
     map: str
     warps_per_scan: int
     several_scans: bool = False  # in a block
-    tiles_per_segment: int = 0
+    pieces_per_segment: int = 0
     finds_starts: bool = False  # in a launch of its own
 
     def __str__(self) -> str:
         parts = [f"{self.walk_states}-states", f"{self.map}-map", f"{self.warps_per_scan}-warps"]
         parts += ["several-scans"] * self.several_scans
-        parts += [f"segments-of-{self.tiles_per_segment}"] * self.is_cut
+        parts += [f"segments-of-{self.pieces_per_segment}"] * self.is_cut
         return "-".join(parts + ["found-starts"] * self.finds_starts)
 
     @property
     def is_cut(self) -> bool:
         """Whether routes are cut into segments."""
-        return self.tiles_per_segment > 0
+        return self.pieces_per_segment > 0
 
 
 @dataclass(frozen=True)
@@ -69,10 +69,10 @@ WAYS = [
     *(Way(1, "shared", warps) for warps in (1, 2, 4, 6, 8, 12)),
     *(Way(1, "global", warps) for warps in (2, 4, 6, 8)),
     Way(1, "shared", 1, several_scans=True),
-    Way(1, "shared", 1, tiles_per_segment=2),
-    *(Way(1, "shared", 2, tiles_per_segment=tiles) for tiles in (1, 2, 4)),
+    Way(1, "shared", 1, pieces_per_segment=2),
+    *(Way(1, "shared", 2, pieces_per_segment=tiles) for tiles in (1, 2, 4)),
     *(
-        Way(states, "global", 2, tiles_per_segment=chunks, finds_starts=starts)
+        Way(states, "global", 2, pieces_per_segment=chunks, finds_starts=starts)
         for states in (8, 16)
         for chunks, starts in ((0, False), (1, False), (1, True), (2, False), (2, True))
     ),

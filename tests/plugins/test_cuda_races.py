@@ -85,10 +85,14 @@ def test_a_chain_of_six_warps_each_way(watched_program: Path, tmp_path: Path, se
 
 # Where a barrier is taken out, and what its text becomes.
 BREAKS = {
-    "the meeting in the middle": ("map.cuh", "if (meets_) __syncthreads();", ""),
-    "from rows to columns": ("tile_kernels.cuh", "if (step == 2) synchronize(params);", ""),
+    "the meeting in the middle": ("one_state/map.cuh", "if (meets_) __syncthreads();", ""),
+    "from rows to columns": (
+        "one_state/kernels.cuh",
+        "if (step == 2) synchronize(params);",
+        "",
+    ),
     "from one warp of a chain to the next": (
-        "run_scan.cuh",
+        "one_state/run_scan.cuh",
         "pair_wait<1, kLastBarrier>(own_barrier);",
         "",
     ),

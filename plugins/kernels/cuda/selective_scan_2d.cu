@@ -1,14 +1,65 @@
 // vmamba_scan_cuda: checks, a plan, and its launches in the caller's stream.
+#include <type_traits>
+
 #include "common/last_error.h"
 #include "common/validate.h"
-#include "cuda/channel_kernels.cuh"
-#include "cuda/tile_kernels.cuh"
+#include "cuda/many_states/kernels.cuh"
+#include "cuda/one_state/kernels.cuh"
 
 namespace vmamba {
 namespace {
 
-Grid grid_of(const ScanParams &params, int64_t blocks) {
-  const LaunchPlan &plan = params.plan;
+// Of one family, compiled for one kind of call.
+struct Kernels {
+  void (*ends)(ScanParams);
+  const char *ends_name;
+  void (*merge)(ScanParams);
+};
+
+// f(element, aligned) for a call: a value of its inputs' type, and a constant.
+template <typename F>
+Kernels dispatch(const vmamba_scan_desc &desc, const vmamba_scan_args &args, const F &f) {
+  const auto of_element = [&](auto element) {
+    return is_aligned(desc, args) ? f(element, std::true_type{}) : f(element, std::false_type{});
+  };
+  switch (desc.in_dtype) {
+    case VMAMBA_FLOAT32:
+      return of_element(float{});
+    case VMAMBA_FLOAT16:
+      return of_element(__half{});
+    default:
+      return of_element(__nv_bfloat16{});
+  }
+}
+
+template <typename T, bool kAligned, int kMembers>
+constexpr Kernels one_state() {
+  return {segment_ends<T, kAligned>, "segment_ends", merge_routes<T, kAligned, kMembers>};
+}
+
+template <typename T, bool kAligned, int kLaneStates>
+constexpr Kernels many_states() {
+  return {channel_ends<T, kLaneStates, kAligned>, "channel_ends",
+          merge_channels<T, kLaneStates, kAligned>};
+}
+
+template <typename T, bool kAligned>
+Kernels kernels_for(const LaunchPlan &plan, int32_t state) {
+  if (state > 1) {
+    return lane_states(state) == kMostLaneStates ? many_states<T, kAligned, kMostLaneStates>()
+                                                 : many_states<T, kAligned, kMostLaneStates / 2>();
+  }
+  switch (compiled_members(way_members(plan.warps_per_scan))) {
+    case 1:
+      return one_state<T, kAligned, 1>();
+    case kFewMembers:
+      return one_state<T, kAligned, kFewMembers>();
+    default:
+      return one_state<T, kAligned, kMostMembers>();
+  }
+}
+
+Grid grid_of(const LaunchPlan &plan, int64_t blocks) {
   return {blocks < INT32_MAX ? blocks : INT32_MAX,
           plan.scans_per_block * plan.warps_per_scan * kWarpLanes, plan.shared.total,
           plan.begins_early};
@@ -18,90 +69,31 @@ int64_t blocks_for(int64_t items, int32_t items_of_block) {
   return (items + items_of_block - 1) / items_of_block;
 }
 
-// The pass over the rows, then the one over the columns: in one launch, or in two.
-vmamba_status launch_passes(void (*merge)(ScanParams), ScanParams params, const Grid &grid,
-                            void *stream) {
+// Routes in one piece are walked in one launch. Cut ones need their segments' ends, their starts,
+// then a pass over the rows and one over the columns.
+vmamba_status launch_all(const Kernels &kernels, ScanParams params, void *stream) {
+  const LaunchPlan &plan = params.plan;
+  const int64_t items =
+      int64_t{params.batch} * plan.segments * blocks_for(params.groups, plan.scans_per_block);
+  const Grid grid = grid_of(plan, items);
   params.last_pass = 1;
-  if (params.plan.segments == 1) return launch(merge, "the merging kernel", grid, stream, params);
-  vmamba_status status = VMAMBA_OK;
+  if (plan.segments == 1) {
+    return launch(kernels.merge, "the merging kernel", grid, stream, params);
+  }
+  const int32_t blocks = VMAMBA_ROUTES / plan.warps_per_scan;  // of an item: a warp takes one route
+  vmamba_status status =
+      launch(kernels.ends, kernels.ends_name, grid_of(plan, blocks * items), stream, params);
+  if (status == VMAMBA_OK && params.state > 1 && plan.segments > kFoldedSegments) {
+    const int64_t rows = int64_t{params.scans} * VMAMBA_ROUTES * params.state;
+    status = launch(channel_starts, "channel_starts", grid_of(plan, blocks_for(rows, kPairWarps)),
+                    stream, params);
+  }
   for (int32_t pass = 0; status == VMAMBA_OK && pass < 2; ++pass) {
     params.first_pass = params.last_pass = pass;
     const char *const name = pass == 0 ? "the pass over rows" : "the pass over columns";
-    status = launch(merge, name, grid, stream, params);
+    status = launch(kernels.merge, name, grid, stream, params);
   }
   return status;
-}
-
-template <typename T, bool kAligned>
-auto merging_kernel(const LaunchPlan &plan) {
-  switch (compiled_members(way_members(plan.warps_per_scan))) {
-    case 1:
-      return merge_routes<T, kAligned, 1>;
-    case kFewMembers:
-      return merge_routes<T, kAligned, kFewMembers>;
-    default:
-      return merge_routes<T, kAligned, kMostMembers>;
-  }
-}
-
-template <typename T, bool kAligned>
-vmamba_status launch_tiles(const ScanParams &params, void *stream) {
-  const int64_t items =
-      params.batch * params.plan.segments * blocks_for(params.groups, params.plan.scans_per_block);
-  vmamba_status status = VMAMBA_OK;
-  if (params.plan.segments > 1) {
-    const int64_t routes = VMAMBA_ROUTES / params.plan.warps_per_scan;  // of an item: 4 or 2
-    status = launch(segment_ends<T, kAligned>, "segment_ends", grid_of(params, routes * items),
-                    stream, params);
-  }
-  if (status != VMAMBA_OK) return status;
-  return launch_passes(merging_kernel<T, kAligned>(params.plan), params, grid_of(params, items),
-                       stream);
-}
-
-template <typename T, int kLaneStates, bool kAligned>
-vmamba_status launch_channels(const ScanParams &params, void *stream) {
-  const int64_t scans = int64_t{params.scans} * params.plan.segments;
-  vmamba_status status = VMAMBA_OK;
-  if (params.plan.segments > 1) {
-    status = launch(channel_ends<T, kLaneStates, kAligned>, "channel_ends",
-                    grid_of(params, blocks_for(VMAMBA_ROUTES * scans, kPairWarps)), stream, params);
-  }
-  if (status == VMAMBA_OK && params.plan.segments > kFoldedSegments) {
-    const int64_t rows = int64_t{params.scans} * VMAMBA_ROUTES * params.state;
-    status = launch(channel_starts, "channel_starts", grid_of(params, blocks_for(rows, kPairWarps)),
-                    stream, params);
-  }
-  if (status != VMAMBA_OK) return status;
-  return launch_passes(merge_channels<T, kLaneStates, kAligned>, params, grid_of(params, scans),
-                       stream);
-}
-
-template <typename T, bool kAligned>
-vmamba_status launch_for_state(const ScanParams &params, void *stream) {
-  if (params.state == 1) return launch_tiles<T, kAligned>(params, stream);
-  if (lane_states(params.state) == kMostLaneStates) {
-    return launch_channels<T, kMostLaneStates, kAligned>(params, stream);
-  }
-  return launch_channels<T, kMostLaneStates / 2, kAligned>(params, stream);
-}
-
-template <typename T>
-vmamba_status launch_for_shape(const ScanParams &params, bool aligned, void *stream) {
-  return aligned ? launch_for_state<T, true>(params, stream)
-                 : launch_for_state<T, false>(params, stream);
-}
-
-vmamba_status launch_for_dtype(int32_t dtype, const ScanParams &params, bool aligned,
-                               void *stream) {
-  switch (dtype) {
-    case VMAMBA_FLOAT32:
-      return launch_for_shape<float>(params, aligned, stream);
-    case VMAMBA_FLOAT16:
-      return launch_for_shape<__half>(params, aligned, stream);
-    default:
-      return launch_for_shape<__nv_bfloat16>(params, aligned, stream);
-  }
 }
 
 vmamba_status check_workspace(const void *workspace, size_t bytes, size_t needed) {
@@ -148,5 +140,8 @@ extern "C" vmamba_status vmamba_scan_cuda(const vmamba_scan_desc *desc,
                         desc->state, desc->rank, limits.shared_bytes_per_block);
   }
   const vmamba::ScanParams params = vmamba::make_params(*desc, *args, plan, layout, workspace);
-  return vmamba::launch_for_dtype(desc->in_dtype, params, vmamba::is_aligned(*desc, *args), stream);
+  const auto kernels = vmamba::dispatch(*desc, *args, [&](auto element, auto aligned) {
+    return vmamba::kernels_for<decltype(element), aligned>(plan, desc->state);
+  });
+  return vmamba::launch_all(kernels, params, stream);
 }

@@ -1,6 +1,7 @@
 #include "device.h"
 
-#include "cuda/chunk_shape.h"
+#include "cuda/many_states/shape.h"
+#include "cuda/one_state/shape.h"
 
 namespace vmamba::emulation {
 
@@ -25,7 +26,7 @@ extern "C" __attribute__((visibility("default"))) void vmamba_emulate_device(
 namespace {
 
 struct EmulatedPlan {
-  int32_t global_map, warps_per_scan, scans_per_block, tiles_per_segment, segments;
+  int32_t global_map, warps_per_scan, scans_per_block, pieces_per_segment, segments;
   int32_t walk_states, finds_starts;  // of one walk; whether a launch finds the segments' starts
   int32_t shared_bytes, barriers, resident_blocks;
   int32_t starts_late;  // a segment's first tile is scanned before its start is asked for
@@ -41,7 +42,7 @@ extern "C" __attribute__((visibility("default"))) void vmamba_emulated_plan(
   plan->global_map = made.global_map ? 1 : 0;
   plan->warps_per_scan = made.warps_per_scan;
   plan->scans_per_block = made.scans_per_block;
-  plan->tiles_per_segment = made.tiles_per_segment;
+  plan->pieces_per_segment = made.pieces_per_segment;
   plan->segments = made.segments;
   plan->walk_states = walks ? vmamba::kWalkedChannels * vmamba::lane_states(desc->state) : 1;
   plan->finds_starts = walks && made.segments > vmamba::kFoldedSegments ? 1 : 0;

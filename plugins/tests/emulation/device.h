@@ -4,7 +4,7 @@
 
 #include <cstdint>
 
-#include "cuda/launch_plan.h"
+#include "cuda/shared/launch_plan.h"
 
 namespace vmamba::emulation {
 

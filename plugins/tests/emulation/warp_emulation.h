@@ -1,4 +1,4 @@
-// The functions of cuda/warp_ops.cuh on the host.
+// The functions of cuda/shared/warp_ops.cuh on the host.
 #ifndef VMAMBA_TESTS_EMULATION_WARP_EMULATION_H
 #define VMAMBA_TESTS_EMULATION_WARP_EMULATION_H
 

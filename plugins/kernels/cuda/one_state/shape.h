@@ -1,8 +1,10 @@
 // How a warp covers a piece of a route where N = 1: the shape that kernels and plans share.
-#ifndef VMAMBA_KERNELS_CUDA_TILE_SHAPE_H
-#define VMAMBA_KERNELS_CUDA_TILE_SHAPE_H
+#ifndef VMAMBA_KERNELS_CUDA_ONE_STATE_SHAPE_H
+#define VMAMBA_KERNELS_CUDA_ONE_STATE_SHAPE_H
 
 #include <cstdint>
+
+#include "cuda/shared/launch_plan.h"
 
 namespace vmamba {
 
@@ -11,7 +13,6 @@ namespace vmamba {
 // already where the scan needs it. Seven pixels a run fit the maps of 224-pixel images (56, 28, 14
 // and 7 wide) without a rest, and 28 elements a thread are enough independent work to hide a
 // latency.
-constexpr int32_t kWarpLanes = 32;
 constexpr int32_t kRuns = 8;
 constexpr int32_t kRunPixels = 7;
 constexpr int32_t kTilePixels = kRuns * kRunPixels;
@@ -22,15 +23,6 @@ constexpr int32_t kMaxBlockWarps = 12;
 // Sixteen warps of 128 registers were 15% slower on an H200: a few spill, and fewer loads are
 // ahead.
 constexpr int32_t kResidentWarps = 12;
-
-// For the tensor cores a float32 weight is the sum of so many numbers of the inputs' type.
-constexpr int32_t kHalfParts = 2;
-constexpr int32_t kBfloat16Parts = 3;
-
-// Bytes of a weight in shared memory: in parts, or as it is.
-constexpr int32_t weight_bytes(bool bfloat16) {
-  return 2 * (bfloat16 ? kBfloat16Parts : kHalfParts);
-}
 
 // Of a scan's warps, those that go one way; a lone one goes both, one after the other.
 constexpr int32_t way_members(int32_t warps_per_scan) {
@@ -47,8 +39,6 @@ constexpr int32_t compiled_members(int32_t members) {
 // Named barriers by which the warps of both ways wait for those before them; a lone one has none.
 constexpr int32_t chain_barriers(int32_t members) { return members > 1 ? 2 * members : 0; }
 
-constexpr int32_t kBlockBarrier = 1;
-
 // Those and the block's own.
 constexpr int32_t tile_barriers(int32_t warps_per_scan) {
   return kBlockBarrier + chain_barriers(compiled_members(way_members(warps_per_scan)));
@@ -56,4 +46,4 @@ constexpr int32_t tile_barriers(int32_t warps_per_scan) {
 
 }  // namespace vmamba
 
-#endif  // VMAMBA_KERNELS_CUDA_TILE_SHAPE_H
+#endif  // VMAMBA_KERNELS_CUDA_ONE_STATE_SHAPE_H

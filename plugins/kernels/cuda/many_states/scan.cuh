@@ -1,9 +1,9 @@
 // One warp's scan of a route for 32 channels with up to 16 states, a chunk at a time.
-#ifndef VMAMBA_KERNELS_CUDA_CHANNEL_SCAN_CUH
-#define VMAMBA_KERNELS_CUDA_CHANNEL_SCAN_CUH
+#ifndef VMAMBA_KERNELS_CUDA_MANY_STATES_SCAN_CUH
+#define VMAMBA_KERNELS_CUDA_MANY_STATES_SCAN_CUH
 
-#include "cuda/chunk_projection.cuh"
-#include "cuda/softplus.cuh"
+#include "cuda/many_states/projection.cuh"
+#include "cuda/shared/softplus.cuh"
 
 namespace vmamba {
 
@@ -59,10 +59,10 @@ class ChannelScan {
     }
   }
 
-  // Moves the states h over a stretch. visit: NoVisit, or see MapVisit. sum collects log2(1 + e^v)
-  // where nothing is merged.
-  template <typename Visit>
-  __device__ void walk(const Stretch &stretch, const Visit &visit, States &h, float &sum) const {
+  // Moves the states h over a stretch. merge: NoChannelMerge, or see ChannelMerge. sum collects
+  // log2(1 + e^v) where nothing is merged.
+  template <typename Merge>
+  __device__ void walk(const Stretch &stretch, const Merge &merge, States &h, float &sum) const {
     const LineOrder &order = params_.orders[route_];
     int32_t *const pixels = reinterpret_cast<int32_t *>(memory_ + kStagedPixels);
     const int32_t chunks = stretch.chunks();
@@ -70,7 +70,7 @@ class ChannelScan {
     for (int32_t number = 0; number < chunks; ++number) {
       __syncwarp();  // the lanes still at the chunk before read what is staged
       const Chunk chunk(order, stretch, number, lane_, pixels);
-      walk_chunk(chunk, visit, h, sum);
+      walk_chunk(chunk, merge, h, sum);
     }
   }
 
@@ -79,26 +79,26 @@ class ChannelScan {
   static constexpr bool kTensors = kAligned && sizeof(T) < sizeof(float);
 
   // x and the map.
-  template <typename Visit>
-  __device__ void load(const Chunk &chunk, const Visit &visit, T (&x)[kChunkPixels],
+  template <typename Merge>
+  __device__ void load(const Chunk &chunk, const Merge &merge, T (&x)[kChunkPixels],
                        ChunkValues &out) const {
 #pragma unroll
     for (int j = 0; j < kChunkPixels; ++j) {
       x[j] = *row_of(x_, chunk.pixels[j], params_.x_row_bytes);
     }
-    if constexpr (Visit::kMerges) visit.load_map(chunk, out);
+    if constexpr (Merge::kMerges) merge.load_map(chunk, out);
   }
 
   // All that the chunk reads is asked for before any of it is waited for, as far as there are
   // registers.
-  template <typename Visit>
-  __device__ void walk_chunk(const Chunk &chunk, const Visit &visit, States &h, float &sum) const {
+  template <typename Merge>
+  __device__ void walk_chunk(const Chunk &chunk, const Merge &merge, States &h, float &sum) const {
     T x[kChunkPixels];
     ChunkValues out, steps, inputs;
-    if constexpr (kTensors) load(chunk, visit, x, out);
+    if constexpr (kTensors) load(chunk, merge, x, out);
     stage_states(chunk);
     projection_.apply(chunk, proj_, steps);
-    if constexpr (!kTensors) load(chunk, visit, x, out);
+    if constexpr (!kTensors) load(chunk, merge, x, out);
     __syncwarp();  // what other lanes have staged is read
     projection_.collect(steps);
 #pragma unroll
@@ -106,18 +106,18 @@ class ChannelScan {
       const float step = softplus_log2<sizeof(T) == sizeof(float)>(fmaf(steps[j], kLog2E, bias_));
       steps[j] = j < chunk.count ? step : 0.0f;  // a step of zero leaves the states as they are
       inputs[j] = steps[j] * to_float(x[j]) * kLn2;
-      if constexpr (!Visit::kMerges) sum += steps[j];
+      if constexpr (!Merge::kMerges) sum += steps[j];
     }
-    if constexpr (Visit::kMerges) visit.begin(x, out);
+    if constexpr (Merge::kMerges) merge.begin(x, out);
     const float *const staged = memory_ + kStagedStates + lane_.half * kLaneStates;
 #pragma unroll
     for (int j = 0; j < kChunkPixels; ++j) {
       const PairValues both_steps = {steps[j], shuffle_from(steps[j], lane_.neighbour())};
       const PairValues both_inputs = {inputs[j], shuffle_from(inputs[j], lane_.neighbour())};
       advance(staged + j * kStatePitch, both_steps, both_inputs, h);
-      if constexpr (Visit::kMerges) out[j] += read_out(staged + j * kStatePitch + kStates, h);
+      if constexpr (Merge::kMerges) out[j] += read_out(staged + j * kStatePitch + kStates, h);
     }
-    if constexpr (Visit::kMerges) visit.store(chunk, out);
+    if constexpr (Merge::kMerges) merge.store(chunk, out);
   }
 
   __device__ void advance(const float *b, const PairValues &steps, const PairValues &inputs,
@@ -194,4 +194,4 @@ class ChannelScan {
 
 }  // namespace vmamba
 
-#endif  // VMAMBA_KERNELS_CUDA_CHANNEL_SCAN_CUH
+#endif  // VMAMBA_KERNELS_CUDA_MANY_STATES_SCAN_CUH

@@ -1,8 +1,8 @@
 // From the runs of one tile to the state in which each begins.
-#ifndef VMAMBA_KERNELS_CUDA_RUN_SCAN_CUH
-#define VMAMBA_KERNELS_CUDA_RUN_SCAN_CUH
+#ifndef VMAMBA_KERNELS_CUDA_ONE_STATE_RUN_SCAN_CUH
+#define VMAMBA_KERNELS_CUDA_ONE_STATE_RUN_SCAN_CUH
 
-#include "cuda/lane.cuh"
+#include "cuda/one_state/lane.cuh"
 
 namespace vmamba {
 
@@ -81,4 +81,4 @@ __device__ void find_start(int32_t run, const Link &link, const OpenRoute &open_
 
 }  // namespace vmamba
 
-#endif  // VMAMBA_KERNELS_CUDA_RUN_SCAN_CUH
+#endif  // VMAMBA_KERNELS_CUDA_ONE_STATE_RUN_SCAN_CUH

@@ -1,10 +1,10 @@
 // How a warp covers a piece of a route where N > 1: the shape that kernels and plans share.
-#ifndef VMAMBA_KERNELS_CUDA_CHUNK_SHAPE_H
-#define VMAMBA_KERNELS_CUDA_CHUNK_SHAPE_H
+#ifndef VMAMBA_KERNELS_CUDA_MANY_STATES_SHAPE_H
+#define VMAMBA_KERNELS_CUDA_MANY_STATES_SHAPE_H
 
 #include <cstdint>
 
-#include "cuda/tile_shape.h"
+#include "cuda/shared/launch_plan.h"
 
 namespace vmamba {
 
@@ -43,4 +43,4 @@ constexpr int32_t lane_states(int32_t state) {
 
 }  // namespace vmamba
 
-#endif  // VMAMBA_KERNELS_CUDA_CHUNK_SHAPE_H
+#endif  // VMAMBA_KERNELS_CUDA_MANY_STATES_SHAPE_H

@@ -12,25 +12,17 @@
 // The warps of a scan go toward each other, half of them forward: all put their results down up to
 // the middle of their way, meet, and add the rest to what the others have left. No atomics: a sum's
 // order is fixed by the plan, and the same call gives the same bits.
-#ifndef VMAMBA_KERNELS_CUDA_TILE_KERNELS_CUH
-#define VMAMBA_KERNELS_CUDA_TILE_KERNELS_CUH
+#ifndef VMAMBA_KERNELS_CUDA_ONE_STATE_KERNELS_CUH
+#define VMAMBA_KERNELS_CUDA_ONE_STATE_KERNELS_CUH
 
-#include "cuda/kernel_items.cuh"
-#include "cuda/map.cuh"
-#include "cuda/route_scan.cuh"
+#include "cuda/one_state/map.cuh"
+#include "cuda/one_state/scan.cuh"
+#include "cuda/shared/platform.cuh"
 
 namespace vmamba {
 
 __device__ inline int32_t group_blocks(const ScanParams &params) {
   return (params.groups + params.plan.scans_per_block - 1) / params.plan.scans_per_block;
-}
-
-// The place of a segment's sums, and of its ends.
-__device__ inline int64_t segment_place(const ScanParams &params, int64_t image, int32_t route,
-                                        int32_t segment, int32_t group) {
-  return (((image * VMAMBA_ROUTES + route) * params.plan.segments + segment) * params.groups +
-          group) *
-         kGroupChannels;
 }
 
 // Which scan of the block and which of its warps a warp is. Two and more are as many that go
@@ -67,8 +59,8 @@ struct TileTurns {
   int32_t member, members, first_barrier;
 
   __device__ TileTurns(const ScanParams &params, int32_t segment, const WarpPlace &warp)
-      : begin(segment * params.plan.tiles_per_segment),
-        end(min(begin + params.plan.tiles_per_segment, params.plan.tiles)),
+      : begin(segment * params.plan.pieces_per_segment),
+        end(min(begin + params.plan.pieces_per_segment, params.plan.pieces)),
         member(warp.member),
         members(warp.members),
         first_barrier(warp.backward ? 1 + warp.members : 1) {}
@@ -111,7 +103,7 @@ struct EarlierSegments {
       : count(route >= 2 ? params.plan.segments - 1 - segment : segment),
         first(route >= 2 ? params.plan.segments - 1 : 0),
         turn(route >= 2 ? -1 : 1),
-        place(segment_place(params, image, route, 0, group)) {}
+        place(segment_place(params, image, route, 0, group, kGroupChannels)) {}
 
   // Moves the four channels from `own` over segments begin .. end - 1, and adds up their steps.
   __device__ void fold(const ScanParams &params, int32_t begin, int32_t end, int32_t own,
@@ -198,7 +190,7 @@ __global__ void __launch_bounds__(kResidentWarps *kWarpLanes, 1) segment_ends(Sc
       scan.scan(scan.run(tile), turns.link<1>(tile, backward), sums, NoMerge{}, [] {});
     }
     __syncwarp();
-    const int64_t place = segment_place(params, image, route, segment, group);
+    const int64_t place = segment_place(params, image, route, segment, group, kGroupChannels);
     if (lane.index < kGroupChannels) {
       params.segment_ends[place + lane.index] = scan.carry()[lane.index];
     }
@@ -258,4 +250,4 @@ __global__ void __launch_bounds__(kResidentWarps *kWarpLanes, 1) merge_routes(Sc
 
 }  // namespace vmamba
 
-#endif  // VMAMBA_KERNELS_CUDA_TILE_KERNELS_CUH
+#endif  // VMAMBA_KERNELS_CUDA_ONE_STATE_KERNELS_CUH

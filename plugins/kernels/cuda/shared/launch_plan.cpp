@@ -1,9 +1,7 @@
-#include "cuda/launch_plan.h"
+#include "cuda/shared/launch_plan.h"
 
-#include "cuda/chunk_plan.h"
-#include "cuda/chunk_shape.h"
-#include "cuda/tile_plan.h"
-#include "cuda/tile_shape.h"
+#include "cuda/many_states/shape.h"
+#include "cuda/one_state/shape.h"
 
 namespace vmamba {
 namespace {
@@ -14,7 +12,7 @@ int32_t parts_of(int64_t number, int32_t part) {
 
 }  // namespace
 
-int32_t tiles_of(int64_t length, int32_t state) {
+int32_t pieces_of(int64_t length, int32_t state) {
   return parts_of(length, state == 1 ? kTilePixels : kChunkPixels);
 }
 
@@ -23,11 +21,12 @@ int32_t groups_of(int64_t channels, int32_t state) {
 }
 
 int64_t most_segments(const vmamba_scan_desc &desc) {
-  return desc.state == 1 ? most_tile_segments(desc) : most_chunk_segments(desc);
+  return desc.state == 1 ? most_one_state_segments(desc) : most_many_states_segments(desc);
 }
 
 LaunchPlan make_plan(const vmamba_scan_desc &desc, const DeviceLimits &limits) {
-  LaunchPlan plan = desc.state == 1 ? make_tile_plan(desc, limits) : make_chunk_plan(desc, limits);
+  LaunchPlan plan =
+      desc.state == 1 ? make_one_state_plan(desc, limits) : make_many_states_plan(desc, limits);
   plan.begins_early = limits.compute_capability >= 90;
   if (!plan.begins_early || plan.segments <= 1) return plan;
   // Worth it where all blocks of a launch find room at once: they then work while the launch ahead

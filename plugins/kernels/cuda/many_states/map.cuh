@@ -1,12 +1,12 @@
 // The map in which the four routes of a scan meet where N > 1.
-#ifndef VMAMBA_KERNELS_CUDA_CHANNEL_MAP_CUH
-#define VMAMBA_KERNELS_CUDA_CHANNEL_MAP_CUH
+#ifndef VMAMBA_KERNELS_CUDA_MANY_STATES_MAP_CUH
+#define VMAMBA_KERNELS_CUDA_MANY_STATES_MAP_CUH
 
-#include "cuda/chunk.cuh"
+#include "cuda/many_states/chunk.cuh"
 
 namespace vmamba {
 
-struct NoVisit {
+struct NoChannelMerge {
   static constexpr bool kMerges = false;
 };
 
@@ -14,11 +14,11 @@ struct NoVisit {
 // y is float32. The first walk over a pixel brings the skip along instead of reading the map, and
 // the last one writes y.
 template <typename T>
-class MapVisit {
+class ChannelMerge {
  public:
   static constexpr bool kMerges = true;
 
-  __device__ MapVisit(const ScanParams &params, const ChannelLane &lane, int64_t image)
+  __device__ ChannelMerge(const ScanParams &params, const ChannelLane &lane, int64_t image)
       : params_(params),
         keeps_(lane.keeps()),
         first_pixel_(image * params.length * params.channels + lane.own()) {
@@ -79,4 +79,4 @@ class MapVisit {
 
 }  // namespace vmamba
 
-#endif  // VMAMBA_KERNELS_CUDA_CHANNEL_MAP_CUH
+#endif  // VMAMBA_KERNELS_CUDA_MANY_STATES_MAP_CUH

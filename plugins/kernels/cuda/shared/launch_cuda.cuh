@@ -1,11 +1,11 @@
 // Launches a kernel and turns the CUDA runtime's error into a status with text.
-#ifndef VMAMBA_KERNELS_CUDA_LAUNCH_CUDA_CUH
-#define VMAMBA_KERNELS_CUDA_LAUNCH_CUDA_CUH
+#ifndef VMAMBA_KERNELS_CUDA_SHARED_LAUNCH_CUDA_CUH
+#define VMAMBA_KERNELS_CUDA_SHARED_LAUNCH_CUDA_CUH
 
 #include <cuda_runtime.h>
 
 #include "common/last_error.h"
-#include "cuda/launch_plan.h"
+#include "cuda/shared/launch_plan.h"
 
 namespace vmamba {
 
@@ -81,4 +81,4 @@ vmamba_status launch(void (*kernel)(Params), const char *name, const Grid &grid,
 
 }  // namespace vmamba
 
-#endif  // VMAMBA_KERNELS_CUDA_LAUNCH_CUDA_CUH
+#endif  // VMAMBA_KERNELS_CUDA_SHARED_LAUNCH_CUDA_CUH

@@ -1,13 +1,11 @@
 // What every kernel of a call receives.
-#ifndef VMAMBA_KERNELS_CUDA_SCAN_PARAMS_H
-#define VMAMBA_KERNELS_CUDA_SCAN_PARAMS_H
+#ifndef VMAMBA_KERNELS_CUDA_SHARED_SCAN_PARAMS_H
+#define VMAMBA_KERNELS_CUDA_SHARED_SCAN_PARAMS_H
 
 #include <cstddef>
 #include <cstdint>
 
-#include "cuda/chunk_shape.h"
-#include "cuda/launch_plan.h"
-#include "cuda/tile_shape.h"
+#include "cuda/shared/launch_plan.h"
 #include "vmamba/selective_scan_2d.h"
 
 #ifdef __CUDACC__
@@ -58,6 +56,15 @@ struct ScanParams {
   bool rounds_output;  // y is not float32
 };
 
+// Where the sums of a segment begin, one for each channel of a group; its ends begin at N times
+// this.
+VMAMBA_HOST_DEVICE inline int64_t segment_place(const ScanParams &params, int64_t image,
+                                                int32_t route, int32_t segment, int32_t group,
+                                                int32_t group_channels) {
+  const int64_t of_route = (image * VMAMBA_ROUTES + route) * params.plan.segments;
+  return ((of_route + segment) * params.groups + group) * group_channels;
+}
+
 struct Workspace {
   size_t segment_sums = 0, segment_ends = 0, map = 0;  // byte offsets
   size_t bytes = 0;
@@ -76,4 +83,4 @@ ScanParams make_params(const vmamba_scan_desc &desc, const vmamba_scan_args &arg
 
 }  // namespace vmamba
 
-#endif  // VMAMBA_KERNELS_CUDA_SCAN_PARAMS_H
+#endif  // VMAMBA_KERNELS_CUDA_SHARED_SCAN_PARAMS_H

@@ -1,11 +1,40 @@
-// The seven pixels that a thread has of a tile.
-#ifndef VMAMBA_KERNELS_CUDA_RUN_CUH
-#define VMAMBA_KERNELS_CUDA_RUN_CUH
+// The order in which a route visits the pixels, and the seven that a thread has of a tile.
+#ifndef VMAMBA_KERNELS_CUDA_ONE_STATE_RUN_CUH
+#define VMAMBA_KERNELS_CUDA_ONE_STATE_RUN_CUH
 
-#include "cuda/route_walk.cuh"
-#include "cuda/tile_shape.h"
+#include "cuda/one_state/shape.h"
+#include "cuda/shared/platform.cuh"
+#include "cuda/shared/scan_params.h"
 
 namespace vmamba {
+
+// Walks the pixels of a route: one division when it is made (by multiplication), additions from
+// then on. A slot is a pixel's place in the map.
+class RouteWalk {
+ public:
+  // position: in the order of the lines, which a backward route goes down.
+  __device__ RouteWalk(const LineOrder &order, int32_t position) : order_(order) {
+    const int32_t outer = order.lines_before(position);
+    inner_ = position - outer * order.line;
+    pixel_ = inner_ * order.pixel_inner + outer * order.pixel_outer;
+    slot_ = inner_ * order.slot_inner + outer * order.slot_outer;
+  }
+
+  __device__ int32_t pixel() const { return pixel_; }
+  __device__ int32_t slot() const { return slot_; }
+
+  // Without a choice between two constants, which would become loads that wait for the comparison.
+  __device__ void advance() {
+    const int32_t wraps = inner_ == order_.edge ? 1 : 0;
+    inner_ += order_.turn + wraps * order_.place_wrap;
+    pixel_ += order_.pixel_step + wraps * order_.pixel_wrap;
+    slot_ += order_.slot_step + wraps * order_.slot_wrap;
+  }
+
+ private:
+  const LineOrder &order_;
+  int32_t inner_, pixel_, slot_;
+};
 
 // What a thread knows of its run in a tile. Within the warp the runs stand in the route's order.
 struct Run {
@@ -46,7 +75,7 @@ __device__ inline Run run_of(const ScanParams &params, int32_t lane_run, int32_t
   }
   if (params.plan.segments > 1) {
     // Both routes of a pass cover a segment in the same lines: its positions will do as slots.
-    const int32_t in_segment = tile % params.plan.tiles_per_segment * kTilePixels;
+    const int32_t in_segment = tile % params.plan.pieces_per_segment * kTilePixels;
 #pragma unroll
     for (int j = 0; j < kRunPixels; ++j) {
       run.slots[j] = in_segment + run.position(j) - tile * kTilePixels;
@@ -65,4 +94,4 @@ __device__ inline Run run_of(const ScanParams &params, int32_t lane_run, int32_t
 
 }  // namespace vmamba
 
-#endif  // VMAMBA_KERNELS_CUDA_RUN_CUH
+#endif  // VMAMBA_KERNELS_CUDA_ONE_STATE_RUN_CUH

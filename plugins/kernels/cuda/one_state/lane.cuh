@@ -1,9 +1,10 @@
 // Which run and which channels of its warp's tile a thread has.
-#ifndef VMAMBA_KERNELS_CUDA_LANE_CUH
-#define VMAMBA_KERNELS_CUDA_LANE_CUH
+#ifndef VMAMBA_KERNELS_CUDA_ONE_STATE_LANE_CUH
+#define VMAMBA_KERNELS_CUDA_ONE_STATE_LANE_CUH
 
-#include "cuda/element.cuh"
-#include "cuda/scan_params.h"
+#include "cuda/one_state/shape.h"
+#include "cuda/shared/element.cuh"
+#include "cuda/shared/scan_params.h"
 
 namespace vmamba {
 
@@ -38,10 +39,10 @@ class Lane {
     return kAligned ? first_ < channels_ : first_ + i < channels_;
   }
 
-  // The channel of column `run` in tile 0 or 1 of a matrix product: its columns 2 q and 2 q + 1 are
-  // channels 4 q + 2 tile and the next, which the accumulators then give to quad q.
-  __device__ int32_t column(int tile) const {
-    return min(group_first_ + run / 2 * kLaneChannels + 2 * tile + run % 2, channels_ - 1);
+  // The channel of column `run` of matrix product 0 or 1: its columns 2 q and 2 q + 1 are channels
+  // 4 q + 2 product and the next, which the accumulators then give to quad q.
+  __device__ int32_t column(int product) const {
+    return min(group_first_ + run / 2 * kLaneChannels + 2 * product + run % 2, channels_ - 1);
   }
 
   // The thread's channels of one pixel, or of a row of D parameters.
@@ -74,4 +75,4 @@ class Lane {
 
 }  // namespace vmamba
 
-#endif  // VMAMBA_KERNELS_CUDA_LANE_CUH
+#endif  // VMAMBA_KERNELS_CUDA_ONE_STATE_LANE_CUH

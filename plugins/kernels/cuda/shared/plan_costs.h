@@ -1,19 +1,19 @@
 // What plans are compared by. "Cycles" are those of one multiprocessor, and only order the
 // candidates: they began as counts of instructions and were fitted to the times of all candidates
 // at 88 calls on an H200 (docs/kernel_notes.md).
-#ifndef VMAMBA_KERNELS_CUDA_PLAN_COSTS_H
-#define VMAMBA_KERNELS_CUDA_PLAN_COSTS_H
+#ifndef VMAMBA_KERNELS_CUDA_SHARED_PLAN_COSTS_H
+#define VMAMBA_KERNELS_CUDA_SHARED_PLAN_COSTS_H
 
 #include <algorithm>
 #include <cmath>
 
-#include "cuda/launch_plan.h"
+#include "cuda/shared/launch_plan.h"
 
 namespace vmamba {
 
 constexpr double kSchedulers = 4;  // of a multiprocessor: each issues for one warp
 
-// Of one piece of work of a warp.
+// Of some work of a warp.
 struct Cost {
   double issue;    // instructions, or cycles of the pipe that they keep busiest
   double latency;  // cycles, where the warp has its scheduler to itself
@@ -84,4 +84,4 @@ inline int32_t round_up(int32_t value, int32_t step) { return (value + step - 1)
 
 }  // namespace vmamba
 
-#endif  // VMAMBA_KERNELS_CUDA_PLAN_COSTS_H
+#endif  // VMAMBA_KERNELS_CUDA_SHARED_PLAN_COSTS_H

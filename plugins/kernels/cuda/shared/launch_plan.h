@@ -1,12 +1,24 @@
 // Which kernels a call runs, with how many warps: chosen here, from shapes and the GPU's limits.
-#ifndef VMAMBA_KERNELS_CUDA_LAUNCH_PLAN_H
-#define VMAMBA_KERNELS_CUDA_LAUNCH_PLAN_H
+#ifndef VMAMBA_KERNELS_CUDA_SHARED_LAUNCH_PLAN_H
+#define VMAMBA_KERNELS_CUDA_SHARED_LAUNCH_PLAN_H
 
 #include <cstdint>
 
 #include "vmamba/selective_scan_2d.h"
 
 namespace vmamba {
+
+constexpr int32_t kWarpLanes = 32;
+constexpr int32_t kBlockBarrier = 1;  // of every block, a named barrier of its own
+
+// For the tensor cores a float32 weight is the sum of so many numbers of the inputs' type.
+constexpr int32_t kHalfParts = 2;
+constexpr int32_t kBfloat16Parts = 3;
+
+// Bytes of a weight in shared memory: in parts, or as it is.
+constexpr int32_t weight_bytes(bool bfloat16) {
+  return 2 * (bfloat16 ? kBfloat16Parts : kHalfParts);
+}
 
 struct DeviceLimits {
   int32_t multiprocessors;
@@ -36,13 +48,13 @@ struct LaunchPlan {
   bool global_map;         // the map of the merge is in global, not in shared memory
   int32_t warps_per_scan;  // over 1, one half goes forward and one backward
   int32_t scans_per_block;
-  int32_t tiles;              // of a route: of 56 pixels where N = 1, else chunks of 8
-  int32_t tiles_per_segment;  // all of them where segments is 1
-  int32_t segments;           // over 1, the routes are cut: three or four launches
-  bool begins_early;          // launches begin before what is ahead of them in the stream has ended
-  bool starts_late;           // N = 1: a segment's first tile is scanned before its start is known
-  int32_t resident_blocks;    // of a multiprocessor at a time, as the plan reckons
-  int32_t spare_slot;         // of the map in shared memory: the first of one for every run
+  int32_t pieces;              // of a route: tiles of 56 pixels where N = 1, else chunks of 8
+  int32_t pieces_per_segment;  // all of them where segments is 1
+  int32_t segments;            // over 1, the routes are cut: three or four launches
+  bool begins_early;        // launches begin before what is ahead of them in the stream has ended
+  bool starts_late;         // N = 1: a segment's first tile is scanned before its start is known
+  int32_t resident_blocks;  // of a multiprocessor at a time, as the plan reckons
+  int32_t spare_slot;       // of the map in shared memory: the first of one for every run
   SharedLayout shared;
   double estimated_cycles;  // by which the choice was made
 };
@@ -54,9 +66,15 @@ LaunchPlan make_plan(const vmamba_scan_desc &desc, const DeviceLimits &limits);
 // groups than this: what a workspace must hold.
 int64_t most_segments(const vmamba_scan_desc &desc);
 
-int32_t tiles_of(int64_t length, int32_t state);
+int32_t pieces_of(int64_t length, int32_t state);
 int32_t groups_of(int64_t channels, int32_t state);
+
+// The same two of each family alone: one_state/plan.cpp and many_states/plan.cpp.
+LaunchPlan make_one_state_plan(const vmamba_scan_desc &desc, const DeviceLimits &limits);
+LaunchPlan make_many_states_plan(const vmamba_scan_desc &desc, const DeviceLimits &limits);
+int64_t most_one_state_segments(const vmamba_scan_desc &desc);
+int64_t most_many_states_segments(const vmamba_scan_desc &desc);
 
 }  // namespace vmamba
 
-#endif  // VMAMBA_KERNELS_CUDA_LAUNCH_PLAN_H
+#endif  // VMAMBA_KERNELS_CUDA_SHARED_LAUNCH_PLAN_H

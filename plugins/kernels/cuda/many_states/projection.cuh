@@ -1,9 +1,9 @@
 // dt . dt_weight for a chunk, one channel a lane: on tensor cores for the half types.
-#ifndef VMAMBA_KERNELS_CUDA_CHUNK_PROJECTION_CUH
-#define VMAMBA_KERNELS_CUDA_CHUNK_PROJECTION_CUH
+#ifndef VMAMBA_KERNELS_CUDA_MANY_STATES_PROJECTION_CUH
+#define VMAMBA_KERNELS_CUDA_MANY_STATES_PROJECTION_CUH
 
-#include "cuda/chunk.cuh"
-#include "cuda/tensor_weights.cuh"
+#include "cuda/many_states/chunk.cuh"
+#include "cuda/shared/tensor_weights.cuh"
 
 namespace vmamba {
 
@@ -47,9 +47,9 @@ template <typename T>
 class TensorChunkProjection {
   static constexpr int32_t kTerms = 16;
   static constexpr int kHalves = 2;  // of the terms: 8 each
-  static constexpr int kRowTiles = kWarpChannels / 16;
+  static constexpr int kRowProducts = kWarpChannels / 16;
   static constexpr int kParts = kWeightParts<T>;
-  using Accumulators = float[kRowTiles][4];
+  using Accumulators = float[kRowProducts][4];
   struct alignas(16) Fragment {
     uint32_t words[4];
   };
@@ -65,7 +65,7 @@ class TensorChunkProjection {
   __device__ void stage(const float *weight) {
     for (int32_t term = 0; term < params_.rank; term += kTerms) {
 #pragma unroll
-      for (int m = 0; m < kRowTiles; ++m) {
+      for (int m = 0; m < kRowProducts; ++m) {
         Fragment parts[kParts];
 #pragma unroll
         for (int i = 0; i < 4; ++i) {
@@ -101,7 +101,7 @@ class TensorChunkProjection {
     }
     // From the accumulators' rows, channels, to the lanes that own them.
 #pragma unroll
-    for (int m = 0; m < kRowTiles; ++m) {
+    for (int m = 0; m < kRowProducts; ++m) {
 #pragma unroll
       for (int i = 0; i < 2; ++i) {
         float *const to = steps_ + (16 * m + 8 * i + lane_.row) * kStepPitch + 2 * lane_.quad;
@@ -135,7 +135,7 @@ class TensorChunkProjection {
   __device__ void add_terms(int32_t term, const uint32_t (&words)[kHalves],
                             Accumulators &acc) const {
 #pragma unroll
-    for (int m = 0; m < kRowTiles; ++m) {
+    for (int m = 0; m < kRowProducts; ++m) {
       Fragment parts[kParts];
 #pragma unroll
       for (int p = 0; p < kParts; ++p) parts[p] = fragments(term, m)[p * kWarpLanes];
@@ -145,7 +145,7 @@ class TensorChunkProjection {
   }
 
   __device__ Fragment *fragments(int32_t term, int m) const {
-    return weights_ + (term / kTerms * kRowTiles + m) * kParts * kWarpLanes + lane_.index;
+    return weights_ + (term / kTerms * kRowProducts + m) * kParts * kWarpLanes + lane_.index;
   }
 
   const ScanParams &params_;
@@ -156,4 +156,4 @@ class TensorChunkProjection {
 
 }  // namespace vmamba
 
-#endif  // VMAMBA_KERNELS_CUDA_CHUNK_PROJECTION_CUH
+#endif  // VMAMBA_KERNELS_CUDA_MANY_STATES_PROJECTION_CUH

@@ -1,10 +1,10 @@
 // One warp's scan of a route for one group of 16 channels where N = 1, a tile at a time.
-#ifndef VMAMBA_KERNELS_CUDA_ROUTE_SCAN_CUH
-#define VMAMBA_KERNELS_CUDA_ROUTE_SCAN_CUH
+#ifndef VMAMBA_KERNELS_CUDA_ONE_STATE_SCAN_CUH
+#define VMAMBA_KERNELS_CUDA_ONE_STATE_SCAN_CUH
 
-#include "cuda/projection.cuh"
-#include "cuda/run.cuh"
-#include "cuda/run_scan.cuh"
+#include "cuda/one_state/projection.cuh"
+#include "cuda/one_state/run.cuh"
+#include "cuda/one_state/run_scan.cuh"
 
 namespace vmamba {
 
@@ -106,7 +106,7 @@ class RouteScan {
   }
 
   __device__ void find_steps(const Run &run, LaneTile &steps, LaneValues &run_sums) const {
-    BiasTile bias;
+    ProductBias bias;
     load_quad(bias_ + 8 * lane_.quad, bias[0]);
     load_quad(bias_ + 8 * lane_.quad + 4, bias[1]);
     projection_.apply(params_, lane_, proj_, run.pixels, bias, steps);
@@ -215,4 +215,4 @@ class RouteScan {
 
 }  // namespace vmamba
 
-#endif  // VMAMBA_KERNELS_CUDA_ROUTE_SCAN_CUH
+#endif  // VMAMBA_KERNELS_CUDA_ONE_STATE_SCAN_CUH

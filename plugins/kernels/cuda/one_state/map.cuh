@@ -1,8 +1,8 @@
 // The map in which the four routes of a scan meet where N = 1.
-#ifndef VMAMBA_KERNELS_CUDA_MAP_CUH
-#define VMAMBA_KERNELS_CUDA_MAP_CUH
+#ifndef VMAMBA_KERNELS_CUDA_ONE_STATE_MAP_CUH
+#define VMAMBA_KERNELS_CUDA_ONE_STATE_MAP_CUH
 
-#include "cuda/route_scan.cuh"
+#include "cuda/one_state/scan.cuh"
 
 namespace vmamba {
 
@@ -160,4 +160,4 @@ class Merge {
 
 }  // namespace vmamba
 
-#endif  // VMAMBA_KERNELS_CUDA_MAP_CUH
+#endif  // VMAMBA_KERNELS_CUDA_ONE_STATE_MAP_CUH

@@ -13,24 +13,17 @@
 //
 // A scan's two warps walk toward each other: both put their results down over the first half of
 // their way, meet, and add the rest to what the other has left. So every sum has one order.
-#ifndef VMAMBA_KERNELS_CUDA_CHANNEL_KERNELS_CUH
-#define VMAMBA_KERNELS_CUDA_CHANNEL_KERNELS_CUH
+#ifndef VMAMBA_KERNELS_CUDA_MANY_STATES_KERNELS_CUH
+#define VMAMBA_KERNELS_CUDA_MANY_STATES_KERNELS_CUH
 
-#include "cuda/channel_map.cuh"
-#include "cuda/channel_scan.cuh"
-#include "cuda/kernel_items.cuh"
+#include "cuda/many_states/map.cuh"
+#include "cuda/many_states/scan.cuh"
+#include "cuda/shared/platform.cuh"
 
 namespace vmamba {
 
-// Where a segment's sums stand; its ends stand at N times this.
-__device__ inline int64_t channel_place(const ScanParams &params, int64_t image, int32_t route,
-                                        int32_t segment, int32_t group) {
-  const int64_t of_route = (image * VMAMBA_ROUTES + route) * params.plan.segments;
-  return ((of_route + segment) * params.groups + group) * kWarpChannels;
-}
-
 __device__ inline Stretch stretch_of(const ScanParams &params, int32_t route, int32_t segment) {
-  const int32_t pixels = params.plan.tiles_per_segment * kChunkPixels;
+  const int32_t pixels = params.plan.pieces_per_segment * kChunkPixels;
   const int32_t begin = segment * pixels;
   return {begin, min(begin + pixels, params.length), route >= 2};
 }
@@ -54,12 +47,12 @@ __global__ void __launch_bounds__(kPairThreads, kResidentChunkWarps / kPairWarps
     const int32_t segment = take_digit(image, params.plan.segments);
     const ChannelLane lane(params, group);
     ChannelScan<T, kLaneStates, kAligned> scan(params, lane, warp_memory(params, warp));
-    const int64_t place = channel_place(params, image, route, segment, group);
+    const int64_t place = segment_place(params, image, route, segment, group, kWarpChannels);
     float *const ends = params.segment_ends + place * params.state;
     for (int32_t first = 0; first < params.state; first += scan.kStates) {
       scan.open(image, route, first);
       float h[kLaneStates][kWalkedChannels] = {}, sum = 0.0f;
-      scan.walk(stretch_of(params, route, segment), NoVisit{}, h, sum);
+      scan.walk(stretch_of(params, route, segment), NoChannelMerge{}, h, sum);
 #pragma unroll
       for (int n = 0; n < kLaneStates; ++n) {
         if (scan.lane_state(n) >= params.state) continue;
@@ -91,7 +84,8 @@ __global__ void __launch_bounds__(kPairThreads, 1) channel_starts(ScanParams par
     const int64_t row = static_cast<int64_t>(route) * params.state + n;
     const float a = params.args.a[row * params.channels + channel];
     const bool backward = route >= 2;
-    const int64_t begin = channel_place(params, image, route, backward ? segments - 1 : 0, group);
+    const int64_t begin =
+        segment_place(params, image, route, backward ? segments - 1 : 0, group, kWarpChannels);
     const float *sums = params.segment_sums + begin + place;
     float *ends = params.segment_ends + begin * params.state + n * kWarpChannels + place;
     const int64_t pitch = int64_t{params.groups} * kWarpChannels * (backward ? -1 : 1);
@@ -132,7 +126,8 @@ __device__ void set_start(const ScanParams &params, const Scan &scan, int64_t im
   const bool folds = params.plan.segments <= kFoldedSegments;
   const int32_t begin = folds ? 0 : earlier, end = folds ? earlier : earlier + 1;
   const int32_t pitch = params.groups * kWarpChannels;  // from segment to segment
-  const int64_t first = channel_place(params, image, route, backward ? last : 0, group);
+  const int64_t first =
+      segment_place(params, image, route, backward ? last : 0, group, kWarpChannels);
 #pragma unroll 1
   for (int32_t i = begin; i < end; ++i) {
     const int64_t place = first + static_cast<int64_t>(backward ? -i : i) * pitch;
@@ -154,7 +149,7 @@ __global__ void __launch_bounds__(kPairThreads, kResidentChunkWarps / kPairWarps
     const int32_t segment = take_digit(image, params.plan.segments);
     const ChannelLane lane(params, group);
     ChannelScan<T, kLaneStates, kAligned> scan(params, lane, warp_memory(params, warp));
-    MapVisit<T> visit(params, lane, image);
+    ChannelMerge<T> merge(params, lane, image);
 #pragma unroll 1
     for (int32_t pass = params.first_pass; pass <= params.last_pass; ++pass) {
       const int32_t route = pass + (backward ? 2 : 0);
@@ -169,9 +164,9 @@ __global__ void __launch_bounds__(kPairThreads, kResidentChunkWarps / kPairWarps
         for (int half = 0; half != 2; ++half) {
           const bool lower = (half == 0) != backward;
           const Stretch own{lower ? all.begin : middle, lower ? middle : all.end, backward};
-          visit.set_walk(half == 0 && pass == 0 && first == 0,
+          merge.set_walk(half == 0 && pass == 0 && first == 0,
                          half == 1 && pass == 1 && first + scan.kStates >= params.state);
-          scan.walk(own, visit, h, unused);
+          scan.walk(own, merge, h, unused);
           __syncthreads();
         }
       }
@@ -181,4 +176,4 @@ __global__ void __launch_bounds__(kPairThreads, kResidentChunkWarps / kPairWarps
 
 }  // namespace vmamba
 
-#endif  // VMAMBA_KERNELS_CUDA_CHANNEL_KERNELS_CUH
+#endif  // VMAMBA_KERNELS_CUDA_MANY_STATES_KERNELS_CUH

@@ -1,9 +1,11 @@
-#include "cuda/scan_params.h"
+#include "cuda/shared/scan_params.h"
 
 #include <algorithm>
 #include <initializer_list>
 
 #include "common/last_error.h"
+#include "cuda/many_states/shape.h"
+#include "cuda/one_state/shape.h"
 
 namespace vmamba {
 namespace {
@@ -11,9 +13,9 @@ namespace {
 // Positions, slots (at most twice the pixels) and channel numbers are 32-bit.
 constexpr int64_t kMaxLength = INT32_MAX / 4;
 constexpr int64_t kMaxChannels = INT32_MAX / 4;
-// And so are the pieces of work of a launch: tiles or states of all groups, routes and images. A
+// And so are the items of a launch, and more: pieces or states of all groups, routes and images. A
 // batch of more has some 10^11 elements.
-constexpr int64_t kMostPieces = INT32_MAX;
+constexpr int64_t kMostItems = INT32_MAX;
 constexpr int64_t kSectionAlignment = 256;
 
 // Bytes of a section of floats, rounded up; -1 on overflow.
@@ -72,17 +74,17 @@ vmamba_status layout_workspace(const vmamba_scan_desc &desc, Workspace *workspac
   if (desc.channels > kMaxChannels) {
     return fail(VMAMBA_UNSUPPORTED, "channels is over %lld", static_cast<long long>(kMaxChannels));
   }
-  int64_t pieces = 0;
+  int64_t items = 0;
   const int64_t of_image = int64_t{groups_of(desc.channels, desc.state)} *
-                           std::max(tiles_of(length, desc.state), desc.state) * VMAMBA_ROUTES;
-  if (__builtin_mul_overflow(desc.batch, of_image, &pieces) || pieces > kMostPieces) {
+                           std::max(pieces_of(length, desc.state), desc.state) * VMAMBA_ROUTES;
+  if (__builtin_mul_overflow(desc.batch, of_image, &items) || items > kMostItems) {
     return fail(VMAMBA_UNSUPPORTED, "batch %lld is too large for maps of %lld x %lld x %lld",
                 static_cast<long long>(desc.batch), static_cast<long long>(desc.height),
                 static_cast<long long>(desc.width), static_cast<long long>(desc.channels));
   }
   const int64_t segments = VMAMBA_ROUTES * most_segments(desc);
   // Where N = 1, one tile is one segment, whose map never leaves shared memory.
-  const bool small = desc.state == 1 && tiles_of(length, 1) == 1;
+  const bool small = desc.state == 1 && pieces_of(length, 1) == 1;
   const bool needs_map = desc.out_dtype != VMAMBA_FLOAT32 && !small;
   const int64_t group = desc.state == 1 ? kGroupChannels : kWarpChannels;
   const int64_t sections[] = {

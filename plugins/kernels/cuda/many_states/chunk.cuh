@@ -1,10 +1,10 @@
 // Which channel a thread has, and which eight pixels its warp is at, where N > 1.
-#ifndef VMAMBA_KERNELS_CUDA_CHUNK_CUH
-#define VMAMBA_KERNELS_CUDA_CHUNK_CUH
+#ifndef VMAMBA_KERNELS_CUDA_MANY_STATES_CHUNK_CUH
+#define VMAMBA_KERNELS_CUDA_MANY_STATES_CHUNK_CUH
 
-#include "cuda/chunk_shape.h"
-#include "cuda/element.cuh"
-#include "cuda/scan_params.h"
+#include "cuda/many_states/shape.h"
+#include "cuda/shared/element.cuh"
+#include "cuda/shared/scan_params.h"
 
 namespace vmamba {
 
@@ -65,4 +65,4 @@ struct Chunk {
 
 }  // namespace vmamba
 
-#endif  // VMAMBA_KERNELS_CUDA_CHUNK_CUH
+#endif  // VMAMBA_KERNELS_CUDA_MANY_STATES_CHUNK_CUH

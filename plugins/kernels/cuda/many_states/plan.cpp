@@ -1,7 +1,5 @@
-#include "cuda/chunk_plan.h"
-
-#include "cuda/chunk_shape.h"
-#include "cuda/plan_costs.h"
+#include "cuda/many_states/shape.h"
+#include "cuda/shared/plan_costs.h"
 
 namespace vmamba {
 namespace {
@@ -39,7 +37,7 @@ class Planner {
   Planner(const vmamba_scan_desc &desc, const DeviceLimits &limits)
       : desc_(desc),
         limits_(limits),
-        chunks_(tiles_of(desc.height * desc.width, desc.state)),
+        chunks_(pieces_of(desc.height * desc.width, desc.state)),
         walks_((desc.state + 2 * lane_states(desc.state) - 1) / (2 * lane_states(desc.state))),
         scans_(static_cast<double>(desc.batch) * groups_of(desc.channels, desc.state)) {}
 
@@ -60,8 +58,8 @@ class Planner {
     LaunchPlan plan{};
     plan.global_map = true;
     plan.warps_per_scan = kPairWarps;
-    plan.tiles = chunks_;
-    plan.tiles_per_segment = length;
+    plan.pieces = chunks_;
+    plan.pieces_per_segment = length;
     plan.segments = (chunks_ + length - 1) / length;
     const int32_t term_bytes = kWarpChannels * weight_bytes(desc_.in_dtype == VMAMBA_BFLOAT16);
     plan.shared.warp_bytes = kStagedWeights * static_cast<int32_t>(sizeof(float)) +
@@ -77,7 +75,7 @@ class Planner {
 
   double estimate(const LaunchPlan &plan) const {
     const double warps = scans_ * plan.segments * kPairWarps;
-    const double length = plan.tiles_per_segment;
+    const double length = plan.pieces_per_segment;
     const double merging = 2 * cycles(plan, warps, length);
     if (plan.segments == 1) return std::max(merging, traffic_cycles(kMapBytes));
     const double ends = cycles(plan, 2 * warps, length);
@@ -119,14 +117,14 @@ class Planner {
 
 }  // namespace
 
-int64_t most_chunk_segments(const vmamba_scan_desc &desc) {
-  const int32_t chunks = tiles_of(desc.height * desc.width, desc.state);
+int64_t most_many_states_segments(const vmamba_scan_desc &desc) {
+  const int32_t chunks = pieces_of(desc.height * desc.width, desc.state);
   const int64_t scans = desc.batch * groups_of(desc.channels, desc.state);
   if (chunks < 2) return 0;
   return std::min(scans * std::min(chunks, most_of_route(chunks)), kMostSegmentScans);
 }
 
-LaunchPlan make_chunk_plan(const vmamba_scan_desc &desc, const DeviceLimits &limits) {
+LaunchPlan make_many_states_plan(const vmamba_scan_desc &desc, const DeviceLimits &limits) {
   return Planner(desc, limits).best();
 }
 

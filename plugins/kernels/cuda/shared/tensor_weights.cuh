@@ -1,11 +1,11 @@
 // When the dt projection takes the tensor cores, and float weights as their operands.
-#ifndef VMAMBA_KERNELS_CUDA_TENSOR_WEIGHTS_CUH
-#define VMAMBA_KERNELS_CUDA_TENSOR_WEIGHTS_CUH
+#ifndef VMAMBA_KERNELS_CUDA_SHARED_TENSOR_WEIGHTS_CUH
+#define VMAMBA_KERNELS_CUDA_SHARED_TENSOR_WEIGHTS_CUH
 
 #include <type_traits>
 
-#include "cuda/element.cuh"
-#include "cuda/tile_shape.h"
+#include "cuda/shared/element.cuh"
+#include "cuda/shared/launch_plan.h"
 
 namespace vmamba {
 
@@ -37,4 +37,4 @@ __device__ inline void split_weights(float first, float second,
 
 }  // namespace vmamba
 
-#endif  // VMAMBA_KERNELS_CUDA_TENSOR_WEIGHTS_CUH
+#endif  // VMAMBA_KERNELS_CUDA_SHARED_TENSOR_WEIGHTS_CUH

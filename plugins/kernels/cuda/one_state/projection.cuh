@@ -1,17 +1,17 @@
 // v = dt . dt_weight + dt_bias for a tile, in units of log 2: on tensor cores for the half types.
-#ifndef VMAMBA_KERNELS_CUDA_PROJECTION_CUH
-#define VMAMBA_KERNELS_CUDA_PROJECTION_CUH
+#ifndef VMAMBA_KERNELS_CUDA_ONE_STATE_PROJECTION_CUH
+#define VMAMBA_KERNELS_CUDA_ONE_STATE_PROJECTION_CUH
 
-#include "cuda/lane.cuh"
-#include "cuda/softplus.cuh"
-#include "cuda/tensor_weights.cuh"
+#include "cuda/one_state/lane.cuh"
+#include "cuda/shared/softplus.cuh"
+#include "cuda/shared/tensor_weights.cuh"
 
 namespace vmamba {
 
 using LaneTile = float[kRunPixels][kLaneChannels];
 
 // The bias of a lane's channels as the addends of two matrix products: 0 1 0 1 and 2 3 2 3.
-using BiasTile = float[2][4];
+using ProductBias = float[2][4];
 
 // The terms one after the other. The weights of a warp's 16 channels lie in its shared memory as
 // [R][16].
@@ -36,7 +36,7 @@ class PlainProjection {
   // features: the route's, of pixel 0; pixels: those of the lane's run.
   template <typename T, typename LaneOf>
   __device__ void apply(const ScanParams &params, const LaneOf &lane, const T *features,
-                        const int32_t (&pixels)[kRunPixels], const BiasTile &bias,
+                        const int32_t (&pixels)[kRunPixels], const ProductBias &bias,
                         LaneTile &v) const {
     const T *rows[kRunPixels];
 #pragma unroll
@@ -66,14 +66,14 @@ class PlainProjection {
 // weight enters in parts: see split_weights.
 template <typename T>
 class TensorProjection {
-  // Two tiles of 8 columns, each two registers of two terms.
+  // Of two products of 8 columns, each two registers of two terms.
   struct alignas(16) Fragment {
-    uint32_t tile[2][2];
+    uint32_t product[2][2];
   };
   static constexpr int32_t kTerms = 16;
-  static constexpr int32_t kRowTiles = (kRunPixels + 1) / 2;
+  static constexpr int32_t kRowProducts = (kRunPixels + 1) / 2;
   static constexpr int kParts = kWeightParts<T>;
-  using Accumulators = float[kRowTiles][2][4];
+  using Accumulators = float[kRowProducts][2][4];
 
  public:
   __device__ explicit TensorProjection(unsigned char *shared)
@@ -86,16 +86,17 @@ class TensorProjection {
       Fragment parts[kParts];
 #pragma unroll
       for (int i = 0; i < 4; ++i) {
-        const int tile = i / 2, half = i % 2;
+        const int product = i / 2, half = i % 2;
         const int32_t r = term + 8 * half + 2 * lane.quad;
-        const float *row = weight + static_cast<int64_t>(r) * params.channels + lane.column(tile);
+        const float *row =
+            weight + static_cast<int64_t>(r) * params.channels + lane.column(product);
         const bool exists = r < params.rank;  // and so does r + 1
         const float first = exists ? *row : 0.0f;
         const float second = exists ? row[params.channels] : 0.0f;
         uint32_t words[kParts];
         split_weights<T>(first * kLog2E, second * kLog2E, words);
 #pragma unroll
-        for (int p = 0; p < kParts; ++p) parts[p].tile[tile][half] = words[p];
+        for (int p = 0; p < kParts; ++p) parts[p].product[product][half] = words[p];
       }
 #pragma unroll
       for (int p = 0; p < kParts; ++p) fragment(term, lane.index)[p * kWarpLanes] = parts[p];
@@ -104,7 +105,7 @@ class TensorProjection {
 
   template <typename LaneOf>
   __device__ void apply(const ScanParams &params, const LaneOf &lane, const T *features,
-                        const int32_t (&pixels)[kRunPixels], const BiasTile &bias,
+                        const int32_t (&pixels)[kRunPixels], const ProductBias &bias,
                         LaneTile &v) const {
     Accumulators acc;
     const T *const own = features + 2 * lane.quad;
@@ -136,12 +137,12 @@ class TensorProjection {
   // kHalves: of 8 terms each. What lies past R is another feature and counts as zero.
   template <int kHalves, bool kFirst, typename LaneOf>
   __device__ void add_terms(const ScanParams &params, const LaneOf &lane, const T *own,
-                            const int32_t (&pixels)[kRunPixels], int32_t term, const BiasTile &bias,
-                            Accumulators &acc) const {
-    uint32_t words[2 * kRowTiles][kHalves];
+                            const int32_t (&pixels)[kRunPixels], int32_t term,
+                            const ProductBias &bias, Accumulators &acc) const {
+    uint32_t words[2 * kRowProducts][kHalves];
     const int32_t left = params.rank - term - 2 * lane.quad;
 #pragma unroll
-    for (int j = 0; j < 2 * kRowTiles; ++j) {
+    for (int j = 0; j < 2 * kRowProducts; ++j) {
       const T *const row = row_of(own, pixels[j < kRunPixels ? j : 0], params.proj_row_bytes);
 #pragma unroll
       for (int half = 0; half < kHalves; ++half) {
@@ -153,26 +154,26 @@ class TensorProjection {
 #pragma unroll
     for (int p = 0; p < kParts; ++p) parts[p] = fragment(term, lane.index)[p * kWarpLanes];
 #pragma unroll
-    for (int m = 0; m < kRowTiles; ++m) {
+    for (int m = 0; m < kRowProducts; ++m) {
 #pragma unroll
-      for (int tile = 0; tile < 2; ++tile) {
+      for (int product = 0; product < 2; ++product) {
         float before[4];
 #pragma unroll
-        for (int i = 0; i < 4; ++i) before[i] = kFirst ? bias[tile][i] : acc[m][tile][i];
+        for (int i = 0; i < 4; ++i) before[i] = kFirst ? bias[product][i] : acc[m][product][i];
         if constexpr (kHalves == 2) {
           const uint32_t rows[4] = {words[2 * m][0], words[2 * m + 1][0], words[2 * m][1],
                                     words[2 * m + 1][1]};
-          mma_k16(acc[m][tile], rows, parts[0].tile[tile], before, T{});
+          mma_k16(acc[m][product], rows, parts[0].product[product], before, T{});
 #pragma unroll
           for (int p = 1; p < kParts; ++p) {
-            mma_k16(acc[m][tile], rows, parts[p].tile[tile], acc[m][tile], T{});
+            mma_k16(acc[m][product], rows, parts[p].product[product], acc[m][product], T{});
           }
         } else {
           const uint32_t rows[2] = {words[2 * m][0], words[2 * m + 1][0]};
-          mma_k8(acc[m][tile], rows, parts[0].tile[tile][0], before, T{});
+          mma_k8(acc[m][product], rows, parts[0].product[product][0], before, T{});
 #pragma unroll
           for (int p = 1; p < kParts; ++p) {
-            mma_k8(acc[m][tile], rows, parts[p].tile[tile][0], acc[m][tile], T{});
+            mma_k8(acc[m][product], rows, parts[p].product[product][0], acc[m][product], T{});
           }
         }
       }
@@ -184,4 +185,4 @@ class TensorProjection {
 
 }  // namespace vmamba
 
-#endif  // VMAMBA_KERNELS_CUDA_PROJECTION_CUH
+#endif  // VMAMBA_KERNELS_CUDA_ONE_STATE_PROJECTION_CUH

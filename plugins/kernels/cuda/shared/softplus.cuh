@@ -1,8 +1,8 @@
 // softplus in units of log 2, with one special-function instruction.
-#ifndef VMAMBA_KERNELS_CUDA_SOFTPLUS_CUH
-#define VMAMBA_KERNELS_CUDA_SOFTPLUS_CUH
+#ifndef VMAMBA_KERNELS_CUDA_SHARED_SOFTPLUS_CUH
+#define VMAMBA_KERNELS_CUDA_SHARED_SOFTPLUS_CUH
 
-#include "cuda/platform.cuh"
+#include "cuda/shared/platform.cuh"
 
 namespace vmamba {
 
@@ -39,4 +39,4 @@ __device__ inline float softplus_log2(float v) {
 
 }  // namespace vmamba
 
-#endif  // VMAMBA_KERNELS_CUDA_SOFTPLUS_CUH
+#endif  // VMAMBA_KERNELS_CUDA_SHARED_SOFTPLUS_CUH

@@ -1,7 +1,5 @@
-#include "cuda/tile_plan.h"
-
-#include "cuda/plan_costs.h"
-#include "cuda/tile_shape.h"
+#include "cuda/one_state/shape.h"
+#include "cuda/shared/plan_costs.h"
 
 namespace vmamba {
 namespace {
@@ -55,7 +53,7 @@ class Planner {
   Planner(const vmamba_scan_desc &desc, const DeviceLimits &limits)
       : desc_(desc),
         limits_(limits),
-        tiles_(tiles_of(desc.height * desc.width, 1)),
+        tiles_(pieces_of(desc.height * desc.width, 1)),
         scans_(static_cast<double>(desc.batch) * groups_of(desc.channels, 1)) {}
 
   LaunchPlan best() {
@@ -110,7 +108,7 @@ class Planner {
     LaunchPlan plan{};
     plan.global_map = global_map;
     plan.warps_per_scan = warps;
-    plan.tiles = plan.tiles_per_segment = tiles_;
+    plan.pieces = plan.pieces_per_segment = tiles_;
     plan.segments = 1;
     const double rounds = (tiles_ + way_members(warps) - 1) / way_members(warps);
     const double traffic = traffic_cycles(global_map ? kGlobalMapBytes : kWholeBytes);
@@ -123,10 +121,10 @@ class Planner {
   void consider_segments(int32_t length, int32_t warps) {
     LaunchPlan plan{};
     plan.warps_per_scan = warps;
-    plan.tiles = tiles_;
-    plan.tiles_per_segment = length;
+    plan.pieces = tiles_;
+    plan.pieces_per_segment = length;
     plan.segments = (tiles_ + length - 1) / length;
-    if (scans_ * plan.segments > static_cast<double>(most_tile_segments(desc_))) return;
+    if (scans_ * plan.segments > static_cast<double>(most_one_state_segments(desc_))) return;
     consider_blocks(plan, length * kTilePixels, [&](const LaunchPlan &candidate) {
       const double all = scans_ * candidate.segments;
       const double merging = 2 * cycles(candidate, all * warps, routes(warps) / 2, length);
@@ -152,15 +150,15 @@ class Planner {
 
 }  // namespace
 
-int64_t most_tile_segments(const vmamba_scan_desc &desc) {
-  const int64_t tiles = tiles_of(desc.height * desc.width, 1);
+int64_t most_one_state_segments(const vmamba_scan_desc &desc) {
+  const int64_t tiles = pieces_of(desc.height * desc.width, 1);
   if (tiles < 2) return 0;
   const int64_t scans = desc.batch * groups_of(desc.channels, 1);
   const int64_t needed = scans * ((tiles + kLongestSegment - 1) / kLongestSegment);
   return std::min(scans * tiles, std::max(needed, kFreeSegmentScans));
 }
 
-LaunchPlan make_tile_plan(const vmamba_scan_desc &desc, const DeviceLimits &limits) {
+LaunchPlan make_one_state_plan(const vmamba_scan_desc &desc, const DeviceLimits &limits) {
   return Planner(desc, limits).best();
 }
 

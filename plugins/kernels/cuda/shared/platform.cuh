@@ -1,9 +1,16 @@
-// What a warp of a launch does: which warp it is, and items as mixed-radix numbers.
-#ifndef VMAMBA_KERNELS_CUDA_KERNEL_ITEMS_CUH
-#define VMAMBA_KERNELS_CUDA_KERNEL_ITEMS_CUH
+// The CUDA environment, or its stand-in with which the tests run the very same kernels on the host,
+// and what a warp of a launch does: which warp it is, and items as mixed-radix numbers.
+#ifndef VMAMBA_KERNELS_CUDA_SHARED_PLATFORM_CUH
+#define VMAMBA_KERNELS_CUDA_SHARED_PLATFORM_CUH
 
-#include "cuda/platform.cuh"
-#include "cuda/tile_shape.h"
+#include "cuda/shared/launch_plan.h"
+
+#ifdef VMAMBA_HOST_EMULATION
+#include "cuda_emulation.h"
+#else
+#include "cuda/shared/launch_cuda.cuh"
+#include "cuda/shared/warp_ops.cuh"
+#endif
 
 namespace vmamba {
 
@@ -25,4 +32,4 @@ __device__ inline int32_t warp_of_block() {
 
 }  // namespace vmamba
 
-#endif  // VMAMBA_KERNELS_CUDA_KERNEL_ITEMS_CUH
+#endif  // VMAMBA_KERNELS_CUDA_SHARED_PLATFORM_CUH

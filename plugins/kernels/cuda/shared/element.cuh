@@ -1,10 +1,10 @@
 // Loads and stores of four channels of a pixel in the three element types.
-#ifndef VMAMBA_KERNELS_CUDA_ELEMENT_CUH
-#define VMAMBA_KERNELS_CUDA_ELEMENT_CUH
+#ifndef VMAMBA_KERNELS_CUDA_SHARED_ELEMENT_CUH
+#define VMAMBA_KERNELS_CUDA_SHARED_ELEMENT_CUH
 
 #include <type_traits>
 
-#include "cuda/platform.cuh"
+#include "cuda/shared/platform.cuh"
 
 namespace vmamba {
 
@@ -58,4 +58,4 @@ __device__ inline void store_quad(T *to, const float (&from)[4]) {
 
 }  // namespace vmamba
 
-#endif  // VMAMBA_KERNELS_CUDA_ELEMENT_CUH
+#endif  // VMAMBA_KERNELS_CUDA_SHARED_ELEMENT_CUH
