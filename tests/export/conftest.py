@@ -26,6 +26,11 @@ def small() -> LoadedModel:
 
 
 @pytest.fixture(scope="session")
+def golden_folder() -> Path:
+    return GOLDEN
+
+
+@pytest.fixture(scope="session")
 def backbone() -> LoadedModel:
     return load_weights(str(GOLDEN / "vssm_s1_backbone.pth"))
 

@@ -140,12 +140,6 @@ def test_two_exports_are_the_same_bytes(small, exported, tmp_path):
     assert again.read_bytes() == exported(small).read_bytes()
 
 
-def test_a_backbone_has_no_logits_to_export(backbone, tmp_path):
-    with pytest.raises(UsageError, match="classifier"):
-        export_onnx(backbone, tmp_path / "model.onnx", SMALL)
-    assert list(tmp_path.iterdir()) == []
-
-
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -5,13 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from vmamba_deploy.errors import InputFileError, IntegrityError
 from vmamba_deploy.evaluation.results import ImageResult, ReferenceResult
 from vmamba_deploy.parity.metrics import cosine
-from vmamba_deploy.tasks.classification import Logits, top_indices
+from vmamba_deploy.tasks.classification import top_indices
+
+if TYPE_CHECKING:
+    from vmamba_deploy.tasks.classification import Logits
 
 
 def score(

@@ -10,24 +10,28 @@ from typing import TYPE_CHECKING, Any
 
 import vmamba_deploy
 from vmamba_deploy.ops.registry import OPS
+from vmamba_deploy.tasks import CLASSIFICATION
 
 if TYPE_CHECKING:
     import onnx
 
     from vmamba_deploy.export.options import ExportOptions
     from vmamba_deploy.models import LoadedModel
+    from vmamba_deploy.tasks import Task
 
 _TOOLS = ("torch", "onnx", "onnxscript", "onnxruntime")
 
 
-def model_metadata(loaded: LoadedModel, options: ExportOptions) -> dict[str, str]:
+def model_metadata(loaded: LoadedModel, options: ExportOptions, task: Task) -> dict[str, str]:
     """Flat string metadata; structured values are JSON.
 
-    Keys: preset, precision, weights_source, weights_sha256, opsets, preprocessing, labels (when
-    known) and tool_versions.
+    Keys: preset, task, precision, weights_source, weights_sha256, opsets, preprocessing and
+    tool_versions; labels, when known, of a classifier; num_classes, when the weights have a
+    classifier that the file leaves out.
     """
     metadata: dict[str, str] = {
         "preset": loaded.preset_name or "custom",
+        "task": task.name,
         "precision": options.precision,
         "weights_source": loaded.source,
         "weights_sha256": loaded.sha256,
@@ -37,9 +41,11 @@ def model_metadata(loaded: LoadedModel, options: ExportOptions) -> dict[str, str
         "preprocessing": _json(preprocessing_metadata(options)),
         "tool_versions": _json(tool_versions()),
     }
-    labels = options.labels or loaded.model.class_labels
-    if labels:
+    labels, classes = options.labels or loaded.model.class_labels, loaded.model.config.num_classes
+    if task is CLASSIFICATION and labels:
         metadata["labels"] = _json(list(labels))
+    elif task is not CLASSIFICATION and classes is not None:
+        metadata["num_classes"] = str(classes)
     return metadata
 
 

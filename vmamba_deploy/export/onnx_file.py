@@ -13,6 +13,7 @@ from vmamba_deploy.export.checks import check_onnx_file
 from vmamba_deploy.export.metadata import model_metadata, write_metadata
 from vmamba_deploy.export.options import ExportedModel, ExportOptions
 from vmamba_deploy.export.trace import trace
+from vmamba_deploy.tasks import TASKS, Task
 
 if TYPE_CHECKING:
     import onnx
@@ -25,12 +26,13 @@ def export_onnx(loaded: LoadedModel, path: Path, options: ExportOptions) -> Expo
     """Write `loaded` to `path` as one ONNX file (and `<name>.data` beside it when it is too large).
 
     Raises:
-        UsageError: a network without a classifier.
+        UsageError: a task that the network cannot do.
         BuildError: the trace, the translation or a check failed; nothing is left at `path`.
     """
     module, scans, state = deployable_module(loaded, options)
-    model = trace(module, options)
-    metadata = model_metadata(loaded, options)
+    task = chosen_task(loaded, options)
+    model = trace(module, options, task.output_names)
+    metadata = model_metadata(loaded, options, task)
     passes.drop_source_traces(model)
     passes.name_linear_weights(model)
     passes.carry_function_body(model, opset=options.target_opset, state=state)
@@ -44,26 +46,42 @@ def export_onnx(loaded: LoadedModel, path: Path, options: ExportOptions) -> Expo
 def deployable_module(loaded: LoadedModel, options: ExportOptions) -> tuple[nn.Module, int, int]:
     """The module in its target precision, with the number of its scans and their N.
 
-    It is what the file computes, so parity runs it as the `pytorch` runtime too.
+    It is what the file computes, so parity runs it as the `pytorch` runtime too. It gives one
+    tensor, or a list in the order of the task's outputs.
+
+    Raises:
+        UsageError: a task that the network cannot do.
     """
-    from vmamba_deploy.export.preprocess import WithPreprocessing
+    from vmamba_deploy.export.deployable import Deployable
     from vmamba_deploy.models import (
         IMAGENET_PREPROCESSING,
         convert_precision,
         freeze_scan_parameters,
     )
 
-    config = loaded.model.config
-    if config.num_classes is None:
-        raise UsageError(
-            "these weights are a backbone without a classifier, so there are no logits to export"
-        )
+    config, task = loaded.model.config, chosen_task(loaded, options)
     module: nn.Module = convert_precision(loaded.model, options.precision)
     freeze_scan_parameters(module)
-    if options.preprocess:
-        published = IMAGENET_PREPROCESSING
-        module = WithPreprocessing(module, published.mean, published.std)
+    if options.preprocess or task.method != "forward":
+        normalisation = IMAGENET_PREPROCESSING if options.preprocess else None
+        module = Deployable(module, task.method, normalisation)
     return module.eval().requires_grad_(False), sum(config.depths), config.d_state
+
+
+def chosen_task(loaded: LoadedModel, options: ExportOptions) -> Task:
+    """The task that the options name, else the first that the network can do.
+
+    Raises:
+        UsageError: the network cannot do it.
+    """
+    able = loaded.model.tasks
+    name = options.task or able[0]
+    if name not in able:
+        raise UsageError(
+            f"these weights cannot do the task {name}: they are a backbone without a classifier",
+            hint=f"leave --task out, or --task {able[0]}",
+        )
+    return TASKS[name]
 
 
 def _save(

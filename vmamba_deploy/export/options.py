@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Literal
 
 from vmamba_deploy.errors import UsageError
+from vmamba_deploy.tasks import TASKS
 
 # bfloat16 convolutions came with opset 22.
 MIN_OPSET = {"fp32": 20, "fp16": 20, "bf16": 22}
 MIN_IMAGE_SIZE = 32
 INPUT_NAME = "pixel_values"
-LOGITS_NAME = "logits"
 # protobuf refuses a message of 2 GiB; the graph itself needs some of that.
 EXTERNAL_DATA_BYTES = 2_000_000_000
 
@@ -31,7 +31,9 @@ class ExportOptions:
         opset: version of the standard op set; None takes the lowest that the precision allows: 20,
             22 for bf16.
         preprocess: take uint8 NHWC RGB and normalise inside the graph.
-        labels: class names, kept in the metadata.
+        labels: class names, kept in the metadata of a classifier.
+        task: what the file is for, a name of `vmamba_deploy.tasks.TASKS`; None takes
+            `classification` if the network has a classifier, else `features`.
         external_data_bytes: size from which the weights go to `<name>.data` beside the file.
 
     Raises:
@@ -45,6 +47,7 @@ class ExportOptions:
     opset: int | None = None
     preprocess: bool = False
     labels: Sequence[str] | None = None
+    task: str | None = None
     external_data_bytes: int = EXTERNAL_DATA_BYTES
 
     def __post_init__(self) -> None:
@@ -55,6 +58,8 @@ class ExportOptions:
                 f"image size {self.size[0]}x{self.size[1]} is too small: the network divides it by "
                 f"32, so both sides must be at least {MIN_IMAGE_SIZE}"
             )
+        if self.task is not None and self.task not in TASKS:
+            raise UsageError(f"there is no task {self.task!r}", hint=f"one of {', '.join(TASKS)}")
         minimum = MIN_OPSET[self.precision]
         if self.target_opset < minimum:
             raise UsageError(

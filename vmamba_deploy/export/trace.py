@@ -6,11 +6,11 @@ import contextlib
 import io
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from vmamba_deploy.errors import BuildError
-from vmamba_deploy.export.options import INPUT_NAME, LOGITS_NAME, MIN_IMAGE_SIZE, ExportOptions
+from vmamba_deploy.export.options import INPUT_NAME, MIN_IMAGE_SIZE, ExportOptions
 from vmamba_deploy.ops.onnx_forms import translation_table
 from vmamba_deploy.ops.registry import OPS
 
@@ -22,10 +22,11 @@ if TYPE_CHECKING:
 _MAX_SIDE = 8192
 
 
-def trace(model: nn.Module, options: ExportOptions) -> onnx.ModelProto:
+def trace(model: nn.Module, options: ExportOptions, outputs: Sequence[str]) -> onnx.ModelProto:
     """Export `model` (eval mode, final precision) with torch.export.
 
-    The input is `pixel_values` [B,3,H,W] float32, or [B,H,W,3] uint8 with `options.preprocess`.
+    The input is `pixel_values` [B,3,H,W] float32, or [B,H,W,3] uint8 with `options.preprocess`;
+    `outputs` are the names of what the model gives.
 
     Raises:
         BuildError: PyTorch could not trace or translate the model.
@@ -41,7 +42,7 @@ def trace(model: nn.Module, options: ExportOptions) -> onnx.ModelProto:
                 dynamo=True,
                 opset_version=options.target_opset,
                 input_names=[INPUT_NAME],
-                output_names=[LOGITS_NAME],
+                output_names=list(outputs),
                 dynamic_shapes={INPUT_NAME: _dynamic_axes(options)},
                 custom_translation_table=translation_table(OPS.values()),
                 verbose=False,

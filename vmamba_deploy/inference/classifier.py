@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -14,11 +15,13 @@ from vmamba_deploy.preprocessing import ImageSource
 from vmamba_deploy.tasks import CLASSIFICATION
 from vmamba_deploy.tasks.classification import (
     LOGITS,
-    Logits,
     Prediction,
     class_label,
     top_predictions,
 )
+
+if TYPE_CHECKING:
+    from vmamba_deploy.tasks.classification import Logits
 
 
 class Classifier(Model):

@@ -1,6 +1,6 @@
 """Tasks: what a network is for, as the names and kinds of its outputs.
 
-A new task is a file here and a line in `TASKS`. Nothing heavier than NumPy is imported.
+A new task is a file here and a line in `TASKS`. Importing this imports nothing heavy.
 """
 
 from __future__ import annotations

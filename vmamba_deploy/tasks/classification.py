@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING
 
 from vmamba_deploy.errors import InputFileError
 from vmamba_deploy.tasks.task import Output, Task
 
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    Logits = npt.NDArray[np.float32]
+
 LOGITS = "logits"
 CLASSIFICATION = Task("classification", (Output(LOGITS, "logits"),))
 """Logits [B,classes]."""
-
-Logits = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,8 @@ class Prediction:
 
 def top_indices(logits: npt.NDArray[np.floating], top_k: int) -> npt.NDArray[np.intp]:
     """The `top_k` classes of largest logits, along the last axis; ties go to the lower index."""
+    import numpy as np
+
     return np.argsort(-logits, axis=-1, kind="stable")[..., :top_k]
 
 
@@ -51,6 +55,8 @@ def top_predictions(
     Raises:
         InputFileError: logits that are not finite.
     """
+    import numpy as np
+
     if not np.isfinite(logits).all():
         raise InputFileError(
             "the model gave logits that are not finite",

@@ -12,6 +12,7 @@ from vmamba_deploy.models.vmamba.layers.casting import LayerNorm, Linear, cast
 from vmamba_deploy.models.vmamba.layers.downsample import build_downsample
 from vmamba_deploy.models.vmamba.layers.ss2d import SS2D, ScanBackend
 from vmamba_deploy.models.vmamba.layers.stem import build_stem
+from vmamba_deploy.tasks import CLASSIFICATION, FEATURES
 
 
 class Stage(nn.Module):
@@ -47,6 +48,7 @@ class VMamba(nn.Module):
 
     Attributes:
         config: the architecture.
+        tasks: names of what the network can do, the one it was made for first.
         preset_name: name of the preset with this architecture; None if there is none.
         class_labels: names of the classes, where the checkpoint carried them.
         residual_dtype: dtype of the residual stream; float32 unless converted.
@@ -55,6 +57,8 @@ class VMamba(nn.Module):
     def __init__(self, config: VMambaConfig) -> None:
         super().__init__()
         self.config = config
+        able = (CLASSIFICATION, FEATURES) if config.num_classes is not None else (FEATURES,)
+        self.tasks = tuple(task.name for task in able)
         self.preset_name: str | None = None
         self.class_labels: tuple[str, ...] | None = None
         self.residual_dtype = torch.float32
