@@ -182,8 +182,9 @@ def parity(
     markdown: Path | None,
 ) -> None:
     """Export every preset in every precision and print the parity figures as a Markdown table."""
-    from benchmarks.parity_table import PRECISIONS, export_report, table
+    from benchmarks.parity_table import export_report, table
     from vmamba_deploy.models.vmamba.presets import PRESETS
+    from vmamba_deploy.precisions import PRECISIONS
 
     text = table(
         [

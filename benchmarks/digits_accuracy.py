@@ -18,11 +18,11 @@ import numpy.typing as npt
 
 from samples.train_digits.digits_data import Digits, read_digits
 from vmamba_deploy.artifacts.manifest import read_manifest
-from vmamba_deploy.export.onnx_model import OnnxModel, Precision
+from vmamba_deploy.export.onnx_model import OnnxModel
+from vmamba_deploy.precisions import PRECISIONS, PrecisionName
 from vmamba_deploy.runtimes.base import Runtime, Session
 
 WEIGHTS = Path(__file__).parents[1] / "samples" / "train_digits" / "digits.safetensors"
-PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16", "bf16")
 BATCH = 64
 SIDE = 32
 HAS_RTX = find_spec("tensorrt_rtx") is not None
@@ -125,7 +125,7 @@ def table(outcomes: Iterable[Outcome]) -> str:
 
 def export_digits(
     output: Path,
-    precision: Precision,
+    precision: PrecisionName,
     *,
     preprocess: bool = False,
     engine: bool = True,

@@ -25,8 +25,9 @@ from benchmarks.network_ops import (
     record_operations,
 )
 from vmamba_deploy.models.vmamba.network import VMamba, freeze_scan_parameters
-from vmamba_deploy.models.vmamba.precision import Precision, convert_precision
+from vmamba_deploy.models.vmamba.precision import convert_precision
 from vmamba_deploy.models.vmamba.presets import resolve_preset
+from vmamba_deploy.precisions import PrecisionName
 
 IMAGE_SIDE = 224
 SECTIONS = ("stem", "stage 1", "stage 2", "stage 3", "stage 4", "head")
@@ -66,7 +67,7 @@ H100 = Rates(
 )
 
 
-def operations(preset: str, batch: int, precision: Precision = "fp16") -> list[OpRecord]:
+def operations(preset: str, batch: int, precision: PrecisionName = "fp16") -> list[OpRecord]:
     """The operations of a preset at 224 x 224; sizes alone, nothing is computed."""
     import vmamba_deploy.ops.selective_scan_2d.torch_op  # noqa: F401 - registers the op
 

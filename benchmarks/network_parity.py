@@ -11,7 +11,7 @@ from torch import Tensor
 
 from benchmarks.plain_model import PlainScan
 from vmamba_deploy.models.vmamba.network import VMamba
-from vmamba_deploy.parity.thresholds import thresholds_for
+from vmamba_deploy.precisions import precision_named
 
 _IMAGES = 8
 
@@ -43,5 +43,5 @@ def parity(logits: Tensor, expected: Tensor, precision: str) -> dict[str, Any]:
     """
     difference = logits[: len(expected)].double() - expected.double()
     nmse = (difference.square().sum() / expected.double().square().sum()).item()
-    limit = thresholds_for("pytorch", precision.split()[-1]).nmse
+    limit = precision_named(precision.split()[-1]).thresholds.nmse
     return {"nmse": float(nmse), "largest_nmse": limit, "agrees": bool(nmse <= limit)}

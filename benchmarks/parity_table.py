@@ -17,7 +17,6 @@ from typing import Any
 
 from vmamba_deploy.errors import BuildError
 
-PRECISIONS = ("fp32", "fp16", "bf16")
 RUNTIMES = ("pytorch", "onnxruntime-body", "onnxruntime-library")
 EXPORT = Path(__file__).parents[1] / "export.py"
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from vmamba_deploy.export.onnx_model import Precision
+    from vmamba_deploy.precisions import PrecisionName
 
 # A machine with a GPU may have PyTorch and pytest alone: the tests marked `gpu` need no more.
 if importlib.util.find_spec("hypothesis"):
@@ -81,7 +81,7 @@ def digits_artifact(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., P
     folders: dict[Any, Path] = {}
 
     def artifact(
-        precision: Precision = "fp32", *, preprocess: bool = False, engine: bool = True
+        precision: PrecisionName = "fp32", *, preprocess: bool = False, engine: bool = True
     ) -> Path:
         key = precision, preprocess, engine
         if key not in folders:

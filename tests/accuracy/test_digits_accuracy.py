@@ -7,7 +7,6 @@ import pytest
 import torch
 
 from benchmarks.digits_accuracy import (
-    PRECISIONS,
     logits_of,
     measure,
     reference_logits,
@@ -21,6 +20,7 @@ from vmamba_deploy.export.onnx_model import OnnxModel
 from vmamba_deploy.models import load_model, set_scan_backend
 from vmamba_deploy.models.vmamba.network import selective_scans
 from vmamba_deploy.pipeline.parity_step import engine_runtime
+from vmamba_deploy.precisions import PRECISIONS
 from vmamba_deploy.preprocessing import Preprocessing, read_image, resize_and_crop
 from vmamba_deploy.runtimes.onnxruntime import OnnxRuntimeLibrary
 from vmamba_deploy.runtimes.pytorch import PyTorchSession

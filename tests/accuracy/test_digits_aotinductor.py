@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.digits_accuracy import PRECISIONS, export_digits, measure, reference_logits
+from benchmarks.digits_accuracy import export_digits, measure, reference_logits
 from tests.digits import digits_of
 from vmamba_deploy import native
+from vmamba_deploy.precisions import PRECISIONS
 from vmamba_deploy.runtimes.aotinductor import PACKAGE_NAME, AotInductorRuntime
 
 

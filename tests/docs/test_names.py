@@ -18,7 +18,7 @@ from vmamba_deploy.cli.app import cli
 from vmamba_deploy.inference import RUNTIMES
 from vmamba_deploy.models.vmamba.presets import ALIASES, PRESETS
 from vmamba_deploy.parity.metrics import Metrics
-from vmamba_deploy.parity.thresholds import thresholds_for
+from vmamba_deploy.precisions import PRECISIONS
 from vmamba_deploy.preprocessing.specification import MAX_PIXELS, SPECIFICATION, Preprocessing
 
 _CODE = re.compile(r"`([^`\n]+)`")
@@ -134,13 +134,12 @@ def test_the_page_on_python_has_every_option_of_load() -> None:
             assert row[1] == str(default)
 
 
-@pytest.mark.parametrize("precision", ["fp32", "fp16", "bf16"])
+@pytest.mark.parametrize("precision", PRECISIONS)
 def test_the_limits_on_the_page_are_the_table_s(precision: str) -> None:
     text = (DOCS / "report.md").read_text(encoding="utf-8")
-    limits = thresholds_for("onnxruntime-body", precision)
     for name, expected in (
-        (precision, limits),
-        (f"{precision}, one colour", limits.for_flat_images()),
+        (precision, PRECISIONS[precision].thresholds),
+        (f"{precision}, one colour", PRECISIONS[precision].flat_thresholds),
     ):
         row = re.search(rf"^\| {name} \| (\S+) \| 1 - (\S+) \| (\S+) \|$", text, re.MULTILINE)
         assert row is not None, name

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from vmamba_deploy.parity.metrics import compute_metrics, cosine, normalised_mse, worst
-from vmamba_deploy.parity.thresholds import Thresholds, thresholds_for
+from vmamba_deploy.precisions import Thresholds
 
 
 def test_figures_against_values_worked_out_by_hand():
@@ -45,9 +45,9 @@ def test_nan_and_infinity_fail_any_threshold_even_after_combination(bad):
     candidate[1, 3] = bad
     broken, fine = compute_metrics(reference, candidate), compute_metrics(reference, reference)
     loose = Thresholds(nmse=math.inf, cosine=-1.0, max_spread=math.inf, decided_top1=0.0)
-    assert not loose.violations(fine)
-    assert loose.violations(broken) == ["1 output values are NaN or infinite"]
-    assert loose.violations(worst([fine, broken, fine]))
+    assert not fine.violations(loose)
+    assert broken.violations(loose) == ["1 output values are NaN or infinite"]
+    assert worst([fine, broken, fine]).violations(loose)
     assert math.isnan(worst([fine, broken]).nmse)
 
 
@@ -55,7 +55,7 @@ def test_nan_figure_is_a_violation_by_itself():
     fine = compute_metrics(np.eye(3), np.eye(3))
     from dataclasses import replace
 
-    assert len(Thresholds(1, 0, 1).violations(replace(fine, nmse=math.nan))) == 1
+    assert len(replace(fine, nmse=math.nan).violations(Thresholds(1, 0, 1))) == 1
 
 
 def test_scale_of_the_logits_does_not_matter():
@@ -94,15 +94,3 @@ def test_worst_takes_the_worst_and_weighs_agreements_by_images():
 def test_unusable_shapes_are_refused(shape):
     with pytest.raises(ValueError, match="shape"):
         compute_metrics(np.zeros(shape), np.zeros(shape))
-
-
-def test_every_runtime_and_precision_has_limits_and_half_precision_is_looser():
-    names = ("pytorch", "onnxruntime-body", "onnxruntime-library", "tensorrt", "tensorrt_rtx")
-    for name in names:
-        fp32, fp16, bf16 = (thresholds_for(name, p) for p in ("fp32", "fp16", "bf16"))
-        assert fp32.nmse < fp16.nmse < bf16.nmse
-        assert fp32.cosine > fp16.cosine > bf16.cosine
-    from vmamba_deploy.errors import UsageError
-
-    with pytest.raises(UsageError, match="int8"):
-        thresholds_for("pytorch", "int8")

@@ -12,7 +12,6 @@ from vmamba_deploy.artifacts.manifest import verify
 from vmamba_deploy.cli import cli
 from vmamba_deploy.errors import ExitCode, InputFileError, IntegrityError
 from vmamba_deploy.export.onnx_model import OnnxModel
-from vmamba_deploy.parity import thresholds
 from vmamba_deploy.pipeline.bench_run import run_bench
 from vmamba_deploy.pipeline.build_run import run_build
 from vmamba_deploy.pipeline.compare_run import run_compare
@@ -21,6 +20,7 @@ from vmamba_deploy.pipeline.export_run import run_export
 from vmamba_deploy.pipeline.info_run import describe_path
 from vmamba_deploy.pipeline.plan import ExportPlan
 from vmamba_deploy.pipeline.reference import load_reference
+from vmamba_deploy.precisions import PRECISIONS, Thresholds
 from vmamba_deploy.runtimes.tensorrt import EnginePlan
 
 GOLDEN = Path(__file__).parents[1] / "data" / "golden"
@@ -78,8 +78,8 @@ def test_a_failed_parity_goes_elsewhere_and_keeps_the_old_folder(exported, tmp_p
     target = tmp_path / "out"
     shutil.copytree(outcome.folder, target)
     before = (target / "manifest.json").read_bytes()
-    impossible = thresholds.Thresholds(nmse=0.0, cosine=2.0, max_spread=0.0)
-    monkeypatch.setitem(thresholds._TABLE, ("onnxruntime", "fp32"), impossible)
+    impossible = Thresholds(nmse=0.0, cosine=2.0, max_spread=0.0)
+    monkeypatch.setitem(PRECISIONS, "fp32", replace(PRECISIONS["fp32"], thresholds=impossible))
     plan = ExportPlan(
         model=None,
         weights=str(GOLDEN / "vssm_s1.pth"),

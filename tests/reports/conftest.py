@@ -5,7 +5,7 @@ import pytest
 from vmamba_deploy.parity.localise import LayerError
 from vmamba_deploy.parity.metrics import Metrics
 from vmamba_deploy.parity.results import InputResult, RunResult
-from vmamba_deploy.parity.thresholds import thresholds_for
+from vmamba_deploy.precisions import PRECISIONS
 from vmamba_deploy.reports.machine import describe_machine, tool_versions, utc_now
 from vmamba_deploy.reports.model import EngineInfo, LayerSeries, Report, WeightsInfo
 
@@ -37,7 +37,7 @@ def run(name, status, reason="", figures=None):
             InputResult(n, b, not reason, reason, figures, 0.21 * b, n.startswith("black"))
             for n, b in sets
         )
-    return RunResult(name, status, reason, thresholds_for(name, "fp16"), inputs, figures)
+    return RunResult(name, status, reason, PRECISIONS["fp16"].thresholds, inputs, figures)
 
 
 def layer_series(runtime="onnxruntime-body", scale=1e-9, drift=None):

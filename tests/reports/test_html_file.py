@@ -5,7 +5,7 @@ from html.parser import HTMLParser
 import pytest
 
 from vmamba_deploy.parity.localise import LayerError
-from vmamba_deploy.parity.thresholds import thresholds_for
+from vmamba_deploy.precisions import PRECISIONS
 from vmamba_deploy.reports.html_file import figure, percent, render_html, write_html
 from vmamba_deploy.reports.model import EngineInfo, LayerSeries, WeightsInfo
 
@@ -54,11 +54,10 @@ def test_page_is_well_formed_and_tells_what_ran_and_what_not(make_report, tmp_pa
 def test_an_image_of_one_colour_stands_beside_the_limits_by_which_it_was_judged(
     make_report, make_run, precision
 ):
-    limits = thresholds_for("onnxruntime-body", precision)
+    limits, flat = PRECISIONS[precision].thresholds, PRECISIONS[precision].flat_thresholds
     run = replace(make_run("onnxruntime-body", "passed"), thresholds=limits)
-    text = " ".join(Page(render_html(make_report(run))).text)
+    text = " ".join(Page(render_html(make_report(run, precision=precision))).text)
     of_black = text.split("black-b1")[1].split("normal-b1")[0]
-    flat = limits.for_flat_images()
     for limit in (f"≤ {figure(flat.nmse)}", f"≥ {figure(flat.cosine)}"):
         assert limit in of_black
         assert limit not in text.replace(of_black, "")

@@ -1,11 +1,15 @@
-"""Parsing of option values: lists of batches, image sizes, GPU architectures."""
+"""Parsing of options: precisions, lists of batches, image sizes, GPU architectures."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from vmamba_deploy.errors import UsageError
+from vmamba_deploy.precisions import PRECISIONS, PrecisionName
 
 if TYPE_CHECKING:
     _Parameter = click.ParamType[Any]
@@ -15,6 +19,26 @@ else:
 
 _SIZE = re.compile(r"(\d+)(?:x(\d+))?")
 _CAPABILITY = re.compile(r"(?:sm_?)?(\d{1,2})\.?(\d)")
+
+
+def precision_flags(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add a flag for each precision; `pop_precision` reads them."""
+    for precision in reversed([*PRECISIONS.values()]):
+        flag = click.option(f"--{precision.name}", is_flag=True, help=precision.description)
+        command = flag(command)
+    return command
+
+
+def pop_precision(options: dict[str, Any]) -> PrecisionName:
+    """Take the precisions' flags out of a command's options; fp32 when none was given.
+
+    Raises:
+        UsageError: more than one.
+    """
+    asked = [precision.name for precision in PRECISIONS.values() if options.pop(precision.name)]
+    if len(asked) > 1:
+        raise UsageError(f"choose one precision, not {' and '.join('--' + name for name in asked)}")
+    return asked[0] if asked else "fp32"
 
 
 class BatchList(_Parameter):

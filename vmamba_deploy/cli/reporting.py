@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from vmamba_deploy.cli.stopping import ends_if_asked
-from vmamba_deploy.errors import ExitCode, UsageError, VmambaError
+from vmamba_deploy.errors import ExitCode, VmambaError
 from vmamba_deploy.extras import missing_module
 
 Body = Callable[..., ExitCode | None]
@@ -61,18 +61,6 @@ def reporting(body: Body) -> Callable[..., int]:
         return exit_code
 
     return command
-
-
-def precision_of(fp32: bool, fp16: bool, bf16: bool) -> str:
-    """The one precision that was asked for; fp32 when none was.
-
-    Raises:
-        UsageError: more than one.
-    """
-    asked = [name for name, given in (("fp32", fp32), ("fp16", fp16), ("bf16", bf16)) if given]
-    if len(asked) > 1:
-        raise UsageError(f"choose one precision, not {' and '.join('--' + name for name in asked)}")
-    return asked[0] if asked else "fp32"
 
 
 def _out_of_memory() -> VmambaError:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from vmamba_deploy.errors import InputFileError
 from vmamba_deploy.ops.registry import OPS
-
-Precision = Literal["fp32", "fp16", "bf16"]
+from vmamba_deploy.precisions import PRECISIONS, PrecisionName
 
 
 @dataclass(frozen=True)
@@ -88,17 +87,16 @@ class OnnxModel:
         return None if name == "custom" else name
 
     @property
-    def precision(self) -> Precision:
+    def precision(self) -> PrecisionName:
         """As the metadata says.
 
         Raises:
             InputFileError: it names another precision than ours.
         """
-        known: dict[str, Precision] = {"fp32": "fp32", "fp16": "fp16", "bf16": "bf16"}
         named = self.metadata.get("precision", "fp32")
-        if named not in known:
+        if named not in PRECISIONS:
             raise InputFileError(f"{self.path} says it has precision {named!r}")
-        return known[named]
+        return PRECISIONS[named].name
 
     def structured(self, key: str) -> Any:
         """A metadata value that is JSON; None when absent or not JSON."""

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from vmamba_deploy.errors import UsageError
+from vmamba_deploy.precisions import PRECISIONS, PrecisionName, precision_named
 from vmamba_deploy.tasks import TASKS
 
-# bfloat16 convolutions came with opset 22.
-MIN_OPSET = {"fp32": 20, "fp16": 20, "bf16": 22}
 MIN_IMAGE_SIZE = 32
 INPUT_NAME = "pixel_values"
 # protobuf refuses a message of 2 GiB; the graph itself needs some of that.
@@ -40,7 +38,7 @@ class ExportOptions:
         UsageError: a value out of its range.
     """
 
-    precision: Literal["fp32", "fp16", "bf16"] = "fp32"
+    precision: PrecisionName = "fp32"
     image_size: int | tuple[int, int] = 224
     dynamic_batch: bool = True
     dynamic_size: bool = False
@@ -51,8 +49,7 @@ class ExportOptions:
     external_data_bytes: int = EXTERNAL_DATA_BYTES
 
     def __post_init__(self) -> None:
-        if self.precision not in MIN_OPSET:
-            raise UsageError(f"precision must be fp32, fp16 or bf16, got {self.precision!r}")
+        minimum = precision_named(self.precision).min_opset
         if min(self.size) < MIN_IMAGE_SIZE:
             raise UsageError(
                 f"image size {self.size[0]}x{self.size[1]} is too small: the network divides it by "
@@ -60,7 +57,6 @@ class ExportOptions:
             )
         if self.task is not None and self.task not in TASKS:
             raise UsageError(f"there is no task {self.task!r}", hint=f"one of {', '.join(TASKS)}")
-        minimum = MIN_OPSET[self.precision]
         if self.target_opset < minimum:
             raise UsageError(
                 f"{self.precision} needs opset {minimum} or newer, got {self.target_opset}"
@@ -69,7 +65,7 @@ class ExportOptions:
     @property
     def target_opset(self) -> int:
         """The op set that the file will use."""
-        return MIN_OPSET[self.precision] if self.opset is None else self.opset
+        return PRECISIONS[self.precision].min_opset if self.opset is None else self.opset
 
     @property
     def size(self) -> tuple[int, int]:

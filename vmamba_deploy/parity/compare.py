@@ -15,7 +15,7 @@ from vmamba_deploy.errors import EnvironmentProblem, InputFileError, VmambaError
 from vmamba_deploy.parity.inputs import InputSet
 from vmamba_deploy.parity.metrics import compute_metrics, worst
 from vmamba_deploy.parity.results import InputResult, RunResult
-from vmamba_deploy.parity.thresholds import Thresholds, thresholds_for
+from vmamba_deploy.precisions import Precision, precision_named
 
 if TYPE_CHECKING:
     from vmamba_deploy.runtimes.base import Runtime, Session
@@ -72,7 +72,7 @@ def compare_runtimes(
     results = []
     for index, candidate in enumerate(candidates, start=1):
         tell(candidate.name, index / steps)
-        results.append(_judge(candidate, expected, inputs, precision))
+        results.append(_judge(candidate, expected, inputs, precision_named(precision)))
     tell("compared", 1.0)
     return results
 
@@ -122,9 +122,12 @@ def _one_line(error: Exception) -> str:
 
 
 def _judge(
-    candidate: Runtime, expected: Sequence[_Answer], inputs: Sequence[InputSet], precision: str
+    candidate: Runtime,
+    expected: Sequence[_Answer],
+    inputs: Sequence[InputSet],
+    precision: Precision,
 ) -> RunResult:
-    limits = thresholds_for(candidate.name, precision)
+    limits = precision.thresholds
     status = candidate.status()
     if not status.available:
         return RunResult(candidate.name, "skipped", status.reason, limits)
@@ -134,7 +137,7 @@ def _judge(
         missing = isinstance(error.__cause__, EnvironmentProblem)
         return RunResult(candidate.name, "skipped" if missing else "failed", str(error), limits)
     judged = [
-        _judge_set(one, wanted.logits, answer, limits)
+        _judge_set(one, wanted.logits, answer, precision)
         for one, wanted, answer in zip(inputs, expected, got, strict=True)
     ]
     measured = [one.metrics for one in judged if one.metrics is not None and not one.flat]
@@ -150,14 +153,13 @@ def _judge(
 
 
 def _judge_set(
-    one: InputSet, expected: npt.NDArray[Any], answer: _Answer, limits: Thresholds
+    one: InputSet, expected: npt.NDArray[Any], answer: _Answer, precision: Precision
 ) -> InputResult:
     got, seconds = answer.logits, answer.seconds
-    if one.flat:
-        limits = limits.for_flat_images()
+    limits = precision.flat_thresholds if one.flat else precision.thresholds
     if got.shape != expected.shape:
         reason = f"logits have shape {list(got.shape)}, expected {list(expected.shape)}"
         return InputResult(one.name, one.batch, False, reason, None, seconds, one.flat)
     metrics = compute_metrics(expected, got, tie_spread=limits.max_spread)
-    reason = ", ".join(limits.violations(metrics))
+    reason = ", ".join(metrics.violations(limits))
     return InputResult(one.name, one.batch, not reason, reason, metrics, seconds, one.flat)

@@ -25,12 +25,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from vmamba_deploy.precisions import Thresholds
 from vmamba_deploy.tasks.classification import top_indices
 
 Array = npt.NDArray[np.float64]
@@ -52,6 +53,22 @@ class Metrics:
     top5_agreement: float
     decided: int
     decided_top1: float
+
+    def violations(self, limits: Thresholds) -> list[str]:
+        """Say what is beyond its limit; empty when all is well. NaN never passes."""
+        if self.non_finite:
+            return [f"{self.non_finite} output values are NaN or infinite"]
+        found = []
+        for name, limit in asdict(limits).items():
+            value, least = getattr(self, name), name in {"cosine", "decided_top1"}
+            # Written so that a comparison with NaN counts as a violation.
+            if value >= limit if least else value <= limit:
+                continue
+            if name == "cosine":
+                found.append(f"1 - cosine {1 - value:.3g} is above {1 - limit:.3g}")
+            else:
+                found.append(f"{name} {value:.3g} is {'below' if least else 'above'} {limit:.3g}")
+        return found
 
 
 def compute_metrics(

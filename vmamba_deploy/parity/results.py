@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from vmamba_deploy.parity.metrics import Metrics
-from vmamba_deploy.parity.thresholds import Thresholds
+from vmamba_deploy.precisions import Thresholds
 
 RunStatus = Literal["passed", "failed", "skipped"]
 

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from vmamba_deploy.errors import UsageError
-from vmamba_deploy.export.onnx_model import OnnxModel, Precision
+from vmamba_deploy.export.onnx_model import OnnxModel
 from vmamba_deploy.ops.selective_scan_2d.specification import SELECTIVE_SCAN_2D
+from vmamba_deploy.precisions import PRECISIONS, PrecisionName
 from vmamba_deploy.runtimes.tensorrt.plan import BuiltEngine, EnginePlan, Profile
 
 MIN_SIDE = 32
@@ -77,7 +78,7 @@ def no_engine(reason: str, plan: EnginePlan) -> EngineRecord:
     return EngineRecord(None, reason, plan)
 
 
-def check_engine_plan(plan: EnginePlan, precision: Precision) -> None:
+def check_engine_plan(plan: EnginePlan, precision: PrecisionName) -> None:
     """Refuse, before the long work, what cannot be built on this machine.
 
     Raises:
@@ -85,11 +86,12 @@ def check_engine_plan(plan: EnginePlan, precision: Precision) -> None:
     """
     from vmamba_deploy.runtimes.tensorrt.build import check_feasible
 
-    if _TURING in plan.target_sm and precision != "fp16":
+    if _TURING in plan.target_sm and not PRECISIONS[precision].turing:
+        able = [one.name for one in PRECISIONS.values() if one.turing]
         raise UsageError(
-            f"--target-sm 75 takes fp16 only, not {precision}: TensorRT-RTX has no other matrix "
-            "products for it",
-            hint="add --fp16, or leave 75 out",
+            f"--target-sm 75 takes {' or '.join(able)} only, not {precision}: TensorRT-RTX has no "
+            "other matrix products for it",
+            hint=f"add --{able[0]}, or leave 75 out",
         )
     check_feasible(plan)
 

@@ -23,6 +23,7 @@ from vmamba_deploy.pipeline.ort_library_step import add_ort_library
 from vmamba_deploy.pipeline.parity_step import check_parity
 from vmamba_deploy.pipeline.plan import ExportPlan
 from vmamba_deploy.pipeline.report_step import write_reports
+from vmamba_deploy.precisions import PRECISIONS
 
 if TYPE_CHECKING:
     from vmamba_deploy.models import LoadedModel
@@ -32,7 +33,6 @@ ONNX_NAME = "model.onnx"
 ENGINE_NAME = "model.engine"
 # Report, plots, manifest and the two libraries.
 _OTHER_FILES_BYTES = 30_000_000
-_BYTES_PER_WEIGHT = {"fp32": 4, "fp16": 2, "bf16": 2}
 
 
 @dataclass(frozen=True)
@@ -195,7 +195,7 @@ def _prove(
 def _estimate_bytes(loaded: LoadedModel, plan: ExportPlan) -> int:
     """Each of the ONNX file and the engine holds the weights once, plus tables and kernels."""
     weights = sum(parameter.numel() for parameter in loaded.model.parameters())
-    per_file = int(weights * _BYTES_PER_WEIGHT[plan.precision] * 1.2)
+    per_file = int(weights * PRECISIONS[plan.precision].bytes_per_weight * 1.2)
     files = 1 + plan.build_engine + plan.aoti
     return per_file * files + _OTHER_FILES_BYTES + (PACKAGE_BYTES if plan.aoti else 0)
 

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vmamba_deploy.artifacts.manifest import MANIFEST_NAME
-from vmamba_deploy.export.onnx_model import OnnxModel, Precision
+from vmamba_deploy.export.onnx_model import OnnxModel
 from vmamba_deploy.pipeline.engine_step import size_profile
+from vmamba_deploy.precisions import PrecisionName
 from vmamba_deploy.runtimes.base import RuntimeStatus
 
 if TYPE_CHECKING:
@@ -135,7 +136,7 @@ def fitting(batches: Sequence[int], facts: OnnxModel) -> tuple[int, ...]:
     return (fixed,) if isinstance(fixed, int) else tuple(batches)
 
 
-def network(facts: OnnxModel, loaded: LoadedModel, precision: Precision) -> nn.Module:
+def network(facts: OnnxModel, loaded: LoadedModel, precision: PrecisionName) -> nn.Module:
     """The PyTorch module that takes what the file takes, in another precision if need be."""
     from vmamba_deploy.export import ExportOptions, deployable_module
 

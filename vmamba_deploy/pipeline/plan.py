@@ -7,8 +7,8 @@ from pathlib import Path
 
 from vmamba_deploy.errors import UsageError
 from vmamba_deploy.export.aoti_package import AotiDevice
-from vmamba_deploy.export.onnx_model import Precision
 from vmamba_deploy.export.options import ExportOptions
+from vmamba_deploy.precisions import PrecisionName
 from vmamba_deploy.runtimes.tensorrt.plan import EnginePlan
 
 MAX_IMAGE_SIZE = 8192
@@ -31,7 +31,7 @@ class ExportPlan:
 
     model: str | None = "t"
     weights: str = "random"
-    precision: Precision = "fp32"
+    precision: PrecisionName = "fp32"
     output: Path | None = None
     image_size: tuple[int, int] = (224, 224)
     dynamic_size: bool = False

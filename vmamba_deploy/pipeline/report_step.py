@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vmamba_deploy.export.onnx_model import OnnxModel
+from vmamba_deploy.precisions import PRECISIONS
 
 if TYPE_CHECKING:
     from vmamba_deploy.models import LoadedModel
@@ -94,7 +95,6 @@ def _layer_errors(facts: OnnxModel, loaded: LoadedModel, runtime: str) -> LayerS
     """Errors of the file's blocks on one photograph; the first beyond the limit is named."""
     from vmamba_deploy.native import library_path
     from vmamba_deploy.parity.localise import first_drift, localise
-    from vmamba_deploy.parity.thresholds import thresholds_for
     from vmamba_deploy.pipeline.parity_step import network, parity_inputs
     from vmamba_deploy.reports.model import LayerSeries
     from vmamba_deploy.runtimes.onnxruntime import create_session
@@ -107,6 +107,6 @@ def _layer_errors(facts: OnnxModel, loaded: LoadedModel, runtime: str) -> LayerS
         photos.pixel_values,
         lambda model: create_session(model, library=library),
     )
-    limit = thresholds_for(runtime, facts.precision).nmse
+    limit = PRECISIONS[facts.precision].thresholds.nmse
     drifted = first_drift(errors, limit)
     return LayerSeries(runtime, tuple(errors), limit, drifted.layer if drifted else None)

@@ -6,6 +6,7 @@ import math
 from pathlib import Path
 
 from vmamba_deploy.artifacts.atomic import atomic_write
+from vmamba_deploy.precisions import precision_named
 from vmamba_deploy.reports.model import Report
 from vmamba_deploy.reports.templating import page_template
 
@@ -40,7 +41,10 @@ def render_html(report: Report) -> str:
     # matplotlib escapes the labels in the SVG that it writes.
     plot = Markup(layer_error_svg(drawn)) if drawn else None
     return page_template("report.html.j2", filters).render(
-        report=report, plot=plot, headline=headline(report)
+        report=report,
+        plot=plot,
+        headline=headline(report),
+        flat_limits=precision_named(report.precision).flat_thresholds,
     )
 
 

@@ -15,7 +15,7 @@ from vmamba_deploy.errors import InputFileError
 from vmamba_deploy.parity.localise import LayerError
 from vmamba_deploy.parity.metrics import Metrics
 from vmamba_deploy.parity.results import InputResult, RunResult
-from vmamba_deploy.parity.thresholds import Thresholds
+from vmamba_deploy.precisions import Thresholds
 from vmamba_deploy.reports.model import (
     EngineInfo,
     LayerSeries,

@@ -13,11 +13,10 @@ from vmamba_deploy.models import PRESETS, VMamba, freeze_scan_parameters
 from vmamba_deploy.models.vmamba.creation import create_model
 from vmamba_deploy.models.vmamba.initialization import initialize
 from vmamba_deploy.models.vmamba.network import empty_network, set_scan_backend
-from vmamba_deploy.models.vmamba.precision import Precision, convert_precision
-from vmamba_deploy.parity.thresholds import thresholds_for
+from vmamba_deploy.models.vmamba.precision import convert_precision
+from vmamba_deploy.precisions import PRECISIONS, PrecisionName
 
 pytestmark = pytest.mark.gpu
-PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16", "bf16")
 SIDE = 96
 Forward = Callable[[Tensor], Tensor]
 
@@ -58,7 +57,7 @@ def expected(network: VMamba, pixels: Tensor) -> Tensor:
         return reference(pixels)
 
 
-def on_gpu(network: VMamba, precision: Precision) -> VMamba:
+def on_gpu(network: VMamba, precision: PrecisionName) -> VMamba:
     return convert_precision(network, precision).to("cuda", memory_format=torch.channels_last)
 
 
@@ -90,23 +89,23 @@ def graph_of(forward: Forward, pixels: Tensor) -> Forward:
 
 @pytest.mark.parametrize("precision", PRECISIONS)
 def test_eager_agrees_with_fp32(
-    network: VMamba, pixels: Tensor, expected: Tensor, precision: Precision
+    network: VMamba, pixels: Tensor, expected: Tensor, precision: PrecisionName
 ) -> None:
     with torch.inference_mode():
         logits = on_gpu(network, precision)(pixels.cuda())
-    assert nmse(logits, expected) <= thresholds_for("pytorch", precision).nmse
+    assert nmse(logits, expected) <= PRECISIONS[precision].thresholds.nmse
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
 def test_compiled_without_a_graph_break_it_agrees_with_fp32(
-    network: VMamba, pixels: Tensor, expected: Tensor, precision: Precision
+    network: VMamba, pixels: Tensor, expected: Tensor, precision: PrecisionName
 ) -> None:
     torch.compiler.reset()
     # fullgraph makes a graph break an error.
     compiled = torch.compile(on_gpu(network, precision), fullgraph=True, dynamic=False)
     with torch.inference_mode():
         logits = compiled(pixels.cuda())
-    assert nmse(logits, expected) <= thresholds_for("pytorch", precision).nmse
+    assert nmse(logits, expected) <= PRECISIONS[precision].thresholds.nmse
 
 
 @pytest.mark.parametrize("compiled", [False, True], ids=["eager", "compiled"])
@@ -131,7 +130,7 @@ def test_mixed_precision_of_pytorch_agrees_with_fp32(
 ) -> None:
     with torch.inference_mode(), torch.autocast("cuda", dtype=torch.float16):
         logits = on_gpu(network, "fp32")(pixels.cuda())
-    assert nmse(logits, expected) <= thresholds_for("pytorch", "fp16").nmse
+    assert nmse(logits, expected) <= PRECISIONS["fp16"].thresholds.nmse
 
 
 def test_the_published_network_keeps_its_classes_in_half_precision() -> None:
@@ -140,5 +139,5 @@ def test_the_published_network_keeps_its_classes_in_half_precision() -> None:
     images = torch.randn(4, 3, 224, 224, generator=torch.Generator().manual_seed(1)).cuda()
     with torch.inference_mode():
         full, half = on_gpu(model, "fp32")(images), on_gpu(model, "fp16")(images)
-    assert nmse(half, full.cpu()) <= thresholds_for("pytorch", "fp16").nmse
+    assert nmse(half, full.cpu()) <= PRECISIONS["fp16"].thresholds.nmse
     assert torch.equal(half.argmax(dim=1), full.argmax(dim=1))

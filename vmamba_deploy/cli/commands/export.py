@@ -9,8 +9,8 @@ import click
 
 from vmamba_deploy.cli.app import EXIT_CODES
 from vmamba_deploy.cli.engine_options import engine_options
-from vmamba_deploy.cli.parameters import ImageSize
-from vmamba_deploy.cli.reporting import precision_of, reporting
+from vmamba_deploy.cli.parameters import ImageSize, pop_precision, precision_flags
+from vmamba_deploy.cli.reporting import reporting
 from vmamba_deploy.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -25,9 +25,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="Checkpoint file, https URL, or 'random'. Without --model its shapes tell the network.",
 )
-@click.option("--fp32", is_flag=True, help="Single precision (default).")
-@click.option("--fp16", is_flag=True, help="Half precision where it is safe.")
-@click.option("--bf16", is_flag=True, help="bfloat16 where it is safe.")
+@precision_flags
 @click.option(
     "-o",
     "--output",
@@ -66,9 +64,8 @@ def command(terminal: Terminal, **options: Any) -> ExitCode:
     from vmamba_deploy.cli.summary import show_export
     from vmamba_deploy.pipeline.plan import ExportPlan
 
-    precision = precision_of(options.pop("fp32"), options.pop("fp16"), options.pop("bf16"))
     plan = ExportPlan(
-        precision=precision,  # type: ignore[arg-type]
+        precision=pop_precision(options),
         build_engine=not options.pop("no_engine"),
         check_parity=not options.pop("no_parity"),
         **options,

@@ -10,19 +10,13 @@ from torch import nn
 
 from vmamba_deploy.models.vmamba.layers.ss2d import SS2D
 from vmamba_deploy.models.vmamba.network import VMamba
+from vmamba_deploy.precisions import PRECISIONS, PrecisionName
 
-Precision = Literal["fp32", "fp16", "bf16"]
 ResidualPrecision = Literal["fp32", "half"]
-
-PRECISION_DTYPES: dict[Precision, torch.dtype] = {
-    "fp32": torch.float32,
-    "fp16": torch.float16,
-    "bf16": torch.bfloat16,
-}
 
 
 def convert_precision(
-    model: VMamba, precision: Precision, *, residual: ResidualPrecision = "fp32"
+    model: VMamba, precision: PrecisionName, *, residual: ResidualPrecision = "fp32"
 ) -> VMamba:
     """Return a copy of a network that computes in the given precision.
 
@@ -34,7 +28,7 @@ def convert_precision(
         precision: `fp32`, `fp16` or `bf16`.
         residual: `half` puts the residual stream in the new dtype too.
     """
-    dtype = PRECISION_DTYPES[precision]
+    dtype: torch.dtype = getattr(torch, PRECISIONS[precision].graph_dtype)
     converted = copy.deepcopy(model)
     kept = set(converted.classifier.modules()) if hasattr(converted, "classifier") else set()
     for module in converted.modules():

@@ -1,22 +1,13 @@
-"""The table of limits, and the wider ones for images of one colour."""
+"""Images of one colour are judged by limits of their own."""
 
 from __future__ import annotations
 
-import itertools
-
 import numpy as np
-import pytest
 
-from vmamba_deploy.errors import UsageError
 from vmamba_deploy.parity.compare import compare_runtimes
 from vmamba_deploy.parity.inputs import InputSet
-from vmamba_deploy.parity.thresholds import thresholds_for
+from vmamba_deploy.precisions import PRECISIONS
 from vmamba_deploy.runtimes.base import RuntimeStatus
-
-RUNTIMES = (
-    *("pytorch", "onnxruntime-body", "onnxruntime-library", "onnxruntime-cuda", "aotinductor"),
-    *("tensorrt", "tensorrt_rtx"),
-)
 
 
 class Shifted:
@@ -50,31 +41,8 @@ def status_of(error: float, images: tuple[str, ...]):
     return result
 
 
-@pytest.mark.parametrize("runtime", RUNTIMES)
-def test_more_bits_mean_tighter_limits(runtime):
-    limits = [thresholds_for(runtime, precision) for precision in ("fp32", "fp16", "bf16")]
-    for tight, wide in itertools.pairwise(limits):
-        assert tight.nmse < wide.nmse
-        assert tight.cosine > wide.cosine
-        assert tight.max_spread < wide.max_spread
-
-
-@pytest.mark.parametrize("precision", ["fp32", "fp16", "bf16"])
-def test_flat_images_have_wider_limits_that_still_mean_something(precision):
-    limits = thresholds_for("pytorch", precision)
-    flat = limits.for_flat_images()
-    assert limits.nmse < flat.nmse < 0.2
-    assert limits.max_spread < flat.max_spread
-    assert flat.cosine > 0.8
-
-
-def test_an_unknown_pair_is_a_usage_error():
-    with pytest.raises(UsageError, match="int8"):
-        thresholds_for("onnxruntime-body", "int8")
-
-
 def test_flat_images_have_more_room_and_others_do_not():
-    error = 3 * thresholds_for("onnxruntime-body", "fp16").nmse ** 0.5
+    error = 3 * PRECISIONS["fp16"].thresholds.nmse ** 0.5
     flat = status_of(error, ("white",))
     assert [one.passed for one in flat.inputs] == [True, False]
     assert flat.inputs[0].flat
@@ -83,7 +51,7 @@ def test_flat_images_have_more_room_and_others_do_not():
 
 
 def test_the_figures_of_a_run_leave_flat_images_out():
-    error = thresholds_for("onnxruntime-body", "fp16").nmse ** 0.5 / 3
+    error = PRECISIONS["fp16"].thresholds.nmse ** 0.5 / 3
     result = status_of(error, ("white", "black"))
     assert result.status == "passed"
     assert result.metrics.images == 1

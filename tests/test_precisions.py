@@ -1,0 +1,55 @@
+"""The table of precisions: its limits, its names, and the flags made from it."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import replace
+from typing import get_args
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from vmamba_deploy.cli.parameters import pop_precision, precision_flags
+from vmamba_deploy.errors import UsageError
+from vmamba_deploy.precisions import PRECISIONS, PrecisionName, precision_named
+
+
+def test_the_table_has_every_name() -> None:
+    assert tuple(PRECISIONS) == get_args(PrecisionName)
+    assert all(name == precision.name for name, precision in PRECISIONS.items())
+
+
+def test_more_bits_mean_tighter_limits() -> None:
+    limits = [precision.thresholds for precision in PRECISIONS.values()]
+    for tight, wide in itertools.pairwise(limits):
+        assert tight.nmse < wide.nmse
+        assert tight.cosine > wide.cosine
+        assert tight.max_spread < wide.max_spread
+
+
+@pytest.mark.parametrize("name", PRECISIONS)
+def test_flat_images_have_wider_limits_that_still_mean_something(name: str) -> None:
+    limits, flat = PRECISIONS[name].thresholds, PRECISIONS[name].flat_thresholds
+    assert limits.nmse < flat.nmse < 0.2
+    assert limits.max_spread < flat.max_spread
+    assert flat.cosine > 0.8
+
+
+def test_an_unknown_precision_is_a_usage_error() -> None:
+    with pytest.raises(UsageError, match="fp32, fp16 or bf16, got 'int8'"):
+        precision_named("int8")
+
+
+def test_a_new_entry_is_a_new_flag(monkeypatch: pytest.MonkeyPatch) -> None:
+    fp8 = replace(PRECISIONS["fp16"], name="fp8", description="Eight bits.")
+    monkeypatch.setitem(PRECISIONS, "fp8", fp8)
+
+    @click.command()
+    @precision_flags
+    def command(**options: bool) -> None:
+        click.echo(pop_precision(options))
+
+    assert CliRunner().invoke(command, ["--fp8"]).output == "fp8\n"
+    assert CliRunner().invoke(command, []).output == "fp32\n"
+    assert "Eight bits." in CliRunner().invoke(command, ["--help"]).output

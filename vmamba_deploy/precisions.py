@@ -1,0 +1,119 @@
+"""The precisions a network is exported in: everything that depends on one, in one table.
+
+The limits are scale-free, so that they hold for random and for trained weights, and whatever
+runtime computes. Measured over the nine presets, random weights, photographs and noise, in PyTorch
+and ONNX Runtime (docs/parity.md; to measure again: python -m benchmarks parity). A limit is two to
+ten times the largest figure seen, a vanilla preset's in each precision; the others stay ten times
+below. What faults cost in VMamba-T, as NMSE: one route of one block lost 1e-3, A wrong by a tenth
+4e-3, no recurrence 0.16.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from vmamba_deploy.errors import UsageError
+
+PrecisionName = Literal["fp32", "fp16", "bf16"]
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """What a runtime may differ from PyTorch in fp32 by; `parity.metrics` defines the figures.
+
+    Attributes:
+        nmse: at most.
+        cosine: at least, for every image.
+        max_spread: at most; the largest error in units of the reference's spread. It is also the
+            margin below which the first class counts as undecided.
+        decided_top1: at least; agreement on the first class where the reference is decided.
+    """
+
+    nmse: float
+    cosine: float
+    max_spread: float
+    decided_top1: float = 1.0
+
+
+@dataclass(frozen=True)
+class Precision:
+    """One precision. What of a network stays float32 in it is the family's business.
+
+    Attributes:
+        name: also the command line's flag, `--fp16`.
+        description: the flag's help.
+        graph_dtype: what weights and products have in the graph, as NumPy and PyTorch name it.
+        bytes_per_weight: size of one such number.
+        min_opset: oldest version of ONNX's standard op set that has every op in it.
+        onnxruntime_cpu: whether ONNX Runtime computes in it on the CPU.
+        turing: whether TensorRT-RTX has matrix products in it for compute capability 7.5.
+        thresholds: limits of the comparison with PyTorch in fp32.
+        flat_thresholds: limits for images of one colour. Such a map has next to no variance over
+            space, and the LayerNorms magnify what rounding leaves: PyTorch itself, converted to
+            half precision, loses that much. About twice the largest figure seen, 5.5e-9, 9e-4 and
+            7e-2 in the three precisions; the wider spread as the NMSE.
+    """
+
+    name: PrecisionName
+    description: str
+    graph_dtype: str
+    bytes_per_weight: int
+    min_opset: int
+    onnxruntime_cpu: bool
+    turing: bool
+    thresholds: Thresholds
+    flat_thresholds: Thresholds
+
+
+PRECISIONS: Mapping[str, Precision] = {
+    precision.name: precision
+    for precision in (
+        Precision(
+            name="fp32",
+            description="Single precision (default).",
+            graph_dtype="float32",
+            bytes_per_weight=4,
+            min_opset=20,
+            onnxruntime_cpu=True,
+            turing=False,
+            thresholds=Thresholds(nmse=1e-10, cosine=1 - 1e-10, max_spread=2e-4),
+            flat_thresholds=Thresholds(nmse=1.5e-8, cosine=1 - 1.5e-8, max_spread=2e-3),
+        ),
+        Precision(
+            name="fp16",
+            description="Half precision where it is safe.",
+            graph_dtype="float16",
+            bytes_per_weight=2,
+            min_opset=20,
+            onnxruntime_cpu=True,
+            turing=True,
+            thresholds=Thresholds(nmse=1e-4, cosine=1 - 1e-4, max_spread=1.5e-1),
+            flat_thresholds=Thresholds(nmse=2e-3, cosine=1 - 2e-3, max_spread=7e-1),
+        ),
+        Precision(
+            name="bf16",
+            description="bfloat16 where it is safe.",
+            graph_dtype="bfloat16",
+            bytes_per_weight=2,
+            min_opset=22,  # which brought bfloat16 convolutions
+            onnxruntime_cpu=False,
+            turing=False,
+            thresholds=Thresholds(nmse=5e-3, cosine=1 - 4e-3, max_spread=5e-1),
+            flat_thresholds=Thresholds(nmse=1.5e-1, cosine=1 - 1.5e-1, max_spread=3.0),
+        ),
+    )
+}
+
+
+def precision_named(name: str) -> Precision:
+    """The precision of that name.
+
+    Raises:
+        UsageError: there is none.
+    """
+    if name not in PRECISIONS:
+        *others, last = PRECISIONS
+        raise UsageError(f"precision must be {', '.join(others)} or {last}, got {name!r}")
+    return PRECISIONS[name]
