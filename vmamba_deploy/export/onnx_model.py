@@ -10,6 +10,7 @@ from typing import Any
 from vmamba_deploy.errors import InputFileError
 from vmamba_deploy.ops.registry import OPS
 from vmamba_deploy.precisions import PRECISIONS, PrecisionName
+from vmamba_deploy.tasks import CLASSIFICATION, TASKS, Task
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,18 @@ class OnnxModel:
         if named not in PRECISIONS:
             raise InputFileError(f"{self.path} says it has precision {named!r}")
         return PRECISIONS[named].name
+
+    @property
+    def task(self) -> Task:
+        """What the file is for; without metadata, classification.
+
+        Raises:
+            InputFileError: a task that this release does not know.
+        """
+        named = self.metadata.get("task", CLASSIFICATION.name)
+        if named not in TASKS:
+            raise InputFileError(f"{self.path} is for the task {named!r}, unknown to this release")
+        return TASKS[named]
 
     def structured(self, key: str) -> Any:
         """A metadata value that is JSON; None when absent or not JSON."""

@@ -171,11 +171,11 @@ def _runtimes(facts: OnnxModel, weights: str | None, threads: int) -> list[Runti
         torch.set_num_threads(threads)
     module = network(facts, load_reference(facts, weights), facts.precision)
     runtimes: list[Runtime] = [
-        PyTorchRuntime(module),
+        PyTorchRuntime(module, facts.task),
         OnnxRuntimeBody(facts.path, threads=threads),
         OnnxRuntimeLibrary(facts.path, threads=threads),
     ]
     if cuda_package() is not None:
         runtimes.append(OnnxRuntimeCuda(facts.path, cuda_graph=True))
     package = facts.path.with_name(PACKAGE_NAME)
-    return [*runtimes, AotInductorRuntime(package)] if package.is_file() else runtimes
+    return [*runtimes, AotInductorRuntime(package, facts.task)] if package.is_file() else runtimes

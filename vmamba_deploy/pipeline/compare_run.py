@@ -41,7 +41,7 @@ def run_compare(
         seed: of the random inputs.
         report: folder for report.json and report.html.
         polygraphy: first part of the names of two files for `polygraphy run`, with the inputs and
-            with the reference's logits.
+            with the reference's outputs.
 
     Raises:
         IntegrityError: the folder is not what its manifest says.
@@ -91,7 +91,7 @@ def _save_reference(
     from vmamba_deploy.runtimes.polygraphy_data import save_polygraphy_io
     from vmamba_deploy.runtimes.pytorch import PyTorchSession
 
-    session = PyTorchSession(network(facts, loaded, "fp32"))
+    session = PyTorchSession(network(facts, loaded, "fp32"), facts.task)
     files = save_polygraphy_io(
         prefix,
         [{facts.inputs[0].name: one.pixel_values} for one in inputs],

@@ -40,6 +40,7 @@ def _describe_onnx(path: Path) -> dict[str, Any]:
     return {
         "kind": "ONNX model",
         **describe_file(path),
+        "task": facts.task.name,
         "op_sets": facts.op_sets,
         "inputs": [tensor.as_json() for tensor in facts.inputs],
         "outputs": [tensor.as_json() for tensor in facts.outputs],
@@ -79,6 +80,7 @@ def _describe_checkpoint(path: Path) -> dict[str, Any]:
         "sha256": loaded.sha256,
         "size_bytes": path.stat().st_size,
         "preset": loaded.preset_name or "custom",
+        "tasks": list(loaded.model.tasks),
         "parameters": sum(parameter.numel() for parameter in loaded.model.parameters()),
         "classes": config.num_classes,
         "depths": list(config.depths),

@@ -60,7 +60,7 @@ def check_parity(
         progress: told what runs and the fraction done.
 
     Raises:
-        InputFileError: the reference itself gives no finite logits.
+        InputFileError: the reference itself gives outputs that are not finite.
     """
     from vmamba_deploy.parity.compare import compare_runtimes
     from vmamba_deploy.runtimes.aotinductor import PACKAGE_NAME, AotInductorRuntime
@@ -74,9 +74,9 @@ def check_parity(
 
     beside = facts.path.with_name(f"lib{CUSTOM_OP_LIBRARY}.so")
     shipped = beside if beside.is_file() else None
-    reference = PyTorchRuntime(network(facts, loaded, "fp32"))
+    reference = PyTorchRuntime(network(facts, loaded, "fp32"), facts.task)
     candidates: list[Runtime] = [
-        PyTorchRuntime(network(facts, loaded, facts.precision)),
+        PyTorchRuntime(network(facts, loaded, facts.precision), facts.task),
         OnnxRuntimeBody(facts.path),
         OnnxRuntimeLibrary(facts.path, library=shipped),
         engine_runtime(facts.path.with_suffix(".engine"), engine),
@@ -85,7 +85,7 @@ def check_parity(
         candidates.append(OnnxRuntimeCuda(facts.path, library=shipped))
     package = facts.path.with_name(PACKAGE_NAME)
     if package.is_file():
-        candidates.append(AotInductorRuntime(package))
+        candidates.append(AotInductorRuntime(package, facts.task))
     inputs = parity_inputs(facts, batches, seed)
     results = compare_runtimes(
         reference,
@@ -141,7 +141,10 @@ def network(facts: OnnxModel, loaded: LoadedModel, precision: PrecisionName) -> 
     from vmamba_deploy.export import ExportOptions, deployable_module
 
     options = ExportOptions(
-        precision=precision, image_size=facts.image_size(), preprocess=facts.takes_bytes()
+        precision=precision,
+        image_size=facts.image_size(),
+        preprocess=facts.takes_bytes(),
+        task=facts.task.name,
     )
     module, _, _ = deployable_module(loaded, options)
     return module

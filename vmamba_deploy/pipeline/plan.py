@@ -10,6 +10,7 @@ from vmamba_deploy.export.aoti_package import AotiDevice
 from vmamba_deploy.export.options import ExportOptions
 from vmamba_deploy.precisions import PrecisionName
 from vmamba_deploy.runtimes.tensorrt.plan import EnginePlan
+from vmamba_deploy.tasks import CLASSIFICATION
 
 MAX_IMAGE_SIZE = 8192
 # The last for which the exporter converts every op that the networks use.
@@ -23,6 +24,7 @@ class ExportPlan:
     Attributes:
         model: preset or alias; None lets the checkpoint's shapes tell.
         weights: path, https URL or `random`.
+        task: see `ExportOptions.task`.
         output: artefact folder; None takes `artifacts/<preset>-<precision>`.
         build_engine: False for `--no-engine`.
         check_parity: False for `--no-parity`.
@@ -31,6 +33,7 @@ class ExportPlan:
 
     model: str | None = "t"
     weights: str = "random"
+    task: str | None = None
     precision: PrecisionName = "fp32"
     output: Path | None = None
     image_size: tuple[int, int] = (224, 224)
@@ -83,11 +86,17 @@ class ExportPlan:
             dynamic_size=self.dynamic_size,
             opset=self.opset,
             preprocess=self.preprocess,
+            task=self.task,
         )
 
     def output_folder(self, preset: str | None) -> Path:
-        """Where the artefacts go: as asked, else after the preset, else after the weights file."""
+        """Where the artefacts go: as asked, else after the preset, else after the weights file.
+
+        Another task than classification is part of the name when it was asked for.
+        """
         if self.output is not None:
             return self.output
         name = preset or Path(self.weights.partition("#")[0]).stem or "custom"
+        if self.task not in (None, CLASSIFICATION.name):
+            name = f"{name}-{self.task}"
         return Path("artifacts") / f"{name}-{self.precision}"

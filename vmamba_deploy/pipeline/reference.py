@@ -32,7 +32,8 @@ def load_reference(facts: OnnxModel, weights: str | None = None) -> LoadedModel:
         raise InputFileError(
             f"{facts.path} was not written by this package: it does not name its weights"
         )
-    classes = facts.outputs[0].shape[-1]
+    # A file without the classifier of its weights says how many classes that has.
+    classes = facts.structured("num_classes") or facts.outputs[0].shape[-1]
     random = _RANDOM_SOURCE.fullmatch(source)
     loaded = load_weights(
         "random" if random else source,

@@ -12,6 +12,7 @@ from vmamba_deploy.cli.engine_options import engine_options
 from vmamba_deploy.cli.parameters import ImageSize, pop_precision, precision_flags
 from vmamba_deploy.cli.reporting import reporting
 from vmamba_deploy.errors import ExitCode
+from vmamba_deploy.tasks import TASKS
 
 if TYPE_CHECKING:
     from vmamba_deploy.cli.terminal import Terminal
@@ -24,6 +25,12 @@ if TYPE_CHECKING:
     default="random",
     show_default=True,
     help="Checkpoint file, https URL, or 'random'. Without --model its shapes tell the network.",
+)
+@click.option(
+    "--task",
+    type=click.Choice(tuple(TASKS)),
+    help="What the file is for.  [default: classification if the weights have a classifier, else "
+    "features]",
 )
 @precision_flags
 @click.option(
