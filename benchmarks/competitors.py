@@ -138,7 +138,6 @@ def tensorrt(entrants: Entrants) -> Call:
         EnginePlan,
         TensorRTRuntime,
         build_engine,
-        choose_flavour,
         find_gpus,
     )
 
@@ -147,8 +146,8 @@ def tensorrt(entrants: Entrants) -> Call:
         raise Absent(search.reason)
     shape = tuple(entrants.images.shape)
     engine = entrants.folder / "model.engine"
-    build_engine(EnginePlan(), entrants.onnx_file, engine, profile=(shape, shape, shape))
-    return entrants.runtime_call(TensorRTRuntime(engine, choose_flavour("auto")))
+    facts = build_engine(EnginePlan(), entrants.onnx_file, engine, profile=(shape, shape, shape))
+    return entrants.runtime_call(TensorRTRuntime(engine, facts))
 
 
 def identity_graph(path: Path) -> bytes:

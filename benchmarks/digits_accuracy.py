@@ -79,7 +79,7 @@ def runtimes_of(folder: Path) -> list[Runtime]:
         PyTorchRuntime(network(facts, load_reference(facts), facts.precision)),
         OnnxRuntimeBody(facts.path),
         OnnxRuntimeLibrary(facts.path),
-        engine_runtime(folder / "model.engine", read_manifest(folder)["engine"]),
+        engine_runtime(folder / "model.engine", read_manifest(folder).engine),
     ]
     if cuda_package() is not None:
         runtimes.append(OnnxRuntimeCuda(facts.path))

@@ -13,7 +13,6 @@ from samples.serve_ray.classifier import CONCURRENT_BATCHES, Classifier
 from samples.serve_ray.ingress import Ingress
 from samples.serve_ray.settings import Settings
 from vmamba_deploy.artifacts.manifest import read_manifest
-from vmamba_deploy.preprocessing import Preprocessing
 
 START_TRIES = 2
 """Of a replica that cannot open the artefact; more would only delay the message."""
@@ -35,7 +34,7 @@ def build(arguments: Mapping[str, Any]) -> Application:
     """
     settings = Settings.model_validate(dict(arguments))
     manifest = read_manifest(Path(settings.artifact))
-    preprocessing = Preprocessing.from_manifest(manifest["preprocessing"])
+    preprocessing = manifest.preprocessing.by_this_release()
     log = LoggingConfig(enable_access_log=settings.access_log)
     classifier = Classifier.options(
         num_replicas=settings.replicas,

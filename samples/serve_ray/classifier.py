@@ -103,13 +103,13 @@ class Classifier:
         manifest = self._model.manifest
         return {
             "labels": self._model.labels,
-            "preset": manifest["preset"],
-            "precision": manifest["precision"],
+            "preset": manifest.preset,
+            "precision": manifest.precision,
             "runtime": self._model.runtime,
             "image_pixels": self._model.preprocessing.crop_pixels,
             "max_batch": self._max_batch,
-            "weights_sha256": manifest["weights"]["sha256"],
-            "versions": manifest["versions"],
+            "weights_sha256": manifest.weights.sha256,
+            "versions": manifest.versions,
         }
 
     async def check_health(self) -> None:

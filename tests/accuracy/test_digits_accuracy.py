@@ -21,7 +21,7 @@ from vmamba_deploy.models import load_model, set_scan_backend
 from vmamba_deploy.models.vmamba.network import selective_scans
 from vmamba_deploy.pipeline.parity_step import engine_runtime
 from vmamba_deploy.precisions import PRECISIONS
-from vmamba_deploy.preprocessing import Preprocessing, read_image, resize_and_crop
+from vmamba_deploy.preprocessing import read_image, resize_and_crop
 from vmamba_deploy.runtimes.onnxruntime import OnnxRuntimeLibrary
 from vmamba_deploy.runtimes.pytorch import PyTorchSession
 
@@ -125,17 +125,17 @@ def test_a_graph_that_normalises_by_itself_answers_alike(digits, reference, digi
 @pytest.mark.parametrize("precision", PRECISIONS)
 def test_an_engine_is_built_in_every_precision(precision, digits_artifact):
     folder = digits_artifact(precision)
-    engine = read_manifest(folder)["engine"]
-    assert engine["built"]
-    assert engine["plugin_layers"] == OnnxModel.read(folder / "model.onnx").scan_nodes == 4
-    assert engine["profile"]["max"] == [64, 3, 32, 32]
+    engine = read_manifest(folder).engine
+    assert engine.built
+    assert engine.plugin_layers == OnnxModel.read(folder / "model.onnx").scan_nodes == 4
+    assert engine.profile.max == (64, 3, 32, 32)
 
 
 @pytest.mark.gpu
 @pytest.mark.parametrize("precision", PRECISIONS)
 def test_the_engine_keeps_the_accuracy(precision, digits, reference, digits_artifact):
     folder = digits_artifact(precision)
-    runtime = engine_runtime(folder / "model.engine", read_manifest(folder)["engine"])
+    runtime = engine_runtime(folder / "model.engine", read_manifest(folder).engine)
     if not (status := runtime.status()).available:
         pytest.skip(status.reason)
     outcome = measure(runtime, precision, digits, reference)
@@ -144,5 +144,5 @@ def test_the_engine_keeps_the_accuracy(precision, digits, reference, digits_arti
 
 def test_the_artefact_tells_what_its_images_and_classes_are(digits_artifact):
     manifest = read_manifest(digits_artifact("fp32"))
-    assert manifest["labels"] == list("0123456789")
-    assert Preprocessing.from_manifest(manifest["preprocessing"]) == PREPROCESSING
+    assert manifest.labels == tuple("0123456789")
+    assert manifest.preprocessing.by_this_release() == PREPROCESSING

@@ -1,9 +1,16 @@
 import json
 import secrets
 
+import msgspec
 import pytest
 
-from vmamba_deploy.artifacts.manifest import MANIFEST_NAME, read_manifest, verify, write_manifest
+from vmamba_deploy.artifacts.manifest import (
+    MANIFEST_NAME,
+    Description,
+    read_manifest,
+    verify,
+    write_manifest,
+)
 from vmamba_deploy.errors import IntegrityError
 
 ENGINE = {
@@ -51,11 +58,15 @@ def description(**changes):
     }
 
 
+def write_description(folder, **changes):
+    write_manifest(folder, msgspec.convert(description(**changes), Description))
+
+
 @pytest.fixture
 def folder(tmp_path):
     (tmp_path / "model.onnx").write_bytes(secrets.token_bytes(1000))
     (tmp_path / "model.engine").write_bytes(secrets.token_bytes(500))
-    write_manifest(tmp_path, description())
+    write_description(tmp_path)
     return tmp_path
 
 
@@ -67,11 +78,9 @@ def edit(folder, change):
 
 
 def test_an_untouched_folder_verifies(folder):
-    manifest = verify(
-        folder, flavour="tensorrt_rtx", flavour_version="1.7.1.116", compute_capability="8.6"
-    )
-    assert set(manifest["files"]) == {"model.onnx", "model.engine"}
-    assert manifest["files"]["model.onnx"]["size_bytes"] == 1000
+    manifest = verify(folder, flavour="tensorrt_rtx", version="1.7.1.116", compute_capability="8.6")
+    assert set(manifest.files) == {"model.onnx", "model.engine"}
+    assert manifest.files["model.onnx"].size_bytes == 1000
     assert manifest == read_manifest(folder)
 
 
@@ -96,7 +105,7 @@ def test_a_cut_and_a_missing_file_are_found(folder):
     ("machine", "message"),
     [
         ({"flavour": "tensorrt"}, "for tensorrt_rtx, this machine has tensorrt"),
-        ({"flavour_version": "1.8.0.1"}, "built by tensorrt_rtx 1.7.1.116"),
+        ({"version": "1.8.0.1"}, "built by tensorrt_rtx 1.7.1.116"),
         ({"compute_capability": "9.0"}, "8.0, 8.6, this one has 9.0"),
     ],
 )
@@ -107,23 +116,23 @@ def test_an_engine_for_another_machine_is_explained(folder, machine, message):
 
 def test_compatible_engines_fit_more_machines(folder):
     engine = {**ENGINE, "version_compatible": True, "hardware_compatible": True}
-    write_manifest(folder, description(engine=engine))
-    verify(folder, flavour_version="10.1", compute_capability="12.0")
+    write_description(folder, engine=engine)
+    verify(folder, version="10.1", compute_capability="12.0")
     with pytest.raises(IntegrityError, match=r"this one has 7\.5"):
         verify(folder, compute_capability="7.5")
     with pytest.raises(IntegrityError, match=r"this machine has 0\.9"):
-        verify(folder, flavour_version="0.9")
+        verify(folder, version="0.9")
 
 
 def test_no_engine_says_why(folder):
-    write_manifest(folder, description(engine={"built": False, "reason": "no TensorRT here"}))
+    write_description(folder, engine={"built": False, "reason": "no TensorRT here"})
     verify(folder)
     with pytest.raises(IntegrityError, match="no engine: no TensorRT here"):
         verify(folder, flavour="tensorrt")
 
 
 def test_failed_artefacts_are_refused(folder):
-    write_manifest(folder, description(status="failed", status_reason="parity failed"))
+    write_description(folder, status="failed", status_reason="parity failed")
     with pytest.raises(IntegrityError, match="marked as failed: parity failed"):
         verify(folder)
 

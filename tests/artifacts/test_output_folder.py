@@ -6,10 +6,11 @@ import subprocess
 import sys
 from collections import namedtuple
 
+import msgspec
 import pytest
 
 from vmamba_deploy.artifacts import rename
-from vmamba_deploy.artifacts.manifest import verify, write_manifest
+from vmamba_deploy.artifacts.manifest import Description, verify, write_manifest
 from vmamba_deploy.artifacts.output_folder import open_output_folder
 from vmamba_deploy.errors import ResourceError, UsageError
 
@@ -36,7 +37,7 @@ def publish(target, content):
     with open_output_folder(target) as output:
         for name, data in content.items():
             (output.staging / name).write_bytes(data)
-        write_manifest(output.staging, DESCRIPTION)
+        write_manifest(output.staging, msgspec.convert(DESCRIPTION, Description))
         output.publish()
 
 

@@ -21,6 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 HIDDEN = (
     "hypothesis",
     "jsonschema",
+    "msgspec",
     "matplotlib",
     "onnx_graphsurgeon",
     "onnxruntime",

@@ -1,10 +1,10 @@
-import json
 import shutil
 
 import numpy as np
 import pytest
 
-from vmamba_deploy.artifacts.manifest import MANIFEST_NAME, write_manifest
+from tests.artifacts.rewriting import rewrite
+from vmamba_deploy.artifacts.manifest import read_manifest
 from vmamba_deploy.errors import (
     EnvironmentProblem,
     InputFileError,
@@ -20,14 +20,6 @@ def copied(artifact, tmp_path):
     return shutil.copytree(artifact, tmp_path / "copy")
 
 
-def rewrite(folder, **changes):
-    """Change the manifest and describe the files as they are now."""
-    manifest = json.loads((folder / MANIFEST_NAME).read_text()) | changes
-    for key in ("files", "schema_version", "created"):
-        del manifest[key]
-    write_manifest(folder, manifest)
-
-
 def test_auto_takes_what_can_run_here(artifact):
     with load(artifact) as model:
         expected = "onnxruntime" if find_gpus().first is None else model.runtime
@@ -38,8 +30,7 @@ def test_auto_takes_what_can_run_here(artifact):
 
 @pytest.mark.skipif(find_gpus().first is not None, reason="this machine has a GPU")
 def test_an_engine_without_a_gpu_explains_itself(artifact):
-    engine = json.loads((artifact / MANIFEST_NAME).read_text())["engine"]
-    if not engine["built"]:
+    if not read_manifest(artifact).engine.built:
         pytest.skip("TensorRT-RTX is not installed: no engine was built")
     with pytest.raises(EnvironmentProblem, match="an engine needs an NVIDIA GPU"):
         load(artifact, runtime="rtx")

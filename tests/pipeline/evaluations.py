@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
-from vmamba_deploy.artifacts.manifest import read_manifest, write_manifest
+from tests.artifacts.rewriting import rewrite
 
 MOMENT = ("created", "run", "timing", "made_with")
 """Keys of evaluation.json that say when and where a run was made."""
@@ -42,8 +42,5 @@ def damaged_copy(artifact: Path, folder: Path, *, value: float = 0.0) -> Path:
     overwritten = np.full_like(numpy_helper.to_array(victim), value)
     victim.CopyFrom(numpy_helper.from_array(overwritten, victim.name))
     onnx.save(model, str(folder / "model.onnx"))
-    kept = read_manifest(folder)
-    for key in ("files", "created", "schema_version"):
-        kept.pop(key)
-    write_manifest(folder, kept)
+    rewrite(folder)
     return folder

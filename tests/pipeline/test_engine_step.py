@@ -59,5 +59,5 @@ def test_a_flavour_that_is_not_installed(tmp_path):
 
 @pytest.mark.parametrize(("asked", "named"), [("tensorrt", "tensorrt"), ("rtx", "tensorrt_rtx")])
 def test_an_absent_engine_is_of_the_flavour_asked_for(asked, named):
-    record = no_engine("not asked for", EnginePlan(flavour=asked)).as_manifest()
-    assert record == {"built": False, "reason": "not asked for", "flavour": named}
+    engine = no_engine("not asked for", EnginePlan(flavour=asked))
+    assert engine.as_json() == {"built": False, "reason": "not asked for", "flavour": named}

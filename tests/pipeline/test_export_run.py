@@ -36,14 +36,14 @@ def test_the_export_is_whole_and_proven(exported):
     outcome, events = exported
     assert outcome.exit_code == ExitCode.OK
     manifest = verify(outcome.folder)
-    assert manifest["status"] == "complete"
+    assert manifest.status == "complete"
     status = {result.runtime: result.status for result in outcome.parity}
     assert status["pytorch"] == "passed"
     assert status["onnxruntime-body"] == "passed"
     assert status["onnxruntime-library"] == "passed"
     if HAS_TORCH_LIBRARY:
         assert status["aotinductor"] == "passed"
-        assert {"model.pt2", "libvmamba_torch.so"} <= set(manifest["files"])
+        assert {"model.pt2", "libvmamba_torch.so"} <= set(manifest.files)
     finished = [event.step for event in events if event.event == "step-finished"]
     assert finished[0] == "weights"
     assert finished[-1] == "publish"
@@ -53,11 +53,11 @@ def test_the_export_is_whole_and_proven(exported):
 @pytest.mark.skipif(not HAS_RTX, reason="tensorrt_rtx is not installed")
 def test_the_engine_holds_one_plugin_per_scan(exported):
     outcome, _ = exported
-    engine = outcome.manifest["engine"]
+    engine = outcome.manifest.engine
     scans = OnnxModel.read(outcome.folder / "model.onnx").scan_nodes
-    assert engine["plugin_layers"] == scans > 0
-    assert engine["profile"]["max"] == [4, 3, 32, 64]
-    assert {"model.engine", "libvmamba_trt.so"} <= set(outcome.manifest["files"])
+    assert engine.plugin_layers == scans > 0
+    assert engine.profile.max == (4, 3, 32, 64)
+    assert {"model.engine", "libvmamba_trt.so"} <= set(outcome.manifest.files)
 
 
 def test_the_report_tells_every_runtime_and_layer(exported):
@@ -133,9 +133,9 @@ def test_build_from_the_onnx_file_alone(exported, tmp_path):
     folder, manifest = run_build(source, None, EnginePlan("rtx", (1,), embed_plugin=True), ignore)
     assert folder == tmp_path / "other-engine"
     assert verify(folder, flavour="tensorrt_rtx") == manifest
-    assert manifest["status"] == "unproven"
-    assert manifest["engine"]["plugin"]["delivery"] == "embedded"
-    assert set(manifest["files"]) == {"model.onnx", "model.engine", "libvmamba_ort.so"}
+    assert manifest.status == "unproven"
+    assert manifest.engine.plugin.delivery == "embedded"
+    assert set(manifest.files) == {"model.onnx", "model.engine", "libvmamba_ort.so"}
     assert describe_path(folder / "model.engine")["plugin_layers"] > 0
 
 

@@ -67,8 +67,8 @@ def test_a_free_size_is_proven_at_the_ends_of_the_profile(free_bytes):
         "photos-b1", "photos-b2", "photos-b1-32x32", "photos-b1-32x128", "photos-b1-128x128"
     } <= names  # fmt: skip
     if HAS_RTX:
-        profile = free_bytes.manifest["engine"]["profile"]
-        assert (profile["min"], profile["max"]) == ([1, 32, 32, 3], [2, 128, 128, 3])
+        profile = free_bytes.manifest.engine.profile
+        assert (profile.min, profile.max) == ((1, 32, 32, 3), (2, 128, 128, 3))
 
 
 def test_a_graph_that_takes_bytes_is_given_whole_images(free_bytes):
@@ -80,14 +80,14 @@ def test_a_graph_that_takes_bytes_is_given_whole_images(free_bytes):
 def test_the_data_file_is_listed_compared_and_built(two_files, tmp_path):
     assert two_files.exit_code == ExitCode.OK
     manifest = verify(two_files.folder)
-    assert manifest["files"]["model.onnx.data"]["size_bytes"] > 100_000
-    assert manifest["files"]["model.onnx"]["size_bytes"] < 500_000
+    assert manifest.files["model.onnx.data"].size_bytes > 100_000
+    assert manifest.files["model.onnx"].size_bytes < 500_000
     results = run_compare(two_files.folder, ignore, batches=(1,))
     assert sum(result.status == "passed" for result in results) == 3
     if HAS_RTX:
         folder, built = run_build(two_files.folder, tmp_path / "b", EnginePlan("rtx", (1,)), ignore)
         assert "model.onnx.data" in built["files"]
-        assert verify(folder)["engine"]["plugin_layers"] > 0
+        assert verify(folder).engine.plugin_layers > 0
 
 
 def test_a_missing_or_distant_data_file_is_named(two_files, tmp_path):

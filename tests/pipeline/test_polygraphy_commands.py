@@ -69,7 +69,7 @@ def test_polygraphy_confirms_onnxruntime_against_pytorch(saved, folder):
 def test_polygraphy_parses_and_builds_with_the_plugin(folder, tmp_path):
     shown = run("polygraphy", "inspect", "model", *SCRIPT, "--show", "layers", cwd=folder)
     assert shown.returncode == 0, shown.stdout
-    assert shown.stdout.count("PLUGIN_V3") == read_manifest(folder)["engine"]["plugin_layers"]
+    assert shown.stdout.count("PLUGIN_V3") == read_manifest(folder).engine.plugin_layers
     shapes = (
         *("--trt-min-shapes", "pixel_values:[1,3,32,32]"),
         *("--trt-opt-shapes", "pixel_values:[2,3,32,32]"),

@@ -13,11 +13,11 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from tests.processes import HANG_S
+from vmamba_deploy.artifacts.manifest import EngineFacts
 from vmamba_deploy.export import passes
 from vmamba_deploy.native import library_path
 from vmamba_deploy.runtimes.tensorrt import (
     TENSORRT_RTX,
-    BuiltEngine,
     EnginePlan,
     Flavour,
     Progress,
@@ -118,7 +118,7 @@ def rtx(plugin, tmp_path_factory) -> Flavour:
 
 
 @pytest.fixture
-def build(rtx, plugin) -> Callable[..., BuiltEngine]:
+def build(rtx, plugin) -> Callable[..., EngineFacts]:
     """Build the engine of a scan model with TensorRT-RTX; options are those of the plan."""
 
     def build(
@@ -129,7 +129,7 @@ def build(rtx, plugin) -> Callable[..., BuiltEngine]:
         library: Path = plugin,
         progress: Progress | None = None,
         **options: object,
-    ) -> BuiltEngine:
+    ) -> EngineFacts:
         plan = EnginePlan("rtx", **options)
         smallest, usual, largest = (
             (batch, 3, *size) for batch, size in zip(plan.profile_batches, sizes, strict=True)

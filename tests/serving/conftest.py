@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from vmamba_deploy.artifacts.manifest import read_manifest, write_manifest
+from tests.artifacts.rewriting import rewrite
 
 ENGINE = {
     "built": True,
@@ -43,10 +43,7 @@ def altered(digits, tmp_path) -> Callable[..., Path]:
         shutil.copytree(digits, folder)
         for name, content in (files or {}).items():
             (folder / name).write_bytes(content)
-        described = read_manifest(folder) | fields
-        for made in ("schema_version", "created", "files"):
-            described.pop(made)
-        write_manifest(folder, described)
+        rewrite(folder, **fields)
         return folder
 
     return alter

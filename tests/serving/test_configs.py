@@ -87,12 +87,10 @@ def test_python(digits):
 
 
 def test_pixels_of_a_model_that_normalises_itself(altered, digits):
-    manifest = read_manifest(digits)
-    manifest["onnx"]["inputs"] = [
-        {"name": "pixel_values", "dtype": "uint8", "shape": ["batch", 32, 32, 3]}
-    ]
+    onnx = read_manifest(digits).as_json()["onnx"]
+    onnx["inputs"] = [{"name": "pixel_values", "dtype": "uint8", "shape": ["batch", 32, 32, 3]}]
     preprocessing = Preprocessing((32, 32), 32, normalisation_in_graph=True).as_manifest()
-    artifact = altered(onnx=manifest["onnx"], preprocessing=preprocessing)
+    artifact = altered(onnx=onnx, preprocessing=preprocessing)
     config = config_of(artifact, backend="onnxruntime")
     pixels = ("pixel_values", "TYPE_UINT8", [32, 32, 3])
     assert tensors(config) == [pixels, LOGITS]
@@ -102,7 +100,7 @@ def test_pixels_of_a_model_that_normalises_itself(altered, digits):
 
 
 def test_free_sides_and_no_labels(altered, digits):
-    onnx = read_manifest(digits)["onnx"]
+    onnx = read_manifest(digits).as_json()["onnx"]
     onnx["inputs"][0]["shape"] = ["batch", 3, "height", "width"]
     config = config_of(altered(onnx=onnx, labels=None))
     assert list(config.input[0].dims) == [3, -1, -1]
@@ -183,7 +181,7 @@ def test_bfloat16_needs_a_gpu_in_stock_onnx_runtime(altered):
 
 
 def test_a_fixed_batch(altered, digits):
-    onnx = read_manifest(digits)["onnx"]
+    onnx = read_manifest(digits).as_json()["onnx"]
     onnx["inputs"][0]["shape"][0] = 4
     artifact = altered(onnx=onnx)
     refused(artifact, UsageError, "fixed to 4", backend="onnxruntime")

@@ -47,8 +47,8 @@ def show_export(terminal: Terminal, outcome: ExportOutcome) -> None:
 def files_table(folder: Path, manifest: Manifest) -> Table:
     """One row per file of a folder: name, size, start of its sha256."""
     files = table(f"\nFiles in {folder}", "file", ">size", "sha256")
-    for name, described in sorted(manifest["files"].items()):
-        files.add_row(name, human_size(described["size_bytes"]), described["sha256"][:16])
+    for name, described in sorted(manifest.files.items()):
+        files.add_row(name, human_size(described.size_bytes), described.sha256[:16])
     return files
 
 
@@ -87,11 +87,11 @@ def _figure(metrics: Metrics | None, key: str, form: str) -> str:
 
 
 def _verdict(outcome: ExportOutcome) -> str:
-    what = f"{outcome.manifest['preset']} in {outcome.manifest['precision']}"
-    engine = outcome.manifest["engine"]
-    built = "with a TensorRT engine" if engine["built"] else f"no engine: {engine['reason']}"
+    what = f"{outcome.manifest.preset} in {outcome.manifest.precision}"
+    engine = outcome.manifest.engine
+    built = "with a TensorRT engine" if engine.built else f"no engine: {engine.reason}"
     if outcome.exit_code != ExitCode.OK:
-        return f"{what}: {outcome.manifest['status_reason']}; see report.html in {outcome.folder}"
-    if outcome.manifest["status"] == "unproven":
+        return f"{what}: {outcome.manifest.status_reason}; see report.html in {outcome.folder}"
+    if outcome.manifest.status == "unproven":
         return f"{what}: written to {outcome.folder}, not compared with PyTorch; {built}"
     return f"{what}: agrees with PyTorch; written to {outcome.folder}, {built}"

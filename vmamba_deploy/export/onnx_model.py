@@ -7,23 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from vmamba_deploy.artifacts.manifest import TensorFacts
 from vmamba_deploy.errors import InputFileError
 from vmamba_deploy.ops.registry import OPS
 from vmamba_deploy.precisions import PRECISIONS, PrecisionName
 from vmamba_deploy.tasks import CLASSIFICATION, TASKS, Task
-
-
-@dataclass(frozen=True)
-class TensorFacts:
-    """Name, NumPy dtype name and shape of an input or output; free axes are strings."""
-
-    name: str
-    dtype: str
-    shape: tuple[int | str, ...]
-
-    def as_json(self) -> dict[str, Any]:
-        """The form that the manifest holds."""
-        return {"name": self.name, "dtype": self.dtype, "shape": list(self.shape)}
 
 
 @dataclass(frozen=True)
@@ -175,4 +163,4 @@ def _tensor_facts(value: Any) -> TensorFacts:
         axis.dim_value if axis.HasField("dim_value") else axis.dim_param or "?"
         for axis in tensor.shape.dim
     )
-    return TensorFacts(value.name, dtype, shape)
+    return TensorFacts(name=value.name, dtype=dtype, shape=shape)

@@ -33,8 +33,7 @@ class Classifier(Model):
 
     def __init__(self, manifest: Manifest, opened: OpenModel) -> None:
         super().__init__(manifest, opened, CLASSIFICATION)
-        labels = manifest["labels"]
-        self.labels: tuple[str, ...] | None = tuple(labels) if labels else None
+        self.labels = manifest.labels or None
 
     def classify(
         self, images: Sequence[ImageSource], *, top_k: int = 5

@@ -5,7 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from vmamba_deploy.artifacts.manifest import MANIFEST_NAME, Manifest, read_manifest
+from vmamba_deploy.artifacts.manifest import (
+    MANIFEST_NAME,
+    ONNX_NAME,
+    ORT_LIBRARY_NAME,
+    Manifest,
+    read_manifest,
+)
 from vmamba_deploy.artifacts.manifest import verify as verify_files
 from vmamba_deploy.errors import EnvironmentProblem, InputFileError, IntegrityError, UsageError
 from vmamba_deploy.inference.classifier import Classifier
@@ -18,7 +24,6 @@ RUNTIMES = ("auto", "trt", "rtx", "ort", "ort-cuda")
 `ort-cuda`: on a GPU; `auto`: the first of engine, ONNX Runtime on a GPU and on the CPU that can run
 here."""
 
-ONNX_NAME, ENGINE_NAME, ORT_LIBRARY_NAME = "model.onnx", "model.engine", "libvmamba_ort.so"
 _ORT_MAX_BATCH = 32
 _FLAVOURS = {"trt": "tensorrt", "rtx": "tensorrt_rtx"}
 
@@ -76,9 +81,9 @@ def load(
 
 def _automatic(folder: Path, manifest: Manifest) -> str:
     """The fastest that can run here."""
-    engine = manifest["engine"]
-    if engine["built"] and not engine.get("weights_stripped", False):
-        name = next(name for name, flavour in _FLAVOURS.items() if flavour == engine["flavour"])
+    engine = manifest.engine
+    if engine.built and not engine.weights_stripped:
+        name = next(name for name, flavour in _FLAVOURS.items() if flavour == engine.flavour)
         if _engine_status(folder).available:
             return name
     from vmamba_deploy.runtimes.onnxruntime_cuda import OnnxRuntimeCuda
@@ -97,7 +102,7 @@ def _cuda_runtime(folder: Path, library: Path, runtime: Any) -> RuntimeStatus:
 def _engine_status(folder: Path) -> RuntimeStatus:
     from vmamba_deploy.runtimes.tensorrt.run import TensorRTRuntime
 
-    return TensorRTRuntime.from_folder(folder, engine_name=ENGINE_NAME).status()
+    return TensorRTRuntime.from_folder(folder).status()
 
 
 def _open_engine(
@@ -106,16 +111,16 @@ def _open_engine(
     from vmamba_deploy.runtimes.tensorrt.lane import EngineLane
     from vmamba_deploy.runtimes.tensorrt.run import TensorRTRuntime
 
-    described = manifest["engine"]
-    if described["built"] and described["flavour"] != _FLAVOURS[runtime]:
+    built_by = manifest.engine.flavour
+    if manifest.engine.built and built_by != _FLAVOURS[runtime]:
         raise IntegrityError(
-            f"the engine is for {described['flavour']}, not {_FLAVOURS[runtime]}",
+            f"the engine is for {built_by}, not {_FLAVOURS[runtime]}",
             hint=f"use runtime='auto', or build one with `vmamba-deploy build --trt {runtime}`",
         )
-    engine = TensorRTRuntime.from_folder(folder, engine_name=ENGINE_NAME).load()
+    engine = TensorRTRuntime.from_folder(folder).load()
     lanes = LanePool([EngineLane(engine, cuda_graphs=cuda_graphs) for _ in range(streams)])
     batches = engine.smallest[0], engine.largest[0]
-    return OpenModel(described["flavour"], lanes, batches, engine.close)
+    return OpenModel(_FLAVOURS[runtime], lanes, batches, engine.close)
 
 
 def _open_onnx_cpu(folder: Path, manifest: Manifest, streams: int, threads: int) -> OpenModel:
@@ -125,7 +130,7 @@ def _open_onnx_cpu(folder: Path, manifest: Manifest, streams: int, threads: int)
         folder / ONNX_NAME,
         library=_library(folder, manifest),
         threads=threads,
-        holds_bfloat16=manifest["precision"] == "bf16",
+        holds_bfloat16=manifest.precision == "bf16",
     )
     # ONNX Runtime's own session takes calls of many threads; each stream gets a turn in it.
     lanes = LanePool([OnnxRuntimeSession(session) for _ in range(streams)])
@@ -150,17 +155,17 @@ def _open_onnx_cuda(folder: Path, manifest: Manifest, streams: int, cuda_graphs:
 
 
 def _require_onnx(folder: Path, manifest: Manifest) -> None:
-    if ONNX_NAME not in manifest["files"]:
+    if ONNX_NAME not in manifest.files:
         raise IntegrityError(f"{folder / MANIFEST_NAME} lists no {ONNX_NAME}")
 
 
 def _library(folder: Path, manifest: Manifest) -> Path | None:
     """Our custom-op library, when it came with the model; without it the function body runs."""
-    return folder / ORT_LIBRARY_NAME if ORT_LIBRARY_NAME in manifest["files"] else None
+    return folder / ORT_LIBRARY_NAME if ORT_LIBRARY_NAME in manifest.files else None
 
 
 def _onnx_batches(manifest: Manifest) -> tuple[int, int]:
-    fixed = manifest["onnx"]["inputs"][0]["shape"][0]
+    fixed = manifest.onnx.inputs[0].shape[0]
     return (fixed, fixed) if isinstance(fixed, int) else (1, _ORT_MAX_BATCH)
 
 

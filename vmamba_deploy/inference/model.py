@@ -14,7 +14,7 @@ import numpy.typing as npt
 from vmamba_deploy.artifacts.manifest import Manifest
 from vmamba_deploy.errors import UsageError
 from vmamba_deploy.inference.lanes import LanePool
-from vmamba_deploy.preprocessing import ImageSource, Preprocessing, preprocess
+from vmamba_deploy.preprocessing import ImageSource, preprocess
 from vmamba_deploy.tasks import Task
 
 if TYPE_CHECKING:
@@ -54,12 +54,13 @@ class Model:
 
     def __init__(self, manifest: Manifest, opened: OpenModel, task: Task) -> None:
         self.manifest, self.task = manifest, task
-        self.preprocessing = Preprocessing.from_manifest(manifest["preprocessing"])
+        self.preprocessing = manifest.preprocessing.by_this_release()
         self.runtime = opened.runtime
         self._min_batch, self.max_batch = opened.batches
         self._opened = opened
         self._executor = ThreadPoolExecutor(len(opened.lanes), thread_name_prefix="vmamba-stream")
-        self._sample_shape, self._dtype = _expected_input(manifest)
+        image = manifest.onnx.inputs[0]
+        self._sample_shape, self._dtype = image.shape[1:], np.dtype(image.dtype)
 
     def preprocess(self, images: Sequence[ImageSource]) -> npt.NDArray[Any]:
         """Decode, resize, crop and normalise (docs/preprocessing.md).
@@ -143,9 +144,3 @@ class Model:
                 f"{list(pixels.shape)} of {pixels.dtype}",
                 hint="`preprocess(images)` makes them from images",
             )
-
-
-def _expected_input(manifest: Manifest) -> tuple[tuple[int | str, ...], np.dtype[Any]]:
-    """Shape of one image, with names for free sides, and dtype."""
-    tensor = manifest["onnx"]["inputs"][0]
-    return tuple(tensor["shape"][1:]), np.dtype(tensor["dtype"])

@@ -6,14 +6,24 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
-from vmamba_deploy.artifacts.manifest import MANIFEST_NAME, Manifest, write_manifest
+from vmamba_deploy.artifacts.manifest import (
+    ENGINE_NAME,
+    MANIFEST_NAME,
+    ONNX_NAME,
+    Manifest,
+    write_manifest,
+)
 from vmamba_deploy.artifacts.output_folder import open_output_folder
 from vmamba_deploy.export.onnx_model import OnnxModel
 from vmamba_deploy.pipeline.artefacts import onnx_file_of
 from vmamba_deploy.pipeline.describe import describe
-from vmamba_deploy.pipeline.engine_step import build_engine_file, check_engine_plan
+from vmamba_deploy.pipeline.engine_step import (
+    build_engine_file,
+    check_engine_plan,
+    engine_summary,
+    no_engine,
+)
 from vmamba_deploy.pipeline.events import OnEvent, Steps
-from vmamba_deploy.pipeline.export_run import ENGINE_NAME, ONNX_NAME
 from vmamba_deploy.pipeline.ort_library_step import add_ort_library
 from vmamba_deploy.runtimes.tensorrt.plan import EnginePlan
 
@@ -38,7 +48,7 @@ def run_build(
     steps = Steps(on_event)
     onnx_path = onnx_file_of(source)
     facts = OnnxModel.read(onnx_path)
-    describe(facts, {})
+    describe(facts, no_engine("not built yet", plan), "unproven")
     check_engine_plan(plan, facts.precision)
     target = output or _default_output(source, onnx_path)
     data = [onnx_path.with_name(name) for name in facts.data_files]
@@ -52,15 +62,12 @@ def run_build(
             shutil.copyfile(file, folder.staging / file.name)
         add_ort_library(folder.staging, steps)
         with steps.step("engine", "building the TensorRT engine") as told:
-            engine = build_engine_file(
-                replace(facts, path=copy), copy.with_name(ENGINE_NAME), plan, steps.progress
-            )
-            told.append(engine.summary())
+            file = copy.with_name(ENGINE_NAME)
+            engine = build_engine_file(replace(facts, path=copy), file, plan, steps.progress)
+            told.append(engine_summary(engine, file))
         with steps.step("manifest", "describing the files"):
-            status = {"status": "unproven", "status_reason": "the engine was not compared"}
-            manifest = write_manifest(
-                folder.staging, {**describe(facts, engine.as_manifest()), **status}
-            )
+            described = describe(facts, engine, "unproven", "the engine was not compared")
+            manifest = write_manifest(folder.staging, described)
         with steps.step("publish", "moving the files into place") as told:
             published = folder.publish()
             told.append(str(published))

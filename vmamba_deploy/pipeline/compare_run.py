@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from vmamba_deploy.artifacts.manifest import MANIFEST_NAME, read_manifest
+from vmamba_deploy.artifacts.manifest import (
+    ENGINE_NAME,
+    MANIFEST_NAME,
+    EngineFacts,
+    read_manifest,
+)
 from vmamba_deploy.errors import IntegrityError
 from vmamba_deploy.export.onnx_model import OnnxModel
 from vmamba_deploy.pipeline.artefacts import onnx_file_of
@@ -100,11 +105,11 @@ def _save_reference(
     return [str(file) for file in files]
 
 
-def _engine_of(path: Path) -> dict[str, Any]:
+def _engine_of(path: Path) -> EngineFacts:
     """The engine as the folder's manifest describes it; a lone ONNX file has none."""
     if not path.is_dir() or not (path / MANIFEST_NAME).exists():
-        return {"built": False, "reason": "no manifest describes one"}
-    engine: dict[str, Any] = read_manifest(path)["engine"]
-    if engine["built"] and not (path / "model.engine").is_file():
+        return EngineFacts(built=False, reason="no manifest describes one")
+    engine = read_manifest(path).engine
+    if engine.built and not (path / ENGINE_NAME).is_file():
         raise IntegrityError(f"the manifest of {path} describes an engine that it does not list")
     return engine

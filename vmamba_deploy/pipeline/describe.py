@@ -1,15 +1,18 @@
-"""From an ONNX file and an engine to the fields of a manifest."""
+"""From an ONNX file and an engine to a description for the manifest."""
 
 from __future__ import annotations
 
-from typing import Any
+import msgspec
 
+from vmamba_deploy.artifacts.manifest import Description, EngineFacts, Status
 from vmamba_deploy.errors import InputFileError
 from vmamba_deploy.export.onnx_model import OnnxModel
 
 
-def describe(facts: OnnxModel, engine: dict[str, Any]) -> dict[str, Any]:
-    """Everything but files and status, taken from the file's own metadata.
+def describe(
+    facts: OnnxModel, engine: EngineFacts, status: Status, status_reason: str | None = None
+) -> Description:
+    """Everything but the files, taken from the file's own metadata.
 
     Raises:
         InputFileError: the file was not written by this package.
@@ -19,7 +22,9 @@ def describe(facts: OnnxModel, engine: dict[str, Any]) -> dict[str, Any]:
         raise InputFileError(
             f"{facts.path} was not written by this package: its metadata lacks {', '.join(missing)}"
         )
-    return {
+    fields = {
+        "status": status,
+        "status_reason": status_reason,
         "preset": facts.metadata["preset"],
         "precision": facts.metadata["precision"],
         "weights": {
@@ -30,10 +35,14 @@ def describe(facts: OnnxModel, engine: dict[str, Any]) -> dict[str, Any]:
         "onnx": {
             "opset": facts.opset,
             "op_sets": facts.op_sets,
-            "inputs": [tensor.as_json() for tensor in facts.inputs],
-            "outputs": [tensor.as_json() for tensor in facts.outputs],
+            "inputs": facts.inputs,
+            "outputs": facts.outputs,
         },
         "engine": engine,
         "preprocessing": facts.structured("preprocessing"),
         "labels": facts.structured("labels"),
     }
+    try:
+        return msgspec.convert(fields, Description)
+    except msgspec.ValidationError as error:
+        raise InputFileError(f"{facts.path} has metadata of another form: {error}") from error

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from vmamba_deploy.artifacts.manifest import TRT_LIBRARY_NAME, EngineFacts
 from vmamba_deploy.errors import UsageError
 from vmamba_deploy.export.onnx_model import OnnxModel
-from vmamba_deploy.ops.selective_scan_2d.specification import SELECTIVE_SCAN_2D
 from vmamba_deploy.precisions import PRECISIONS, PrecisionName
-from vmamba_deploy.runtimes.tensorrt.plan import BuiltEngine, EnginePlan, Profile
+from vmamba_deploy.runtimes.tensorrt.plan import EnginePlan, Profile
 
 MIN_SIDE = 32
 NETWORK_SCRIPT_NAME = "polygraphy_network.py"
@@ -20,62 +18,19 @@ _TURING = (7, 5)
 Progress = Callable[[str, float | None], None]
 
 
-@dataclass(frozen=True)
-class EngineRecord:
-    """What became of the engine.
+def no_engine(reason: str, plan: EnginePlan) -> EngineFacts:
+    """The facts of a run without an engine, of the flavour that would have built it."""
+    from vmamba_deploy.runtimes.tensorrt.flavour import likely_flavour
 
-    Attributes:
-        built: None when there is no engine.
-        reason: why there is none.
-        plan: it was built with.
-    """
-
-    built: BuiltEngine | None
-    reason: str | None
-    plan: EnginePlan
-
-    def summary(self) -> str:
-        """One line for a person."""
-        if self.built is None:
-            return f"no engine: {self.reason}"
-        return (
-            f"{self.built.flavour} {self.built.version}, {self.built.plugin_layers} plugin layers, "
-            f"{self.built.size_bytes / 1e6:.1f} MB"
-        )
-
-    def as_manifest(self) -> dict[str, Any]:
-        """The manifest's `engine`."""
-        built = self.built
-        if built is None:
-            from vmamba_deploy.runtimes.tensorrt.flavour import likely_flavour
-
-            flavour = likely_flavour(self.plan.flavour).name
-            return {"built": False, "reason": self.reason, "flavour": flavour}
-        smallest, usual, largest = (list(shape) for shape in built.profile)
-        return {
-            "built": True,
-            "reason": None,
-            "flavour": built.flavour,
-            "version": built.version,
-            "compute_capabilities": list(built.compute_capabilities),
-            "version_compatible": self.plan.version_compatible,
-            "hardware_compatible": self.plan.hardware_compatible,
-            "weights_stripped": self.plan.strip_weights,
-            "plugin_layers": built.plugin_layers,
-            "build_seconds": round(built.build_seconds, 3),
-            "profile": {"min": smallest, "opt": usual, "max": largest},
-            "plugin": {
-                **dict(
-                    zip(("name", "version", "namespace"), SELECTIVE_SCAN_2D.plugin, strict=True)
-                ),
-                "delivery": "embedded" if built.plugin_embedded else "beside",
-            },
-        }
+    return EngineFacts(built=False, reason=reason, flavour=likely_flavour(plan.flavour).name)
 
 
-def no_engine(reason: str, plan: EnginePlan) -> EngineRecord:
-    """The record of a run without an engine."""
-    return EngineRecord(None, reason, plan)
+def engine_summary(engine: EngineFacts, file: Path) -> str:
+    """A built engine in one line for a person."""
+    return (
+        f"{engine.flavour} {engine.version}, {engine.plugin_layers} plugin layers, "
+        f"{file.stat().st_size / 1e6:.1f} MB"
+    )
 
 
 def check_engine_plan(plan: EnginePlan, precision: PrecisionName) -> None:
@@ -98,7 +53,7 @@ def check_engine_plan(plan: EnginePlan, precision: PrecisionName) -> None:
 
 def build_engine_file(
     facts: OnnxModel, output: Path, plan: EnginePlan, progress: Progress
-) -> EngineRecord:
+) -> EngineFacts:
     """Build the engine of an ONNX file, and put the plugin library beside it unless embedded.
 
     A plugin beside the engine comes with a network script for polygraphy.
@@ -116,20 +71,17 @@ def build_engine_file(
     def on_phase(phase: str, step: int, total: int) -> None:
         progress(f"{title}: {phase}", step / total if total else None)
 
-    built = build_engine(
-        plan,
-        facts.path,
-        output,
-        profile=engine_profile(facts, plan.profile_batches),
-        plugin_library=library_path("vmamba_trt", progress=progress),
-        progress=on_phase,
+    library = library_path("vmamba_trt", progress=progress)
+    profile = engine_profile(facts, plan.profile_batches)
+    engine = build_engine(
+        plan, facts.path, output, profile=profile, plugin_library=library, progress=on_phase
     )
-    if not built.plugin_embedded:
-        library = output.parent / built.plugin_library.name
-        shutil.copyfile(built.plugin_library, library)
-        script = output.parent / NETWORK_SCRIPT_NAME
-        write_network_script(facts.path, library, script, profile=built.profile)
-    return EngineRecord(built, None, plan)
+    if not engine.plugin_embedded:
+        beside = output.with_name(TRT_LIBRARY_NAME)
+        shutil.copyfile(library, beside)
+        script = output.with_name(NETWORK_SCRIPT_NAME)
+        write_network_script(facts.path, beside, script, profile=profile)
+    return engine
 
 
 def size_profile(facts: OnnxModel) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int]]:

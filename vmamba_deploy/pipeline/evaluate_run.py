@@ -105,10 +105,9 @@ def _read_artifact(folder: Path) -> Manifest:
 
 
 def _read_data(plan: EvaluationPlan, manifest: Manifest) -> SampleSet:
-    count = manifest["onnx"]["outputs"][0]["shape"][-1]
-    labels = tuple(manifest["labels"]) if manifest["labels"] else None
-    listed = read_class_list(plan.classes_file, count) if plan.classes_file is not None else None
-    return read_samples(plan.data, ModelClasses(count, labels, listed))
+    count, file = manifest.classes, plan.classes_file
+    listed = read_class_list(file, count) if file is not None else None
+    return read_samples(plan.data, ModelClasses(count, manifest.labels or None, listed))
 
 
 def _identity(plan: EvaluationPlan, manifest: Manifest, data: SampleSet) -> Identity:
@@ -116,7 +115,7 @@ def _identity(plan: EvaluationPlan, manifest: Manifest, data: SampleSet) -> Iden
 
     against = None
     if plan.against is not None:
-        against = f"PyTorch fp32, weights {manifest['weights']['sha256'][:16]}"
+        against = f"PyTorch fp32, weights {manifest.weights.sha256[:16]}"
     content = (plan.artifact / MANIFEST_NAME).read_bytes()
     return Identity(
         manifest_sha256=hashlib.sha256(content).hexdigest(),
@@ -155,8 +154,8 @@ def _artifact_info(
     return ArtifactInfo(
         folder=str(plan.artifact),
         manifest_sha256=identity.manifest_sha256,
-        preset=manifest["preset"],
-        precision=manifest["precision"],
+        preset=manifest.preset,
+        precision=manifest.precision,
         runtime=journal.runtime or plan.runtime,
     )
 

@@ -10,12 +10,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vmamba_deploy.artifacts.manifest import ONNX_NAME, Manifest
 from vmamba_deploy.evaluation.intervals import percent
 from vmamba_deploy.evaluation.report_data import RunInfo
 from vmamba_deploy.pipeline.evaluation_plan import EvaluationPlan
 
 if TYPE_CHECKING:
-    from vmamba_deploy.artifacts.manifest import Manifest
     from vmamba_deploy.evaluation.journal import Journal
     from vmamba_deploy.evaluation.running import BatchOutcome, Work
     from vmamba_deploy.evaluation.samples import Batch, SampleSet
@@ -91,7 +91,7 @@ def _work(plan: EvaluationPlan, manifest: Manifest) -> Work:
     work = Work(
         artifact=artifact,
         runtime=plan.runtime,
-        top_k=min(plan.top_k, manifest["onnx"]["outputs"][0]["shape"][-1]),
+        top_k=min(plan.top_k, manifest.classes),
         loader_threads=plan.loader_threads or cores,
         threads=threads,
         skip_unreadable=plan.skip_unreadable,
@@ -100,10 +100,10 @@ def _work(plan: EvaluationPlan, manifest: Manifest) -> Work:
         return work
     from vmamba_deploy.pipeline.evaluation_reference import PyTorchReference
 
-    source = Path(plan.weights or manifest["weights"]["source"])
+    source = Path(plan.weights or manifest.weights.source)
     # Workers may stand in another folder than this process.
     weights = str(source.resolve()) if source.exists() else plan.weights
-    return replace(work, reference=PyTorchReference(artifact / "model.onnx", weights, threads))
+    return replace(work, reference=PyTorchReference(artifact / ONNX_NAME, weights, threads))
 
 
 class _Counter:

@@ -6,16 +6,23 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vmamba_deploy.artifacts.manifest import Manifest, write_manifest
+from vmamba_deploy.artifacts.manifest import (
+    ENGINE_NAME,
+    ONNX_NAME,
+    EngineFacts,
+    Manifest,
+    Status,
+    write_manifest,
+)
 from vmamba_deploy.artifacts.output_folder import OutputFolder, open_output_folder
 from vmamba_deploy.errors import ExitCode
 from vmamba_deploy.export.onnx_model import OnnxModel
 from vmamba_deploy.pipeline.aoti_step import PACKAGE_BYTES, check_aoti_plan, compile_package
 from vmamba_deploy.pipeline.describe import describe
 from vmamba_deploy.pipeline.engine_step import (
-    EngineRecord,
     build_engine_file,
     check_engine_plan,
+    engine_summary,
     no_engine,
 )
 from vmamba_deploy.pipeline.events import OnEvent, Steps
@@ -29,8 +36,6 @@ if TYPE_CHECKING:
     from vmamba_deploy.models import LoadedModel
     from vmamba_deploy.parity.results import RunResult
 
-ONNX_NAME = "model.onnx"
-ENGINE_NAME = "model.engine"
 # Report, plots, manifest and the two libraries.
 _OTHER_FILES_BYTES = 30_000_000
 
@@ -54,19 +59,16 @@ class ExportOutcome:
     @property
     def exit_code(self) -> ExitCode:
         """6 when parity failed, else 0."""
-        failed = self.manifest["status"] == "failed"
+        failed = self.manifest.status == "failed"
         return ExitCode.PARITY_FAILED if failed else ExitCode.OK
 
     def as_json(self) -> dict[str, Any]:
         """The fields of the `result` line."""
+        described = self.manifest.as_json()
         return {
-            "status": self.manifest["status"],
+            **{key: described[key] for key in ("status", "preset", "precision", "weights")},
+            **{key: described[key] for key in ("files", "engine")},
             "folder": str(self.folder),
-            "preset": self.manifest["preset"],
-            "precision": self.manifest["precision"],
-            "weights": self.manifest["weights"],
-            "files": self.manifest["files"],
-            "engine": self.manifest["engine"],
             "parity": [parity_fields(result) for result in self.parity],
             "seconds": self.seconds,
             "exit_code": int(self.exit_code),
@@ -119,29 +121,26 @@ def _run_in(
             output.staging,
             facts=facts,
             loaded=loaded,
-            engine=engine.as_manifest(),
+            engine=engine,
             results=results,
             seconds=steps.seconds,
         )
     with steps.step("manifest", "describing the files"):
         failures = [result for result in results if result.status == "failed"]
-        manifest = write_manifest(
-            output.staging,
-            {**describe(facts, engine.as_manifest()), **_proof(plan, failures)},
-        )
+        manifest = write_manifest(output.staging, describe(facts, engine, *_proof(plan, failures)))
     with steps.step("publish", "moving the files into place") as told:
         folder = output.publish(output.failed if failures else None)
         told.append(str(folder))
     return ExportOutcome(folder, manifest, results, steps.seconds)
 
 
-def _proof(plan: ExportPlan, failures: list[RunResult]) -> dict[str, Any]:
+def _proof(plan: ExportPlan, failures: list[RunResult]) -> tuple[Status, str | None]:
     if failures:
         reasons = "; ".join(f"{failure.runtime}: {failure.reason}" for failure in failures)
-        return {"status": "failed", "status_reason": f"parity failed: {reasons}"}
+        return "failed", f"parity failed: {reasons}"
     if not plan.check_parity:
-        return {"status": "unproven", "status_reason": "not compared with PyTorch (--no-parity)"}
-    return {"status": "complete", "status_reason": None}
+        return "unproven", "not compared with PyTorch (--no-parity)"
+    return "complete", None
 
 
 def _load_weights(plan: ExportPlan, steps: Steps) -> LoadedModel:
@@ -166,24 +165,24 @@ def _load_weights(plan: ExportPlan, steps: Steps) -> LoadedModel:
     return loaded
 
 
-def _build_engine(facts: OnnxModel, plan: ExportPlan, steps: Steps) -> EngineRecord:
+def _build_engine(facts: OnnxModel, plan: ExportPlan, steps: Steps) -> EngineFacts:
     if not plan.build_engine:
         return no_engine("not asked for (--no-engine)", plan.engine)
     with steps.step("engine", "building the TensorRT engine") as told:
         path = facts.path.with_name(ENGINE_NAME)
         engine = build_engine_file(facts, path, plan.engine, steps.progress)
-        told.append(engine.summary())
+        told.append(engine_summary(engine, path))
     return engine
 
 
 def _prove(
-    facts: OnnxModel, loaded: LoadedModel, engine: EngineRecord, plan: ExportPlan, steps: Steps
+    facts: OnnxModel, loaded: LoadedModel, engine: EngineFacts, plan: ExportPlan, steps: Steps
 ) -> tuple[RunResult, ...]:
     with steps.step("parity", "comparing with PyTorch") as told:
         results = check_parity(
             facts,
             loaded,
-            engine=engine.as_manifest(),
+            engine=engine,
             batches=plan.engine.profile_batches,
             seed=plan.seed,
             progress=steps.progress,

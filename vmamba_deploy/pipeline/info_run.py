@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from vmamba_deploy.artifacts.manifest import MANIFEST_NAME, describe_file, read_manifest, verify
 from vmamba_deploy.errors import InputFileError
 from vmamba_deploy.export.onnx_model import OnnxModel
@@ -25,7 +27,7 @@ def describe_path(path: Path) -> dict[str, Any]:
     if not path.exists():
         raise InputFileError(f"there is no file or folder {path}")
     if path.is_dir():
-        return {"kind": "artefact folder", **verify(path)}
+        return {"kind": "artefact folder", **verify(path).as_json()}
     suffix = path.suffix.lower()
     if suffix == ".onnx":
         return _describe_onnx(path)
@@ -39,11 +41,11 @@ def _describe_onnx(path: Path) -> dict[str, Any]:
     structured = {key: facts.structured(key) for key in facts.metadata}
     return {
         "kind": "ONNX model",
-        **describe_file(path),
+        **msgspec.to_builtins(describe_file(path)),
         "task": facts.task.name,
         "op_sets": facts.op_sets,
-        "inputs": [tensor.as_json() for tensor in facts.inputs],
-        "outputs": [tensor.as_json() for tensor in facts.outputs],
+        "inputs": msgspec.to_builtins(facts.inputs),
+        "outputs": msgspec.to_builtins(facts.outputs),
         "nodes": facts.nodes,
         "scan_nodes": facts.scan_nodes,
         "has_function_body": facts.has_function_body,
@@ -55,18 +57,18 @@ def _describe_onnx(path: Path) -> dict[str, Any]:
 
 
 def _describe_engine(path: Path) -> dict[str, Any]:
-    described = {"kind": "TensorRT engine", **describe_file(path)}
+    described = {"kind": "TensorRT engine", **msgspec.to_builtins(describe_file(path))}
     if not (path.parent / MANIFEST_NAME).exists():
         return described | {"note": "no manifest beside it, so nothing can be said of its origin"}
     manifest = read_manifest(path.parent)
-    listed = manifest["files"].get(path.name)
+    listed = manifest.files.get(path.name)
     if listed is None:
         return described | {"note": "the manifest beside it does not list this file"}
     verify(path.parent)
     return described | {
-        "preset": manifest["preset"],
-        "precision": manifest["precision"],
-        **manifest["engine"],
+        "preset": manifest.preset,
+        "precision": manifest.precision,
+        **manifest.engine.as_json(),
     }
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from vmamba_deploy.artifacts.manifest import MANIFEST_NAME
+from vmamba_deploy.artifacts.manifest import MANIFEST_NAME, TRT_LIBRARY_NAME, EngineFacts
 from vmamba_deploy.export.onnx_model import OnnxModel
 from vmamba_deploy.pipeline.engine_step import size_profile
 from vmamba_deploy.precisions import PrecisionName
@@ -44,7 +44,7 @@ def check_parity(
     facts: OnnxModel,
     loaded: LoadedModel,
     *,
-    engine: dict[str, Any],
+    engine: EngineFacts,
     batches: Sequence[int],
     seed: int = 0,
     progress: Progress,
@@ -97,7 +97,7 @@ def check_parity(
     return tuple(results)
 
 
-def engine_runtime(path: Path, engine: dict[str, Any]) -> Runtime:
+def engine_runtime(path: Path, engine: EngineFacts) -> Runtime:
     """The runtime of an engine as a manifest describes it.
 
     In a folder with a manifest, the files are verified before TensorRT reads them.
@@ -105,13 +105,14 @@ def engine_runtime(path: Path, engine: dict[str, Any]) -> Runtime:
     from vmamba_deploy.runtimes.tensorrt.flavour import likely_flavour
     from vmamba_deploy.runtimes.tensorrt.run import TensorRTRuntime
 
-    if not engine["built"]:
-        return AbsentEngine(engine.get("flavour", likely_flavour().name), str(engine["reason"]))
-    if engine["weights_stripped"]:
-        return AbsentEngine(engine["flavour"], "its weights are stripped; refit it before running")
+    flavour = engine.flavour or likely_flavour().name
+    if not engine.built:
+        return AbsentEngine(flavour, str(engine.reason))
+    if engine.weights_stripped:
+        return AbsentEngine(flavour, "its weights are stripped; refit it before running")
     if (path.parent / MANIFEST_NAME).exists():
-        return TensorRTRuntime.from_folder(path.parent, engine_name=path.name)
-    return TensorRTRuntime.from_manifest(path, engine)
+        return TensorRTRuntime.from_folder(path.parent)
+    return TensorRTRuntime(path, engine, plugin_library=path.with_name(TRT_LIBRARY_NAME))
 
 
 def parity_inputs(facts: OnnxModel, batches: Sequence[int], seed: int = 0) -> list[InputSet]:

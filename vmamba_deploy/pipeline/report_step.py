@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from vmamba_deploy.artifacts.manifest import EngineFacts
 from vmamba_deploy.export.onnx_model import OnnxModel
 from vmamba_deploy.precisions import PRECISIONS
 
@@ -23,7 +24,7 @@ def write_reports(
     *,
     facts: OnnxModel,
     loaded: LoadedModel,
-    engine: dict[str, Any],
+    engine: EngineFacts,
     results: Sequence[RunResult],
     seconds: dict[str, float],
 ) -> None:
@@ -62,18 +63,18 @@ def write_reports(
     write_html(report, folder / HTML_NAME)
 
 
-def _engine_info(engine: dict[str, Any], path: Path) -> EngineInfo:
+def _engine_info(engine: EngineFacts, path: Path) -> EngineInfo:
     from vmamba_deploy.reports.model import EngineInfo
 
-    if not engine["built"]:
-        return EngineInfo(False, reason=engine["reason"])
+    if not engine.built:
+        return EngineInfo(False, reason=engine.reason)
     return EngineInfo(
         True,
-        engine["flavour"],
-        engine["version"],
-        engine["plugin_layers"],
+        engine.flavour,
+        engine.version,
+        engine.plugin_layers,
         path.stat().st_size,
-        engine.get("build_seconds"),
+        engine.build_seconds,
     )
 
 

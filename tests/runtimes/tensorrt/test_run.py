@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from msgspec import structs
 
+from vmamba_deploy.artifacts.manifest import EngineFacts, PluginFacts, ShapeProfile
 from vmamba_deploy.runtimes.onnxruntime import OnnxRuntimeBody
 from vmamba_deploy.runtimes.tensorrt import (
-    TENSORRT_RTX,
     Flavour,
     Gpu,
     GpuSearch,
@@ -15,6 +16,17 @@ from vmamba_deploy.runtimes.tensorrt import (
 
 ADA = GpuSearch((Gpu(0, "RTX 4090", (8, 9)),), "1 GPU")
 HOPPER = GpuSearch((Gpu(0, "H100", (9, 0)),), "1 GPU")
+
+FACTS = EngineFacts(
+    built=True,
+    reason=None,
+    flavour="tensorrt_rtx",
+    version="1.7.1.116",
+    compute_capabilities=(),
+    plugin_layers=1,
+    profile=ShapeProfile(min=(1, 3, 6, 5), opt=(1, 3, 6, 5), max=(8, 3, 6, 5)),
+    plugin=PluginFacts(name="SelectiveScan2D", version="1", namespace="vmamba", delivery="beside"),
+)
 
 
 @pytest.fixture
@@ -31,18 +43,18 @@ def engine(tmp_path, monkeypatch):
     [
         (GpuSearch((), "no NVIDIA driver here"), {}, "needs an NVIDIA GPU: no NVIDIA driver here"),
         (HOPPER, {}, "refuses compute capability 9.0"),
-        (ADA, {"built_with": "1.6.0.1"}, "built by TensorRT-RTX 1.6.0.1 and runs on no other"),
-        (ADA, {"target_sms": (86, 120)}, "for compute capability 8.6, 12.0, not 8.9"),
+        (ADA, {"version": "1.6.0.1"}, "built by tensorrt_rtx 1.6.0.1, this machine has 1.7.1.116"),
+        (ADA, {"compute_capabilities": ("8.6", "12.0")}, "capability 8.6, 12.0, this one has 8.9"),
     ],
 )
 def test_status_says_why_it_cannot_run(engine, search, options, reason):
-    status = TensorRTRuntime(engine, TENSORRT_RTX, **options).status(search)
+    status = TensorRTRuntime(engine, structs.replace(FACTS, **options)).status(search)
     assert not status.available
     assert reason in status.reason
 
 
 def test_status_where_it_can_run(engine):
-    runtime = TensorRTRuntime(engine, TENSORRT_RTX, built_with="1.7.1.116", target_sms=(89,))
+    runtime = TensorRTRuntime(engine, structs.replace(FACTS, compute_capabilities=("8.9",)))
     assert runtime.name == "tensorrt_rtx"
     assert runtime.status(ADA).available
     engine.unlink()
@@ -60,9 +72,9 @@ def test_an_engine_agrees_with_onnxruntime(
     if not status.available:
         pytest.skip(status.reason)
     model = scan_model(scans=2, precision=precision)
-    built = build(model, tmp_path / "e", batches=(1, 3, 8))
+    facts = build(model, tmp_path / "e", batches=(1, 3, 8))
     expected = OnnxRuntimeBody(model).open()
-    session = TensorRTRuntime(built.path, rtx, plugin_library=plugin).open()
+    session = TensorRTRuntime(tmp_path / "e", facts, plugin_library=plugin).open()
     # The smallest, the usual and the largest batch of the profile, and what lies between.
     for batch in (1, 2, 3, 8, 1):
         images = np.random.default_rng().standard_normal((batch, 3, 6, 5), dtype=np.float32)

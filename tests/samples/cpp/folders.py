@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from vmamba_deploy.artifacts.manifest import describe_file
 
 Edit = Callable[[dict[str, Any]], object]
@@ -25,7 +27,7 @@ def rewritten(folder: Path, edit: Edit = lambda manifest: None) -> Path:
     manifest = json.loads(path.read_text())
     for name in manifest["files"]:
         if (folder / name).is_file():
-            manifest["files"][name] = describe_file(folder / name)
+            manifest["files"][name] = msgspec.to_builtins(describe_file(folder / name))
     edit(manifest)
     path.write_text(json.dumps(manifest))
     return folder

@@ -32,10 +32,13 @@ def command(terminal: Terminal, *, path: Path, output: Path | None, engine: Engi
 
     folder, manifest = run_build(path, output, engine, terminal.on_event)
     terminal.show(files_table(folder, manifest))
-    built = manifest["engine"]
+    built = manifest.engine
     terminal.verdict(
-        f"{built['flavour']} {built['version']} engine with {built['plugin_layers']} plugin layers "
+        f"{built.flavour} {built.version} engine with {built.plugin_layers} plugin layers "
         f"in {folder}; run `vmamba-deploy compare {folder}` to prove it",
         good=True,
     )
-    terminal.result({"folder": str(folder), "engine": built, "files": manifest["files"]})
+    described = manifest.as_json()
+    terminal.result(
+        {"folder": str(folder), "engine": described["engine"], "files": described["files"]}
+    )

@@ -39,9 +39,9 @@ def _flat(facts: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
     for key, value in facts.items():
         if isinstance(value, dict):
             rows += _flat(value, f"{prefix}{key}.")
-        elif isinstance(value, list) and value and isinstance(value[0], dict):
+        elif isinstance(value, list | tuple) and value and isinstance(value[0], dict):
             rows += [(f"{prefix}{key}", _in_a_line(entry)) for entry in value]
-        elif isinstance(value, list):
+        elif isinstance(value, list | tuple):
             shown = ", ".join(map(str, value[:8])) + (", ..." if len(value) > 8 else "")
             rows.append((prefix + key, shown))
         else:

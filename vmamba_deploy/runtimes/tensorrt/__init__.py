@@ -17,7 +17,7 @@ from vmamba_deploy.runtimes.tensorrt.flavour import (
     likely_flavour,
 )
 from vmamba_deploy.runtimes.tensorrt.network_script import write_network_script
-from vmamba_deploy.runtimes.tensorrt.plan import BuiltEngine, EnginePlan, Progress
+from vmamba_deploy.runtimes.tensorrt.plan import EnginePlan, Progress
 from vmamba_deploy.runtimes.tensorrt.run import TensorRTRuntime, TensorRTSession
 
 __all__ = [
@@ -25,7 +25,6 @@ __all__ = [
     "FLAVOURS",
     "TENSORRT",
     "TENSORRT_RTX",
-    "BuiltEngine",
     "EnginePlan",
     "Flavour",
     "Gpu",

@@ -6,10 +6,11 @@ import contextlib
 import threading
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vmamba_deploy.artifacts.atomic import atomic_write
 from vmamba_deploy.errors import BuildError, UsageError
+from vmamba_deploy.ops.selective_scan_2d.specification import SELECTIVE_SCAN_2D
 from vmamba_deploy.runtimes.tensorrt.builder_config import (
     configure,
     image_profile,
@@ -19,10 +20,13 @@ from vmamba_deploy.runtimes.tensorrt.cuda_driver import GpuSearch, find_gpus
 from vmamba_deploy.runtimes.tensorrt.flavour import Flavour, choose_flavour
 from vmamba_deploy.runtimes.tensorrt.network import parse_network
 from vmamba_deploy.runtimes.tensorrt.onnx_input import check_onnx_input
-from vmamba_deploy.runtimes.tensorrt.plan import BuiltEngine, EnginePlan, Profile, Progress
+from vmamba_deploy.runtimes.tensorrt.plan import EnginePlan, Profile, Progress
 from vmamba_deploy.runtimes.tensorrt.plugin_library import find_plugin_library, load_plugin
 from vmamba_deploy.runtimes.tensorrt.progress import ProgressFeed, make_monitor
 from vmamba_deploy.runtimes.tensorrt.trt_logging import make_logger
+
+if TYPE_CHECKING:
+    from vmamba_deploy.artifacts.manifest import EngineFacts
 
 _POLL_SECONDS = 0.05
 
@@ -35,7 +39,7 @@ def build_engine(
     profile: Profile,
     plugin_library: Path | None = None,
     progress: Progress | None = None,
-) -> BuiltEngine:
+) -> EngineFacts:
     """Build the engine of an ONNX file and write it to `output`.
 
     Args:
@@ -47,6 +51,10 @@ def build_engine(
         plugin_library: `libvmamba_trt.so`; None builds or finds it.
         progress: called in this thread as progress(phase, step, total).
 
+    Returns:
+        What the manifest says of it; `build_seconds` are those of parsing and building, without
+        the plugin's compilation.
+
     Raises:
         InputFileError: the ONNX file is not sound.
         UsageError: the plan does not fit the file, the flavour or this machine.
@@ -54,6 +62,8 @@ def build_engine(
         BuildError: TensorRT cannot parse or build it, or a scan did not become our plugin.
         KeyboardInterrupt: once TensorRT has stopped.
     """
+    from vmamba_deploy.artifacts.manifest import EngineFacts, PluginFacts, ShapeProfile
+
     search = find_gpus()
     flavour = check_feasible(plan, search)
     summary = check_onnx_input(onnx_path)
@@ -83,17 +93,26 @@ def build_engine(
     if plan.timing_cache is not None:
         with atomic_write(plan.timing_cache) as temporary:
             temporary.write_bytes(memoryview(config.get_timing_cache().serialize()))
-    return BuiltEngine(
-        path=output,
+    smallest, usual, largest = profile
+    name, version, namespace = SELECTIVE_SCAN_2D.plugin
+    return EngineFacts(
+        built=True,
+        reason=None,
         flavour=flavour.name,
         version=flavour.version,
-        plugin_layers=parsed.plugin_layers,
-        plugin_library=library,
-        plugin_embedded=plan.embed_plugin,
         compute_capabilities=_targets(flavour, plan, search),
-        profile=profile,
-        size_bytes=output.stat().st_size,
-        build_seconds=seconds,
+        version_compatible=plan.version_compatible,
+        hardware_compatible=plan.hardware_compatible,
+        weights_stripped=plan.strip_weights,
+        plugin_layers=parsed.plugin_layers,
+        build_seconds=round(seconds, 3),
+        profile=ShapeProfile(min=smallest, opt=usual, max=largest),
+        plugin=PluginFacts(
+            name=name,
+            version=version,
+            namespace=namespace,
+            delivery="embedded" if plan.embed_plugin else "beside",
+        ),
     )
 
 

@@ -8,12 +8,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from types import MappingProxyType
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from vmamba_deploy.errors import EnvironmentProblem, UsageError
 from vmamba_deploy.runtimes.base import RuntimeStatus
 from vmamba_deploy.runtimes.tensorrt.cuda_driver import GpuSearch, find_gpus
 from vmamba_deploy.runtimes.tensorrt.soname_stub import load_soname_stub
+
+if TYPE_CHECKING:
+    from vmamba_deploy.artifacts.manifest import FlavourName
 
 Capability = tuple[int, int]
 
@@ -34,7 +37,7 @@ class Flavour:
         install_hint: the command that brings it.
     """
 
-    name: str
+    name: FlavourName
     title: str
     distributions: tuple[str, ...]
     install_hint: str

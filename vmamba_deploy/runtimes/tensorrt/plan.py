@@ -86,32 +86,3 @@ class EnginePlan:
                 "--target-sm names GPUs, --hardware-compatible asks for all from Ampere on",
                 hint="give one of the two",
             )
-
-
-@dataclass(frozen=True)
-class BuiltEngine:
-    """An engine file as it was built.
-
-    Attributes:
-        path: the engine.
-        flavour: `tensorrt` or `tensorrt_rtx`.
-        version: of the TensorRT that built it, to which it is bound unless version compatible.
-        plugin_layers: selective scans in the network, all of them our plugin.
-        plugin_library: what must be loaded beside it.
-        plugin_embedded: whether the library is inside the engine as well.
-        compute_capabilities: `8.6` and so on; empty where TensorRT-RTX chose by itself.
-        profile: shapes of the input.
-        size_bytes: of the file.
-        build_seconds: parsing and building, without the plugin's compilation.
-    """
-
-    path: Path
-    flavour: str
-    version: str
-    plugin_layers: int
-    plugin_library: Path
-    plugin_embedded: bool
-    compute_capabilities: tuple[str, ...]
-    profile: Profile
-    size_bytes: int
-    build_seconds: float

@@ -10,7 +10,6 @@ from vmamba_deploy.ops.selective_scan_2d.specification import SELECTIVE_SCAN_2D
 from vmamba_deploy.runtimes.tensorrt.flavour import Flavour
 
 NATIVE_NAME = "vmamba_trt"
-PLUGIN_LIBRARY_NAME = f"lib{NATIVE_NAME}.so"
 
 
 def find_plugin_library(path: Path | None = None) -> Path:

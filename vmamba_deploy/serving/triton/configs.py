@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from vmamba_deploy.serving.triton.facts import ORT_LIBRARY, ModelFacts, Tensor
+from vmamba_deploy.artifacts.manifest import ORT_LIBRARY_NAME
+from vmamba_deploy.serving.triton.facts import ModelFacts, Tensor
 from vmamba_deploy.serving.triton.pbtxt import Message, Name, Value, map_field
 from vmamba_deploy.serving.triton.plan import TritonPlan
 
@@ -28,7 +29,7 @@ def model_config(plan: TritonPlan, facts: ModelFacts) -> Message:
         "model_warmup": _warmup(facts),
     }
     if facts.backend == "onnxruntime" and facts.custom_library:
-        library = f"{plan.server_path.rstrip('/')}/{plan.name}/1/{ORT_LIBRARY}"
+        library = f"{plan.server_path.rstrip('/')}/{plan.name}/1/{ORT_LIBRARY_NAME}"
         config["model_operations"] = {"op_library_filename": [library]}
     return config
 

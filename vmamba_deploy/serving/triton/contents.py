@@ -6,16 +6,20 @@ import json
 import shutil
 from pathlib import Path
 
-from vmamba_deploy.artifacts.manifest import MANIFEST_NAME, Manifest, describe_file
+import msgspec
+
+from vmamba_deploy.artifacts.manifest import (
+    ENGINE_NAME,
+    MANIFEST_NAME,
+    ONNX_NAME,
+    ORT_LIBRARY_NAME,
+    TRT_LIBRARY_NAME,
+    Manifest,
+    describe_file,
+)
 from vmamba_deploy.errors import IntegrityError
 from vmamba_deploy.serving.triton import configs
-from vmamba_deploy.serving.triton.facts import (
-    ENGINE_NAME,
-    ONNX_NAME,
-    ORT_LIBRARY,
-    TRT_LIBRARY,
-    ModelFacts,
-)
+from vmamba_deploy.serving.triton.facts import ModelFacts
 from vmamba_deploy.serving.triton.pbtxt import Message, to_pbtxt
 from vmamba_deploy.serving.triton.plan import TritonPlan
 from vmamba_deploy.serving.triton.readme import readme
@@ -46,8 +50,10 @@ def write_models(
         return [plan.name]
     version = _start(staging, plan.preprocess_name, configs.preprocess_config(plan, facts))
     _write_code(version, "preprocess")
-    specification = json.dumps(manifest["preprocessing"], indent=2, sort_keys=True) + "\n"
-    (version / "preprocessing.json").write_text(specification, encoding="utf-8")
+    specification = json.dumps(
+        msgspec.to_builtins(manifest.preprocessing), indent=2, sort_keys=True
+    )
+    (version / "preprocessing.json").write_text(specification + "\n", encoding="utf-8")
     version = _start(staging, plan.top_name, configs.top_config(plan, facts))
     _write_code(version, "top5")
     _write_labels(staging / plan.top_name, facts)
@@ -66,22 +72,22 @@ def _start(staging: Path, name: str, config: Message) -> Path:
 def _tensorrt(version: Path, plan: TritonPlan, facts: ModelFacts, manifest: Manifest) -> None:
     _copy(plan.artifact, ENGINE_NAME, version / "model.plan", manifest)
     if facts.registrar:
-        _copy(plan.artifact, TRT_LIBRARY, version / TRT_LIBRARY, manifest)
-        build_registrar(version / REGISTRAR_LIBRARY, manifest["engine"]["version"])
+        _copy(plan.artifact, TRT_LIBRARY_NAME, version / TRT_LIBRARY_NAME, manifest)
+        build_registrar(version / REGISTRAR_LIBRARY, manifest.engine.version or "")
 
 
 def _onnxruntime(version: Path, plan: TritonPlan, facts: ModelFacts, manifest: Manifest) -> None:
     # Weights too large for the file lie beside it, under the names that the graph has for them.
-    for name in manifest["files"]:
+    for name in manifest.files:
         if name == ONNX_NAME or name.startswith(f"{ONNX_NAME}."):
             _copy(plan.artifact, name, version / name, manifest)
     if facts.custom_library:
-        _copy(plan.artifact, ORT_LIBRARY, version / ORT_LIBRARY, manifest)
+        _copy(plan.artifact, ORT_LIBRARY_NAME, version / ORT_LIBRARY_NAME, manifest)
 
 
 def _python(version: Path, plan: TritonPlan, _facts: ModelFacts, manifest: Manifest) -> None:
     folder = version / "artifact"
-    for name in manifest["files"]:
+    for name in manifest.files:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         _copy(plan.artifact, name, folder / name, manifest)
     shutil.copyfile(plan.artifact / MANIFEST_NAME, folder / MANIFEST_NAME)
@@ -91,7 +97,7 @@ def _python(version: Path, plan: TritonPlan, _facts: ModelFacts, manifest: Manif
 def _copy(source: Path, name: str, destination: Path, manifest: Manifest) -> None:
     """Copy a file and compare the copy, so that nothing can change in between."""
     shutil.copyfile(source / name, destination)
-    if describe_file(destination) != manifest["files"][name]:
+    if describe_file(destination) != manifest.files[name]:
         raise IntegrityError(
             f"{name} is not what the manifest of {source} says", hint="export again"
         )

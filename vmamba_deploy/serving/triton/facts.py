@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
+from vmamba_deploy.artifacts.manifest import (
+    ORT_LIBRARY_NAME,
+    EngineFacts,
+    Manifest,
+    ShapeProfile,
+    TensorFacts,
+)
 from vmamba_deploy.errors import EnvironmentProblem, UsageError
-from vmamba_deploy.preprocessing import Preprocessing
 from vmamba_deploy.serving.triton.plan import TritonPlan
 
-ONNX_NAME, ENGINE_NAME = "model.onnx", "model.engine"
-ORT_LIBRARY, TRT_LIBRARY = "libvmamba_ort.so", "libvmamba_trt.so"
 DEFAULT_MAX_BATCH = 32
 
 _TYPES = {"float32": "TYPE_FP32", "float16": "TYPE_FP16", "uint8": "TYPE_UINT8"}
@@ -62,7 +64,7 @@ class ModelFacts:
     host_code: bool
 
 
-def read_facts(manifest: Mapping[str, Any], plan: TritonPlan) -> ModelFacts:
+def read_facts(manifest: Manifest, plan: TritonPlan) -> ModelFacts:
     """Choose the back end and check that the artefacts can serve there.
 
     Raises:
@@ -70,15 +72,13 @@ def read_facts(manifest: Mapping[str, Any], plan: TritonPlan) -> ModelFacts:
         EnvironmentProblem: the engine is none that Triton's TensorRT can load.
     """
     backend = choose_backend(manifest, plan.backend)
-    engine = manifest["engine"]
-    if backend == "tensorrt":
-        _require_tensorrt_engine(engine)
-    preprocessing = Preprocessing.from_manifest(manifest["preprocessing"])
-    image, logits = (_tensor(manifest["onnx"][side][0]) for side in ("inputs", "outputs"))
+    profile = _tensorrt_profile(manifest.engine) if backend == "tensorrt" else None
+    preprocessing = manifest.preprocessing.by_this_release()
+    image, logits = _tensor(manifest.onnx.inputs[0]), _tensor(manifest.onnx.outputs[0])
     height, width = preprocessing.crop_pixels
     channels_last = preprocessing.normalisation_in_graph
-    beside = engine.get("plugin", {}).get("delivery") == "beside"
-    max_batch = _max_batch(manifest, plan, backend)
+    embedded = manifest.engine.plugin_embedded
+    max_batch = _max_batch(manifest, plan, backend, profile)
     return ModelFacts(
         backend=backend,
         device=_device(manifest, plan, backend),
@@ -86,58 +86,60 @@ def read_facts(manifest: Mapping[str, Any], plan: TritonPlan) -> ModelFacts:
         logits=logits,
         sample_dims=(height, width, 3) if channels_last else (3, height, width),
         max_batch=max_batch,
-        preferred_batches=_preferred(engine, plan, backend, max_batch),
-        labels=_labels(manifest["labels"]),
-        custom_library=ORT_LIBRARY in manifest["files"],
-        registrar=backend == "tensorrt" and beside,
-        host_code=backend == "tensorrt" and not beside,
+        preferred_batches=_preferred(profile, plan, max_batch),
+        labels=_labels(manifest.labels),
+        custom_library=ORT_LIBRARY_NAME in manifest.files,
+        registrar=backend == "tensorrt" and not embedded,
+        host_code=backend == "tensorrt" and embedded,
     )
 
 
-def choose_backend(manifest: Mapping[str, Any], wished: str) -> str:
+def choose_backend(manifest: Manifest, wished: str) -> str:
     """The back end itself where one was named; else TensorRT where its engine is, or ONNX Runtime.
 
     TensorRT-RTX is no part of Triton, so its engines do not count.
     """
     if wished != "auto":
         return wished
-    engine = manifest["engine"]
-    fits = engine["built"] and engine["flavour"] == "tensorrt"
-    return "tensorrt" if fits and not engine.get("weights_stripped", False) else "onnxruntime"
+    engine = manifest.engine
+    fits = engine.fits(flavour="tensorrt") is None and not engine.weights_stripped
+    return "tensorrt" if fits else "onnxruntime"
 
 
-def _require_tensorrt_engine(engine: Mapping[str, Any]) -> None:
+def _tensorrt_profile(engine: EngineFacts) -> ShapeProfile:
+    """What Triton's TensorRT can feed the engine, which it must be able to load."""
     rebuild = (
         "build an engine on the server's GPU with its TensorRT: "
         "`vmamba-deploy build DIR --trt tensorrt`, or package with --backend onnxruntime or python"
     )
-    if not engine["built"]:
-        raise UsageError(f"the artefacts have no engine: {engine['reason']}", hint=rebuild)
-    if engine["flavour"] != "tensorrt":
+    if not engine.built or engine.profile is None:
+        raise UsageError(f"the artefacts have no engine: {engine.reason}", hint=rebuild)
+    if engine.fits(flavour="tensorrt") is not None:
         raise EnvironmentProblem(
-            f"the engine was built by TensorRT-RTX {engine['version']}; Triton's back end has the "
+            f"the engine was built by TensorRT-RTX {engine.version}; Triton's back end has the "
             "full TensorRT, which cannot load it",
             hint=rebuild,
         )
-    if engine.get("weights_stripped", False):
+    if engine.weights_stripped:
         raise UsageError(
             "the engine has no weights, and Triton does not refit engines",
             hint="build it without --strip-weights",
         )
-    smallest = engine["profile"]["min"][0]
+    smallest = engine.profile.min[0]
     if smallest > 1:
         raise UsageError(
             f"the engine takes batches from {smallest} on, and Triton sends single images too",
             hint="build it with --batch 1,...",
         )
+    return engine.profile
 
 
-def _device(manifest: Mapping[str, Any], plan: TritonPlan, backend: str) -> str:
+def _device(manifest: Manifest, plan: TritonPlan, backend: str) -> str:
     if backend == "tensorrt":
         if plan.device == "cpu":
             raise UsageError("TensorRT runs on GPUs", hint="--device gpu, or another --backend")
         return "gpu"
-    if backend == "onnxruntime" and manifest["precision"] == "bf16":
+    if backend == "onnxruntime" and manifest.precision == "bf16":
         if plan.device == "cpu":
             raise UsageError(
                 "ONNX Runtime has no bfloat16 arithmetic on the CPU",
@@ -147,17 +149,19 @@ def _device(manifest: Mapping[str, Any], plan: TritonPlan, backend: str) -> str:
     return plan.device
 
 
-def _max_batch(manifest: Mapping[str, Any], plan: TritonPlan, backend: str) -> int:
-    batch_axis = manifest["onnx"]["inputs"][0]["shape"][0]
+def _max_batch(
+    manifest: Manifest, plan: TritonPlan, backend: str, profile: ShapeProfile | None
+) -> int:
+    batch_axis = manifest.onnx.inputs[0].shape[0]
     fixed = batch_axis if isinstance(batch_axis, int) else None
     if backend == "onnxruntime" and fixed is not None:
         raise UsageError(
             f"the graph's batch is fixed to {fixed}; Triton batches models with a free one",
             hint="export without a fixed batch, or use --backend python",
         )
-    if backend != "tensorrt":
+    if profile is None:
         return plan.max_batch or fixed or DEFAULT_MAX_BATCH
-    largest: int = manifest["engine"]["profile"]["max"][0]
+    largest = profile.max[0]
     if plan.max_batch is not None and plan.max_batch > largest:
         raise UsageError(
             f"--max-batch {plan.max_batch} is above the engine's largest batch {largest}",
@@ -166,25 +170,23 @@ def _max_batch(manifest: Mapping[str, Any], plan: TritonPlan, backend: str) -> i
     return plan.max_batch or largest
 
 
-def _preferred(
-    engine: Mapping[str, Any], plan: TritonPlan, backend: str, max_batch: int
-) -> tuple[int, ...]:
+def _preferred(profile: ShapeProfile | None, plan: TritonPlan, max_batch: int) -> tuple[int, ...]:
     if too_large := [size for size in plan.preferred_batches if size > max_batch]:
         raise UsageError(
             f"--preferred-batch {too_large[0]} is above the largest batch {max_batch}",
             hint="choose sizes up to it, or a larger --max-batch",
         )
-    if plan.preferred_batches or backend != "tensorrt":
+    if plan.preferred_batches or profile is None:
         return tuple(sorted(set(plan.preferred_batches)))
-    tuned: int = engine["profile"]["opt"][0]
+    tuned = profile.opt[0]
     return (tuned,) if 1 < tuned < max_batch else ()
 
 
-def _tensor(described: Mapping[str, Any]) -> Tensor:
-    dims = tuple(side if isinstance(side, int) else -1 for side in described["shape"][1:])
-    return Tensor(described["name"], _TYPES[described["dtype"]], dims)
+def _tensor(facts: TensorFacts) -> Tensor:
+    dims = tuple(side if isinstance(side, int) else -1 for side in facts.shape[1:])
+    return Tensor(facts.name, _TYPES[facts.dtype], dims)
 
 
-def _labels(labels: list[str] | None) -> tuple[str, ...] | None:
+def _labels(labels: tuple[str, ...] | None) -> tuple[str, ...] | None:
     """A label file has one label a line, so line breaks within one become spaces."""
     return tuple(" ".join(label.split()) for label in labels) if labels else None

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from vmamba_deploy.artifacts.manifest import describe_file
 from vmamba_deploy.errors import UsageError
 
@@ -18,7 +20,7 @@ _MAX_RECORD_BYTES = 1 << 20
 def write_record(folder: Path, description: Mapping[str, Any]) -> None:
     """List the files of a model folder with size and sha256, beside what `description` says."""
     files = {
-        path.relative_to(folder).as_posix(): describe_file(path)
+        path.relative_to(folder).as_posix(): msgspec.to_builtins(describe_file(path))
         for path in sorted(folder.rglob("*"))
         if path.is_file()
     }

@@ -8,7 +8,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from vmamba_deploy.artifacts.manifest import MANIFEST_NAME, describe_file, verify
+import msgspec
+
+from vmamba_deploy.artifacts.manifest import MANIFEST_NAME, Manifest, describe_file, verify
 from vmamba_deploy.errors import InputFileError
 from vmamba_deploy.serving.triton.contents import write_models
 from vmamba_deploy.serving.triton.facts import ModelFacts, read_facts
@@ -73,7 +75,7 @@ def package_for_triton(plan: TritonPlan, *, warn: Warn = lambda _message: None) 
         warn(message)
     repository = plan.repository.absolute()
     names = _names(plan)
-    needed = sum(file["size_bytes"] for file in manifest["files"].values())
+    needed = sum(file.size_bytes for file in manifest.files.values())
     with staging_folder(repository, needed_bytes=needed) as staging:
         check_targets(repository, names, plan.name, force=plan.force)
         written = write_models(staging, plan, facts, manifest)
@@ -81,10 +83,10 @@ def package_for_triton(plan: TritonPlan, *, warn: Warn = lambda _message: None) 
             "package": plan.name,
             "backend": facts.backend,
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
-            "artifact_manifest": describe_file(plan.artifact / MANIFEST_NAME),
+            "artifact_manifest": msgspec.to_builtins(describe_file(plan.artifact / MANIFEST_NAME)),
             "server_path": plan.server_path,
             "server_options": server_options(plan, facts),
-            "tensorrt": manifest["engine"]["version"] if facts.backend == "tensorrt" else None,
+            "tensorrt": manifest.engine.version if facts.backend == "tensorrt" else None,
         }
         for name in written:
             write_record(staging / name, description)
@@ -103,14 +105,14 @@ def _names(plan: TritonPlan) -> list[str]:
     return [plan.name, *(steps if plan.with_ensemble else [])]
 
 
-def _warnings(plan: TritonPlan, facts: ModelFacts, manifest: dict[str, Any]) -> list[str]:
+def _warnings(plan: TritonPlan, facts: ModelFacts, manifest: Manifest) -> list[str]:
     found: list[str] = []
-    if manifest["status"] != "complete":
-        found.append(f"the artefacts are {manifest['status']}: {manifest['status_reason']}")
-    engine = manifest["engine"]
-    if plan.backend == "auto" and engine["built"] and facts.backend != "tensorrt":
+    if manifest.status != "complete":
+        found.append(f"the artefacts are {manifest.status}: {manifest.status_reason}")
+    engine = manifest.engine
+    if plan.backend == "auto" and engine.built and facts.backend != "tensorrt":
         found.append(
-            f"the {engine['flavour']} engine is none for Triton's TensorRT back end; the package "
+            f"the {engine.flavour} engine is none for Triton's TensorRT back end; the package "
             "is for ONNX Runtime"
         )
     if facts.backend == "onnxruntime" and not facts.custom_library:

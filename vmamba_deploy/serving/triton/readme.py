@@ -26,7 +26,7 @@ def readme(plan: TritonPlan, facts: ModelFacts, manifest: Manifest) -> str:
     lines = [
         f"# {plan.name}",
         "",
-        f"{manifest['preset']} in {manifest['precision']}, for Triton's {facts.backend} back end; "
+        f"{manifest.preset} in {manifest.precision}, for Triton's {facts.backend} back end; "
         f"batches up to {facts.max_batch}. Written by `vmamba-deploy package`.",
         "",
         f"    tritonserver {options}",
