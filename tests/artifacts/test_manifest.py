@@ -104,7 +104,7 @@ def test_a_cut_and_a_missing_file_are_found(folder):
 @pytest.mark.parametrize(
     ("machine", "message"),
     [
-        ({"flavour": "tensorrt"}, "for tensorrt_rtx, this machine has tensorrt"),
+        ({"flavour": "tensorrt"}, "for tensorrt_rtx, not tensorrt"),
         ({"version": "1.8.0.1"}, "built by tensorrt_rtx 1.7.1.116"),
         ({"compute_capability": "9.0"}, "8.0, 8.6, this one has 9.0"),
     ],

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from tests.artifacts.rewriting import rewrite
+from tests.artifacts.test_manifest import ENGINE
 from vmamba_deploy.artifacts.manifest import read_manifest
 from vmamba_deploy.errors import (
     EnvironmentProblem,
@@ -12,7 +13,7 @@ from vmamba_deploy.errors import (
     UsageError,
 )
 from vmamba_deploy.inference import load
-from vmamba_deploy.runtimes.tensorrt import find_gpus
+from vmamba_deploy.runtimes.tensorrt import Flavour, Gpu, GpuSearch, find_gpus
 
 
 @pytest.fixture
@@ -26,6 +27,27 @@ def test_auto_takes_what_can_run_here(artifact):
         assert model.runtime == expected
         assert model.max_batch >= 32
         assert model.labels == tuple("0123456789")
+
+
+@pytest.mark.parametrize(
+    ("engine", "reason"),
+    [
+        ({"version": "2.0.0.1", "version_compatible": True}, "built by tensorrt_rtx 2.0.0.1"),
+        ({"compute_capabilities": ["12.0"]}, "compute capability 12.0, this one has 8.9"),
+    ],
+)
+def test_auto_falls_back_where_the_engine_does_not_fit(copied, monkeypatch, engine, reason):
+    """An engine of a later TensorRT-RTX, or for another GPU, on a machine that has both."""
+    (copied / "model.engine").write_bytes(b"an engine")
+    rewrite(copied, engine=ENGINE | engine)
+    gpu = GpuSearch((Gpu(0, "RTX 4090", (8, 9)),), "1 GPU")
+    monkeypatch.setattr("vmamba_deploy.runtimes.tensorrt.run.find_gpus", lambda: gpu)
+    monkeypatch.setattr(Flavour, "installed", property(lambda self: True))
+    monkeypatch.setattr(Flavour, "version", property(lambda self: "1.7.1.116"))
+    with pytest.raises(EnvironmentProblem, match=reason):
+        load(copied, runtime="rtx")
+    with load(copied) as model:
+        assert model.runtime.startswith("onnxruntime")
 
 
 @pytest.mark.skipif(find_gpus().first is not None, reason="this machine has a GPU")

@@ -155,7 +155,7 @@ class EngineFacts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
         if not self.built:
             return f"this folder has no engine: {self.reason}"
         if flavour not in (None, self.flavour):
-            return f"the engine is for {self.flavour}, this machine has {flavour}"
+            return f"the engine is for {self.flavour}, not {flavour}"
         if version is not None and not self._reads(version):
             return (
                 f"the engine was built by {self.flavour} {self.version}, this machine has {version}"

@@ -111,10 +111,10 @@ def _open_engine(
     from vmamba_deploy.runtimes.tensorrt.lane import EngineLane
     from vmamba_deploy.runtimes.tensorrt.run import TensorRTRuntime
 
-    built_by = manifest.engine.flavour
-    if manifest.engine.built and built_by != _FLAVOURS[runtime]:
+    reason = manifest.engine.fits(flavour=_FLAVOURS[runtime])
+    if manifest.engine.built and reason is not None:
         raise IntegrityError(
-            f"the engine is for {built_by}, not {_FLAVOURS[runtime]}",
+            reason,
             hint=f"use runtime='auto', or build one with `vmamba-deploy build --trt {runtime}`",
         )
     engine = TensorRTRuntime.from_folder(folder).load()

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.samples.cpp.folders import changed
+from tests.samples.cpp.programs import program
 from vmamba_deploy.artifacts.manifest import verify
 from vmamba_deploy.errors import IntegrityError, VmambaError
 
@@ -29,6 +30,14 @@ def check(checks: Path, *folders: Path) -> list[str]:
     )
     assert done.returncode == 0, done.stderr[-4000:]
     return done.stdout.splitlines()
+
+
+def test_an_engine_runs_where_pythons_table_says(checks: Path) -> None:
+    table = Path(__file__).parents[2] / "data" / "engine_fits.json"
+    done = program(checks / "judge_engines")(table)
+    assert done.code == 0, done.err
+    reasons = [row["reason"] or "" for row in json.loads(table.read_text())]
+    assert done.out.split("\n")[:-1] == reasons
 
 
 def in_pythons_words(folder: Path) -> str:

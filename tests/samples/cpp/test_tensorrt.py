@@ -170,7 +170,7 @@ def test_an_engine_of_another_version_is_refused_in_pythons_words(
     done = classify(folder, IMAGE, "--runtime", "rtx")
     here = version("tensorrt-rtx-cu13")
     with pytest.raises(IntegrityError) as caught:
-        verify(folder, flavour="tensorrt_rtx", flavour_version=here)
+        verify(folder, flavour="tensorrt_rtx", version=here)
     assert (done.code, done.error, done.hint) == (7, caught.value.message, caught.value.hint)
 
 

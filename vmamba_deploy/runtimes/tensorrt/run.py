@@ -40,7 +40,7 @@ class TensorRTRuntime:
         self, engine: Path, facts: EngineFacts, *, plugin_library: Path | None = None
     ) -> None:
         if not facts.built or facts.flavour is None:
-            raise IntegrityError(f"there is no engine: {facts.reason}")
+            raise IntegrityError(f"this folder has no engine: {facts.reason}")
         if facts.weights_stripped:
             raise UsageError(f"{engine} has no weights", hint="refit it from the ONNX file first")
         self._engine, self._facts, self._library = engine, facts, plugin_library

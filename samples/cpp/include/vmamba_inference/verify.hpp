@@ -76,6 +76,31 @@ inline bool gpu_fits(const EngineFacts &engine, const std::string &capability) {
 
 }  // namespace detail
 
+// Why the engine cannot run on this TensorRT and this GPU, as one sentence, and empty where it can.
+// What is empty is not asked. tests/data/engine_fits.json holds this and Python's to one table.
+inline std::string misfit(const EngineFacts &engine, const std::string &flavour,
+                          const std::string &version, const std::string &capability) {
+  if (!engine.built) return "this folder has no engine: " + engine.reason;
+  if (!flavour.empty() && flavour != engine.flavour) {
+    return "the engine is for " + engine.flavour + ", not " + flavour;
+  }
+  if (!version.empty() && !detail::version_fits(engine, version)) {
+    return "the engine was built by " + engine.flavour + " " + engine.version +
+           ", this machine has " + version;
+  }
+  if (!capability.empty() && !detail::gpu_fits(engine, capability)) {
+    return "the engine is for GPUs of compute capability " +
+           joined(engine.compute_capabilities, ", ") + ", this one has " + capability;
+  }
+  return "";
+}
+
+inline void require_fit(const EngineFacts &engine, const std::string &flavour,
+                        const std::string &version, const std::string &capability) {
+  const std::string reason = misfit(engine, flavour, version, capability);
+  if (!reason.empty()) throw integrity_error(reason, detail::kRebuild);
+}
+
 // Check every file of the folder.
 inline void verify_files(const Manifest &manifest) {
   if (manifest.status == "failed") {
@@ -96,9 +121,7 @@ inline void verify_files(const Manifest &manifest) {
 inline void verify_engine(const Manifest &manifest, const std::string &flavour,
                           const std::string &version) {
   const EngineFacts &engine = manifest.engine;
-  if (!engine.built) {
-    throw integrity_error("this folder has no engine: " + engine.reason, detail::kRebuild);
-  }
+  require_fit(engine, "", "", "");
   if (manifest.files.count("model.engine") == 0) {
     throw integrity_error("the manifest of " + manifest.folder.string() +
                           " does not list model.engine");
@@ -107,24 +130,12 @@ inline void verify_engine(const Manifest &manifest, const std::string &flavour,
     throw usage_error((manifest.folder / "model.engine").string() + " has no weights",
                       "refit it from the ONNX file first");
   }
-  if (flavour != engine.flavour) {
-    throw integrity_error("the engine is for " + engine.flavour + ", not " + flavour,
-                          detail::kRebuild);
-  }
-  if (!detail::version_fits(engine, version)) {
-    throw integrity_error("the engine was built by " + engine.flavour + " " + engine.version +
-                              ", this machine has " + version,
-                          detail::kRebuild);
-  }
+  require_fit(engine, flavour, version, "");
 }
 
 // Check that the engine is for a GPU of this compute capability, "8.6".
 inline void verify_gpu(const EngineFacts &engine, const std::string &capability) {
-  if (detail::gpu_fits(engine, capability)) return;
-  throw integrity_error("the engine is for GPUs of compute capability " +
-                            joined(engine.compute_capabilities, ", ") + ", this one has " +
-                            capability,
-                        detail::kRebuild);
+  require_fit(engine, "", "", capability);
 }
 
 }  // namespace vmamba_inference
