@@ -1,6 +1,9 @@
 import json
+import re
 import secrets
+from pathlib import Path
 
+import jsonschema
 import msgspec
 import pytest
 
@@ -12,6 +15,7 @@ from vmamba_deploy.artifacts.manifest import (
     write_manifest,
 )
 from vmamba_deploy.errors import IntegrityError
+from vmamba_deploy.reports.schema import schema_of
 
 ENGINE = {
     "built": True,
@@ -179,3 +183,30 @@ def test_other_versions_and_rubbish_are_refused(folder):
         (folder / MANIFEST_NAME).write_bytes(rubbish)
         with pytest.raises(IntegrityError):
             read_manifest(folder)
+
+
+@pytest.mark.parametrize("name", ["engine.json", "no_engine.json"])
+def test_manifests_of_release_0_1_0_are_read_and_written_as_they_were(name, tmp_path):
+    kept = (Path(__file__).parents[1] / "data" / "manifests" / name).read_text()
+    (tmp_path / MANIFEST_NAME).write_text(kept)
+    manifest = read_manifest(tmp_path)
+    assert json.dumps(manifest.as_json(), indent=2, sort_keys=True) + "\n" == kept
+    jsonschema.validate(json.loads(kept), schema_of("manifest"))
+    assert manifest.engine.built == (name == "engine.json")
+    assert manifest.engine.flavour == "tensorrt_rtx"
+
+
+@pytest.mark.parametrize(
+    ("change", "place"),
+    [
+        (lambda document: document["onnx"]["inputs"][0].update(shape=[1.5]), "$.onnx.inputs[0]"),
+        (lambda document: document["engine"].update(flavour="other"), "$.engine.flavour"),
+        (lambda document: document["files"]["model.onnx"].pop("sha256"), "$.files[...]"),
+        (lambda document: document["preprocessing"].update(mean=[0.5]), "$.preprocessing.mean"),
+        (lambda document: document["weights"].update(surprise=1), "$.weights"),
+    ],
+)
+def test_the_place_of_a_fault_is_told(folder, change, place):
+    edit(folder, change)
+    with pytest.raises(IntegrityError, match=re.escape(place)):
+        read_manifest(folder)

@@ -19,12 +19,15 @@ from vmamba_deploy.evaluation.results import ImageResult, ReferenceResult
 from vmamba_deploy.evaluation.samples import Sample, SampleSet
 from vmamba_deploy.evaluation.summary import summarise
 from vmamba_deploy.reports.confusion_plot import short
-from vmamba_deploy.reports.evaluation_json import (
-    evaluation_as_json,
-    evaluation_schema,
-    write_evaluation_json,
-)
+from vmamba_deploy.reports.evaluation_json import evaluation_document
 from vmamba_deploy.reports.evaluation_page import render_evaluation, write_evaluation_page
+from vmamba_deploy.reports.json_file import plain, write_json
+from vmamba_deploy.reports.schema import schema_of
+
+
+def evaluation_as_json(report):
+    return plain(evaluation_document(report))
+
 
 NAMES = ("ant", "bee", "<b>cow</b>", "dog", "eel", "fly", "gnu with a very long name indeed")
 PIXEL = "data:image/png;base64,iVBORw0KGgo="
@@ -170,10 +173,10 @@ def test_no_image_could_be_read():
 @pytest.mark.parametrize("against", [True, False])
 def test_the_json_fits_its_schema_and_keeps_the_figures(tmp_path, against):
     report = make(against=against)
-    write_evaluation_json(report, tmp_path / "evaluation.json")
+    write_json(evaluation_document(report), tmp_path / "evaluation.json")
     content = json.loads((tmp_path / "evaluation.json").read_text())
-    jsonschema.Draft202012Validator.check_schema(evaluation_schema())
-    jsonschema.validate(content, evaluation_schema())
+    jsonschema.Draft202012Validator.check_schema(schema_of("evaluation"))
+    jsonschema.validate(content, schema_of("evaluation"))
     assert content["top1"]["count"] == 55
     assert content["run"]["images_per_second"] == 35.0
     assert content["skipped"] == [["bee/1.png", "bee/1.png is damaged"]]

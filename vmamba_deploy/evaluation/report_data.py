@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
+from vmamba_deploy.artifacts.manifest import Sha256
 from vmamba_deploy.evaluation.judging import Bars
 from vmamba_deploy.evaluation.samples import Kind
 from vmamba_deploy.evaluation.summary import Summary
@@ -19,7 +20,7 @@ class ArtifactInfo:
     """What was evaluated: the folder, the sha256 of its manifest, and how it ran."""
 
     folder: str
-    manifest_sha256: str
+    manifest_sha256: Sha256
     preset: str
     precision: str
     runtime: str
@@ -40,7 +41,7 @@ class DataInfo:
     images: int
     class_names: tuple[str, ...]
     rule: str
-    fingerprint: str
+    fingerprint: Sha256
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,7 @@ class RunInfo:
         distributed: whether Ray ran them.
         loader_threads: that read images, per process.
         resumed: images that the journal already had.
+        images_per_second: throughput of everything together; None when nothing was left to do.
     """
 
     images: int
@@ -64,11 +66,11 @@ class RunInfo:
     distributed: bool
     loader_threads: int
     resumed: int
+    images_per_second: float | None = field(init=False)
 
-    @property
-    def images_per_second(self) -> float | None:
-        """Throughput of everything together; None when nothing was left to do."""
-        return self.images / self.seconds if self.images and self.seconds else None
+    def __post_init__(self) -> None:
+        rate = self.images / self.seconds if self.images and self.seconds else None
+        object.__setattr__(self, "images_per_second", rate)
 
 
 @dataclass(frozen=True)

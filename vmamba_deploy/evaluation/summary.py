@@ -90,6 +90,7 @@ class Agreement:
         max_abs: largest difference of any logit.
         cosine: smallest over the images.
         changed: every image with another first class, the surest of PyTorch's first.
+        changed_images: how many.
     """
 
     same: Proportion
@@ -98,6 +99,7 @@ class Agreement:
     max_abs: float
     cosine: float
     changed: tuple[ChangedImage, ...]
+    changed_images: int
 
 
 @dataclass(frozen=True)
@@ -252,6 +254,7 @@ def _agreement(
         max_abs=float(np.max([one.max_abs for one in references])),
         cosine=float(np.min([one.cosine for one in references])),
         changed=tuple(changed),
+        changed_images=len(changed),
     )
 
 

@@ -1,6 +1,6 @@
 """Run exported models in an application: `load(folder)`, then `classify(images)`.
 
-Needs NumPy, Pillow, jsonschema, and a runtime: ONNX Runtime, or TensorRT with cuda-python. Neither
+Needs NumPy, Pillow, msgspec, and a runtime: ONNX Runtime, or TensorRT with cuda-python. Neither
 PyTorch nor what exports a model is imported.
 """
 

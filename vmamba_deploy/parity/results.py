@@ -34,3 +34,13 @@ class RunResult:
     thresholds: Thresholds
     inputs: tuple[InputResult, ...] = ()
     metrics: Metrics | None = None
+
+    def __post_init__(self) -> None:
+        figures = self.metrics is not None
+        sound = {
+            "passed": figures and bool(self.inputs),
+            "failed": bool(self.reason),
+            "skipped": bool(self.reason) and not figures and not self.inputs,
+        }
+        if not sound[self.status]:
+            raise ValueError(f"{self.runtime} cannot be {self.status} with these figures")

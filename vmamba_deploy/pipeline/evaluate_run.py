@@ -175,12 +175,13 @@ def _data_info(every: SampleSet, data: SampleSet, identity: Identity) -> DataInf
 def _write(folder: Path, report: EvaluationReport, data: SampleSet) -> Path:
     """Write both files, each whole or not at all; returns the page."""
     from vmamba_deploy.evaluation.thumbnails import make_thumbnails
-    from vmamba_deploy.reports.evaluation_json import write_evaluation_json
+    from vmamba_deploy.reports.evaluation_json import evaluation_document
     from vmamba_deploy.reports.evaluation_page import write_evaluation_page
+    from vmamba_deploy.reports.json_file import write_json
 
     agreement = report.summary.agreement
     shown = agreement.changed[:THUMBNAILS] if agreement is not None else ()
-    write_evaluation_json(report, folder / JSON_NAME)
+    write_json(evaluation_document(report), folder / JSON_NAME)
     thumbnails = make_thumbnails(data, (one.index for one in shown))
     write_evaluation_page(replace(report, thumbnails=thumbnails), folder / HTML_NAME)
     return folder / HTML_NAME

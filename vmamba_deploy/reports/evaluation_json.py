@@ -1,80 +1,80 @@
-"""evaluation.json: written whole or not at all, and valid by its schema."""
+"""evaluation.json, as data."""
 
 from __future__ import annotations
 
-import json
-import math
-from dataclasses import asdict
-from functools import cache
-from importlib.resources import files
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import Any
 
-from vmamba_deploy.artifacts.atomic import atomic_write
-from vmamba_deploy.evaluation.report_data import EvaluationReport
+from vmamba_deploy.evaluation.intervals import Proportion
+from vmamba_deploy.evaluation.judging import Bars
+from vmamba_deploy.evaluation.report_data import (
+    ArtifactInfo,
+    DataInfo,
+    EvaluationReport,
+    RunInfo,
+    Verdict,
+)
+from vmamba_deploy.evaluation.summary import Agreement, ClassAccuracy, Confusion, Timing
 from vmamba_deploy.reports.machine import describe_machine, tool_versions
+from vmamba_deploy.reports.model import MachineInfo
 
 LISTED_CHANGES = 1000
 """Changed images that the file lists; it counts them all."""
 
 
-@cache
-def evaluation_schema() -> dict[str, Any]:
-    """The JSON schema of evaluation.json."""
-    text = (files("vmamba_deploy.reports") / "evaluation.schema.json").read_text(encoding="utf-8")
-    schema: dict[str, Any] = json.loads(text)
-    return schema
+@dataclass(frozen=True)
+class MadeWith:
+    """The machine, and the version of each tool."""
+
+    machine: MachineInfo
+    tools: dict[str, str]
 
 
-def write_evaluation_json(report: EvaluationReport, path: Path) -> None:
-    """Write evaluation.json.
-
-    Raises:
-        ResourceError, UsageError: the disk is full, or the place not writable.
-    """
-    import jsonschema
-
-    content = evaluation_as_json(report)
-    jsonschema.validate(content, evaluation_schema())
-    text = json.dumps(content, indent=2, allow_nan=False, ensure_ascii=False)
-    with atomic_write(path) as temporary:
-        temporary.write_text(text + "\n", encoding="utf-8")
-
-
-def evaluation_as_json(report: EvaluationReport) -> dict[str, Any]:
-    """The content of evaluation.json; figures that are not finite become null.
+@dataclass(frozen=True, kw_only=True)
+class EvaluationDocument:
+    """The content of evaluation.json: an `EvaluationReport` with the figures of its summary.
 
     What depends on the machine and the moment is under `run`, `timing`, `made_with` and `created`;
     everything else is the same however often a run was interrupted and wherever it ran.
     """
-    figures = asdict(report.summary)
-    content = {
-        "schema_version": report.schema_version,
-        "verdict": report.verdict,
-        "shortfalls": report.shortfalls,
-        "created": report.created,
-        "artifact": asdict(report.artifact),
-        "data": asdict(report.data),
-        "against": report.against,
-        "bars": asdict(report.bars),
-        "timing": figures.pop("timing"),
-        "run": asdict(report.run) | {"images_per_second": report.run.images_per_second},
-        "made_with": {"machine": asdict(describe_machine()), "tools": tool_versions()},
-    }
-    agreement = figures["agreement"]
-    if agreement is not None:
-        agreement["changed_images"] = len(agreement["changed"])
-        agreement["changed"] = agreement["changed"][:LISTED_CHANGES]
-    plain: dict[str, Any] = _plain(content | figures)
-    return plain
+
+    schema_version: str
+    verdict: Verdict
+    shortfalls: tuple[str, ...]
+    created: str
+    artifact: ArtifactInfo
+    data: DataInfo
+    against: str | None
+    bars: Bars
+    timing: Timing | None
+    run: RunInfo
+    made_with: MadeWith
+    top1: Proportion
+    top_k: Proportion | None
+    k: int
+    not_finite: int
+    skipped: tuple[tuple[str, str], ...]
+    agreement: Agreement | None
+    classes: tuple[ClassAccuracy, ...]
+    worst: tuple[int, ...]
+    confusion: Confusion | None
 
 
-def _plain(value: Any) -> Any:
-    """Lists for tuples, null for what is not finite."""
-    if isinstance(value, dict):
-        return {key: _plain(one) for key, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(one) for one in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
+def evaluation_document(report: EvaluationReport) -> EvaluationDocument:
+    """What evaluation.json says of a report; of the changed images it lists the first."""
+    figures: dict[str, Any] = dict(vars(report.summary))
+    if (agreement := report.summary.agreement) is not None:
+        figures["agreement"] = replace(agreement, changed=agreement.changed[:LISTED_CHANGES])
+    return EvaluationDocument(
+        schema_version=report.schema_version,
+        verdict=report.verdict,
+        shortfalls=report.shortfalls,
+        created=report.created,
+        artifact=report.artifact,
+        data=report.data,
+        against=report.against,
+        bars=report.bars,
+        run=report.run,
+        made_with=MadeWith(describe_machine(), tool_versions()),
+        **figures,
+    )

@@ -1,13 +1,14 @@
-"""The report as data. The JSON file has the same names; report.schema.json says what they hold."""
+"""The report as data. The JSON file has the same names."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal
 
+from vmamba_deploy.artifacts.manifest import FlavourName, Sha256
 from vmamba_deploy.parity.localise import LayerError
 from vmamba_deploy.parity.results import RunResult
-
-SCHEMA_VERSION = "1.0"
+from vmamba_deploy.precisions import PrecisionName
 
 
 @dataclass(frozen=True)
@@ -15,7 +16,7 @@ class WeightsInfo:
     """Where the weights came from; `note` warns of random ones."""
 
     source: str
-    sha256: str
+    sha256: Sha256
     note: str | None = None
 
 
@@ -24,12 +25,19 @@ class EngineInfo:
     """The TensorRT engine; when it was not built, `reason` says why and the rest is None."""
 
     built: bool
-    flavour: str | None = None
+    flavour: FlavourName | None = None
     version: str | None = None
     plugin_layers: int | None = None
     size_bytes: int | None = None
     build_seconds: float | None = None
     reason: str | None = None
+
+    def __post_init__(self) -> None:
+        told = (self.flavour, self.version, self.plugin_layers, self.size_bytes)
+        if not self.built and not self.reason:
+            raise ValueError("an engine that was not built needs a `reason`")
+        if self.built and None in told:
+            raise ValueError("an engine that was built needs its version, layers and size")
 
 
 @dataclass(frozen=True)
@@ -58,11 +66,15 @@ class MachineInfo:
     system: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Report:
     """Everything that report.json and report.html tell.
 
+    Version 1.0. A field may be added within version 1; a change of meaning raises the first number.
+
     Attributes:
+        verdict: `failed` if any run failed, `passed` if one passed and none failed, else
+            `unproven`.
         preset: None for an architecture that is no preset.
         created: UTC time, ISO 8601.
         tools: version of each tool by name.
@@ -70,22 +82,20 @@ class Report:
         runs: one per runtime; empty when parity was not asked for.
     """
 
+    schema_version: Literal["1.0"] = "1.0"
+    verdict: Literal["passed", "failed", "unproven"] = field(init=False)
     preset: str | None
-    precision: str
+    precision: PrecisionName
+    created: str
     weights: WeightsInfo
     engine: EngineInfo
     runs: tuple[RunResult, ...]
     machine: MachineInfo
     tools: dict[str, str]
-    created: str
     timings: dict[str, float] = field(default_factory=dict)
     layers: tuple[LayerSeries, ...] = ()
-    schema_version: str = SCHEMA_VERSION
 
-    @property
-    def verdict(self) -> str:
-        """`failed` if any run failed, `passed` if one passed and none failed, else `unproven`."""
+    def __post_init__(self) -> None:
         statuses = {run.status for run in self.runs}
-        if "failed" in statuses:
-            return "failed"
-        return "passed" if "passed" in statuses else "unproven"
+        proven = "passed" if "passed" in statuses else "unproven"
+        object.__setattr__(self, "verdict", "failed" if "failed" in statuses else proven)
