@@ -18,7 +18,7 @@ from benchmarks.gpu_check.record import commit_at_hand
 from vmamba_deploy import native
 from vmamba_deploy.artifacts.atomic import atomic_write
 from vmamba_deploy.errors import EnvironmentProblem
-from vmamba_deploy.native.headers import require_tensorrt_headers
+from vmamba_deploy.native.headers import TENSORRT
 
 ROOT = Path(__file__).resolve().parents[2]
 TOP, PREBUILT = "vmamba_deploy", "prebuilt"
@@ -51,7 +51,7 @@ def build_prebuilt(folder: Path, arch: str) -> Path:
     for library in built.values():
         shutil.copy2(library, folder)
     kernels = folder / built["vmamba_cuda"].name
-    build_plugin_harness(folder, kernels, require_tensorrt_headers(), rpath="$ORIGIN")
+    build_plugin_harness(folder, kernels, TENSORRT.require(), rpath="$ORIGIN")
     (folder / "commit").write_text(f"{commit_at_hand(None)}\n")
     return folder
 

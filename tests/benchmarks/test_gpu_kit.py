@@ -16,8 +16,8 @@ from benchmarks.gpu_check.record import commit_at_hand
 from vmamba_deploy import native
 from vmamba_deploy.errors import EnvironmentProblem
 from vmamba_deploy.native import cuda
-from vmamba_deploy.native.headers import tensorrt_headers
-from vmamba_deploy.native.layout import DEFAULT_ARCHS, cache_folder, downloads_allowed
+from vmamba_deploy.native.headers import TENSORRT
+from vmamba_deploy.native.layout import DEFAULT_ARCHS, cache_folder
 from vmamba_deploy.ops.native_abi import NativeLibrary
 
 LARGEST_BYTES = 16_000_000
@@ -115,7 +115,7 @@ def skip_without(*libraries: str) -> None:
 @pytest.mark.slow
 def test_the_libraries_are_built_for_one_architecture(tmp_path: Path) -> None:
     skip_without(*kit.LIBRARIES)
-    if tensorrt_headers().find() is None and not downloads_allowed():
+    if TENSORRT.find() is None and not TENSORRT.can_come:
         pytest.skip("the headers of TensorRT are not here")
     folder = kit.build_prebuilt(tmp_path / "prebuilt", DEFAULT_ARCHS)
     names = {f"lib{name}.so" for name in kit.LIBRARIES} | {HARNESS_NAME, "commit"}

@@ -136,7 +136,7 @@ def test_two_processes_build_it_once(own_cache):
 
 
 def test_old_builds_are_pruned(tmp_path):
-    from vmamba_deploy.native.prune import LIBRARIES_KEPT, TREES_KEPT, prune_builds
+    from vmamba_deploy.native.building import LIBRARIES_KEPT, TREES_KEPT, prune_builds
 
     for number in range(30):
         for name in (f"tree-{number:02}", f"{number:016x}"):

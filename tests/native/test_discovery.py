@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,6 @@ import pytest
 from vmamba_deploy import native
 from vmamba_deploy.errors import EnvironmentProblem, IntegrityError
 from vmamba_deploy.native import cuda, debian, headers
-from vmamba_deploy.native.debian import AptSource, apt_sources
 from vmamba_deploy.native.fetch import known_file
 from vmamba_deploy.native.toolchain import HostCompiler
 
@@ -41,6 +41,26 @@ def test_cuda_is_looked_for_in_order(tmp_path, monkeypatch):
     assert cuda.find_cuda() == cuda.CudaToolkit(named, "13.0.3")
 
 
+def test_the_packaged_compiler_is_found_where_the_machine_has_none(tmp_path, monkeypatch):
+    packaged = fake_nvcc(tmp_path / "nvidia/cu13", "13.0.88")
+    for name in ("libcudart_static.a", "libcudart.so.13"):
+        (tmp_path / "nvidia/cu13/lib").mkdir(exist_ok=True)
+        (tmp_path / "nvidia/cu13/lib" / name).write_text("")
+    for variable in ("CUDACXX", "CUDA_HOME"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("PATH", "/bin")
+    monkeypatch.setattr(cuda, "_USUAL_ROOT", tmp_path / "usual")
+    monkeypatch.setattr(cuda.sysconfig, "get_path", lambda name: str(tmp_path))
+    found = cuda.require_cuda()
+    assert found == cuda.CudaToolkit(packaged, "13.0.88", tmp_path / "nvidia/cu13")
+    # Its `lib` is not where nvcc looks, and CMake asks for a link that it lacks.
+    assert str(tmp_path / "nvidia/cu13/lib") in found.environment()["LIBRARY_PATH"]
+    options = found.cmake_options(HostCompiler(Path("/usr/bin/g++"), "g++ 12", 12))
+    assert f"-DCUDA_CUDART={tmp_path / 'nvidia/cu13/lib/libcudart.so.13'}" in options
+    usual = fake_nvcc(tmp_path / "usual", "13.1.0")
+    assert cuda.require_cuda() == cuda.CudaToolkit(usual, "13.1.0")
+
+
 def test_a_compiler_that_nvcc_refuses_is_told(tmp_path, monkeypatch):
     toolkit = cuda.CudaToolkit(fake_nvcc(tmp_path, "13.0.88", newest_gcc=15), "13.0.88")
     monkeypatch.setenv("PATH", "/bin")
@@ -53,31 +73,30 @@ def test_a_compiler_that_nvcc_refuses_is_told(tmp_path, monkeypatch):
     assert toolkit.host_compiler(accepted) is accepted
 
 
-def test_without_nvcc_and_downloads_the_remedy_is_told(monkeypatch):
-    monkeypatch.setenv("VMAMBA_ALLOW_DOWNLOADS", "0")
+def test_without_nvcc_the_remedy_is_told(monkeypatch):
     monkeypatch.setattr(cuda, "find_cuda", lambda: None)
     with pytest.raises(EnvironmentProblem, match="nvcc") as caught:
         cuda.require_cuda()
-    assert "nvidia-cuda-nvcc==" in (caught.value.hint or "")
+    assert "pip install 'vmamba-deploy[native]'" in (caught.value.hint or "")
 
 
 def test_the_variable_for_headers_wins(tmp_path, monkeypatch):
     (tmp_path / "NvInferRuntime.h").write_text("")
     monkeypatch.setenv("TENSORRT_INCLUDE_DIR", str(tmp_path))
-    assert headers.require_tensorrt_headers() == tmp_path
+    assert headers.TENSORRT.require() == tmp_path
 
 
 def test_a_variable_that_names_the_wrong_folder_is_told(tmp_path, monkeypatch):
     monkeypatch.setenv("ONNXRUNTIME_INCLUDE_DIR", str(tmp_path))
     with pytest.raises(EnvironmentProblem, match=r"has no onnxruntime_c_api\.h"):
-        headers.require_onnxruntime_headers()
+        headers.ONNXRUNTIME.require()
 
 
 def test_missing_headers_name_the_variable(monkeypatch):
     monkeypatch.setenv("VMAMBA_ALLOW_DOWNLOADS", "0")
     monkeypatch.setattr(headers.Headers, "find", lambda self: None)
     with pytest.raises(EnvironmentProblem, match="ONNX Runtime") as caught:
-        headers.require_onnxruntime_headers()
+        headers.ONNXRUNTIME.require()
     assert "ONNXRUNTIME_INCLUDE_DIR" in (caught.value.hint or "")
 
 
@@ -92,12 +111,12 @@ def test_missing_headers_name_the_variable(monkeypatch):
 )
 def test_the_version_in_tensorrts_headers(tmp_path, text):
     (tmp_path / "NvInferVersion.h").write_text(text)
-    assert headers.tensorrt_version(tmp_path) == "10.14.1"
+    assert headers.TENSORRT.version(tmp_path) == "10.14.1"
 
 
 def test_the_version_in_onnxruntimes_headers(tmp_path):
     (tmp_path / "onnxruntime_c_api.h").write_text("#pragma once\n#define ORT_API_VERSION 21\n")
-    assert headers.onnxruntime_api_version(tmp_path) == 21
+    assert headers.ONNXRUNTIME.version(tmp_path) == "21"
 
 
 def test_changed_tensorrt_headers_are_refused(tmp_path):
@@ -115,7 +134,7 @@ def no_debian(tmp_path, monkeypatch):
     def refuse(*_: object) -> None:
         raise EnvironmentProblem("no Debian mirror")
 
-    monkeypatch.setattr(headers, "debian_package", refuse)
+    monkeypatch.setattr(headers, "debian_packages", refuse)
     monkeypatch.setattr(headers, "toolchain_folder", lambda: tmp_path / "toolchain")
     monkeypatch.setattr(headers, "_SYSTEM_INCLUDES", ())
     monkeypatch.delenv("ONNXRUNTIME_INCLUDE_DIR", raising=False)
@@ -129,16 +148,16 @@ def no_debian(tmp_path, monkeypatch):
 
 
 def test_without_debian_onnxruntimes_header_comes_from_its_makers(no_debian):
-    folder = headers.require_onnxruntime_headers()
-    assert headers.onnxruntime_api_version(folder) == 21
+    folder = headers.ONNXRUNTIME.require()
+    assert headers.ONNXRUNTIME.version(folder) == "21"
     no_debian.unlink()
-    assert headers.require_onnxruntime_headers() == folder
+    assert headers.ONNXRUNTIME.require() == folder
 
 
 def test_without_debian_and_network_both_reasons_are_told(no_debian):
     no_debian.unlink()
     with pytest.raises(EnvironmentProblem, match=r"no Debian mirror; .* cannot be fetched"):
-        headers.require_onnxruntime_headers()
+        headers.ONNXRUNTIME.require()
 
 
 def test_a_changed_file_is_refused_and_not_kept(tmp_path):
@@ -149,30 +168,62 @@ def test_a_changed_file_is_refused_and_not_kept(tmp_path):
     assert not (tmp_path / "kept").exists()
 
 
-def test_apt_sources_of_both_formats(tmp_path):
-    parts = tmp_path / "sources.list.d"
-    parts.mkdir()
-    (tmp_path / "sources.list").write_text(
-        "# deb http://off.example/a stable main\n"
-        "deb [arch=amd64 signed-by=/k.gpg] http://one.example/a bookworm main contrib\n"
-        "deb-src http://src.example/a bookworm main\n"
-    )
-    (parts / "two.sources").write_text(
-        "Types: deb\n# a comment\nURIs: http://two.example/a\nSuites: bookworm bookworm-updates\n"
+@pytest.fixture
+def apt(tmp_path, monkeypatch):
+    """apt of a Debian 12 whose sources a test writes: sources.list, and sources.list.d."""
+    if shutil.which("apt-get") is None:
+        pytest.skip("apt-get is not installed")
+    for folder in ("lists/partial", "sources.list.d"):
+        (tmp_path / folder).mkdir(parents=True)
+    options = {
+        "Dir::Etc::SourceList": tmp_path / "sources.list",
+        "Dir::Etc::SourceParts": tmp_path / "sources.list.d",
+        "Dir::State::Lists": tmp_path / "lists",
+    }
+    text = "".join(f'{name} "{value}";\n' for name, value in options.items())
+    (tmp_path / "apt.conf").write_text(text)
+    monkeypatch.setenv("APT_CONFIG", str(tmp_path / "apt.conf"))
+    release = {"ID": "debian", "VERSION_CODENAME": "bookworm"}
+    monkeypatch.setattr(debian.platform, "freedesktop_os_release", lambda: release)
+    return tmp_path
+
+
+ONE_LINE = (
+    "# deb http://off.example/a bookworm main\n"
+    "deb-src http://src.example/a bookworm main\n"
+    "deb http://other.example/a bookworm contrib\n"
+    "deb http://later.example/a bookworm-updates main\n"
+)
+
+
+def test_the_mirror_of_a_source_in_one_line(apt):
+    line = "deb [signed-by=/k.gpg] http://one.example/a bookworm main contrib\n"
+    (apt / "sources.list").write_text(ONE_LINE + line)
+    assert debian.main_mirror() == "http://one.example/a"
+
+
+def test_the_mirror_of_a_source_in_a_stanza(apt):
+    (apt / "sources.list").write_text(ONE_LINE)
+    (apt / "sources.list.d/two.sources").write_text(
+        "Types: deb\nEnabled: no\nURIs: http://off.example/b\nSuites: bookworm\n"
         "Components: main\n\n"
-        "Types: deb\nEnabled: no\nURIs: http://off.example/b\nSuites: bookworm\nComponents: main\n"
+        "Types: deb\n# a comment\nURIs: http://two.example/a/\nSuites: bookworm bookworm-updates\n"
+        "Components: main\n"
     )
-    (parts / "ignored.save").write_text("deb http://off.example/c bookworm main\n")
-    assert list(apt_sources(tmp_path)) == [
-        AptSource("http://one.example/a", ("bookworm",), ("main", "contrib")),
-        AptSource("http://two.example/a", ("bookworm", "bookworm-updates"), ("main",)),
-    ]
+    (apt / "sources.list.d/ignored.save").write_text("deb http://off.example/c bookworm main\n")
+    assert debian.main_mirror() == "http://two.example/a"
+
+
+def test_without_a_mirror_of_the_release_that_is_told(apt):
+    (apt / "sources.list").write_text(ONE_LINE)
+    with pytest.raises(EnvironmentProblem, match="no Debian mirror"):
+        debian.main_mirror()
 
 
 def test_several_packages_are_downloaded_by_one_apt(tmp_path, monkeypatch):
     commands = []
     monkeypatch.setattr(debian, "output_of", lambda command: commands.append(list(command)))
-    monkeypatch.setattr(debian, "_main_mirror", lambda: "http://mirror.example/debian")
+    monkeypatch.setattr(debian, "main_mirror", lambda: "http://mirror.example/debian")
     monkeypatch.setattr(debian, "_KEYRING", Path(__file__))
     monkeypatch.setattr(debian.shutil, "which", lambda tool: f"/usr/bin/{tool}")
     debian.debian_packages(["libone-dev", "libone1"], "bookworm", tmp_path / "unpacked")

@@ -14,7 +14,7 @@ from emulation import PLUGINS, compile_emulated
 from onnx import TensorProto
 from scan_model import NUMPY_TYPES, ScanCase
 
-from vmamba_deploy.native.headers import onnxruntime_headers
+from vmamba_deploy.native.headers import ONNXRUNTIME
 from vmamba_deploy.ops.selective_scan_2d.float64_reference import selective_scan_2d_float64
 
 F32, F16, BF16 = TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.BFLOAT16
@@ -27,7 +27,7 @@ SOURCES = ("register.cpp", "scan_op.cpp", "scan_node.cpp", "compute_cuda.cpp", "
 @pytest.fixture(scope="session")
 def harness(tmp_path_factory, ort_library) -> Path:
     assert ort_library.is_file()  # its build has fetched the headers
-    headers = onnxruntime_headers().find()
+    headers = ONNXRUNTIME.find()
     assert headers is not None
     return compile_emulated(
         tmp_path_factory.mktemp("harness") / "cuda_harness",

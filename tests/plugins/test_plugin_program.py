@@ -14,7 +14,7 @@ from benchmarks.gpu_check.nvcc_build import build_plugin_harness
 from benchmarks.op_inputs import random_inputs
 from tests.processes import HANG_S
 from vmamba_deploy import native
-from vmamba_deploy.native.headers import tensorrt_headers
+from vmamba_deploy.native.headers import TENSORRT
 from vmamba_deploy.ops.selective_scan_2d.specification import ScanDims
 
 DIMS = ScanDims(batch=2, height=3, width=4, channels=5, state=2, rank=3)
@@ -71,7 +71,7 @@ def test_nvcc_builds_it_without_tensorrt_and_it_says_what_it_lacks(tmp_path: Pat
             pytest.skip(reason)
     kernels = native.library_path("vmamba_cuda")
     native.library_path("vmamba_trt")  # brings TensorRT's headers
-    headers = tensorrt_headers().find()
+    headers = TENSORRT.find()
     assert headers is not None
     program = build_plugin_harness(tmp_path, kernels, headers)
     inputs = random_inputs(DIMS, torch.float16, "cpu")

@@ -18,7 +18,7 @@ from benchmarks.gpu_check.nvcc_build import HARNESS_NAME, build_plugin_harness
 from benchmarks.op_inputs import random_inputs
 from vmamba_deploy import native
 from vmamba_deploy.native import cuda
-from vmamba_deploy.native.headers import tensorrt_headers
+from vmamba_deploy.native.headers import TENSORRT
 from vmamba_deploy.native.layout import NATIVE_DIR_VARIABLE
 from vmamba_deploy.ops.selective_scan_2d.specification import ScanDims
 
@@ -40,7 +40,7 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     prebuilt = Path(os.environ.get(NATIVE_DIR_VARIABLE, "")) / HARNESS_NAME
     if NATIVE_DIR_VARIABLE in os.environ and prebuilt.is_file():
         return prebuilt.resolve()
-    headers = tensorrt_headers().find()
+    headers = TENSORRT.find()
     if headers is None:
         pytest.skip("the headers of TensorRT are not here: set TENSORRT_INCLUDE_DIR")
     if cuda.find_cuda() is None:

@@ -18,7 +18,7 @@ from emulation import (
 )
 from scan_cases import check_answer, random_case, write_call
 
-from vmamba_deploy.native.headers import tensorrt_headers
+from vmamba_deploy.native.headers import TENSORRT
 from vmamba_deploy.ops.op import BFLOAT16, FLOAT16, FLOAT32
 from vmamba_deploy.ops.selective_scan_2d.specification import ScanDims
 
@@ -29,7 +29,7 @@ PLUGIN_SOURCES = ("creator.cpp", "library.cpp", "logging.cpp", "plugin.cpp", "si
 def harness(plugin_library: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The program, compiled with the headers that the library was built with."""
     assert plugin_library.is_file()
-    tensorrt = tensorrt_headers().find()
+    tensorrt = TENSORRT.find()
     assert tensorrt is not None
     return compile_emulated(
         tmp_path_factory.mktemp("harness") / "plugin_harness",

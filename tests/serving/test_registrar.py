@@ -15,7 +15,7 @@ from tests.processes import HANG_S
 from vmamba_deploy import native
 from vmamba_deploy.errors import EnvironmentProblem
 from vmamba_deploy.native.cuda import require_cuda
-from vmamba_deploy.native.headers import require_tensorrt_headers, tensorrt_version
+from vmamba_deploy.native.headers import TENSORRT
 from vmamba_deploy.native.toolchain import find_host_compiler
 from vmamba_deploy.serving.triton.registrar import REGISTRAR_LIBRARY, build_registrar
 
@@ -33,7 +33,7 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.fixture(scope="module")
 def major():
-    return tensorrt_version(require_tensorrt_headers()).split(".")[0]
+    return TENSORRT.version(TENSORRT.require()).split(".")[0]
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +52,7 @@ def fake_tensorrt(tmp_path_factory, major):
         cuda = require_cuda()
         command = [cuda.nvcc, "-ccbin", cuda.host_compiler(find_host_compiler()).path]
         command += ["-std=c++17", "-shared", "-cudart", "none", "-Xcompiler", "-fPIC,-w"]
-        command += ["-isystem", require_tensorrt_headers(), f"-Xlinker=-soname={output.name}"]
+        command += ["-isystem", TENSORRT.require(), f"-Xlinker=-soname={output.name}"]
         command += [f"-D{name}={value}" for name, value in defines.items()]
         source = Path(__file__).with_name("fake_nvinfer.cpp")
         subprocess.run([*command, source, "-o", output, "-ldl"], check=True)

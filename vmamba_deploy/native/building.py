@@ -8,19 +8,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from vmamba_deploy.errors import BuildError, EnvironmentProblem, VmambaError
-from vmamba_deploy.native import toolchain
 from vmamba_deploy.native.layout import (
     NATIVE_DIR_VARIABLE,
     Library,
     cache_folder,
-    downloads_allowed,
     library,
     source_folder,
 )
 from vmamba_deploy.native.plan import BuildPlan
 from vmamba_deploy.native.processes import Progress, run_logged
-from vmamba_deploy.native.prune import prune_builds
 
+LIBRARIES_KEPT = 16
+TREES_KEPT = 3
 _ATTEMPTS = 3  # when sources are edited during a build
 
 
@@ -50,13 +49,9 @@ def available(name: str) -> tuple[bool, str]:
         prebuilt = _prebuilt(wanted)
         if prebuilt:
             return True, f"prebuilt: {prebuilt}"
-        plan = BuildPlan.find([wanted], archs=None)
+        built = BuildPlan.find([wanted], fetch=False).output(wanted)
     except VmambaError as problem:
         return False, problem.message + (f" ({problem.hint})" if problem.hint else "")
-    for missing in plan.missing:
-        if not downloads_allowed():
-            return False, missing
-    built = plan.output(wanted)
     return True, f"built: {built}" if built.is_file() else "built on first use"
 
 
@@ -76,7 +71,7 @@ def build(
         BuildError: a library does not compile, or its sources keep changing.
     """
     wanted = [library(name) for name in names]
-    plan = BuildPlan.require(wanted, archs=archs, progress=progress)
+    plan = BuildPlan.find(wanted, archs=archs, progress=progress)
     for _ in range(_ATTEMPTS - 1):
         try:
             return _build_missing(plan, wanted, progress)
@@ -123,25 +118,24 @@ def _compile(
     outputs: Mapping[str, Path],
     progress: Progress | None,
 ) -> None:
-    tree = plan.tree(libraries)
+    tree = plan.tree()
     tree.mkdir(parents=True, exist_ok=True)
     log = tree / "build.log"
     log.write_text("")
     names = ", ".join(each.file_name for each in libraries)
-    what = f"building {names}"
     if progress is not None:
         progress(f"configuring {names}", None)
-    environment = dict(os.environ)
-    if plan.cuda is not None:
-        environment |= plan.cuda.environment()
-    ninja = toolchain.require_tool("ninja")
-    configure: list[str | Path] = [toolchain.require_tool("cmake"), "-G", "Ninja"]
-    configure += ["-S", source_folder(), "-B", tree]
-    configure += [f"-DCMAKE_MAKE_PROGRAM={ninja}", *plan.cmake_options(libraries)]
+    environment = dict(os.environ) | (plan.cuda.environment() if plan.cuda else {})
+    configure: list[str | Path] = [plan.cmake, "-G", "Ninja", "-S", source_folder(), "-B", tree]
+    configure += plan.cmake_options()
     run_logged(configure, log=log, what=f"configuring {names}", environment=environment)
-    environment["NINJA_STATUS"] = "[%f/%t] "
-    command: list[str | Path] = [ninja, "-C", tree, *(each.name for each in libraries)]
-    run_logged(command, log=log, what=what, environment=environment, progress=progress)
+    run_logged(
+        [plan.ninja, "-C", tree, *(each.name for each in libraries)],
+        log=log,
+        what=f"building {names}",
+        environment=environment | {"NINJA_STATUS": "[%f/%t] "},
+        progress=progress,
+    )
     for each in libraries:
         if plan.output(each) != outputs[each.name]:
             raise SourcesChangedError(
@@ -155,3 +149,13 @@ def _publish(built: Path, destination: Path) -> None:
     temporary = destination.with_name(f".{destination.name}.{os.getpid()}")
     shutil.copy2(built, temporary)
     temporary.replace(destination)
+
+
+def prune_builds(folder: Path, *, keep: Sequence[Path]) -> None:
+    """Remove all but the most recently used libraries and CMake trees; `keep` always stays."""
+    entries = [path for path in folder.iterdir() if path.is_dir() and path not in keep]
+    entries.sort(key=lambda path: path.stat().st_mtime, reverse=True)
+    trees = [path for path in entries if path.name.startswith("tree-")]
+    libraries = [path for path in entries if not path.name.startswith("tree-")]
+    for old in trees[TREES_KEPT:] + libraries[LIBRARIES_KEPT:]:
+        shutil.rmtree(old, ignore_errors=True)

@@ -12,23 +12,14 @@ from functools import cache
 from pathlib import Path
 
 from vmamba_deploy.errors import EnvironmentProblem
-from vmamba_deploy.native.fetch import pip_packages
-from vmamba_deploy.native.layout import downloads_allowed, toolchain_folder
 from vmamba_deploy.native.processes import output_of
-from vmamba_deploy.native.toolchain import HostCompiler, find_gcc, find_host_compiler
+from vmamba_deploy.native.toolchain import HostCompiler, find_gcc
 
-# What nvcc needs to compile and link; the newest 13.0 of each.
-CUDA_PACKAGES = (
-    "nvidia-cuda-nvcc==13.0.88",
-    "nvidia-nvvm==13.0.88",
-    "nvidia-cuda-crt==13.0.88",
-    "nvidia-cuda-runtime==13.0.96",
-    "nvidia-cuda-cccl==13.0.85",
-)
+_USUAL_ROOT = Path("/usr/local/cuda")
 _PACKAGED_ROOT = Path("nvidia/cu13")
 _HINT = (
-    "install a CUDA toolkit and put nvcc on PATH (or set CUDA_HOME), or: pip install "
-    + " ".join(CUDA_PACKAGES)
+    "install a CUDA toolkit and put nvcc on PATH (or set CUDA_HOME), or: "
+    "pip install 'vmamba-deploy[native]'"
 )
 
 
@@ -103,35 +94,23 @@ def _dry_run(nvcc: Path) -> str:
 
 def find_cuda() -> CudaToolkit | None:
     """The first of: CUDACXX, nvcc of PATH, CUDA_HOME, the usual folder, pip's packages."""
-    named = os.environ.get("CUDACXX")
-    on_path = shutil.which(named) if named else shutil.which("nvcc")
-    candidates: list[tuple[Path, Path | None]] = []
+    on_path = shutil.which(os.environ.get("CUDACXX") or "nvcc")
     if on_path:
-        candidates.append((Path(on_path), None))
-    for root in (os.environ.get("CUDA_HOME"), "/usr/local/cuda"):
-        if root:
-            candidates.append((Path(root) / "bin/nvcc", None))
-    for packages in (Path(sysconfig.get_path("purelib")), toolchain_folder() / "cuda"):
-        root_folder = packages / _PACKAGED_ROOT
-        if (root_folder / "lib/libcudart_static.a").is_file():
-            candidates.append((root_folder / "bin/nvcc", root_folder))
-    for nvcc, packaged_root in candidates:
-        if os.access(nvcc, os.X_OK):
-            return _describe(nvcc, packaged_root)
+        return _describe(Path(on_path), None)
+    packaged = Path(sysconfig.get_path("purelib")) / _PACKAGED_ROOT
+    for root in (os.environ.get("CUDA_HOME"), _USUAL_ROOT, packaged):
+        if root and os.access(nvcc := Path(root) / "bin/nvcc", os.X_OK):
+            return _describe(nvcc, packaged if root == packaged else None)
     return None
 
 
 def require_cuda() -> CudaToolkit:
-    """As `find_cuda`, fetching pip's packages where downloads are allowed.
+    """As `find_cuda`.
 
     Raises:
-        EnvironmentProblem: not found and not to be had.
+        EnvironmentProblem: there is none.
     """
     found = find_cuda()
-    if found is None and downloads_allowed():
-        find_host_compiler()  # nvcc is no use without one: say so before a large download
-        pip_packages(CUDA_PACKAGES, toolchain_folder() / "cuda")
-        found = find_cuda()
     if found is None:
         raise EnvironmentProblem("no CUDA compiler (nvcc) found", hint=_HINT)
     return found

@@ -1,4 +1,4 @@
-"""Fetching compilers and headers into the toolchain folder, whole or not at all."""
+"""Fetching what no requirement can bring into the toolchain folder, whole or not at all."""
 
 from __future__ import annotations
 

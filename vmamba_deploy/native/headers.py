@@ -1,4 +1,4 @@
-"""Finding the headers of TensorRT, ONNX Runtime and PyTorch; only the last come in a wheel."""
+"""The headers that libraries are compiled with: where they may lie, and how missing ones come."""
 
 from __future__ import annotations
 
@@ -6,16 +6,19 @@ import hashlib
 import os
 import re
 import sysconfig
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
 from vmamba_deploy.errors import EnvironmentProblem, IntegrityError
-from vmamba_deploy.native.debian import debian_package
+from vmamba_deploy.native.debian import debian_packages
 from vmamba_deploy.native.fetch import known_file, pip_packages
 from vmamba_deploy.native.layout import downloads_allowed, toolchain_folder
 
-# This package carries NVIDIA's Apache-licensed headers of TensorRT 10.14.
+# No wheel of NVIDIA's has TensorRT's headers; this package carries its Apache-licensed ones of
+# 10.14. It wants triton, of no use here, and so is no requirement: it is unpacked in a folder of
+# its own, and known by its headers' content.
 TENSORRT_PACKAGE = "kernel-lens==2.0.1"
 TENSORRT_HEADER_SHA256 = "7476a417a8f4befd865e043fc956f8583e537c74faa29c2305c5ef9f898bd9b4"
 _KERNEL_LENS = Path("kernel_lens/include/tensorrt")
@@ -32,12 +35,31 @@ _MULTIARCH = sysconfig.get_config_var("MULTIARCH") or "x86_64-linux-gnu"
 
 @dataclass(frozen=True)
 class Headers:
-    """A folder of headers and the variable that names another one."""
+    """One maker's headers.
+
+    Attributes:
+        title: whose.
+        main_header: a file by which their folder is known.
+        name: in CMake: VMAMBA_<name> builds what needs them, <name>_INCLUDE_DIR, which the
+            environment may also set, is their folder.
+        usual_folders: where they may be.
+        version_header: the file with their version.
+        version_macros: what defines its parts, as regular expressions.
+        fetch: brings them; None where nothing but their maker's own package does.
+    """
 
     title: str
     main_header: str
-    variable: str
-    usual_folders: tuple[Path, ...]
+    name: str
+    usual_folders: Callable[[], Iterator[Path]]
+    version_header: str
+    version_macros: tuple[str, ...]
+    fetch: Callable[[], None] | None = None
+
+    @property
+    def variable(self) -> str:
+        """The variable that names their folder."""
+        return f"{self.name}_INCLUDE_DIR"
 
     def find(self) -> Path | None:
         """The folder named by the variable, else the first usual one that has the header.
@@ -46,16 +68,35 @@ class Headers:
             EnvironmentProblem: the variable names a folder without it.
         """
         named = os.environ.get(self.variable)
-        if named:
-            if not (Path(named) / self.main_header).is_file():
-                raise EnvironmentProblem(
-                    f"{self.variable} names {named}, which has no {self.main_header}"
-                )
-            return Path(named)
-        for folder in self.usual_folders:
+        if named and not (Path(named) / self.main_header).is_file():
+            raise EnvironmentProblem(
+                f"{self.variable} names {named}, which has no {self.main_header}"
+            )
+        for folder in [Path(named)] if named else self.usual_folders():
             if (folder / self.main_header).is_file():
                 return folder
         return None
+
+    def require(self) -> Path:
+        """As `find`, fetching them where that is possible and allowed.
+
+        Raises:
+            EnvironmentProblem: not found and not to be had.
+            IntegrityError: what was fetched is not what is known.
+        """
+        found = self.find()
+        if found is None and self.can_come:
+            assert self.fetch is not None
+            self.fetch()
+            found = self.find()
+        if found is None:
+            raise self.missing()
+        return found
+
+    @property
+    def can_come(self) -> bool:
+        """Whether `require` fetches them where they are missing."""
+        return self.fetch is not None and downloads_allowed()
 
     def missing(self, reason: str = "") -> EnvironmentProblem:
         """The error that says how to bring them."""
@@ -64,77 +105,44 @@ class Headers:
             hint=f"set {self.variable} to the folder of {self.main_header}",
         )
 
+    def version(self, folder: Path) -> str:
+        """What the headers in `folder` say, such as `10.14.1`; "unknown" if they do not."""
+        path = folder / self.version_header
+        text = path.read_text(errors="replace") if path.is_file() else ""
+        parts = [re.search(rf"#define {each}\s+(\d+)", text) for each in self.version_macros]
+        return ".".join(part[1] for part in parts if part) or "unknown"
 
-def tensorrt_headers() -> Headers:
-    """Where TensorRT's headers may be."""
-    return Headers(
-        "TensorRT",
-        "NvInferRuntime.h",
-        "TENSORRT_INCLUDE_DIR",
-        (
-            *_below_root(os.environ.get("TENSORRT_ROOT")),
-            Path("/usr/include") / _MULTIARCH,
-            Path("/usr/include"),
-            Path("/usr/local/tensorrt/include"),
-            Path("/usr/local/TensorRT/include"),
-            Path("/opt/tensorrt/include"),
-            Path(sysconfig.get_path("purelib")) / _KERNEL_LENS,
-            toolchain_folder() / "tensorrt" / _KERNEL_LENS,
-        ),
+
+def _tensorrt_folders() -> Iterator[Path]:
+    root = os.environ.get("TENSORRT_ROOT")
+    if root:
+        yield Path(root) / "include"
+    yield Path("/usr/include") / _MULTIARCH
+    yield Path("/usr/include")
+    for prefix in ("/usr/local/tensorrt", "/usr/local/TensorRT", "/opt/tensorrt"):
+        yield Path(prefix) / "include"
+    yield Path(sysconfig.get_path("purelib")) / _KERNEL_LENS
+    yield toolchain_folder() / "tensorrt" / _KERNEL_LENS
+
+
+def _onnxruntime_folders() -> Iterator[Path]:
+    fetched = (
+        toolchain_folder() / name for name in ("onnxruntime/usr/include", "onnxruntime-header")
     )
+    for root in (*_SYSTEM_INCLUDES, *fetched):
+        for folder in ("onnxruntime", "onnxruntime/core/session", ""):
+            yield root / folder
 
 
-def onnxruntime_headers() -> Headers:
-    """Where the headers of ONNX Runtime's C interface may be."""
-    below = ("onnxruntime", "onnxruntime/core/session", "")
-    return Headers(
-        "ONNX Runtime",
-        "onnxruntime_c_api.h",
-        "ONNXRUNTIME_INCLUDE_DIR",
-        tuple(
-            root / folder
-            for root in (
-                *_SYSTEM_INCLUDES,
-                toolchain_folder() / "onnxruntime/usr/include",
-                toolchain_folder() / "onnxruntime-header",
-            )
-            for folder in below
-        ),
-    )
+def _torch_folders() -> Iterator[Path]:
+    spec = find_spec("torch")  # found, not imported
+    if spec and spec.origin:
+        yield Path(spec.origin).parent / "include"
 
 
-def torch_headers() -> Headers:
-    """Where PyTorch's headers may be; its `lib` is beside them. PyTorch is not imported."""
-    spec = find_spec("torch")
-    package = Path(spec.origin).parent if spec and spec.origin else None
-    return Headers(
-        "PyTorch 2.10 or newer",
-        "torch/csrc/stable/c/shim.h",
-        "TORCH_INCLUDE_DIR",
-        _below_root(str(package)) if package else (),
-    )
-
-
-def _below_root(root: str | None) -> tuple[Path, ...]:
-    return (Path(root) / "include",) if root else ()
-
-
-def require_tensorrt_headers() -> Path:
-    """The folder of TensorRT's headers, fetched where downloads are allowed.
-
-    Raises:
-        EnvironmentProblem: not found and not to be had.
-        IntegrityError: the fetched headers are not the known ones.
-    """
-    headers = tensorrt_headers()
-    found = headers.find()
-    if found is None and downloads_allowed():
-        destination = toolchain_folder() / "tensorrt"
-        pip_packages([TENSORRT_PACKAGE], destination, verify=check_tensorrt_package)
-        found = headers.find()
-    if found is None:
-        raise headers.missing()
-    return found
+def _fetch_tensorrt() -> None:
+    destination = toolchain_folder() / "tensorrt"
+    pip_packages([TENSORRT_PACKAGE], destination, verify=check_tensorrt_package)
 
 
 def check_tensorrt_package(folder: Path) -> None:
@@ -153,73 +161,45 @@ def check_tensorrt_package(folder: Path) -> None:
         )
 
 
-def tensorrt_version(folder: Path) -> str:
-    """The version that the headers in `folder` say, such as `10.14.1`; "unknown" if they do not."""
-    path = folder / "NvInferVersion.h"
-    text = path.read_text(errors="replace") if path.is_file() else ""
-    parts = [
-        re.search(rf"#define (?:TRT|NV_TENSORRT)_{part}(?:_ENTERPRISE)?\s+(\d+)", text)
-        for part in ("MAJOR", "MINOR", "PATCH")
-    ]
-    return ".".join(part[1] for part in parts if part) or "unknown"
-
-
-def onnxruntime_api_version(folder: Path) -> int | None:
-    """ORT_API_VERSION of the headers in `folder`."""
-    text = (folder / "onnxruntime_c_api.h").read_text(errors="replace")
-    found = re.search(r"#define ORT_API_VERSION (\d+)", text)
-    return int(found[1]) if found else None
-
-
-def torch_version(folder: Path) -> str:
-    """The version that the headers in `folder` say, such as `2.13.0`; "unknown" if they do not."""
-    path = folder / "torch/headeronly/version.h"
-    text = path.read_text(errors="replace") if path.is_file() else ""
-    parts = [
-        re.search(rf"#define TORCH_VERSION_{part} (\d+)", text)
-        for part in ("MAJOR", "MINOR", "PATCH")
-    ]
-    return ".".join(part[1] for part in parts if part) or "unknown"
-
-
-def require_torch_headers() -> Path:
-    """The folder of PyTorch's headers.
-
-    Raises:
-        EnvironmentProblem: PyTorch is not installed, or is older than 2.10.
-    """
-    headers = torch_headers()
-    found = headers.find()
-    if found is None:
-        raise headers.missing()
-    return found
-
-
-def require_onnxruntime_headers() -> Path:
-    """The folder of ONNX Runtime's header, fetched where downloads are allowed.
-
-    From Debian's mirror if this machine has one, else from the repository of its makers.
-
-    Raises:
-        EnvironmentProblem: not found and not to be had.
-        IntegrityError: the fetched header is not the known one.
-    """
-    headers = onnxruntime_headers()
-    found = headers.find()
-    if found is None and downloads_allowed():
-        _fetch_onnxruntime_header(headers)
-        found = headers.find()
-    if found is None:
-        raise headers.missing()
-    return found
-
-
-def _fetch_onnxruntime_header(headers: Headers) -> None:
+def _fetch_onnxruntime() -> None:
     try:
-        debian_package(ONNXRUNTIME_PACKAGE, ONNXRUNTIME_SUITE, toolchain_folder() / "onnxruntime")
+        debian_packages(
+            [ONNXRUNTIME_PACKAGE], ONNXRUNTIME_SUITE, toolchain_folder() / "onnxruntime"
+        )
     except EnvironmentProblem as no_debian:
         folder = toolchain_folder() / "onnxruntime-header"
         try:
             known_file(ONNXRUNTIME_HEADER_URL, ONNXRUNTIME_HEADER_SHA256, folder)
         except EnvironmentProblem as problem:
-            raise headers.missing(f"{no_debian.message}; {problem.message}") from problem
+            raise ONNXRUNTIME.missing(f"{no_debian.message}; {problem.message}") from problem
+
+
+TENSORRT = Headers(
+    "TensorRT",
+    "NvInferRuntime.h",
+    "TENSORRT",
+    _tensorrt_folders,
+    "NvInferVersion.h",
+    tuple(rf"(?:TRT|NV_TENSORRT)_{part}(?:_ENTERPRISE)?" for part in ("MAJOR", "MINOR", "PATCH")),
+    _fetch_tensorrt,
+)
+ONNXRUNTIME = Headers(
+    "ONNX Runtime",
+    "onnxruntime_c_api.h",
+    "ONNXRUNTIME",
+    _onnxruntime_folders,
+    "onnxruntime_c_api.h",
+    ("ORT_API_VERSION",),
+    _fetch_onnxruntime,
+)
+# PyTorch's `lib` is beside them.
+TORCH = Headers(
+    "PyTorch 2.10 or newer",
+    "torch/csrc/stable/c/shim.h",
+    "TORCH",
+    _torch_folders,
+    "torch/headeronly/version.h",
+    ("TORCH_VERSION_MAJOR", "TORCH_VERSION_MINOR", "TORCH_VERSION_PATCH"),
+)
+HEADERS: Mapping[str, Headers] = {each.name: each for each in (TENSORRT, ONNXRUNTIME, TORCH)}
+"""By their name in CMake."""

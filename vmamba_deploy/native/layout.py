@@ -1,4 +1,4 @@
-"""Where native sources, built libraries and fetched tools lie."""
+"""Where native sources, built libraries and fetched headers lie."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ DEFAULT_ARCHS = "80"
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 _COMMON_SOURCES = ("CMakeLists.txt", "cmake", "include", "kernels/common")
+_KERNELS = ("kernels/cpu", "kernels/cuda")
 
 
 @dataclass(frozen=True)
@@ -26,9 +27,7 @@ class Library:
     name: str
     sources: tuple[str, ...]  # folders below the native sources, beside the common ones
     cuda: str = "OFF"  # OFF, AUTO (with the CUDA kernel where nvcc is found) or ON (needs nvcc)
-    tensorrt_headers: bool = False
-    onnxruntime_headers: bool = False
-    torch_headers: bool = False
+    headers: str | None = None  # the key in HEADERS of those that it includes
 
     @property
     def file_name(self) -> str:
@@ -40,20 +39,10 @@ LIBRARIES: dict[str, Library] = {
     library.name: library
     for library in (
         Library("vmamba_cpu", ("kernels/cpu",)),
-        Library("vmamba_cuda", ("kernels/cuda",), cuda="ON"),
-        Library(
-            "vmamba_ort",
-            ("kernels/cpu", "kernels/cuda", "onnxruntime"),
-            cuda="AUTO",
-            onnxruntime_headers=True,
-        ),
-        Library("vmamba_trt", ("kernels/cuda", "tensorrt"), cuda="ON", tensorrt_headers=True),
-        Library(
-            "vmamba_torch",
-            ("kernels/cpu", "kernels/cuda", "torch"),
-            cuda="AUTO",
-            torch_headers=True,
-        ),
+        Library("vmamba_cuda", ("kernels/cuda",), "ON"),
+        Library("vmamba_ort", (*_KERNELS, "onnxruntime"), "AUTO", "ONNXRUNTIME"),
+        Library("vmamba_trt", ("kernels/cuda", "tensorrt"), "ON", "TENSORRT"),
+        Library("vmamba_torch", (*_KERNELS, "torch"), "AUTO", "TORCH"),
     )
 }
 
@@ -87,7 +76,7 @@ def source_folder() -> Path:
 
 
 def cache_folder() -> Path:
-    """Where builds and fetched tools go: `build` of a checkout, else the user's cache."""
+    """Where builds and fetched headers go: `build` of a checkout, else the user's cache."""
     source = source_folder()
     if source.name == "plugins":
         return source.parent / "build"
@@ -96,12 +85,12 @@ def cache_folder() -> Path:
 
 
 def toolchain_folder() -> Path:
-    """Where fetched compilers and headers go."""
+    """Where fetched headers go."""
     return cache_folder() / "toolchain"
 
 
 def downloads_allowed() -> bool:
-    """Whether missing tools may be fetched: `VMAMBA_ALLOW_DOWNLOADS` is not 0."""
+    """Whether missing headers may be fetched: `VMAMBA_ALLOW_DOWNLOADS` is not 0."""
     return os.environ.get(DOWNLOADS_VARIABLE, "1") != "0"
 
 

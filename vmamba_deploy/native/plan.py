@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from vmamba_deploy.native import cuda, headers, toolchain
+from vmamba_deploy.native import cuda, toolchain
+from vmamba_deploy.native.headers import HEADERS
 from vmamba_deploy.native.layout import (
     ARCHS_VARIABLE,
     DEFAULT_ARCHS,
@@ -21,111 +22,82 @@ from vmamba_deploy.native.processes import Progress
 
 @dataclass(frozen=True)
 class BuildPlan:
-    """The tools that a build of some libraries uses."""
+    """The tools that a build of some libraries uses, and the folders of headers by their name."""
 
     archs: str
+    cmake: Path
+    ninja: Path
     host: toolchain.HostCompiler
     cuda: cuda.CudaToolkit | None
-    tensorrt: Path | None
-    onnxruntime: Path | None
-    torch: Path | None = None
-    missing: tuple[str, ...] = ()
+    includes: Mapping[str, Path | None]  # None: yet to be fetched
 
     @classmethod
-    def find(cls, libraries: Sequence[Library], *, archs: str | None) -> BuildPlan:
-        """From what is on the machine; `missing` says what is not."""
-        toolkit = cuda.find_cuda() if any(each.cuda != "OFF" for each in libraries) else None
-        needed = any(each.cuda == "ON" for each in libraries)
-        with_tensorrt = any(each.tensorrt_headers for each in libraries)
-        with_onnxruntime = any(each.onnxruntime_headers for each in libraries)
-        with_torch = any(each.torch_headers for each in libraries)
-        tensorrt = headers.tensorrt_headers().find() if with_tensorrt else None
-        onnxruntime = headers.onnxruntime_headers().find() if with_onnxruntime else None
-        torch = headers.torch_headers().find() if with_torch else None
-        missing = [
-            text
-            for absent, text in (
-                (toolchain.find_tool("cmake") is None, "no CMake 3.24 or newer"),
-                (toolchain.find_tool("ninja") is None, "no Ninja"),
-                (needed and toolkit is None, "no CUDA compiler (nvcc)"),
-                (with_tensorrt and tensorrt is None, "no TensorRT headers"),
-                (with_onnxruntime and onnxruntime is None, "no ONNX Runtime headers"),
-                (with_torch and torch is None, "no headers of PyTorch 2.10 or newer"),
-            )
-            if absent
-        ]
-        return cls(
-            archs=archs or os.environ.get(ARCHS_VARIABLE) or DEFAULT_ARCHS,
-            host=toolchain.find_host_compiler(),
-            cuda=toolkit,
-            tensorrt=tensorrt,
-            onnxruntime=onnxruntime,
-            torch=torch,
-            missing=tuple(missing),
-        )
-
-    @classmethod
-    def require(
-        cls, libraries: Sequence[Library], *, archs: str | None, progress: Progress | None
+    def find(
+        cls,
+        libraries: Sequence[Library],
+        *,
+        archs: str | None = None,
+        fetch: bool = True,
+        progress: Progress | None = None,
     ) -> BuildPlan:
-        """As `find`, fetching what is missing.
+        """From what is on the machine.
+
+        Args:
+            libraries: what is to be built.
+            archs: CUDA architectures; see `build`.
+            fetch: bring headers that are missing and can be fetched, else plan without them.
+            progress: called before they are.
 
         Raises:
             EnvironmentProblem: something is not to be had.
+            IntegrityError: fetched headers are not the known ones.
         """
-        plan = cls.find(libraries, archs=archs)
-        if not plan.missing:
-            return plan
-        if progress is not None:
-            progress("fetching build tools", None)
-        toolchain.require_tool("cmake")
-        toolchain.require_tool("ninja")
-        if any(each.cuda == "ON" for each in libraries):
-            cuda.require_cuda()
-        if any(each.tensorrt_headers for each in libraries):
-            headers.require_tensorrt_headers()
-        if any(each.onnxruntime_headers for each in libraries):
-            headers.require_onnxruntime_headers()
-        if any(each.torch_headers for each in libraries):
-            headers.require_torch_headers()
-        return cls.find(libraries, archs=archs)
+        host = toolchain.find_host_compiler()  # first: nothing is any use without one
+        wants = {each.cuda for each in libraries}
+        toolkit = cuda.find_cuda() if "AUTO" in wants else None
+        includes: dict[str, Path | None] = {}
+        for headers in (HEADERS[each.headers] for each in libraries if each.headers):
+            folder = headers.find()
+            if folder is None and (fetch or not headers.can_come):
+                if progress is not None:
+                    progress(f"fetching the headers of {headers.title}", None)
+                folder = headers.require()
+            includes[headers.name] = folder
+        return cls(
+            archs=archs or os.environ.get(ARCHS_VARIABLE) or DEFAULT_ARCHS,
+            cmake=toolchain.require_tool("cmake"),
+            ninja=toolchain.require_tool("ninja"),
+            host=host,
+            cuda=cuda.require_cuda() if "ON" in wants else toolkit,
+            includes=includes,
+        )
 
     def output(self, wanted: Library) -> Path:
         """Where the library built by this plan lies."""
-        return cache_folder() / "native" / self._key(wanted) / wanted.file_name
-
-    def tree(self, libraries: Sequence[Library]) -> Path:
-        """The CMake tree for these libraries; a change of sources is built in the same one."""
-        settings = [self.host.version, self.cuda.version if self.cuda else ""]
-        text = "\n".join([*settings, *self.cmake_options(libraries)])
-        return cache_folder() / "native" / f"tree-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
-
-    def _key(self, wanted: Library) -> str:
         settings = [wanted.name, self.host.version]
         if wanted.cuda != "OFF" and self.cuda is not None:
             settings += [self.cuda.version, self.archs]
-        if wanted.tensorrt_headers:
-            settings.append(str(self.tensorrt))
-        if wanted.onnxruntime_headers:
-            settings.append(str(self.onnxruntime))
-        if wanted.torch_headers and self.torch is not None:
-            settings += [str(self.torch), headers.torch_version(self.torch)]
-        return build_key(wanted, settings)
+        folder = self.includes[wanted.headers] if wanted.headers else None
+        if wanted.headers and folder is not None:
+            settings += [str(folder), HEADERS[wanted.headers].version(folder)]
+        return cache_folder() / "native" / build_key(wanted, settings) / wanted.file_name
 
-    def cmake_options(self, libraries: Sequence[Library]) -> list[str]:
+    def tree(self) -> Path:
+        """The CMake tree for these libraries; a change of sources is built in the same one."""
+        settings = [self.host.version, self.cuda.version if self.cuda else ""]
+        text = "\n".join([*settings, *self.cmake_options()])
+        return cache_folder() / "native" / f"tree-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+
+    def cmake_options(self) -> list[str]:
         """Definitions for CMake's command line."""
-        with_cuda = self.cuda is not None and any(each.cuda != "OFF" for each in libraries)
         options = [
+            f"-DCMAKE_MAKE_PROGRAM={self.ninja}",
             f"-DCMAKE_CXX_COMPILER={self.host.path}",
-            f"-DVMAMBA_CUDA={'ON' if with_cuda else 'OFF'}",
+            f"-DVMAMBA_CUDA={'OFF' if self.cuda is None else 'ON'}",
             f"-DVMAMBA_ARCHS={self.archs}",
         ]
-        if with_cuda and self.cuda is not None:
+        if self.cuda is not None:
             options += self.cuda.cmake_options(self.host)
-        if any(each.tensorrt_headers for each in libraries):
-            options += ["-DVMAMBA_TENSORRT=ON", f"-DTENSORRT_INCLUDE_DIR={self.tensorrt}"]
-        if any(each.onnxruntime_headers for each in libraries):
-            options += ["-DVMAMBA_ONNXRUNTIME=ON", f"-DONNXRUNTIME_INCLUDE_DIR={self.onnxruntime}"]
-        if any(each.torch_headers for each in libraries):
-            options += ["-DVMAMBA_TORCH=ON", f"-DTORCH_INCLUDE_DIR={self.torch}"]
+        for name, folder in sorted(self.includes.items()):
+            options += [f"-DVMAMBA_{name}=ON", f"-D{name}_INCLUDE_DIR={folder}"]
         return options

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from vmamba_deploy.errors import EnvironmentProblem
-from vmamba_deploy.native import cuda, headers, toolchain
-from vmamba_deploy.native.layout import downloads_allowed
+from vmamba_deploy.native import cuda, toolchain
+from vmamba_deploy.native.headers import ONNXRUNTIME, TENSORRT, TORCH, Headers
 
 
 class ToolchainItem(NamedTuple):
@@ -22,27 +22,21 @@ class ToolchainItem(NamedTuple):
 def toolchain_report() -> list[ToolchainItem]:
     """The state of every tool that a native build may need; builds and fetches nothing."""
     return [
-        _item("C++ compiler", _host_compiler, "apt-get install build-essential", fetched=False),
-        _item("CMake", lambda: _tool("cmake"), "pip install cmake"),
-        _item("Ninja", lambda: _tool("ninja"), "pip install ninja"),
-        _item("CUDA compiler", _nvcc, f"pip install {' '.join(cuda.CUDA_PACKAGES)}"),
-        _item("TensorRT headers", _tensorrt, "set TENSORRT_INCLUDE_DIR"),
-        _item("ONNX Runtime headers", _onnxruntime, "set ONNXRUNTIME_INCLUDE_DIR"),
-        _item("PyTorch headers", _torch, "pip install torch", fetched=False),
+        _item("C++ compiler", _host_compiler),
+        _item("CMake", lambda: str(toolchain.require_tool("cmake"))),
+        _item("Ninja", lambda: str(toolchain.require_tool("ninja"))),
+        _item("CUDA compiler", _nvcc),
+        _item("TensorRT headers", lambda: _headers(TENSORRT)),
+        _item("ONNX Runtime headers", lambda: _headers(ONNXRUNTIME, "API ")),
+        _item("PyTorch headers", lambda: _headers(TORCH)),
     ]
 
 
-def _item(
-    name: str, find: Callable[[], str | None], remedy: str, *, fetched: bool = True
-) -> ToolchainItem:
+def _item(name: str, describe: Callable[[], str]) -> ToolchainItem:
     try:
-        detail = find()
+        return ToolchainItem(name, True, describe(), "")
     except EnvironmentProblem as problem:
-        return ToolchainItem(name, False, problem.message, problem.hint or remedy)
-    if detail is not None:
-        return ToolchainItem(name, True, detail, "")
-    later = "not found" + (", fetched on first use" if fetched and downloads_allowed() else "")
-    return ToolchainItem(name, False, later, remedy)
+        return ToolchainItem(name, False, problem.message, problem.hint or "")
 
 
 def _host_compiler() -> str:
@@ -50,29 +44,14 @@ def _host_compiler() -> str:
     return f"{found.path}: {found.version}"
 
 
-def _tool(name: str) -> str | None:
-    found = toolchain.find_tool(name)
-    return str(found) if found else None
-
-
-def _nvcc() -> str | None:
-    found = cuda.find_cuda()
-    if found is None:
-        return None
+def _nvcc() -> str:
+    found = cuda.require_cuda()
     host = found.host_compiler(toolchain.find_host_compiler())
     return f"{found.nvcc}: {found.version}, with {host.path}"
 
 
-def _tensorrt() -> str | None:
-    found = headers.tensorrt_headers().find()
-    return f"{found}: {headers.tensorrt_version(found)}" if found else None
-
-
-def _torch() -> str | None:
-    found = headers.torch_headers().find()
-    return f"{found}: {headers.torch_version(found)}" if found else None
-
-
-def _onnxruntime() -> str | None:
-    found = headers.onnxruntime_headers().find()
-    return f"{found}: API {headers.onnxruntime_api_version(found)}" if found else None
+def _headers(headers: Headers, numbered: str = "") -> str:
+    found = headers.find()
+    if found is None:
+        raise headers.missing("fetched on first use" if headers.can_come else "")
+    return f"{found}: {numbered}{headers.version(found)}"

@@ -11,13 +11,9 @@ from functools import cache
 from pathlib import Path
 
 from vmamba_deploy.errors import EnvironmentProblem
-from vmamba_deploy.native.fetch import pip_packages
-from vmamba_deploy.native.layout import downloads_allowed, toolchain_folder
 from vmamba_deploy.native.processes import output_of
 
 CMAKE_AT_LEAST = (3, 24)
-# Fetched when the machine has none.
-_BUILD_TOOLS = ("cmake==4.4.4", "ninja==1.13.2")
 _COMPILER_HINT = "apt-get install build-essential, or name a C++17 compiler in CXX"
 
 
@@ -64,15 +60,8 @@ def find_gcc(at_most: int) -> HostCompiler | None:
 
 
 def find_tool(name: str) -> Path | None:
-    """`cmake` or `ninja`: beside this Python, on PATH, or fetched earlier."""
-    fetched = toolchain_folder() / "build-tools"
-    candidates = [
-        Path(sys.executable).parent / name,
-        Path(shutil.which(name) or "/nonexistent"),
-        fetched / "cmake/data/bin" / name,
-        fetched / "bin" / name,
-    ]
-    for path in candidates:
+    """`cmake` or `ninja`: beside this Python, else on PATH."""
+    for path in (Path(sys.executable).parent / name, Path(shutil.which(name) or "/nonexistent")):
         if os.access(path, os.X_OK) and path.is_file() and _is_recent(name, path):
             return path
     return None
@@ -90,15 +79,12 @@ def _is_recent(name: str, path: Path) -> bool:
 
 
 def require_tool(name: str) -> Path:
-    """As `find_tool`, fetching pip's packages where downloads are allowed.
+    """As `find_tool`.
 
     Raises:
-        EnvironmentProblem: not found and not to be had.
+        EnvironmentProblem: there is none.
     """
     found = find_tool(name)
-    if found is None and downloads_allowed():
-        pip_packages(_BUILD_TOOLS, toolchain_folder() / "build-tools")
-        found = find_tool(name)
     if found is None:
         raise EnvironmentProblem(
             f"no {name} found" + (" of version 3.24 or newer" if name == "cmake" else ""),

@@ -13,7 +13,7 @@ from tests.samples.cpp.packages import cmake_settings, unpacked
 from vmamba_deploy.native import layout, toolchain
 from vmamba_deploy.native.cuda import require_cuda
 from vmamba_deploy.native.fetch import pip_packages
-from vmamba_deploy.native.headers import require_onnxruntime_headers, require_tensorrt_headers
+from vmamba_deploy.native.headers import ONNXRUNTIME, TENSORRT
 
 ROOT = Path(__file__).resolve().parents[3]
 SAMPLES = ROOT / "samples" / "cpp"
@@ -70,7 +70,7 @@ def onnxruntime_settings() -> dict[str, object]:
     assert spec is not None
     assert spec.origin is not None
     (library,) = (Path(spec.origin).parent / "capi").glob("libonnxruntime.so.*")
-    headers = require_onnxruntime_headers()
+    headers = ONNXRUNTIME.require()
     return {
         "VMAMBA_ONNXRUNTIME": "ON",
         "ONNXRUNTIME_LIBRARY": library,
@@ -86,7 +86,7 @@ def rtx_settings() -> dict[str, object]:
     return {
         "VMAMBA_TENSORRT": "RTX",
         "TENSORRT_RTX_LIBRARY": Path(spec.origin).with_name("libtensorrt_rtx.so.1"),
-        "TENSORRT_RTX_INCLUDE_DIR": require_tensorrt_headers(),
+        "TENSORRT_RTX_INCLUDE_DIR": TENSORRT.require(),
         "CUDA_TYPES_INCLUDE_DIR": cuda_types(),
     }
 
@@ -98,7 +98,7 @@ def lean_settings() -> dict[str, object]:
     return {
         "VMAMBA_TENSORRT": "TENSORRT",
         "TENSORRT_LIBRARY": folder / "tensorrt_lean_libs" / "libnvinfer_lean.so.11",
-        "TENSORRT_INCLUDE_DIR": require_tensorrt_headers(),
+        "TENSORRT_INCLUDE_DIR": TENSORRT.require(),
         "CUDA_TYPES_INCLUDE_DIR": cuda_types(),
     }
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from vmamba_deploy.errors import BuildError, EnvironmentProblem
 from vmamba_deploy.native.cuda import require_cuda
-from vmamba_deploy.native.headers import require_tensorrt_headers, tensorrt_version
+from vmamba_deploy.native.headers import TENSORRT
 from vmamba_deploy.native.processes import run_logged
 from vmamba_deploy.native.toolchain import find_host_compiler
 
@@ -35,8 +35,8 @@ def build_registrar(output: Path, engine_version: str) -> None:
             engine's.
         BuildError: it does not compile.
     """
-    headers = require_tensorrt_headers()
-    version = tensorrt_version(headers)
+    headers = TENSORRT.require()
+    version = TENSORRT.version(headers)
     if version.split(".")[0] != engine_version.split(".")[0]:
         raise EnvironmentProblem(
             f"the engine is of TensorRT {engine_version}, the headers in {headers} are of "
