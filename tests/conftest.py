@@ -8,7 +8,7 @@ import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -46,6 +46,9 @@ def _missing_gpu() -> str | None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    # Files that take long come first, so that no worker is left alone with one at the end.
+    long = {item.path for item in items if "slow" in item.keywords}
+    items.sort(key=lambda item: item.path not in long)
     reason = _missing_gpu()
     if reason is None:
         return
@@ -71,22 +74,27 @@ def digits_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def digits_artifact(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of this run, which all its workers share."""
+    own = tmp_path_factory.getbasetemp()
+    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+
+@pytest.fixture(scope="session")
+def digits_artifact(run_folder: Path) -> Callable[..., Path]:
     """Artefact folder of the digits model: `digits_artifact("fp16")`; do not write to it.
 
     Takes what `tests.digits.export_digits` takes; equal requests share a folder.
     """
     from tests.digits import export_digits
-
-    folders: dict[Any, Path] = {}
+    from tests.kept import kept
 
     def artifact(
         precision: PrecisionName = "fp32", *, preprocess: bool = False, engine: bool = True
     ) -> Path:
-        key = precision, preprocess, engine
-        if key not in folders:
-            output = tmp_path_factory.mktemp("artifact") / "digits"
-            folders[key] = export_digits(output, precision, preprocess=preprocess, engine=engine)
-        return folders[key]
+        def export(folder: Path) -> None:
+            export_digits(folder, precision, preprocess=preprocess, engine=engine)
+
+        return kept(run_folder / "digits", [precision, preprocess, engine], export)
 
     return artifact

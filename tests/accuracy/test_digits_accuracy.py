@@ -99,6 +99,7 @@ def test_a_broken_scan_would_be_noticed(harm, digits, reference, digits_weights)
     assert agreement < LEAST_AGREEMENT
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", PRECISIONS)
 def test_every_runtime_of_this_machine_keeps_the_accuracy(
     precision, digits, reference, digits_artifact

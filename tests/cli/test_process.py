@@ -73,6 +73,7 @@ def visible(folder):
     return sorted(entry.name for entry in folder.iterdir() if not entry.name.endswith(".lock"))
 
 
+@pytest.mark.slow
 def test_killed_then_locked_then_complete(tmp_path):
     killed = start_export(tmp_path / "out")
     killed.kill()

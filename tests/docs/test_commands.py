@@ -35,6 +35,7 @@ def exports(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("exports")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", list(dict.fromkeys(block.page for block in _RUN)))
 def test_the_commands_of_a_page_run_in_order(page: str, tmp_path: Path, exports: Path) -> None:
     with Workplace(tmp_path, exports) as place:

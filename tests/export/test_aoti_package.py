@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.aoti_compiler import keeping_compiler
 from vmamba_deploy import native
 from vmamba_deploy.errors import BuildError, EnvironmentProblem, InputFileError, UsageError
 from vmamba_deploy.export import ExportOptions, deployable_module, export_aoti
@@ -46,7 +47,8 @@ def folder(loaded, tmp_path_factory) -> Path:
         pytest.skip(reason)
     folder = tmp_path_factory.mktemp("aoti")
     shutil.copy(native.library_path("vmamba_torch"), folder)
-    package = export_aoti(loaded, folder / "model.pt2", OPTIONS, largest_batch=4, device="cpu")
+    with keeping_compiler():
+        package = export_aoti(loaded, folder / "model.pt2", OPTIONS, largest_batch=4, device="cpu")
     assert (package.device, package.largest_batch) == ("cpu", 4)
     assert sorted(each.name for each in folder.iterdir()) == ["libvmamba_torch.so", "model.pt2"]
     return folder
@@ -61,6 +63,7 @@ def expected(loaded):
         return pixels, module(pixels)
 
 
+@pytest.mark.slow
 def test_it_agrees_with_pytorch_at_every_batch_size(folder, expected):
     pixels, logits = expected
     session = AotInductorRuntime(folder / "model.pt2").open()

@@ -29,6 +29,7 @@ def images(batch: int, height: int, width: int, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).normal(size=(batch, 3, height, width)).astype(np.float32)
 
 
+@pytest.mark.slow
 def test_every_family_computes_what_the_module_computes_at_any_batch(golden, exported):
     path = exported(golden, dynamic_size=True)
     for batch in (1, 2, 5):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from emulation import PLUGINS, compile_emulated
+from emulation import PLUGINS, SANITIZER_FLAGS, VECTOR_FLAGS, compile_emulated
 from onnx import TensorProto
 from scan_model import NUMPY_TYPES, ScanCase
 
@@ -25,16 +25,17 @@ SOURCES = ("register.cpp", "scan_op.cpp", "scan_node.cpp", "compute_cuda.cpp", "
 
 
 @pytest.fixture(scope="session")
-def harness(tmp_path_factory, ort_library) -> Path:
+def harness(ort_library) -> Path:
     assert ort_library.is_file()  # its build has fetched the headers
     headers = ONNXRUNTIME.find()
     assert headers is not None
     return compile_emulated(
-        tmp_path_factory.mktemp("harness") / "cuda_harness",
-        *("-O1", "-g", "-mfma", "-mf16c", "-fsanitize=address,undefined", "-Wno-psabi"),
-        *("-fno-sanitize-recover=all", "-DVMAMBA_ORT_CUDA", "-pthread", "-isystem", str(headers)),
-        *(f"-I{PLUGINS / 'onnxruntime'}", "-x", "c++", str(HARNESS)),
-        *(str(PLUGINS / "onnxruntime" / name) for name in SOURCES),
+        (*SANITIZER_FLAGS, *VECTOR_FLAGS),
+        (HARNESS, *(PLUGINS / "onnxruntime" / name for name in SOURCES)),
+        options=(
+            *("-Wno-psabi", "-DVMAMBA_ORT_CUDA", "-pthread", "-isystem", headers),
+            f"-I{PLUGINS / 'onnxruntime'}",
+        ),
     )
 
 

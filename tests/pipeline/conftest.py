@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.aoti_compiler import keeping_compiler
 from vmamba_deploy import native
 from vmamba_deploy.pipeline.export_run import run_export
 from vmamba_deploy.pipeline.plan import ExportPlan
@@ -27,4 +28,5 @@ def exported(tmp_path_factory):
         aoti_device="cpu",
         engine=EnginePlan(flavour="rtx", batches=(1, 2, 4)),
     )
-    return run_export(plan, events.append), events
+    with keeping_compiler():
+        return run_export(plan, events.append), events

@@ -32,6 +32,7 @@ def ignore(_event):
     pass
 
 
+@pytest.mark.slow
 def test_the_export_is_whole_and_proven(exported):
     outcome, events = exported
     assert outcome.exit_code == ExitCode.OK

@@ -19,14 +19,11 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 
 @pytest.fixture(scope="session")
-def emulated_library(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def emulated_library() -> Path:
     """The C interface over the CUDA kernels, run by loops on the host."""
-    from emulation import compile_emulated
+    from emulation import VECTOR_FLAGS, compile_emulated
 
-    folder = tmp_path_factory.mktemp("emulated")
-    return compile_emulated(
-        folder / "libvmamba_cuda_emulated.so", "-O2", "-mfma", "-mf16c", "-shared"
-    )
+    return compile_emulated(("-O2", *VECTOR_FLAGS, "-shared"))
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.kept import kept, kept_for_later_runs
+
 PLUGINS = Path(__file__).resolve().parents[2] / "plugins"
 EMULATION = PLUGINS / "tests" / "emulation"
 EMULATOR_SOURCES = (
@@ -48,13 +50,50 @@ EMULATION_FLAGS = (
 
 
 def compile_emulated(
-    output: Path, *arguments: str | Path, sources: Sequence[Path] = EMULATED_SOURCES
+    flags: Sequence[str],
+    own: Sequence[Path] = (),
+    *,
+    options: Sequence[str | Path] = (),
+    sources: Sequence[Path] = EMULATED_SOURCES,
+    objects: Sequence[Path] = (),
 ) -> Path:
-    """Compile the CUDA sources for the host with g++; skips where there is none."""
+    """Compile the CUDA sources for the host with g++; skips where there is none.
+
+    Objects and results are kept, so that programs compiled with the same flags share what they
+    have in common.
+
+    Args:
+        flags: of every source and of the link.
+        own: sources beside those of the emulation, and `options` of these and of the link.
+        sources: of the emulation.
+        objects: compiled already.
+    """
+    parts = [compile_object(source, flags) for source in sources]
+    parts += [compile_object(source, [*flags, *options]) for source in own]
+    command = [*flags, *options, *parts, *objects]
+    return _kept(command, command, "")
+
+
+def compile_object(
+    source: Path, flags: Sequence[str | Path], *, where: Sequence[str | Path] = ()
+) -> Path:
+    """One source alone, compiled for the host with g++; `where` are options for its includes."""
+    words = ["-c", *EMULATION_FLAGS, *flags]
+    command = [*words, *where, "-x", "c++", source]
+    return _kept([words, _gcc(*command, "-E", "-P")], command, ".o")
+
+
+def _kept(depends_on: object, command: Sequence[str | Path], suffix: str) -> Path:
+    place, key = kept_for_later_runs("emulated"), [_gcc("--version"), depends_on]
+    return kept(place, key, lambda path: _gcc(*command, "-o", path), suffix)
+
+
+def _gcc(*arguments: str | Path) -> str:
+    """What it prints."""
     compiler = shutil.which("g++")
     if compiler is None:
         pytest.skip("g++ is not installed")
-    command = [compiler, *EMULATION_FLAGS, *arguments, "-x", "c++", *sources, "-o", output]
-    result = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
+    command = [compiler, *map(str, arguments)]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
-    return output
+    return result.stdout

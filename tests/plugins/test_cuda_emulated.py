@@ -136,11 +136,10 @@ def test_the_order_of_threads_changes_no_bit(
 
 
 @pytest.fixture(scope="module")
-def scan_without_tensor_cores(tmp_path_factory: pytest.TempPathFactory) -> EmulatedScan:
+def scan_without_tensor_cores() -> EmulatedScan:
     """The kernels as compute capability 7.5 gets them."""
-    library = tmp_path_factory.mktemp("plain") / "libvmamba_cuda_emulated.so"
-    options = ("-O1", *VECTOR_FLAGS, "-shared", "-DVMAMBA_TENSOR_CORES=0")
-    return EmulatedScan(compile_emulated(library, *options))
+    flags = ("-O1", *VECTOR_FLAGS, "-shared", "-DVMAMBA_TENSOR_CORES=0")
+    return EmulatedScan(compile_emulated(flags))
 
 
 @pytest.mark.parametrize("dims", DIMS[:6], ids=str)

@@ -11,7 +11,14 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from emulation import EMULATED_SOURCES, EMULATION, PLUGINS, VECTOR_FLAGS, compile_emulated
+from emulation import (
+    EMULATED_SOURCES,
+    EMULATION,
+    PLUGINS,
+    VECTOR_FLAGS,
+    compile_emulated,
+    compile_object,
+)
 from launch_cases import LARGE, WAYS, EmulatedDevice, LaunchCase, Way
 from scan_cases import check_answer, random_case, write_call
 
@@ -21,35 +28,24 @@ from vmamba_deploy.ops.selective_scan_2d.specification import ScanDims
 KERNELS = PLUGINS / "kernels" / "cuda" / "selective_scan_2d.cu"
 
 
-def build(folder: Path, kernels: Path = KERNELS, *flags: str) -> Path:
+def build(kernels: Path = KERNELS, *where: str) -> Path:
     """The program, of whose sources the kernels alone are watched."""
     compiler = shutil.which("g++")
     version = subprocess.run([str(compiler), "--version"], capture_output=True, text=True)
     if compiler is None or "Free Software Foundation" not in version.stdout:
         pytest.skip("GCC is not installed, whose instrumentation this needs")
-    watched = compile_emulated(
-        folder / "kernels.o",
-        *flags,
-        "-O1",
-        *VECTOR_FLAGS,
-        "-fsanitize=thread",
-        "-c",
-        sources=(kernels,),
-    )
-    others = [source for source in EMULATED_SOURCES if source != KERNELS]
+    flags = ("-O1", *VECTOR_FLAGS)
     return compile_emulated(
-        folder / "scan_program",
-        *flags,
-        "-O1",
-        *VECTOR_FLAGS,
-        watched,
-        sources=(EMULATION / "scan_program.cpp", *others),
+        flags,
+        (EMULATION / "scan_program.cpp",),
+        sources=[source for source in EMULATED_SOURCES if source != KERNELS],
+        objects=[compile_object(kernels, (*flags, "-fsanitize=thread"), where=where)],
     )
 
 
 @pytest.fixture(scope="session")
-def watched_program(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build(tmp_path_factory.mktemp("watched"))
+def watched_program() -> Path:
+    return build()
 
 
 def run(
@@ -108,7 +104,7 @@ def test_a_barrier_that_is_missing_is_noticed(tmp_path: Path, what: str) -> None
     text = broken.read_text()
     assert text.count(barrier) == 1
     broken.write_text(text.replace(barrier, instead))
-    program = build(tmp_path, copy / "cuda" / KERNELS.name, "-iquote", str(copy))
+    program = build(copy / "cuda" / KERNELS.name, "-iquote", str(copy))
     done = run(program, tmp_path, LARGE, ScanDims(1, 17, 17, 16, 1, 1), seed=1)
     assert done.returncode != 0
     assert "and no barrier lies between" in done.stderr

@@ -9,7 +9,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from emulation import EMULATED_SOURCES, EMULATION, SANITIZER_FLAGS, VECTOR_FLAGS, compile_emulated
+from emulation import EMULATION, SANITIZER_FLAGS, VECTOR_FLAGS, compile_emulated
 from launch_cases import WAYS, LaunchCase, Way
 from scan_cases import check_answer, random_case, write_call
 
@@ -18,14 +18,11 @@ from vmamba_deploy.ops.op import BFLOAT16, FLOAT16, FLOAT32
 
 
 @pytest.fixture(scope="session")
-def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return compile_emulated(
-        tmp_path_factory.mktemp("sanitized") / "scan_program",
-        *(*SANITIZER_FLAGS, *VECTOR_FLAGS),
-        sources=(EMULATION / "scan_program.cpp", *EMULATED_SOURCES),
-    )
+def program() -> Path:
+    return compile_emulated((*SANITIZER_FLAGS, *VECTOR_FLAGS), (EMULATION / "scan_program.cpp",))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", WAYS, ids=str)
 def test_every_way_of_launching(
     program: Path, tmp_path: Path, launch_cases: dict[Way, LaunchCase], way: Way

@@ -20,12 +20,10 @@ SEEDS = (0, 1, 2, 3)
 
 
 @pytest.fixture(scope="module")
-def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return compile_emulated(
-        tmp_path_factory.mktemp("emulator") / "emulator_program",
-        *(*SANITIZER_FLAGS, *VECTOR_FLAGS),
-        sources=(EMULATION / "emulator_program.cpp", *EMULATOR_SOURCES),
-    )
+def program() -> Path:
+    flags = (*SANITIZER_FLAGS, *VECTOR_FLAGS)
+    own = (EMULATION / "emulator_program.cpp",)
+    return compile_emulated(flags, own, sources=EMULATOR_SOURCES)
 
 
 def run(program: Path, kernel: str, seed: int) -> subprocess.CompletedProcess[str]:

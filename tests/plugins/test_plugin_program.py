@@ -64,6 +64,7 @@ def test_an_answer_is_read_in_its_type(tmp_path: Path) -> None:
     assert y.flatten().tolist() == list(range(count))
 
 
+@pytest.mark.slow
 def test_nvcc_builds_it_without_tensorrt_and_it_says_what_it_lacks(tmp_path: Path) -> None:
     for library in ("vmamba_cuda", "vmamba_trt"):
         available, reason = native.available(library)

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 from emulation import (
-    EMULATED_SOURCES,
     PLUGINS,
     SANITIZER_FLAGS,
     VECTOR_FLAGS,
@@ -26,21 +25,16 @@ PLUGIN_SOURCES = ("creator.cpp", "library.cpp", "logging.cpp", "plugin.cpp", "si
 
 
 @pytest.fixture(scope="session")
-def harness(plugin_library: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def harness(plugin_library: Path) -> Path:
     """The program, compiled with the headers that the library was built with."""
     assert plugin_library.is_file()
     tensorrt = TENSORRT.find()
     assert tensorrt is not None
+    driver = PLUGINS / "tests" / "plugin_harness"
     return compile_emulated(
-        tmp_path_factory.mktemp("harness") / "plugin_harness",
-        *(*SANITIZER_FLAGS, *VECTOR_FLAGS, "-isystem", tensorrt),
-        f"-I{PLUGINS / 'tensorrt'}",
-        f"-I{PLUGINS / 'tests' / 'plugin_harness'}",
-        sources=(
-            *EMULATED_SOURCES,
-            PLUGINS / "tests" / "plugin_harness" / "plugin_harness.cpp",
-            *(PLUGINS / "tensorrt" / name for name in PLUGIN_SOURCES),
-        ),
+        (*SANITIZER_FLAGS, *VECTOR_FLAGS),
+        (driver / "plugin_harness.cpp", *(PLUGINS / "tensorrt" / name for name in PLUGIN_SOURCES)),
+        options=("-isystem", tensorrt, f"-I{PLUGINS / 'tensorrt'}", f"-I{driver}"),
     )
 
 

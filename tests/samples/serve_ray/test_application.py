@@ -201,6 +201,7 @@ def test_a_client_that_leaves_frees_its_place(ask, server):
     assert metric(ask, "vmamba_requests_total", outcome="client_closed") == left + 1
 
 
+@pytest.mark.slow
 def test_what_lasts_too_long_has_its_code(ask, server, images):
     """All at once, to wait for the time limit once: an image while no replica moves, uploads that
     never end, and one request more than there is room for."""
@@ -243,6 +244,7 @@ def standing_still(replicas: list[int]) -> Iterator[None]:
                 os.kill(pid, signal.SIGCONT)
 
 
+@pytest.mark.slow
 def test_loses_no_request_while_a_replica_is_killed(server, images):
     """What samples/serve_ray/load_test.py does, with fewer requests."""
     tally, killed = load_with_kill(server, images, requests=300, connections=MAX_IN_FLIGHT - 1)
