@@ -3,7 +3,8 @@ import math
 import numpy as np
 import pytest
 
-from vmamba_deploy.parity.metrics import compute_metrics, cosine, normalised_mse, worst
+from vmamba_deploy.parity.kinds.logits import compute_metrics
+from vmamba_deploy.parity.metrics import cosine, normalised_mse, worst
 from vmamba_deploy.precisions import Thresholds
 
 

@@ -2,9 +2,9 @@ import math
 
 import pytest
 
+from vmamba_deploy.parity.kinds.logits import LogitsMetrics
 from vmamba_deploy.parity.localise import LayerError
-from vmamba_deploy.parity.metrics import Metrics
-from vmamba_deploy.parity.results import InputResult, RunResult
+from vmamba_deploy.parity.results import InputResult, OutputResult, RunResult
 from vmamba_deploy.precisions import PRECISIONS
 from vmamba_deploy.reports.machine import describe_machine, tool_versions, utc_now
 from vmamba_deploy.reports.model import EngineInfo, LayerSeries, Report, WeightsInfo
@@ -12,7 +12,7 @@ from vmamba_deploy.reports.model import EngineInfo, LayerSeries, Report, Weights
 
 def metrics(error=1e-13, non_finite=0):
     bad = math.nan if non_finite else None
-    return Metrics(
+    return LogitsMetrics(
         images=11,
         non_finite=non_finite,
         max_abs=bad or 3.2e-6,
@@ -37,7 +37,10 @@ def run(name, status, reason="", figures=None):
             InputResult(n, b, not reason, reason, figures, 0.21 * b, n.startswith("black"))
             for n, b in sets
         )
-    return RunResult(name, status, reason, PRECISIONS["fp16"].thresholds, inputs, figures)
+    outputs = (OutputResult("logits", "logits", figures),) if figures is not None else ()
+    limits = PRECISIONS["fp16"].thresholds
+    output = "logits" if outputs else None
+    return RunResult(name, status, reason, limits, inputs, figures, output, outputs)
 
 
 def layer_series(runtime="onnxruntime-body", scale=1e-9, drift=None):

@@ -6,6 +6,10 @@ from dataclasses import replace
 import jsonschema
 import pytest
 
+from vmamba_deploy.parity.metrics import Metrics
+from vmamba_deploy.parity.results import InputResult, OutputResult, RunResult
+from vmamba_deploy.precisions import PRECISIONS
+from vmamba_deploy.reports.html_file import render_html
 from vmamba_deploy.reports.json_file import plain, write_json
 from vmamba_deploy.reports.model import EngineInfo, WeightsInfo
 from vmamba_deploy.reports.schema import schema_of
@@ -37,10 +41,48 @@ def test_file_has_the_documented_fields_and_no_host_name(make_report, tmp_path):
     names = "built flavour version plugin_layers size_bytes build_seconds reason"
     assert set(content["engine"]) == set(names.split())
     first = content["runs"][0]
-    assert {"runtime", "status", "reason", "inputs", "metrics", "thresholds"} == set(first)
+    assert set(first) == {
+        *("runtime", "status", "reason", "inputs", "metrics", "thresholds"),
+        *("output", "outputs"),
+    }
     figures = "max_abs mean_abs nmse cosine top1_agreement top5_agreement"
     assert set(figures.split()) <= set(first["metrics"])
     assert not re.search(rf"\b{re.escape(socket.gethostname())}\b", text)
+
+
+def maps_run():
+    figures = {
+        f"stage{stage}": Metrics(11, 0, 3e-6, 4e-7, 2e-6, 1e-5, stage * 1e-13, 1 - 1e-13)
+        for stage in (1, 2, 3, 4)
+    }
+    worst = figures["stage4"]
+    return RunResult(
+        "tensorrt",
+        "passed",
+        "",
+        PRECISIONS["fp16"].thresholds,
+        (InputResult("photos-b1", 1, True, "", worst, 0.1, output="stage4"),),
+        worst,
+        "stage4",
+        tuple(OutputResult(name, "map", one) for name, one in figures.items()),
+    )
+
+
+def test_a_backbone_has_figures_of_each_map_and_none_of_classes(make_report, tmp_path):
+    report = make_report(maps_run(), task="features")
+    write_json(report, tmp_path / "r.json")
+    content = json.loads((tmp_path / "r.json").read_text())
+    assert content["task"] == "features"
+    (run,) = content["runs"]
+    assert [(one["name"], one["kind"]) for one in run["outputs"]] == [
+        (f"stage{stage}", "map") for stage in (1, 2, 3, 4)
+    ]
+    assert run["output"] == "stage4"
+    assert run["metrics"] == run["outputs"][3]["metrics"]
+    assert not {"top1_agreement", "decided"} & set(run["metrics"])
+    page = render_html(report)
+    assert "4 outputs; stage4 is furthest off" in page
+    assert "stage1" in page
 
 
 @pytest.mark.parametrize(

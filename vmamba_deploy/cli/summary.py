@@ -83,7 +83,8 @@ def human_size(size_bytes: int) -> str:
 
 
 def _figure(metrics: Metrics | None, key: str, form: str) -> str:
-    return "" if metrics is None else format(getattr(metrics, key), form)
+    value = getattr(metrics, key, None)  # a map has no classes
+    return "" if value is None else format(value, form)
 
 
 def _verdict(outcome: ExportOutcome) -> str:

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from vmamba_deploy.errors import EnvironmentProblem, InputFileError, VmambaError
 from vmamba_deploy.parity.inputs import InputSet
-from vmamba_deploy.parity.metrics import compute_metrics, worst
-from vmamba_deploy.parity.results import InputResult, RunResult
+from vmamba_deploy.parity.kinds import KINDS
+from vmamba_deploy.parity.metrics import Metrics, worst
+from vmamba_deploy.parity.results import InputResult, OutputResult, RunResult
 from vmamba_deploy.precisions import Precision, precision_named
+from vmamba_deploy.tasks import CLASSIFICATION, Task
 
 if TYPE_CHECKING:
-    from vmamba_deploy.runtimes.base import Runtime, Session
+    from vmamba_deploy.runtimes.base import Outputs, Runtime, Session
 
 Progress = Callable[[str, float], None]
 """Called with what is about to run and the fraction done, 0..1."""
@@ -28,7 +30,7 @@ Progress = Callable[[str, float], None]
 class _Answer:
     """What a runtime made of one input set, and how long it took."""
 
-    logits: npt.NDArray[Any]
+    outputs: Outputs
     seconds: float
 
 
@@ -42,9 +44,10 @@ def compare_runtimes(
     inputs: Sequence[InputSet],
     precision: str,
     *,
+    task: Task = CLASSIFICATION,
     progress: Progress | None = None,
 ) -> list[RunResult]:
-    """Compare each candidate's logits with the reference's on every input set.
+    """Compare each candidate's outputs with the reference's on every input set.
 
     A candidate that cannot run here, or turns out to lack something on this machine, is `skipped`
     with its reason. One that raises, gives a wrong shape, NaN or an error beyond its threshold is
@@ -54,10 +57,11 @@ def compare_runtimes(
         reference: PyTorch in fp32.
         candidates: their sessions are opened one after another.
         precision: of the candidates, `fp32`, `fp16` or `bf16`; chooses the thresholds.
+        task: says what the outputs are.
 
     Raises:
         EnvironmentProblem: the reference cannot run here; its own VmambaErrors pass as they are.
-        InputFileError: its logits are not finite.
+        InputFileError: its outputs are not finite.
         MemoryError: it needs more than there is.
     """
     if not inputs:
@@ -72,7 +76,7 @@ def compare_runtimes(
     results = []
     for index, candidate in enumerate(candidates, start=1):
         tell(candidate.name, index / steps)
-        results.append(_judge(candidate, expected, inputs, precision_named(precision)))
+        results.append(_judge(candidate, expected, inputs, precision_named(precision), task))
     tell("compared", 1.0)
     return results
 
@@ -85,7 +89,7 @@ def _run_reference(reference: Runtime, inputs: Sequence[InputSet]) -> list[_Answ
             raise error.__cause__ from error
         raise EnvironmentProblem(f"the reference {reference.name} cannot run: {error}") from error
     for answer, one in zip(expected, inputs, strict=True):
-        if not np.isfinite(answer.logits).all():
+        if not all(np.isfinite(array).all() for array in answer.outputs.values()):
             raise InputFileError(
                 f"the reference {reference.name} gives NaN or infinity on {one.name}",
                 hint="the weights are broken: no runtime can be compared with them",
@@ -110,10 +114,10 @@ def _run_all(runtime: Runtime, inputs: Sequence[InputSet]) -> list[_Answer]:
 def _run(session: Session, one: InputSet) -> _Answer:
     start = time.perf_counter()
     try:
-        logits = session(one.pixel_values)["logits"]
+        outputs = session(one.pixel_values)
     except Exception as error:
         raise _RunFailed(f"running batch {one.batch} raised {_one_line(error)}") from error
-    return _Answer(logits, time.perf_counter() - start)
+    return _Answer(outputs, time.perf_counter() - start)
 
 
 def _one_line(error: Exception) -> str:
@@ -126,6 +130,7 @@ def _judge(
     expected: Sequence[_Answer],
     inputs: Sequence[InputSet],
     precision: Precision,
+    task: Task,
 ) -> RunResult:
     limits = precision.thresholds
     status = candidate.status()
@@ -136,30 +141,67 @@ def _judge(
     except _RunFailed as error:
         missing = isinstance(error.__cause__, EnvironmentProblem)
         return RunResult(candidate.name, "skipped" if missing else "failed", str(error), limits)
-    judged = [
-        _judge_set(one, wanted.logits, answer, precision)
+    sets = [
+        _judge_set(one, wanted.outputs, answer, precision, task)
         for one, wanted, answer in zip(inputs, expected, got, strict=True)
     ]
-    measured = [one.metrics for one in judged if one.metrics is not None and not one.flat]
+    judged = [result for result, _ in sets]
     wrong = [f"{one.name}: {one.reason}" for one in judged if not one.passed]
+    measured = [figures for result, figures in sets if figures and not result.flat]
+    outputs = tuple(
+        OutputResult(one.name, one.kind, worst([figures[one.name] for figures in measured]))
+        for one in task.outputs
+        if measured
+    )
+    furthest = _furthest({output.name: output.metrics for output in outputs})
     return RunResult(
         candidate.name,
         "failed" if wrong else "passed",
         "; ".join(wrong),
         limits,
         tuple(judged),
-        worst(measured) if measured else None,
+        *furthest,
+        outputs,
     )
 
 
 def _judge_set(
-    one: InputSet, expected: npt.NDArray[Any], answer: _Answer, precision: Precision
-) -> InputResult:
-    got, seconds = answer.logits, answer.seconds
+    one: InputSet, expected: Outputs, answer: _Answer, precision: Precision, task: Task
+) -> tuple[InputResult, dict[str, Metrics]]:
+    """The result, and the figures of each output; none where an output has a wrong shape."""
     limits = precision.flat_thresholds if one.flat else precision.thresholds
-    if got.shape != expected.shape:
-        reason = f"logits have shape {list(got.shape)}, expected {list(expected.shape)}"
-        return InputResult(one.name, one.batch, False, reason, None, seconds, one.flat)
-    metrics = compute_metrics(expected, got, tie_spread=limits.max_spread)
-    reason = ", ".join(metrics.violations(limits))
-    return InputResult(one.name, one.batch, not reason, reason, metrics, seconds, one.flat)
+    reasons, figures = [], {}
+    for output in task.outputs:
+        got, wanted = answer.outputs.get(output.name), expected[output.name]
+        if got is None:
+            wrong = [f"there is no output {output.name}"]
+        elif got.shape != wanted.shape:
+            wrong = [f"{output.name} have shape {list(got.shape)}, expected {list(wanted.shape)}"]
+        else:
+            figures[output.name] = KINDS[output.kind](wanted, got, limits)
+            wrong = figures[output.name].violations(limits)
+            if len(task.outputs) > 1:
+                wrong = [f"{output.name}: {text}" for text in wrong]
+        reasons += wrong
+    if len(figures) < len(task.outputs):
+        figures = {}
+    metrics, furthest = _furthest(figures)
+    result = InputResult(
+        one.name,
+        one.batch,
+        not reasons,
+        ", ".join(reasons),
+        metrics,
+        answer.seconds,
+        one.flat,
+        furthest,
+    )
+    return result, figures
+
+
+def _furthest(figures: Mapping[str, Metrics]) -> tuple[Metrics | None, str | None]:
+    """The figures of the output with the largest NMSE, NaN above all, and its name."""
+    if not figures:
+        return None, None
+    name = max(figures, key=lambda name: (math.isnan(figures[name].nmse), figures[name].nmse))
+    return figures[name], name

@@ -7,13 +7,26 @@ from typing import Literal
 
 from vmamba_deploy.parity.metrics import Metrics
 from vmamba_deploy.precisions import Thresholds
+from vmamba_deploy.tasks import OutputKind
 
 RunStatus = Literal["passed", "failed", "skipped"]
 
 
 @dataclass(frozen=True)
+class OutputResult:
+    """One output of a runtime; `metrics` are the worst over the input sets that are not flat."""
+
+    name: str
+    kind: OutputKind
+    metrics: Metrics
+
+
+@dataclass(frozen=True)
 class InputResult:
-    """One runtime on one input set; `flat` sets, of one colour, have limits of their own."""
+    """One runtime on one input set; `flat` sets, of one colour, have limits of their own.
+
+    `metrics` are those of `output`, the one that is furthest off; None without figures.
+    """
 
     name: str
     batch: int
@@ -22,11 +35,16 @@ class InputResult:
     metrics: Metrics | None
     seconds: float | None = None
     flat: bool = False
+    output: str | None = None
 
 
 @dataclass(frozen=True)
 class RunResult:
-    """One runtime on all input sets; `metrics` are the worst of those that are not flat."""
+    """One runtime on all input sets.
+
+    `outputs` are in the task's order; `metrics` are those of `output`, the one furthest off, over
+    the sets that are not flat.
+    """
 
     runtime: str
     status: RunStatus
@@ -34,6 +52,8 @@ class RunResult:
     thresholds: Thresholds
     inputs: tuple[InputResult, ...] = ()
     metrics: Metrics | None = None
+    output: str | None = None
+    outputs: tuple[OutputResult, ...] = ()
 
     def __post_init__(self) -> None:
         figures = self.metrics is not None

@@ -92,6 +92,7 @@ def check_parity(
         candidates,
         inputs,
         facts.precision,
+        task=facts.task,
         progress=lambda text, done: progress(text, done),
     )
     return tuple(results)

@@ -49,6 +49,7 @@ def write_reports(
     note = "random weights: good for tests, not for predictions" if random else None
     report = Report(
         preset=loaded.preset_name,
+        task=facts.task.name,
         precision=facts.precision,
         weights=WeightsInfo(loaded.source, loaded.sha256, note),
         engine=_engine_info(engine, facts.path.with_suffix(".engine")),

@@ -9,6 +9,7 @@ from vmamba_deploy.artifacts.manifest import FlavourName, Sha256
 from vmamba_deploy.parity.localise import LayerError
 from vmamba_deploy.parity.results import RunResult
 from vmamba_deploy.precisions import PrecisionName
+from vmamba_deploy.tasks import CLASSIFICATION
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,7 @@ class Report:
         verdict: `failed` if any run failed, `passed` if one passed and none failed, else
             `unproven`.
         preset: None for an architecture that is no preset.
+        task: what the network is for.
         created: UTC time, ISO 8601.
         tools: version of each tool by name.
         timings: seconds by step.
@@ -94,6 +96,7 @@ class Report:
     tools: dict[str, str]
     timings: dict[str, float] = field(default_factory=dict)
     layers: tuple[LayerSeries, ...] = ()
+    task: str = CLASSIFICATION.name
 
     def __post_init__(self) -> None:
         statuses = {run.status for run in self.runs}
