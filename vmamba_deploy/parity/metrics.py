@@ -54,8 +54,8 @@ class Metrics:
     @classmethod
     def unknown(cls, images: int, non_finite: int) -> Self:
         """Of an output with so many values that are NaN or infinite: no figure can be computed."""
-        known = {"images": images, "non_finite": non_finite}
-        rest = {f.name: 0 if f.type == "int" else math.nan for f in fields(cls)}
+        known: dict[str, Any] = {"images": images, "non_finite": non_finite}
+        rest: dict[str, Any] = {f.name: 0 if f.type == "int" else math.nan for f in fields(cls)}
         return cls(**rest | known)
 
     @classmethod
