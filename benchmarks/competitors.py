@@ -9,10 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from benchmarks.entrants import Absent, Entrants
 from benchmarks.interleaving import Call
 from vmamba_deploy.errors import UsageError
+from vmamba_deploy.export.onnx_model import OnnxModel
+
+if TYPE_CHECKING:
+    import onnx_ir as ir
 
 IDENTITY = "onnxruntime-identity"
 YARDSTICK = "pytorch-eager"
@@ -146,23 +151,24 @@ def tensorrt(entrants: Entrants) -> Call:
         raise Absent(search.reason)
     shape = tuple(entrants.images.shape)
     engine = entrants.folder / "model.engine"
-    facts = build_engine(EnginePlan(), entrants.onnx_file, engine, profile=(shape, shape, shape))
+    model = OnnxModel.read(entrants.onnx_file)
+    facts = build_engine(EnginePlan(), model, engine, profile=(shape, shape, shape))
     return entrants.runtime_call(TensorRTRuntime(engine, facts))
 
 
-def identity_graph(path: Path) -> bytes:
+def identity_graph(path: Path) -> ir.Model:
     """The exported graph with each scan replaced by a cast of its map: no scan, all the rest."""
-    import onnx
-    from onnx import helper
+    import onnx_ir as ir
 
-    from vmamba_deploy.export.passes import scan_nodes
-
-    model = onnx.load(str(path))
-    for node in scan_nodes(model):
-        out_dtype = next(a.i for a in node.attribute if a.name == "out_dtype")
-        node.CopyFrom(helper.make_node("Cast", [node.input[0]], node.output, to=out_dtype))
-    del model.functions[:]
-    return model.SerializeToString()
+    model = OnnxModel.read(path)
+    for node in model.our_nodes:
+        node.op_type, node.domain = "Cast", ""
+        node.resize_inputs(1)
+        to = ir.AttrInt64("to", node.attributes["out_dtype"].as_int())
+        node.attributes.clear()
+        node.attributes.add(to)
+    model.ir.functions.clear()
+    return model.ir
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ MODULES = {
     "markupsafe": "evaluate",
     "matplotlib": "evaluate",
     "onnx": "export",
-    "onnx_graphsurgeon": "export",
+    "onnx_ir": "export",
     "onnxscript": "export",
     "polygraphy": "export",
     "safetensors": "export",

@@ -23,7 +23,7 @@ HIDDEN = (
     "jsonschema",
     "msgspec",
     "matplotlib",
-    "onnx_graphsurgeon",
+    "onnx_ir",
     "onnxruntime",
     "onnxscript",
     "PIL",

@@ -11,7 +11,7 @@ import torch
 
 from vmamba_deploy.errors import UsageError
 from vmamba_deploy.export import ExportOptions, deployable_module, export_onnx
-from vmamba_deploy.export.metadata import read_metadata
+from vmamba_deploy.export.onnx_model import OnnxModel
 from vmamba_deploy.models import load_weights
 from vmamba_deploy.runtimes.onnxruntime import OnnxRuntimeBody, OnnxRuntimeLibrary
 
@@ -53,12 +53,13 @@ def test_weights_without_a_classifier_give_four_maps_at_any_batch_and_size(backb
 
 
 def test_the_file_says_what_it_is(backbone, exported):
-    model = onnx.load(exported(backbone))
+    path = exported(backbone)
+    model = onnx.load(path)
     assert [output.name for output in model.graph.output] == STAGES
     sides = [[axis.dim_value for axis in o.type.tensor_type.shape.dim] for o in model.graph.output]
     assert [one[2:] for one in sides] == [[16, 16], [8, 8], [4, 4], [2, 2]]
     assert [one[0] for one in sides] == [0, 0, 0, 0]  # the batch is free
-    metadata = read_metadata(model)
+    metadata = OnnxModel.read(path).metadata
     assert metadata["task"] == "features"
     assert not {"labels", "num_classes"} & set(metadata)
 
@@ -67,11 +68,11 @@ def test_a_classifier_gives_maps_when_asked_and_logits_when_not(small, exported)
     path = exported(small, task="features")
     pixels = images(2, 64, 64)
     assert_close(OnnxRuntimeBody(path).open()(pixels), features_of(small, pixels), 1e-10)
-    metadata = read_metadata(onnx.load(path))
+    metadata = OnnxModel.read(path).metadata
     assert (metadata["task"], metadata["num_classes"]) == ("features", "10")
     plain = onnx.load(exported(small))
     assert [output.name for output in plain.graph.output] == ["logits"]
-    assert read_metadata(plain)["task"] == "classification"
+    assert OnnxModel.read(exported(small)).metadata["task"] == "classification"
     names = {tensor.name for tensor in onnx.load(path).graph.initializer}
     assert not [name for name in names if "classifier" in name]  # what is not used is not carried
 
@@ -87,7 +88,7 @@ def test_half_precision_stays_close_and_gives_float32(backbone, exported, precis
 def test_the_normalisation_may_be_in_the_graph(backbone, exported):
     path = exported(backbone, preprocess=True, precision="fp16", dynamic_size=True)
     pixels = np.random.default_rng().integers(0, 256, (2, 64, 96, 3), dtype=np.uint8)
-    facts = json.loads(read_metadata(onnx.load(path))["preprocessing"])
+    facts = json.loads(OnnxModel.read(path).metadata["preprocessing"])
     normalised = (pixels / np.float32(255) - np.float32(facts["mean"])) / np.float32(facts["std"])
     nchw = np.ascontiguousarray(normalised.transpose(0, 3, 1, 2), dtype=np.float32)
     assert_close(OnnxRuntimeBody(path).open()(pixels), features_of(backbone, nchw), 1e-5)
@@ -108,5 +109,5 @@ def test_every_scan_keeps_its_layer_in_the_graph(backbone, exported):
     module, scans, _ = deployable_module(backbone, options)
     names = block_names(module)
     names.remove("model.layers.3.downsample")  # nothing follows the last stage
-    assert list(layer_outputs(onnx.load(exported(backbone)), names)) == names
+    assert list(layer_outputs(OnnxModel.read(exported(backbone)).ir, names)) == names
     assert len([name for name in names if ".blocks." in name]) == scans

@@ -13,12 +13,15 @@ import torch
 
 from vmamba_deploy.errors import BuildError, UsageError
 from vmamba_deploy.export import ExportOptions, deployable_module, export_onnx
-from vmamba_deploy.export.checks import check_onnx_file
-from vmamba_deploy.export.metadata import read_metadata
-from vmamba_deploy.export.passes import module_path, scan_nodes
+from vmamba_deploy.export.checks import check_exported
+from vmamba_deploy.export.onnx_model import OnnxModel, module_scopes
 from vmamba_deploy.runtimes.onnxruntime import create_session
 
 SMALL = ExportOptions(image_size=64)
+
+
+def scan_nodes(model: onnx.ModelProto) -> list[onnx.NodeProto]:
+    return [node for node in model.graph.node if node.op_type == "SelectiveScan2D"]
 
 
 def run(path, images: np.ndarray) -> np.ndarray:
@@ -73,7 +76,7 @@ def test_head_norms_and_scan_parameters_stay_float32(small, exported):
 def test_preprocessing_in_the_graph_equals_preprocessing_outside(small, exported):
     plain, baked = exported(small), exported(small, preprocess=True)
     pixels = np.random.default_rng(5).integers(0, 256, (3, 64, 64, 3), dtype=np.uint8)
-    facts = json.loads(read_metadata(onnx.load(baked))["preprocessing"])
+    facts = json.loads(OnnxModel.read(baked).metadata["preprocessing"])
     normalised = (pixels / np.float32(255) - np.float32(facts["mean"])) / np.float32(facts["std"])
     nchw = np.ascontiguousarray(normalised.transpose(0, 3, 1, 2), dtype=np.float32)
     np.testing.assert_allclose(run(baked, pixels), run(plain, nchw), atol=1e-5, rtol=1e-4)
@@ -90,7 +93,7 @@ def test_names_axes_and_metadata(small, tmp_path):
     batch, *rest = image.type.tensor_type.shape.dim
     assert batch.dim_param == "batch"
     assert [dim.dim_value for dim in rest] == [3, 64, 64]
-    metadata = read_metadata(model)
+    metadata = OnnxModel.read(path).metadata
     assert metadata == exported.metadata
     assert metadata["weights_sha256"] == small.sha256
     assert json.loads(metadata["opsets"]) == {"ai.onnx": 20, "vmamba": 1}
@@ -113,7 +116,7 @@ def test_the_file_names_modules_but_nothing_of_the_exporting_machine(small, expo
     weights = {tensor.name for tensor in model.graph.initializer}
     assert "layers.1.blocks.0.op.x_proj_weight_transposed" in weights
     assert "layers.1.blocks.0.mlp.fc1.weight_transposed" in weights
-    paths = {module_path(node) for node in model.graph.node}
+    paths = {module_scopes(node)[-1] for node in OnnxModel.read(path).ir.graph}
     assert {"patch_embed.0", "layers.2.blocks.1.op", "classifier.head"} & paths
 
 
@@ -165,9 +168,9 @@ def test_checks_notice_a_node_that_tensorrt_would_not_give_to_the_plugin(small, 
     node.attribute.extend(kept)
     onnx.save(model, path)
     with pytest.raises(BuildError, match="attribute"):
-        check_onnx_file(path, expected_scans=scans)
+        check_exported(OnnxModel.read(path), expected_scans=scans)
     with pytest.raises(BuildError, match="expected 3"):
-        check_onnx_file(path, expected_scans=3)
+        check_exported(OnnxModel.read(path), expected_scans=3)
 
 
 def test_checks_notice_a_file_without_its_body(small, exported, tmp_path):
@@ -176,7 +179,7 @@ def test_checks_notice_a_file_without_its_body(small, exported, tmp_path):
     del model.functions[:]
     onnx.save(model, path)
     with pytest.raises(BuildError):
-        check_onnx_file(path, expected_scans=scans)
+        check_exported(OnnxModel.read(path), expected_scans=scans)
 
 
 def test_deployable_module_leaves_the_loaded_model_alone(small):

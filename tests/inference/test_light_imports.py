@@ -13,7 +13,7 @@ HEAVY = (
     "torch",
     "onnx",
     "onnxscript",
-    "onnx_graphsurgeon",
+    "onnx_ir",
     "polygraphy",
     "matplotlib",
     "jinja2",

@@ -2,15 +2,15 @@ import math
 from pathlib import Path
 
 import numpy as np
-import onnx
+import onnx_ir as ir
 import onnxruntime as ort
 import pytest
 import torch
-from onnx import numpy_helper
 from torch import nn
 
 from vmamba_deploy.errors import InputFileError
 from vmamba_deploy.export import ExportOptions, export_onnx
+from vmamba_deploy.export.passes import serialised
 from vmamba_deploy.models import load_weights
 from vmamba_deploy.parity.localise import (
     block_names,
@@ -66,41 +66,39 @@ BLOCKS = [
 
 
 @pytest.fixture(scope="module")
-def exported(tmp_path_factory):
+def exported():
     net = Net().eval()
-    path = tmp_path_factory.mktemp("net") / "net.onnx"
     program = torch.onnx.export(net, (torch.zeros(2, 3, 32, 32),), dynamo=True, verbose=False)
-    program.save(path)
-    return net, path
+    return net, program.model
 
 
 def open_session(model):
-    return ort.InferenceSession(model, providers=["CPUExecutionProvider"])
+    return ort.InferenceSession(serialised(model), providers=["CPUExecutionProvider"])
 
 
 def images():
     return np.random.default_rng().standard_normal((2, 3, 32, 32)).astype(np.float32)
 
 
-def spoilt(path, name, change):
-    """The file with one of its initializers changed."""
-    model = onnx.load(path)
-    tensor = next(one for one in model.graph.initializer if one.name == name)
-    tensor.CopyFrom(numpy_helper.from_array(change(numpy_helper.to_array(tensor)), name))
-    return model
+def spoilt(model, name, change):
+    """The model with one of its initializers changed."""
+    changed = model.clone()
+    weight = changed.graph.initializers[name]
+    weight.const_value = ir.tensor(change(weight.const_value.numpy()), name=name)
+    return changed
 
 
 def test_a_right_file_shows_every_block_in_order_and_no_drift(exported):
-    net, path = exported
-    errors = localise(net, path, images(), open_session)
+    net, model = exported
+    errors = localise(net, model, images(), open_session)
     assert [error.layer for error in errors] == BLOCKS == block_names(net)
     assert first_drift(errors, 1e-10) is None
     assert all(error.cosine > 1 - 1e-9 and error.max_abs < 1e-4 for error in errors)
 
 
 def test_the_first_drifting_block_is_found(exported):
-    net, path = exported
-    model = spoilt(path, "layers.0.blocks.1.fc.bias", lambda bias: bias + np.float32(0.3))
+    net, right = exported
+    model = spoilt(right, "layers.0.blocks.1.fc.bias", lambda bias: bias + np.float32(0.3))
     errors = localise(net, model, images(), open_session)
     assert first_drift(errors, 1e-6).layer == "layers.0.blocks.1"
     assert all(error.nmse < 1e-10 for error in errors[:2])
@@ -115,26 +113,25 @@ def test_blocks_are_found_below_a_preprocessing_wrapper():
 
 
 def test_nan_counts_as_drift(exported):
-    net, path = exported
-    model = spoilt(path, "layers.1.blocks.0.fc.bias", lambda bias: bias * np.nan)
+    net, right = exported
+    model = spoilt(right, "layers.1.blocks.0.fc.bias", lambda bias: bias * np.nan)
     found = first_drift(localise(net, model, images(), open_session), math.inf)
     assert found.layer == "layers.1.blocks.0"
     assert math.isnan(found.nmse)
 
 
 def test_outputs_are_the_values_that_leave_each_module(exported):
-    _, path = exported
-    model = onnx.load(path)
+    _, model = exported
     found = layer_outputs(model, ["classifier", "layers.0.blocks", "layers.0.blocks.1"])
-    assert found["classifier"] == model.graph.output[0].name
+    assert found["classifier"] == model.graph.outputs[0].name
     assert found["layers.0.blocks"] == found["layers.0.blocks.1"]
 
 
 def test_a_file_without_the_exporters_notes_is_refused(exported):
-    net, path = exported
-    model = onnx.load(path)
-    for node in model.graph.node:
-        del node.metadata_props[:]
+    net, right = exported
+    model = right.clone()
+    for node in model.graph:
+        node.metadata_props.clear()
     with pytest.raises(InputFileError, match="which layer"):
         localise(net, model, images(), open_session)
 
@@ -142,10 +139,10 @@ def test_a_file_without_the_exporters_notes_is_refused(exported):
 def test_bfloat16_files_are_measured_too(tmp_path):
     golden = Path(__file__).parents[1] / "data" / "golden" / "vssm_s1.pth"
     loaded = load_weights(str(golden))
-    path = tmp_path / "model.onnx"
-    export_onnx(loaded, path, ExportOptions(precision="bf16", image_size=64))
+    options = ExportOptions(precision="bf16", image_size=64)
+    model = export_onnx(loaded, tmp_path / "model.onnx", options).ir
     images = np.random.default_rng(1).normal(size=(1, 3, 64, 64)).astype(np.float32)
-    errors = localise(loaded.model, path, images, create_session)
+    errors = localise(loaded.model, model, images, create_session)
     nothing_there = {"layers.3.downsample"}
     assert {error.layer for error in errors} == set(block_names(loaded.model)) - nothing_there
     assert all(0 < error.nmse < 1e-2 for error in errors)

@@ -9,6 +9,7 @@ from onnx import numpy_helper
 
 import vmamba_deploy.export
 from vmamba_deploy.errors import ExitCode
+from vmamba_deploy.export.onnx_model import OnnxModel
 from vmamba_deploy.pipeline.export_run import run_export
 from vmamba_deploy.pipeline.plan import ExportPlan
 from vmamba_deploy.runtimes.tensorrt import EnginePlan
@@ -35,11 +36,11 @@ def spoiled_export(tmp_path, monkeypatch):
         export_onnx = vmamba_deploy.export.export_onnx
 
         def export_and_spoil(loaded, path, asked):
-            exported = export_onnx(loaded, path, asked)
+            export_onnx(loaded, path, asked)
             model = onnx.load(str(path))
             spoil(model)
             onnx.save(model, str(path))
-            return exported
+            return OnnxModel.read(path)
 
         monkeypatch.setattr(vmamba_deploy.export, "export_onnx", export_and_spoil)
         plan = ExportPlan(

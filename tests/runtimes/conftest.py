@@ -9,12 +9,14 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnx_ir as ir
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from tests.processes import HANG_S
 from vmamba_deploy.artifacts.manifest import EngineFacts
-from vmamba_deploy.export import passes
+from vmamba_deploy.export.onnx_model import OnnxModel
+from vmamba_deploy.export.passes import CarryFunctionBodies
 from vmamba_deploy.native import library_path
 from vmamba_deploy.runtimes.tensorrt import (
     TENSORRT_RTX,
@@ -29,11 +31,16 @@ CODES = {"fp32": TensorProto.FLOAT, "fp16": TensorProto.FLOAT16, "bf16": TensorP
 CANARY = """
 import sys
 from pathlib import Path
+from vmamba_deploy.export.onnx_model import OnnxModel
 from vmamba_deploy.runtimes.tensorrt import EnginePlan, build_engine
 model, plugin, engine = map(Path, sys.argv[1:])
 shape = (1, 3, 6, 5)
 built = build_engine(
-    EnginePlan("rtx"), model, engine, profile=(shape, shape, shape), plugin_library=plugin
+    EnginePlan("rtx"),
+    OnnxModel.read(model),
+    engine,
+    profile=(shape, shape, shape),
+    plugin_library=plugin,
 )
 assert built.plugin_layers == 1
 """
@@ -89,8 +96,8 @@ def make_scan_model(
     )
     opsets = [helper.make_opsetid("", 22), helper.make_opsetid("vmamba", 1)]
     model = helper.make_model(graph, opset_imports=opsets, ir_version=10)
-    passes.carry_function_body(model, opset=22, state=1)
-    onnx.save(model, str(path))
+    whole = CarryFunctionBodies({"N": 1})(ir.from_proto(model)).model
+    onnx.save(ir.to_proto(whole), str(path))
     return path
 
 
@@ -136,7 +143,7 @@ def build(rtx, plugin) -> Callable[..., EngineFacts]:
         )
         return build_engine(
             plan,
-            model,
+            OnnxModel.read(model),
             output,
             profile=(smallest, usual, largest),
             plugin_library=library,

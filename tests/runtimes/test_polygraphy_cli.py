@@ -13,6 +13,7 @@ import pytest
 
 from tests.processes import HANG_S
 from vmamba_deploy.errors import UsageError
+from vmamba_deploy.export.onnx_model import OnnxModel
 from vmamba_deploy.runtimes.onnxruntime import OnnxRuntimeBody
 from vmamba_deploy.runtimes.polygraphy_data import save_polygraphy_io
 from vmamba_deploy.runtimes.tensorrt import find_gpus, write_network_script
@@ -41,7 +42,8 @@ def polygraphy(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str
 
 @pytest.fixture
 def script(rtx, plugin, scan_model, tmp_path) -> Path:
-    return write_network_script(scan_model(scans=2), plugin, tmp_path / "net.py")
+    model = OnnxModel.read(scan_model(scans=2))
+    return write_network_script(model, plugin, tmp_path / "net.py")
 
 
 def test_inspect_shows_the_parsed_network(script, tmp_path):
@@ -66,7 +68,7 @@ def test_convert_builds_an_engine(script, tmp_path):
 
 
 def test_a_scan_that_fell_back_to_its_body_stops_the_script(rtx, plugin, scan_model, tmp_path):
-    model = scan_model(scans=2, namespace=False)
+    model = OnnxModel.read(scan_model(scans=2, namespace=False))
     script = write_network_script(model, plugin, tmp_path / "net.py")
     result = polygraphy("inspect", "model", script.name, *MODEL_TYPE, cwd=tmp_path)
     assert result.returncode != 0

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from vmamba_deploy.export.aoti_package import AotiPackage, export_aoti
 from vmamba_deploy.export.onnx_file import deployable_module, export_onnx
-from vmamba_deploy.export.options import ExportedModel, ExportOptions
+from vmamba_deploy.export.onnx_model import OnnxModel
+from vmamba_deploy.export.options import ExportOptions
 
 __all__ = [
     "AotiPackage",
     "ExportOptions",
-    "ExportedModel",
+    "OnnxModel",
     "deployable_module",
     "export_aoti",
     "export_onnx",

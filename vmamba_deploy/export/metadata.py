@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
@@ -13,8 +12,6 @@ from vmamba_deploy.ops.registry import OPS
 from vmamba_deploy.tasks import CLASSIFICATION
 
 if TYPE_CHECKING:
-    import onnx
-
     from vmamba_deploy.export.options import ExportOptions
     from vmamba_deploy.models import LoadedModel
     from vmamba_deploy.tasks import Task
@@ -69,19 +66,6 @@ def tool_versions() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return versions
-
-
-def read_metadata(model: onnx.ModelProto) -> dict[str, str]:
-    """The file's `metadata_props` as a dictionary."""
-    return {prop.key: prop.value for prop in model.metadata_props}
-
-
-def write_metadata(model: onnx.ModelProto, metadata: Mapping[str, str]) -> None:
-    """Replace the file's `metadata_props`, sorted by key so that equal exports are equal bytes."""
-    del model.metadata_props[:]
-    for key in sorted(metadata):
-        entry = model.metadata_props.add()
-        entry.key, entry.value = key, metadata[key]
 
 
 def _json(value: Any) -> str:

@@ -2,45 +2,52 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import vmamba_deploy
 from vmamba_deploy.artifacts.atomic import atomic_write
 from vmamba_deploy.errors import UsageError
-from vmamba_deploy.export import passes
-from vmamba_deploy.export.checks import check_onnx_file
-from vmamba_deploy.export.metadata import model_metadata, write_metadata
-from vmamba_deploy.export.options import ExportedModel, ExportOptions
+from vmamba_deploy.export.checks import check_exported
+from vmamba_deploy.export.metadata import model_metadata
+from vmamba_deploy.export.onnx_model import OnnxModel
+from vmamba_deploy.export.options import ExportOptions
 from vmamba_deploy.export.trace import trace
 from vmamba_deploy.tasks import TASKS, Task
 
 if TYPE_CHECKING:
-    import onnx
+    import onnx_ir as ir
     from torch import nn
 
     from vmamba_deploy.models import LoadedModel
 
 
-def export_onnx(loaded: LoadedModel, path: Path, options: ExportOptions) -> ExportedModel:
+def export_onnx(loaded: LoadedModel, path: Path, options: ExportOptions) -> OnnxModel:
     """Write `loaded` to `path` as one ONNX file (and `<name>.data` beside it when it is too large).
 
     Raises:
         UsageError: a task that the network cannot do.
         BuildError: the trace, the translation or a check failed; nothing is left at `path`.
     """
+    import onnx_ir as ir
+
+    from vmamba_deploy.export.passes import (
+        CarryFunctionBodies,
+        DropSourceTraces,
+        NameLinearWeights,
+        WriteMetadata,
+    )
+
     module, scans, state = deployable_module(loaded, options)
     task = chosen_task(loaded, options)
     model = trace(module, options, task.output_names)
-    metadata = model_metadata(loaded, options, task)
-    passes.drop_source_traces(model)
-    passes.name_linear_weights(model)
-    passes.carry_function_body(model, opset=options.target_opset, state=state)
-    write_metadata(model, metadata)
-    model.producer_name, model.producer_version = "vmamba_deploy", vmamba_deploy.__version__
-    model.graph.name = metadata["preset"]
-    size = _save(model, path, options, expected_scans=scans)
-    return ExportedModel(path, options.target_opset, scans, size, metadata)
+    ir.passes.Sequential(
+        DropSourceTraces(),
+        NameLinearWeights(),
+        CarryFunctionBodies({"N": state}),
+        WriteMetadata(model_metadata(loaded, options, task)),
+    )(model)
+    return _save(model, path, options, expected_scans=scans)
 
 
 def deployable_module(loaded: LoadedModel, options: ExportOptions) -> tuple[nn.Module, int, int]:
@@ -84,16 +91,17 @@ def chosen_task(loaded: LoadedModel, options: ExportOptions) -> Task:
     return TASKS[name]
 
 
-def _save(
-    model: onnx.ModelProto, path: Path, options: ExportOptions, *, expected_scans: int
-) -> int:
+def _save(model: ir.Model, path: Path, options: ExportOptions, *, expected_scans: int) -> OnnxModel:
     import onnx
+    import onnx_ir as ir
 
-    if model.ByteSize() < options.external_data_bytes:
+    proto = ir.to_proto(model)
+    if proto.ByteSize() < options.external_data_bytes:
         with atomic_write(path) as temporary:
-            onnx.save_model(model, str(temporary))
-            check_onnx_file(temporary, expected_scans=expected_scans)
-        return path.stat().st_size
+            onnx.save_model(proto, str(temporary))
+            saved = OnnxModel.read(temporary)
+            check_exported(saved, expected_scans=expected_scans)
+        return replace(saved, path=path)
     data = path.with_name(path.name + ".data")
     # The graph names its data file, so both must be checked under their final names: the data is
     # put in place first, and a graph that fails its check takes the data with it.
@@ -101,14 +109,15 @@ def _save(
     try:
         with atomic_write(path) as temporary:
             onnx.save_model(
-                model,
+                proto,
                 str(temporary),
                 save_as_external_data=True,
                 location=data.name,
                 size_threshold=1024,
             )
-            check_onnx_file(temporary, expected_scans=expected_scans)
+            saved = OnnxModel.read(temporary)
+            check_exported(saved, expected_scans=expected_scans)
     except BaseException:
         data.unlink(missing_ok=True)
         raise
-    return path.stat().st_size + data.stat().st_size
+    return replace(saved, path=path)

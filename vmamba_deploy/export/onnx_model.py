@@ -1,11 +1,14 @@
-"""What an ONNX file of ours says about itself, read without running it."""
+"""An ONNX file: read once, checked once, and handed on."""
 
 from __future__ import annotations
 
+import ast
 import json
-from dataclasses import dataclass
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vmamba_deploy.artifacts.manifest import TensorFacts
 from vmamba_deploy.errors import InputFileError
@@ -13,56 +16,146 @@ from vmamba_deploy.ops.registry import OPS
 from vmamba_deploy.precisions import PRECISIONS, PrecisionName
 from vmamba_deploy.tasks import CLASSIFICATION, TASKS, Task
 
+if TYPE_CHECKING:
+    import onnx_ir
 
-@dataclass(frozen=True)
+_MODULE_SCOPES = "pkg.torch.onnx.name_scopes"
+
+
+@dataclass(eq=False)
 class OnnxModel:
-    """An ONNX file from outside: sets of operators, interface, metadata, number of scans.
+    """An ONNX file, read once and handed on: its graph, its interface and what it says of itself.
 
-    `data_files` are the names of the files beside it that hold weights.
+    onnx_ir holds it, as it keeps every part of the file: onnx-graphsurgeon would drop the metadata
+    of model and nodes, by which layers are found, and the types of the weights.
+
+    Attributes:
+        path: where it lies.
+        ir: the whole file; the weights of `data_files` are read when something asks for them.
+        inputs: of the graph.
+        outputs: of the graph.
+        data_files: names of the files beside it that hold weights.
     """
 
     path: Path
-    op_sets: dict[str, int]
+    ir: onnx_ir.Model
     inputs: tuple[TensorFacts, ...]
     outputs: tuple[TensorFacts, ...]
-    metadata: dict[str, str]
-    nodes: int
-    scan_nodes: int
-    has_function_body: bool
     data_files: tuple[str, ...] = ()
+    _checked: bool = field(default=False, repr=False)
 
     @classmethod
     def read(cls, path: Path) -> OnnxModel:
-        """Read the structure of an ONNX file; external weights are not loaded.
+        """Read an ONNX file, without the weights that lie in other files.
 
         Raises:
             InputFileError: no such file, not an ONNX model with inputs and outputs, or one whose
                 weights lie outside of its folder.
         """
-        import onnx
+        import onnx_ir
         from google.protobuf.message import DecodeError
 
         try:
-            model = onnx.load(str(path), load_external_data=False)
+            model = onnx_ir.load(path, format="protobuf")
+        except FileNotFoundError as error:
+            raise InputFileError(f"the ONNX file {path} does not exist") from error
         except OSError as error:
             raise InputFileError(f"cannot read {path}: {error.strerror or error}") from error
         except DecodeError as error:
             raise InputFileError(f"{path} is not an ONNX file") from error
-        graph = model.graph
-        op_sets = {entry.domain or "ai.onnx": entry.version for entry in model.opset_import}
-        if not graph.input or not graph.output or "ai.onnx" not in op_sets:
+        except onnx_ir.serde.SerdeError as error:
+            raise InputFileError(f"{path} is not a sound ONNX model: {error}") from error
+        inputs, outputs = model.graph.inputs, model.graph.outputs
+        if not inputs or not outputs or "" not in model.opset_imports:
             raise InputFileError(f"{path} is not an ONNX model with inputs and outputs")
         return cls(
             path=path,
-            op_sets=op_sets,
-            inputs=tuple(_tensor_facts(value) for value in graph.input),
-            outputs=tuple(_tensor_facts(value) for value in graph.output),
-            metadata={entry.key: entry.value for entry in model.metadata_props},
-            nodes=len(graph.node),
-            scan_nodes=sum((node.domain, node.op_type) in OPS for node in graph.node),
-            has_function_body=any((body.domain, body.name) in OPS for body in model.functions),
-            data_files=_data_files(path, graph),
+            ir=model,
+            inputs=tuple(_tensor_facts(value) for value in inputs),
+            outputs=tuple(_tensor_facts(value) for value in outputs),
+            data_files=_data_files(path, model),
         )
+
+    def copied_to(self, path: Path) -> OnnxModel:
+        """The model at another place, with its data files, which keep the names it knows."""
+        shutil.copyfile(self.path, path)
+        for name in self.data_files:
+            shutil.copyfile(self.path.with_name(name), path.with_name(name))
+        return replace(self, path=path, _checked=False)
+
+    def check(
+        self, open_session: Callable[[OnnxModel], object] | None = None, *, strictly: bool = False
+    ) -> None:
+        """Check the file as it lies on disk, once: later calls come back at once.
+
+        Args:
+            open_session: opens it in ONNX Runtime. Where weights lie in other files, onnx.checker,
+                onnx.load and a session each find tricks that the others miss: give it for a file
+                that is not ours.
+            strictly: with strict shape inference.
+
+        Raises:
+            InputFileError: it is not a sound ONNX model.
+        """
+        import onnx
+        from google.protobuf.message import DecodeError
+
+        if self._checked:
+            return
+        try:
+            onnx.checker.check_model(str(self.path), full_check=strictly)
+            if self.data_files:
+                # The weights are only read, for its checks, and dropped at once.
+                onnx.load(str(self.path))
+        except (
+            onnx.checker.ValidationError,
+            onnx.shape_inference.InferenceError,
+            DecodeError,
+            OSError,
+            ValueError,
+            RuntimeError,
+        ) as error:
+            raise InputFileError(f"{self.path} is not a sound ONNX model: {error}") from error
+        if self.data_files and open_session is not None:
+            open_session(self)
+        self._checked = True
+
+    @property
+    def op_sets(self) -> dict[str, int]:
+        """The version of each op set by its domain."""
+        imports = self.ir.opset_imports
+        return {domain or "ai.onnx": version for domain, version in imports.items()}
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        """What the file says of itself (`model_metadata`)."""
+        return self.ir.metadata_props
+
+    @property
+    def nodes(self) -> int:
+        """Nodes of the main graph."""
+        return self.ir.graph.num_nodes()
+
+    @property
+    def our_nodes(self) -> list[onnx_ir.Node]:
+        """The nodes that are ops of ours, those in subgraphs and functions among them."""
+        return our_nodes(self.ir)
+
+    @property
+    def scan_nodes(self) -> int:
+        """How many nodes are ops of ours."""
+        return len(self.our_nodes)
+
+    @property
+    def has_function_body(self) -> bool:
+        """Whether it carries the body of an op of ours."""
+        return any(identifier[:2] in OPS for identifier in self.ir.functions)
+
+    @property
+    def size_bytes(self) -> int:
+        """Of the file and its data files, on disk."""
+        files = (self.path, *(self.path.with_name(name) for name in self.data_files))
+        return sum(file.stat().st_size for file in files)
 
     @property
     def opset(self) -> int:
@@ -133,13 +226,58 @@ class OnnxModel:
         return shape[1:3] if self.takes_bytes() else shape[2:4]
 
 
-def _data_files(path: Path, graph: Any) -> tuple[str, ...]:
-    from onnx.external_data_helper import ExternalDataInfo, uses_external_data
+def scopes(model: onnx_ir.Model) -> Iterator[onnx_ir.Graph | onnx_ir.Function]:
+    """Everything that holds nodes: the main graph, the functions, and the graphs in their nodes."""
+    outer: list[onnx_ir.Graph | onnx_ir.Function] = [model.graph, *model.functions.values()]
+    for scope in outer:
+        yield scope
+        yield from scope.subgraphs()
+
+
+def our_nodes(model: onnx_ir.Model) -> list[onnx_ir.Node]:
+    """The nodes that are ops of ours, wherever they are."""
+    return [node for scope in scopes(model) for node in scope if (node.domain, node.op_type) in OPS]
+
+
+def missing_attributes(node: onnx_ir.Node) -> list[str]:
+    """What a node of ours must have so that TensorRT takes the plugin, and lacks."""
+    op = OPS[node.domain, node.op_type]
+    arguments = [each.name for each in op.arguments if each.name not in node.attributes]
+    fixed = op.fixed_attributes.items()
+    return arguments + [name for name, value in fixed if _text(node, name) != value]
+
+
+def module_scopes(node: onnx_ir.Node) -> list[str]:
+    """Dotted paths of the PyTorch modules around a node, outermost first, as the exporter noted.
+
+    Raises:
+        InputFileError: the note cannot be read.
+    """
+    text = node.metadata_props.get(_MODULE_SCOPES)
+    if not text:
+        return []
+    try:
+        named = ast.literal_eval(text)
+    except (SyntaxError, ValueError) as error:
+        raise InputFileError(
+            f"node {node.name}: unreadable metadata {_MODULE_SCOPES}: {error}"
+        ) from error
+    # The last entry is the name of the operation itself.
+    return [str(scope) for scope in named[:-1]]
+
+
+def _text(node: onnx_ir.Node, name: str) -> str | None:
+    attribute = node.attributes.get(name)
+    return None if attribute is None else str(attribute.value)
+
+
+def _data_files(path: Path, model: onnx_ir.Model) -> tuple[str, ...]:
+    import onnx_ir
 
     names = {
-        ExternalDataInfo(tensor).location
-        for tensor in graph.initializer
-        if uses_external_data(tensor)
+        str(tensor.location)
+        for tensor in _tensors(model)
+        if isinstance(tensor, onnx_ir.ExternalTensor)
     }
     for name in names:
         if Path(name).name != name or (path.parent / name).is_symlink():
@@ -151,16 +289,27 @@ def _data_files(path: Path, graph: Any) -> tuple[str, ...]:
     return tuple(sorted(names))
 
 
-def _tensor_facts(value: Any) -> TensorFacts:
-    import onnx
+def _tensors(model: onnx_ir.Model) -> Iterator[onnx_ir.TensorProtocol]:
+    """Every tensor of the file: weights of all graphs, and those in attributes of nodes."""
+    import onnx_ir
 
-    tensor = value.type.tensor_type
+    for scope in scopes(model):
+        if isinstance(scope, onnx_ir.Graph):
+            weights = scope.initializers.values()
+            yield from (weight.const_value for weight in weights if weight.const_value is not None)
+        for node in scope:
+            for attribute in node.attributes.values():
+                if attribute.type == onnx_ir.AttributeType.TENSOR and not attribute.is_ref():
+                    yield attribute.as_tensor()
+                elif attribute.type == onnx_ir.AttributeType.TENSORS and not attribute.is_ref():
+                    yield from attribute.as_tensors()
+
+
+def _tensor_facts(value: onnx_ir.Value) -> TensorFacts:
     try:
-        dtype = onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type).name
-    except KeyError:
+        dtype = "unknown" if value.dtype is None else value.dtype.numpy().name
+    except TypeError:
         dtype = "unknown"
-    shape = tuple(
-        axis.dim_value if axis.HasField("dim_value") else axis.dim_param or "?"
-        for axis in tensor.shape.dim
-    )
-    return TensorFacts(name=value.name, dtype=dtype, shape=shape)
+    axes = () if value.shape is None else value.shape
+    shape = tuple(axis if isinstance(axis, int) else axis.value or "?" for axis in axes)
+    return TensorFacts(name=value.name or "", dtype=dtype, shape=shape)

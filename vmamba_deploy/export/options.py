@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from vmamba_deploy.errors import UsageError
 from vmamba_deploy.precisions import PRECISIONS, PrecisionName, precision_named
@@ -73,14 +72,3 @@ class ExportOptions:
         if isinstance(self.image_size, int):
             return self.image_size, self.image_size
         return self.image_size
-
-
-@dataclass(frozen=True)
-class ExportedModel:
-    """An ONNX file that passed its checks."""
-
-    path: Path
-    opset: int
-    scan_nodes: int
-    size_bytes: int
-    metadata: dict[str, str]

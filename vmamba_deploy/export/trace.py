@@ -15,14 +15,14 @@ from vmamba_deploy.ops.onnx_forms import translation_table
 from vmamba_deploy.ops.registry import OPS
 
 if TYPE_CHECKING:
-    import onnx
+    import onnx_ir as ir
     import torch
     from torch import nn
 
 _MAX_SIDE = 8192
 
 
-def trace(model: nn.Module, options: ExportOptions, outputs: Sequence[str]) -> onnx.ModelProto:
+def trace(model: nn.Module, options: ExportOptions, outputs: Sequence[str]) -> ir.Model:
     """Export `model` (eval mode, final precision) with torch.export.
 
     The input is `pixel_values` [B,3,H,W] float32, or [B,H,W,3] uint8 with `options.preprocess`;
@@ -50,7 +50,7 @@ def trace(model: nn.Module, options: ExportOptions, outputs: Sequence[str]) -> o
     except torch.onnx.errors.OnnxExporterError as error:
         raise BuildError(f"PyTorch could not export the model to ONNX: {error}") from error
     assert program is not None
-    return program.model_proto
+    return program.model
 
 
 def example_input(options: ExportOptions) -> torch.Tensor:

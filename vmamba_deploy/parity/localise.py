@@ -7,28 +7,26 @@ of the graph, which is then run by whatever ONNX Runtime session the caller's fa
 
 from __future__ import annotations
 
-import ast
 import math
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from vmamba_deploy.errors import InputFileError
+from vmamba_deploy.export.onnx_model import module_scopes
 from vmamba_deploy.parity.metrics import cosine, normalised_mse
 
 if TYPE_CHECKING:
-    import onnx
+    import onnx_ir as ir
     from torch import nn
 
-SessionFactory = Callable[[bytes], Any]
-"""Opens an `onnxruntime.InferenceSession` on a serialised model."""
+SessionFactory = Callable[["ir.Model"], Any]
+"""Opens an `onnxruntime.InferenceSession` on a model of onnx_ir."""
 
-_SCOPES = "pkg.torch.onnx.name_scopes"
 # `model.` stands in front when the preprocessing is part of the graph.
 _BLOCK = re.compile(r"(model\.)?(patch_embed|layers\.\d+\.(blocks\.\d+|downsample)|classifier)")
 
@@ -45,7 +43,7 @@ class LayerError:
 
 def localise(
     reference: nn.Module,
-    model: Path | onnx.ModelProto,
+    model: ir.Model,
     pixel_values: npt.NDArray[Any],
     open_session: SessionFactory,
 ) -> list[LayerError]:
@@ -55,23 +53,20 @@ def localise(
 
     Args:
         reference: the PyTorch network in fp32, eval mode.
-        model: the exported file, read back from disk.
+        model: the exported file, read back from disk; it stays as it is.
         pixel_values: one batch, in the layout that both take.
         open_session: stock ONNX Runtime or one with our library registered.
 
     Raises:
         InputFileError: the file names no layer that the network has.
     """
-    import onnx
-
-    loaded = onnx.load(str(model)) if isinstance(model, Path) else model
-    outputs = layer_outputs(loaded, block_names(reference))
+    outputs = layer_outputs(model, block_names(reference))
     if not outputs:
         raise InputFileError(
             "the ONNX file does not say which layer its nodes came from",
             hint="compare a file that this package exported, not a copy changed by another tool",
         )
-    got = _run_onnx(loaded, outputs, pixel_values, open_session)
+    got = _run_onnx(model, outputs, pixel_values, open_session)
     expected = _run_torch(reference, list(outputs), pixel_values)
     return [_layer_error(name, expected[name], got[name]) for name in outputs if name in expected]
 
@@ -86,56 +81,33 @@ def block_names(reference: nn.Module) -> list[str]:
     return [name for name, _ in reference.named_modules() if _BLOCK.fullmatch(name)]
 
 
-def layer_outputs(model: onnx.ModelProto, layers: Sequence[str]) -> dict[str, str]:
+def layer_outputs(model: ir.Model, layers: Sequence[str]) -> dict[str, str]:
     """Map each module path to the name of its output value, in the order of the graph."""
-    wanted = set(layers)
-    producers: dict[str, set[str]] = {}
-    for node in model.graph.node:
-        for value in node.output:
-            producers[value] = module_scopes(node) & wanted
-    readers: dict[str, list[set[str]]] = {value.name: [set()] for value in model.graph.output}
-    for node in model.graph.node:
-        for value in node.input:
-            readers.setdefault(value, []).append(module_scopes(node))
     found: dict[str, str] = {}
-    for value, scopes in producers.items():
-        for scope in scopes:
-            if any(scope not in reader for reader in readers.get(value, [])):
-                found.pop(scope, None)
-                found[scope] = value
+    for node in model.graph:
+        for scope in (scope for scope in layers if scope in module_scopes(node)):
+            for value in node.outputs:
+                leaves = value.is_graph_output() or any(
+                    scope not in module_scopes(reader) for reader in value.consumers()
+                )
+                if leaves and value.name:
+                    found.pop(scope, None)
+                    found[scope] = value.name
     return found
 
 
-def module_scopes(node: onnx.NodeProto) -> set[str]:
-    """Paths of all modules around a node, as the exporter noted them."""
-    text = next((entry.value for entry in node.metadata_props if entry.key == _SCOPES), "")
-    if not text:
-        return set()
-    try:
-        scopes = ast.literal_eval(text)
-    except (SyntaxError, ValueError) as error:
-        raise InputFileError(f"node {node.name}: unreadable metadata {_SCOPES}: {error}") from error
-    # The last entry is the name of the operation itself.
-    return {str(scope) for scope in scopes[:-1] if scope}
-
-
 def _run_onnx(
-    model: onnx.ModelProto,
+    model: ir.Model,
     outputs: dict[str, str],
     pixel_values: npt.NDArray[Any],
     open_session: SessionFactory,
 ) -> dict[str, npt.NDArray[Any]]:
-    import onnx
-    from onnx import TensorProto, helper
+    from vmamba_deploy.export.passes import ProbeOutputs
 
-    probed = onnx.ModelProto()
-    probed.CopyFrom(model)
+    probed = model.clone()
     probes = {value: f"{value}__probe" for value in outputs.values()}
-    for value, probe in probes.items():
-        # As float32: ONNX Runtime's Python interface has no bfloat16 arrays.
-        probed.graph.node.append(helper.make_node("Cast", [value], [probe], to=TensorProto.FLOAT))
-        probed.graph.output.append(helper.make_tensor_value_info(probe, TensorProto.FLOAT, None))
-    session = open_session(probed.SerializeToString())
+    ProbeOutputs(probes)(probed)
+    session = open_session(probed)
     feed = {session.get_inputs()[0].name: pixel_values}
     got = dict(zip(probes, session.run(list(probes.values()), feed), strict=True))
     return {layer: got[value] for layer, value in outputs.items()}

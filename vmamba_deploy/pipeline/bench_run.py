@@ -172,8 +172,8 @@ def _runtimes(facts: OnnxModel, weights: str | None, threads: int) -> list[Runti
     module = network(facts, load_reference(facts, weights), facts.precision)
     runtimes: list[Runtime] = [
         PyTorchRuntime(module, facts.task),
-        OnnxRuntimeBody(facts.path, threads=threads),
-        OnnxRuntimeLibrary(facts.path, threads=threads),
+        OnnxRuntimeBody(facts, threads=threads),
+        OnnxRuntimeLibrary(facts, threads=threads),
     ]
     if cuda_package() is not None:
         runtimes.append(OnnxRuntimeCuda(facts.path, cuda_graph=True))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-from dataclasses import replace
 from pathlib import Path
 
 from vmamba_deploy.artifacts.manifest import (
@@ -51,19 +49,13 @@ def run_build(
     describe(facts, no_engine("not built yet", plan), "unproven")
     check_engine_plan(plan, facts.precision)
     target = output or _default_output(source, onnx_path)
-    data = [onnx_path.with_name(name) for name in facts.data_files]
-    weights_bytes = sum(file.stat().st_size for file in (onnx_path, *data))
-    needed = 2 * weights_bytes + _ENGINE_OVERHEAD_BYTES
+    needed = 2 * facts.size_bytes + _ENGINE_OVERHEAD_BYTES
     with open_output_folder(target, needed_bytes=needed) as folder:
-        copy = folder.staging / ONNX_NAME
-        shutil.copyfile(onnx_path, copy)
-        for file in data:
-            # The graph names its data files, so they keep their own names.
-            shutil.copyfile(file, folder.staging / file.name)
+        copy = facts.copied_to(folder.staging / ONNX_NAME)
         add_ort_library(folder.staging, steps)
         with steps.step("engine", "building the TensorRT engine") as told:
-            file = copy.with_name(ENGINE_NAME)
-            engine = build_engine_file(replace(facts, path=copy), file, plan, steps.progress)
+            file = copy.path.with_name(ENGINE_NAME)
+            engine = build_engine_file(copy, file, plan, steps.progress)
             told.append(engine_summary(engine, file))
         with steps.step("manifest", "describing the files"):
             described = describe(facts, engine, "unproven", "the engine was not compared")

@@ -74,13 +74,13 @@ def build_engine_file(
     library = library_path("vmamba_trt", progress=progress)
     profile = engine_profile(facts, plan.profile_batches)
     engine = build_engine(
-        plan, facts.path, output, profile=profile, plugin_library=library, progress=on_phase
+        plan, facts, output, profile=profile, plugin_library=library, progress=on_phase
     )
     if not engine.plugin_embedded:
         beside = output.with_name(TRT_LIBRARY_NAME)
         shutil.copyfile(library, beside)
         script = output.with_name(NETWORK_SCRIPT_NAME)
-        write_network_script(facts.path, beside, script, profile=profile)
+        write_network_script(facts, beside, script, profile=profile)
     return engine
 
 

@@ -105,10 +105,9 @@ def _run_in(
 
     onnx_path = output.staging / ONNX_NAME
     with steps.step("export", "exporting to ONNX") as told:
-        exported = export_onnx(loaded, onnx_path, plan.export_options())
-        told += [f"opset {exported.opset}", f"{exported.scan_nodes} scans"]
-        told.append(f"{exported.size_bytes / 1e6:.1f} MB")
-    facts = OnnxModel.read(onnx_path)
+        facts = export_onnx(loaded, onnx_path, plan.export_options())
+        told += [f"opset {facts.opset}", f"{facts.scan_nodes} scans"]
+        told.append(f"{facts.size_bytes / 1e6:.1f} MB")
     add_ort_library(output.staging, steps)
     engine = _build_engine(facts, plan, steps)
     if plan.aoti:

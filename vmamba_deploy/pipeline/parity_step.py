@@ -77,8 +77,8 @@ def check_parity(
     reference = PyTorchRuntime(network(facts, loaded, "fp32"), facts.task)
     candidates: list[Runtime] = [
         PyTorchRuntime(network(facts, loaded, facts.precision), facts.task),
-        OnnxRuntimeBody(facts.path),
-        OnnxRuntimeLibrary(facts.path, library=shipped),
+        OnnxRuntimeBody(facts),
+        OnnxRuntimeLibrary(facts, library=shipped),
         engine_runtime(facts.path.with_suffix(".engine"), engine),
     ]
     if cuda_package() is not None:

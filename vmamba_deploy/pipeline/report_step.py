@@ -105,7 +105,7 @@ def _layer_errors(facts: OnnxModel, loaded: LoadedModel, runtime: str) -> LayerS
     library = library_path("vmamba_ort") if runtime == "onnxruntime-library" else None
     errors = localise(
         network(facts, loaded, "fp32"),
-        facts.path,
+        facts.ir,
         photos.pixel_values,
         lambda model: create_session(model, library=library),
     )

@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from vmamba_deploy.errors import EnvironmentProblem, InputFileError, VmambaError
+from vmamba_deploy.export.onnx_model import OnnxModel
 from vmamba_deploy.runtimes.base import RuntimeStatus
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
+    import onnx_ir as ir
 
     from vmamba_deploy.runtimes.base import Outputs
 
@@ -19,7 +21,7 @@ CUSTOM_OP_LIBRARY = "vmamba_ort"
 
 
 def create_session(
-    model: Path | bytes,
+    model: Path | OnnxModel | ir.Model,
     *,
     library: Path | None = None,
     threads: int = 0,
@@ -30,12 +32,12 @@ def create_session(
     """An `onnxruntime.InferenceSession`.
 
     Args:
-        model: path of the file, so that external data is found, or the serialised model.
+        model: path of the file, or the file that was read; a model of onnx_ir alone is serialised.
         library: our custom-op library; without it the file's function body runs.
         threads: intra-op threads, 0 for ONNX Runtime's own choice.
         device: on `cuda`, no node may run on the CPU.
         cuda_graph: let the CUDA provider capture and replay the network.
-        holds_bfloat16: False where that is known, so that the package onnx is not needed; None
+        holds_bfloat16: False where that is known, so that the package onnx_ir is not needed; None
             looks into the model.
 
     Raises:
@@ -55,18 +57,17 @@ def create_session(
     if library is not None:
         options.register_custom_ops_library(str(library))
     providers: list[Any] = ["CPUExecutionProvider"]
-    source: Path | bytes | str = str(model) if isinstance(model, Path) else model
+    name = model if isinstance(model, Path) else getattr(model, "path", "the model")
     if device == "cuda":
         options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
         providers = [("CUDAExecutionProvider", {"enable_cuda_graph": str(int(cuda_graph))})]
-    elif holds_bfloat16 is not False:
-        source = _widened(model)
+    widen = device == "cpu" and holds_bfloat16 is not False
+    source = _source(model, widen=widen)
     try:
         return ort.InferenceSession(source, options, providers=providers)
     except Exception as error:
         # onnxruntime raises a class per status code, all directly below Exception.
         if type(error).__module__.startswith("onnxruntime"):
-            name = model if isinstance(model, Path) else "the model"
             if "fallback to CPU EP" in str(error):
                 raise EnvironmentProblem(
                     f"{name} would run on the CPU: ONNX Runtime's CUDA provider did not start, or "
@@ -77,17 +78,25 @@ def create_session(
         raise
 
 
-def _widened(model: Path | bytes) -> str | bytes:
+def _source(model: Path | OnnxModel | ir.Model, *, widen: bool) -> str | bytes:
+    """What ONNX Runtime loads: the file itself wherever it can."""
+    if isinstance(model, Path) and not widen:
+        return str(model)
     try:
-        from vmamba_deploy.runtimes.widen_bfloat16 import widened_for_cpu
-
-        return widened_for_cpu(model)
+        from vmamba_deploy.export.passes import WidenBfloat16, serialised
     except ModuleNotFoundError as error:
         raise EnvironmentProblem(
             f"bfloat16 on the CPU needs the package {error.name}: ONNX Runtime has no bfloat16 "
             "arithmetic there",
             hint=f"pip install {error.name}, or export in fp32 or fp16",
         ) from error
+    file = OnnxModel.read(model) if isinstance(model, Path) else model
+    graph = file.ir if isinstance(file, OnnxModel) else file
+    if widen:
+        widened = WidenBfloat16()(graph.clone())
+        if widened.modified:
+            return serialised(widened.model)
+    return str(file.path) if isinstance(file, OnnxModel) else serialised(graph)
 
 
 class OnnxRuntimeBody:
@@ -95,8 +104,8 @@ class OnnxRuntimeBody:
 
     name = "onnxruntime-body"
 
-    def __init__(self, path: Path, *, threads: int = 0) -> None:
-        self._path, self._threads = path, threads
+    def __init__(self, model: Path | OnnxModel, *, threads: int = 0) -> None:
+        self._model, self._threads = model, threads
 
     def status(self) -> RuntimeStatus:
         """Available where the package onnxruntime is."""
@@ -104,7 +113,7 @@ class OnnxRuntimeBody:
 
     def open(self) -> OnnxRuntimeSession:
         """Load the file; the scan runs through its function body."""
-        return OnnxRuntimeSession(create_session(self._path, threads=self._threads))
+        return OnnxRuntimeSession(create_session(self._model, threads=self._threads))
 
 
 class OnnxRuntimeLibrary:
@@ -112,8 +121,10 @@ class OnnxRuntimeLibrary:
 
     name = "onnxruntime-library"
 
-    def __init__(self, path: Path, *, library: Path | None = None, threads: int = 0) -> None:
-        self._path, self._library, self._threads = path, library, threads
+    def __init__(
+        self, model: Path | OnnxModel, *, library: Path | None = None, threads: int = 0
+    ) -> None:
+        self._model, self._library, self._threads = model, library, threads
 
     def status(self) -> RuntimeStatus:
         """Available where the package onnxruntime and the library are, or can be built."""
@@ -131,7 +142,7 @@ class OnnxRuntimeLibrary:
 
         library = self._library or native.library_path(CUSTOM_OP_LIBRARY)
         return OnnxRuntimeSession(
-            create_session(self._path, library=library, threads=self._threads)
+            create_session(self._model, library=library, threads=self._threads)
         )
 
 

@@ -13,6 +13,7 @@ import pytest
 
 from tests.processes import HANG_S
 from vmamba_deploy.errors import BuildError, EnvironmentProblem, InputFileError, UsageError
+from vmamba_deploy.export.onnx_model import OnnxModel
 from vmamba_deploy.runtimes.tensorrt import (
     TENSORRT,
     EnginePlan,
@@ -136,8 +137,9 @@ def test_a_missing_plugin_library_is_named(build, scan_model, tmp_path):
 
 @pytest.mark.skipif(TENSORRT.installed, reason="the full TensorRT is installed here")
 def test_a_flavour_that_is_not_installed_is_explained(scan_model, tmp_path):
+    model = OnnxModel.read(scan_model())
     with pytest.raises(EnvironmentProblem, match="TensorRT is not installed"):
-        build_engine(EnginePlan("tensorrt"), scan_model(), tmp_path / "e", profile=PROFILE)
+        build_engine(EnginePlan("tensorrt"), model, tmp_path / "e", profile=PROFILE)
 
 
 def test_progress_comes_in_this_thread_and_ends_each_phase(build, scan_model, tmp_path):
@@ -165,12 +167,13 @@ def test_a_cancelled_build_leaves_nothing_and_keeps_the_old_engine(build, scan_m
 INTERRUPTED = """
 import sys
 from pathlib import Path
+from vmamba_deploy.export.onnx_model import OnnxModel
 from vmamba_deploy.runtimes.tensorrt import EnginePlan, build_engine
 model, plugin, engine = map(Path, sys.argv[1:])
 try:
     build_engine(
         EnginePlan("rtx"),
-        model,
+        OnnxModel.read(model),
         engine,
         profile=((1, 3, 6, 5), (8, 3, 6, 5), (32, 3, 6, 5)),
         plugin_library=plugin,
@@ -209,7 +212,7 @@ def test_the_full_tensorrt_builds(plugin, scan_model, tmp_path):
     if not status.available:
         pytest.skip(status.reason)
     plan = EnginePlan("tensorrt", timing_cache=tmp_path / "timing.cache", hardware_compatible=True)
-    model = scan_model(scans=2)
+    model = OnnxModel.read(scan_model(scans=2))
     built = build_engine(plan, model, tmp_path / "e", profile=PROFILE, plugin_library=plugin)
     assert built.plugin_layers == 2
     assert plan.timing_cache is not None

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from vmamba_deploy.artifacts.atomic import atomic_write
 from vmamba_deploy.errors import BuildError, UsageError
+from vmamba_deploy.export.onnx_model import OnnxModel
 from vmamba_deploy.ops.selective_scan_2d.specification import SELECTIVE_SCAN_2D
+from vmamba_deploy.runtimes.onnxruntime import create_session
 from vmamba_deploy.runtimes.tensorrt.builder_config import (
     configure,
     image_profile,
@@ -19,7 +21,6 @@ from vmamba_deploy.runtimes.tensorrt.builder_config import (
 from vmamba_deploy.runtimes.tensorrt.cuda_driver import GpuSearch, find_gpus
 from vmamba_deploy.runtimes.tensorrt.flavour import Flavour, choose_flavour
 from vmamba_deploy.runtimes.tensorrt.network import parse_network
-from vmamba_deploy.runtimes.tensorrt.onnx_input import check_onnx_input
 from vmamba_deploy.runtimes.tensorrt.plan import EnginePlan, Profile, Progress
 from vmamba_deploy.runtimes.tensorrt.plugin_library import find_plugin_library, load_plugin
 from vmamba_deploy.runtimes.tensorrt.progress import ProgressFeed, make_monitor
@@ -33,7 +34,7 @@ _POLL_SECONDS = 0.05
 
 def build_engine(
     plan: EnginePlan,
-    onnx_path: Path,
+    model: OnnxModel,
     output: Path,
     *,
     profile: Profile,
@@ -44,7 +45,7 @@ def build_engine(
 
     Args:
         plan: how to build it.
-        onnx_path: a file of `vmamba_deploy.export`, or like it.
+        model: a file of `vmamba_deploy.export`, or like it.
         output: the engine file; written under another name and renamed, so that a failed or
             cancelled build leaves nothing and harms no older file.
         profile: shapes of the input that the engine takes.
@@ -66,9 +67,9 @@ def build_engine(
 
     search = find_gpus()
     flavour = check_feasible(plan, search)
-    summary = check_onnx_input(onnx_path)
-    if summary.scan_nodes == 0:
-        raise BuildError(f"{onnx_path} has no selective scan: it is not a VMamba export")
+    model.check(create_session)
+    if not model.our_nodes:
+        raise BuildError(f"{model.path} has no selective scan: it is not a VMamba export")
     library = find_plugin_library(plugin_library)
     trt = flavour.module()
     load_plugin(flavour, library)
@@ -78,15 +79,15 @@ def build_engine(
     builder = trt.Builder(logger)
     if builder is None:
         raise BuildError(f"{flavour.title} cannot start: {'; '.join(logger.errors)}")
-    parsed = parse_network(flavour, builder, logger, onnx_path, summary)
+    parsed = parse_network(flavour, builder, logger, model)
     config = configure(flavour, builder, plan)
-    config.add_optimization_profile(image_profile(builder, parsed.network, profile, onnx_path))
+    config.add_optimization_profile(image_profile(builder, parsed.network, profile, model.path))
     if plan.embed_plugin:
         config.plugins_to_serialize = [str(library)]
     engine = _build_cancellably(trt, builder, parsed.network, config, progress)
     if engine is None:
         reasons = "\n".join(f"  {line}" for line in logger.errors) or "  (no reason given)"
-        raise BuildError(f"{flavour.title} cannot build {onnx_path}:\n{reasons}")
+        raise BuildError(f"{flavour.title} cannot build {model.path}:\n{reasons}")
     seconds = time.perf_counter() - started
     with atomic_write(output) as temporary:
         temporary.write_bytes(memoryview(engine))

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from vmamba_deploy.errors import BuildError
-from vmamba_deploy.ops.selective_scan_2d.specification import SELECTIVE_SCAN_2D
+from vmamba_deploy.export.onnx_model import OnnxModel, missing_attributes
+from vmamba_deploy.ops.registry import OPS
 from vmamba_deploy.runtimes.tensorrt.flavour import Flavour
-from vmamba_deploy.runtimes.tensorrt.onnx_input import OnnxSummary
 
 
 @dataclass(frozen=True)
@@ -21,10 +20,8 @@ class ParsedNetwork:
     plugin_layers: int
 
 
-def parse_network(
-    flavour: Flavour, builder: Any, logger: Any, onnx_path: Path, summary: OnnxSummary
-) -> ParsedNetwork:
-    """Parse `onnx_path`; `summary` is what the file holds.
+def parse_network(flavour: Flavour, builder: Any, logger: Any, model: OnnxModel) -> ParsedNetwork:
+    """Parse the file.
 
     Raises:
         BuildError: all of the parser's errors in one, or a scan that did not become the plugin.
@@ -34,13 +31,13 @@ def parse_network(
     strongly_typed = 1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED)
     network = builder.create_network(strongly_typed)
     parser = trt.OnnxParser(network, logger)
-    if not parser.parse_from_file(str(onnx_path)):
+    if not parser.parse_from_file(str(model.path)):
         raise BuildError(
-            f"{flavour.title} cannot parse {onnx_path}:\n{_parser_errors(parser, logger)}"
+            f"{flavour.title} cannot parse {model.path}:\n{_parser_errors(parser, logger)}"
         )
     layers = count_plugin_layers(trt, network)
-    if layers != summary.scan_nodes:
-        raise BuildError(_fallback_text(onnx_path, summary, layers))
+    if layers != model.scan_nodes:
+        raise BuildError(_fallback_text(model, layers))
     return ParsedNetwork(network, parser, layers)
 
 
@@ -61,15 +58,17 @@ def _parser_errors(parser: Any, logger: Any) -> str:
     return "\n".join(lines or [f"  {line}" for line in logger.errors] or ["  (no reason given)"])
 
 
-def _fallback_text(onnx_path: Path, summary: OnnxSummary, layers: int) -> str:
+def _fallback_text(model: OnnxModel, layers: int) -> str:
     text = (
-        f"{onnx_path} holds {summary.scan_nodes} selective scans, but {layers} became our plugin: "
+        f"{model.path} holds {model.scan_nodes} selective scans, but {layers} became our plugin: "
     )
-    if summary.without_namespace:
-        names = ", ".join(summary.without_namespace[:3])
+    attribute = "plugin_namespace"
+    lacking = [node for node in model.our_nodes if attribute in missing_attributes(node)]
+    if lacking:
+        names = ", ".join(node.name or str(node.outputs[0].name) for node in lacking[:3])
+        namespace = OPS[lacking[0].domain, lacking[0].op_type].fixed_attributes[attribute]
         return text + (
-            f"{len(summary.without_namespace)} node(s) lack the attribute "
-            f"plugin_namespace={SELECTIVE_SCAN_2D.plugin[2]!r} ({names}), so TensorRT took their "
-            "function body, a slow loop"
+            f"{len(lacking)} node(s) lack the attribute {attribute}={namespace!r} ({names}), so "
+            "TensorRT took their function body, a slow loop"
         )
     return text + "the others took their function body, or the file brings plugins of its own"

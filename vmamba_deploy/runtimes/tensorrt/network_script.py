@@ -14,7 +14,9 @@ from pathlib import Path
 
 from vmamba_deploy.artifacts.atomic import atomic_write
 from vmamba_deploy.errors import InputFileError
+from vmamba_deploy.export.onnx_model import OnnxModel
 from vmamba_deploy.ops.selective_scan_2d.specification import SELECTIVE_SCAN_2D
+from vmamba_deploy.runtimes.onnxruntime import create_session
 from vmamba_deploy.runtimes.tensorrt.flavour import TENSORRT_RTX
 from vmamba_deploy.runtimes.tensorrt.soname_stub import soname_stub
 
@@ -92,7 +94,7 @@ def load_network():
 
 
 def write_network_script(
-    onnx_path: Path,
+    model: OnnxModel,
     plugin_path: Path,
     out_path: Path,
     *,
@@ -107,25 +109,23 @@ def write_network_script(
     Raises:
         InputFileError: the ONNX file or the plugin library is not there, or not sound.
     """
-    from vmamba_deploy.runtimes.tensorrt.onnx_input import check_onnx_input
-
     if not plugin_path.is_file():
         raise InputFileError(f"the plugin library {plugin_path} does not exist")
-    summary = check_onnx_input(onnx_path)
+    model.check(create_session)
     folder = out_path.resolve().parent
     major = (TENSORRT_RTX.version or "1").split(".", maxsplit=1)[0]
     stub = soname_stub("libtensorrt_rtx.so", f"libtensorrt_rtx.so.{major}")
     text = _TEMPLATE.format(
-        onnx_name=onnx_path.name,
+        onnx_name=model.path.name,
         script_name=out_path.name,
         input="pixel_values",
         smallest=_shape_text(profile[0]),
         usual=_shape_text(profile[1]),
         largest=_shape_text(profile[2]),
-        onnx_path=_relative(onnx_path, folder),
+        onnx_path=_relative(model.path, folder),
         plugin_path=_relative(plugin_path, folder),
         creator=SELECTIVE_SCAN_2D.plugin,
-        scan_nodes=summary.scan_nodes,
+        scan_nodes=model.scan_nodes,
         stub=base64.b64encode(stub).decode(),
     )
     with atomic_write(out_path) as temporary:
