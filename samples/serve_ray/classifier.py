@@ -15,7 +15,7 @@ from ray import serve
 from samples.serve_ray.answers import Answer, Classified, Refused
 from samples.serve_ray.settings import Settings
 from vmamba_deploy.errors import InputFileError
-from vmamba_deploy.inference import load
+from vmamba_deploy.inference import load_classifier
 
 Logits = npt.NDArray[np.float32]
 
@@ -56,7 +56,7 @@ class Classifier:
     def __init__(self, settings: Settings) -> None:
         self._replica = serve.get_replica_context().replica_id.unique_id
         threads = settings.threads_per_replica
-        self._model = load(
+        self._model = load_classifier(
             settings.artifact, runtime=settings.runtime, streams=CONCURRENT_BATCHES, threads=threads
         )
         self._decoders = ThreadPoolExecutor(threads, thread_name_prefix="decode")

@@ -23,14 +23,14 @@ import numpy as np  # noqa: E402
 from samples.serve_ray.load_client import Tally, send_all  # noqa: E402
 from samples.serve_ray.load_test import read_images  # noqa: E402
 from samples.serve_ray.running_server import running_server  # noqa: E402
-from vmamba_deploy.inference import load  # noqa: E402
+from vmamba_deploy.inference import load_classifier  # noqa: E402
 
 REPEATS = 50
 
 
 def model_ms_per_image(artifact: Path, image: bytes, batch: int) -> float:
     """Median time of the model alone, one thread, in milliseconds per image."""
-    with load(artifact, streams=1, threads=1) as model:
+    with load_classifier(artifact, streams=1, threads=1) as model:
         pixels = np.repeat(model.preprocess([image]), batch, axis=0)
         model(pixels)
         times = []

@@ -17,9 +17,10 @@ import msgspec
 from msgspec import Meta, Struct
 
 from vmamba_deploy.artifacts.atomic import PARTIAL_PREFIX, atomic_write
-from vmamba_deploy.errors import IntegrityError
+from vmamba_deploy.errors import IntegrityError, UsageError
 from vmamba_deploy.precisions import PrecisionName
 from vmamba_deploy.preprocessing import Preprocessing
+from vmamba_deploy.tasks import CLASSIFICATION
 
 MANIFEST_NAME = "manifest.json"
 ONNX_NAME, ENGINE_NAME = "model.onnx", "model.engine"
@@ -216,6 +217,7 @@ class Description(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
     Attributes:
         preset: `custom` for an architecture that is none.
+        task: what the network is for, a name of `vmamba_deploy.tasks.TASKS`.
         versions: of the tools that shaped the ONNX file.
         labels: one a class; None where the checkpoint had none.
     """
@@ -230,6 +232,17 @@ class Description(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     engine: EngineFacts
     preprocessing: PreprocessingFacts
     labels: tuple[str, ...] | None
+    task: str = CLASSIFICATION.name
+
+    def require_classifier(self, folder: Path) -> None:
+        """Raise UsageError unless the artefacts of `folder` give logits."""
+        if self.task != CLASSIFICATION.name:
+            outputs = ", ".join(output.name for output in self.onnx.outputs)
+            raise UsageError(
+                f"{folder} is no classifier: its task is {self.task}, its outputs are {outputs}",
+                hint="open it with vmamba_deploy.inference.load, or export with "
+                f"--task {CLASSIFICATION.name}",
+            )
 
 
 class Manifest(Description, frozen=True, kw_only=True, forbid_unknown_fields=True):

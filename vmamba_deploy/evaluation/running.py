@@ -134,7 +134,9 @@ def open_evaluator(work: Work) -> Iterator[Evaluator]:
     Raises:
         IntegrityError, EnvironmentProblem, UsageError: see `vmamba_deploy.inference.load`.
     """
-    from vmamba_deploy.inference import load
+    from vmamba_deploy.inference import load_classifier
 
-    with load(work.artifact, runtime=work.runtime, streams=1, threads=work.threads) as model:
+    with load_classifier(
+        work.artifact, runtime=work.runtime, streams=1, threads=work.threads
+    ) as model:
         yield Evaluator(model, work)

@@ -1,4 +1,4 @@
-"""From an artefact folder to a `Classifier`: manifest, runtime, sessions."""
+"""From an artefact folder to a `Model`: manifest, runtime, sessions."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ from vmamba_deploy.artifacts.manifest import verify as verify_files
 from vmamba_deploy.errors import EnvironmentProblem, InputFileError, IntegrityError, UsageError
 from vmamba_deploy.inference.classifier import Classifier
 from vmamba_deploy.inference.lanes import LanePool
-from vmamba_deploy.inference.model import OpenModel
+from vmamba_deploy.inference.model import Model, OpenModel
 from vmamba_deploy.runtimes.base import RuntimeStatus
+from vmamba_deploy.tasks import CLASSIFICATION, TASKS
 
 RUNTIMES = ("auto", "trt", "rtx", "ort", "ort-cuda")
 """`trt` and `rtx`: the folder's engine, built by that TensorRT; `ort`: ONNX Runtime on the CPU;
@@ -37,8 +38,10 @@ def load(
     cuda_graphs: bool = True,
     max_batch: int | None = None,
     verify: bool = True,
-) -> Classifier:
+) -> Model:
     """Open an artefact folder for inference.
+
+    One that classifies gives a `Classifier`.
 
     Args:
         folder: written by `vmamba-deploy export`.
@@ -65,6 +68,11 @@ def load(
     if not path.is_dir():
         raise InputFileError(f"there is no folder {path}", hint="`vmamba-deploy export` makes one")
     manifest = read_manifest(path)
+    if manifest.task not in TASKS:
+        raise IntegrityError(
+            f"{path} is for the task {manifest.task!r}, unknown to this release",
+            hint="use the release that wrote it",
+        )
     chosen = _automatic(path, manifest) if runtime == "auto" else runtime
     if chosen in _FLAVOURS:
         opened = _open_engine(path, manifest, chosen, streams, cuda_graphs)
@@ -76,7 +84,21 @@ def load(
             opened = _open_onnx_cpu(path, manifest, streams, threads)
         else:
             opened = _open_onnx_cuda(path, manifest, streams, cuda_graphs)
-    return Classifier(manifest, _limited(opened, max_batch))
+    opened, task = _limited(opened, max_batch), TASKS[manifest.task]
+    return Classifier(manifest, opened) if task is CLASSIFICATION else Model(manifest, opened, task)
+
+
+def load_classifier(folder: str | Path, **options: Any) -> Classifier:
+    """As `load`, with its options, for a caller that needs classes.
+
+    Raises:
+        UsageError: the folder is no classifier; beside what `load` raises.
+    """
+    if Path(folder).is_dir():
+        read_manifest(Path(folder)).require_classifier(Path(folder))
+    model = load(folder, **options)
+    assert isinstance(model, Classifier)  # its manifest said so
+    return model
 
 
 def _automatic(folder: Path, manifest: Manifest) -> str:

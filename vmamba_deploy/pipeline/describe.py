@@ -26,6 +26,7 @@ def describe(
         "status": status,
         "status_reason": status_reason,
         "preset": facts.metadata["preset"],
+        "task": facts.task.name,
         "precision": facts.metadata["precision"],
         "weights": {
             "source": facts.metadata["weights_source"],

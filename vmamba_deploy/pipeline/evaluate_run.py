@@ -101,7 +101,9 @@ def _read_artifact(folder: Path) -> Manifest:
         raise InputFileError(
             f"there is no artefact folder {folder}", hint="`vmamba-deploy export` makes one"
         )
-    return verify(folder)
+    manifest = verify(folder)
+    manifest.require_classifier(folder)
+    return manifest
 
 
 def _read_data(plan: EvaluationPlan, manifest: Manifest) -> SampleSet:

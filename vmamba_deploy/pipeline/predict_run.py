@@ -35,13 +35,13 @@ def run_predict(
 
     Raises:
         InputFileError: no such file, or not an image; the message names it.
-        UsageError: no image, a folder, or `top_k` below 1.
+        UsageError: no image, a folder, `top_k` below 1, or an artefact that is no classifier.
         IntegrityError, EnvironmentProblem: see `vmamba_deploy.inference.load`.
     """
     _check(images, top_k)
-    from vmamba_deploy.inference import load
+    from vmamba_deploy.inference import load_classifier
 
-    with load(artifact, runtime=runtime, streams=1) as model:
+    with load_classifier(artifact, runtime=runtime, streams=1) as model:
         for start in range(0, len(images), model.max_batch):
             chunk = images[start : start + model.max_batch]
             for image, best in zip(chunk, model.classify(chunk, top_k=top_k), strict=True):

@@ -70,6 +70,7 @@ def package_for_triton(plan: TritonPlan, *, warn: Warn = lambda _message: None) 
             f"there is no folder {plan.artifact}", hint="`vmamba-deploy export` makes one"
         )
     manifest = verify(plan.artifact)
+    manifest.require_classifier(plan.artifact)
     facts = read_facts(manifest, plan)
     for message in _warnings(plan, facts, manifest):
         warn(message)

@@ -10,7 +10,7 @@ import numpy as np
 import triton_python_backend_utils as pb_utils  # type: ignore[import-not-found]
 
 from vmamba_deploy.errors import VmambaError
-from vmamba_deploy.inference import load
+from vmamba_deploy.inference import load_classifier
 
 
 class TritonPythonModel:
@@ -23,7 +23,7 @@ class TritonPythonModel:
         if on_gpu:
             os.environ["CUDA_VISIBLE_DEVICES"] = args["model_instance_device_id"]
         # Triton sends one batch at a time to a process.
-        self._model = load(folder, runtime="auto" if on_gpu else "ort", streams=1)
+        self._model = load_classifier(folder, runtime="auto" if on_gpu else "ort", streams=1)
 
     def execute(self, requests: list[Any]) -> list[Any]:
         """Answer the requests, which Triton has put together, by one execution."""
