@@ -258,8 +258,10 @@ class Manifest(Description, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         return int(self.onnx.outputs[0].shape[-1])
 
     def as_json(self) -> dict[str, Any]:
-        """The document, as plain values."""
+        """The document, as plain values; a classifier's is the one that older releases read."""
         fields: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(self))
+        if self.task == CLASSIFICATION.name:
+            del fields["task"]
         return fields | {"engine": self.engine.as_json()}
 
 

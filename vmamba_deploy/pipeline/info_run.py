@@ -27,7 +27,8 @@ def describe_path(path: Path) -> dict[str, Any]:
     if not path.exists():
         raise InputFileError(f"there is no file or folder {path}")
     if path.is_dir():
-        return {"kind": "artefact folder", **verify(path).as_json()}
+        manifest = verify(path)
+        return {"kind": "artefact folder", "task": manifest.task, **manifest.as_json()}
     suffix = path.suffix.lower()
     if suffix == ".onnx":
         return _describe_onnx(path)
