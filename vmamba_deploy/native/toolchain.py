@@ -59,12 +59,19 @@ def find_gcc(at_most: int) -> HostCompiler | None:
     return None
 
 
-def find_tool(name: str) -> Path | None:
-    """`cmake` or `ninja`: beside this Python, else on PATH."""
+def require_tool(name: str) -> Path:
+    """`cmake` or `ninja`: beside this Python, else on PATH.
+
+    Raises:
+        EnvironmentProblem: there is none.
+    """
     for path in (Path(sys.executable).parent / name, Path(shutil.which(name) or "/nonexistent")):
         if os.access(path, os.X_OK) and path.is_file() and _is_recent(name, path):
             return path
-    return None
+    raise EnvironmentProblem(
+        f"no {name} found" + (" of version 3.24 or newer" if name == "cmake" else ""),
+        hint="pip install cmake ninja, or apt-get install cmake ninja-build",
+    )
 
 
 @cache
@@ -76,18 +83,3 @@ def _is_recent(name: str, path: Path) -> bool:
     except EnvironmentProblem:  # a pip launcher whose package is gone
         return False
     return found is not None and (int(found[1]), int(found[2])) >= CMAKE_AT_LEAST
-
-
-def require_tool(name: str) -> Path:
-    """As `find_tool`.
-
-    Raises:
-        EnvironmentProblem: there is none.
-    """
-    found = find_tool(name)
-    if found is None:
-        raise EnvironmentProblem(
-            f"no {name} found" + (" of version 3.24 or newer" if name == "cmake" else ""),
-            hint="pip install cmake ninja, or apt-get install cmake ninja-build",
-        )
-    return found
