@@ -9,7 +9,8 @@ import pytest
 
 from vmamba_deploy import native
 from vmamba_deploy.errors import BuildError, EnvironmentProblem
-from vmamba_deploy.native import building, cuda, layout, toolchain
+from vmamba_deploy.native import building, cuda, headers, layout, toolchain
+from vmamba_deploy.native.plan import BuildPlan
 
 TINY_PROJECT = """
 cmake_minimum_required(VERSION 3.24)
@@ -67,6 +68,38 @@ def test_the_cpu_library_needs_no_cuda(monkeypatch):
 
     monkeypatch.setattr(cuda, "find_cuda", refuse)
     native.available("vmamba_cpu")
+
+
+def test_headers_that_are_missing_are_fetched_later_or_told(monkeypatch):
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("fetched")
+
+    fake = cuda.CudaToolkit(Path("/nvcc"), "13.0.88")
+    monkeypatch.setattr(cuda, "find_cuda", lambda: fake)
+    monkeypatch.setattr(headers.Headers, "find", lambda self: None)
+    monkeypatch.setattr(headers, "pip_packages", refuse)
+    monkeypatch.setenv("VMAMBA_ALLOW_DOWNLOADS", "1")
+    assert native.available("vmamba_trt") == (True, "built on first use")
+    monkeypatch.setenv("VMAMBA_ALLOW_DOWNLOADS", "0")
+    ready, reason = native.available("vmamba_trt")
+    assert not ready
+    assert reason.startswith("the headers of TensorRT were not found (set TENSORRT_INCLUDE_DIR")
+
+
+def test_a_library_is_kept_by_its_compilers_architectures_and_headers(monkeypatch, tmp_path):
+    wanted, versions = layout.library("vmamba_trt"), ("13.0.88", "13.1.0")
+    places = set()
+    for version in versions:
+        toolkit = cuda.CudaToolkit(Path("/nvcc"), version)
+        monkeypatch.setattr(cuda, "find_cuda", lambda found=toolkit: found)
+        for archs in ("80", "90"):
+            for release in (10, 11):
+                text = f"#define NV_TENSORRT_MAJOR {release}\n"
+                (tmp_path / "NvInferVersion.h").write_text(text)
+                (tmp_path / "NvInferRuntime.h").write_text("")
+                monkeypatch.setenv("TENSORRT_INCLUDE_DIR", str(tmp_path))
+                places.add(BuildPlan.find([wanted], archs=archs).output(wanted))
+    assert len(places) == 8
 
 
 def test_builds_once_and_reports_progress(own_cache):
