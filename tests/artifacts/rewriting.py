@@ -13,5 +13,5 @@ from vmamba_deploy.artifacts.manifest import Description, read_manifest, write_m
 def rewrite(folder: Path, **changes: Any) -> None:
     """Describe the files of a folder as they are now; its manifest says `changes` otherwise."""
     fields = read_manifest(folder).as_json() | changes
-    described = {name: fields[name] for name in Description.__struct_fields__}
+    described = {name: fields[name] for name in Description.__struct_fields__ if name in fields}
     write_manifest(folder, msgspec.convert(described, Description))
