@@ -9,11 +9,11 @@ from dataclasses import dataclass, fields
 from functools import cache
 from pathlib import Path
 
+from benchmarks.c_interface import ScanDesc
 from vmamba_deploy.errors import EnvironmentProblem
 from vmamba_deploy.native.layout import cache_folder, source_folder
 from vmamba_deploy.native.processes import output_of
 from vmamba_deploy.native.toolchain import find_host_compiler
-from vmamba_deploy.ops.native_abi import ScanDesc
 from vmamba_deploy.ops.op import FLOAT16
 from vmamba_deploy.ops.selective_scan_2d.specification import ScanDims
 

@@ -8,7 +8,6 @@ process: no implementation with these polynomials can be faster.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
@@ -57,11 +56,11 @@ def float32_tensors(shape: Shape) -> tuple[torch.Tensor, ...]:
     """The op's six inputs, float32, on the CPU."""
     import torch
 
-    from benchmarks.op_inputs import random_inputs
     from vmamba_deploy.ops.selective_scan_2d.specification import ScanDims
+    from vmamba_deploy.testing import random_tensors
 
     dims = ScanDims(1, shape.height, shape.width, shape.channels, shape.state, shape.rank)
-    return random_inputs(dims, torch.float32, "cpu").scan
+    return random_tensors(dims, torch.float32, "cpu").scan
 
 
 def call_on(op: Callable[..., object], tensors: tuple[torch.Tensor, ...]) -> Call:
@@ -188,10 +187,9 @@ def resolutions(rounds: int) -> list[dict[str, Any]]:
 
 def compare_op(threads: int, rounds: int) -> dict[str, Any]:
     """The report: the op at the shape of the bar, and the 14 scans of VMamba-T."""
-    os.environ["VMAMBA_NUM_THREADS"] = str(threads)
     import torch
 
-    from vmamba_deploy.ops.native_abi import load_native
+    from benchmarks.c_interface import load_native
 
     torch.set_num_threads(threads)
     with torch.inference_mode():

@@ -74,12 +74,12 @@ def compare_chain(shape: OpShape, *, channels_last: bool) -> Json:
     import torch
     import torch.nn.functional as F
 
-    from benchmarks.op_inputs import random_inputs
     from benchmarks.triton_chain import ChainParameters, triton_chain
     from vmamba_deploy.ops.op import FLOAT32
     from vmamba_deploy.ops.selective_scan_2d.torch_op import selective_scan_2d
+    from vmamba_deploy.testing import random_tensors
 
-    inputs = random_inputs(shape.dims(2), torch.float16, "cuda")
+    inputs = random_tensors(shape.dims(2), torch.float16, "cuda")
     x = inputs.x.permute(0, 3, 1, 2)
     start = time.monotonic()
     with torch.inference_mode():

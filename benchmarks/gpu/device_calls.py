@@ -18,15 +18,15 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.c_interface import ScanArgs, ScanDesc, load_native
 from benchmarks.gpu.device_memory import Buffer, Device
 from benchmarks.op_shapes import OP_SHAPES
-from vmamba_deploy.ops.native_abi import ScanArgs, ScanDesc, load_native
 from vmamba_deploy.ops.op import FLOAT16, FLOAT32
-from vmamba_deploy.ops.selective_scan_2d.specification import ROUTES, ScanDims
+from vmamba_deploy.ops.selective_scan_2d.specification import ScanDims
+from vmamba_deploy.testing import numpy_dtype, random_parameters
 
 # Large arrays repeat so many random numbers: making hundreds of millions takes longer than a stage.
 _DRAWN = 1_000_003
-_TYPES = {FLOAT32: np.dtype(np.float32), FLOAT16: np.dtype(np.float16)}
 # Small, for a sanitizer multiplies the time; each takes another way through the kernels.
 _SANITIZED = (
     ScanDims(1, 1, 1, 5, 1, 1),
@@ -60,14 +60,11 @@ def run_call(device: Device, dims: ScanDims, code: int) -> np.ndarray:
         return np.resize(drawn, shape)
 
     arrays = [
-        normal(*pixels, dims.channels).astype(_TYPES[code]),
-        normal(*pixels, dims.proj_features).astype(_TYPES[code]),
-        normal(ROUTES, dims.rank, dims.channels) * np.float32(dims.rank**-0.5),
-        normal(ROUTES, dims.channels) - np.float32(3),
-        -np.exp(normal(ROUTES, dims.state, dims.channels)),
-        normal(ROUTES, dims.channels),
+        normal(*pixels, dims.channels).astype(numpy_dtype(code)),
+        normal(*pixels, dims.proj_features).astype(numpy_dtype(code)),
+        *random_parameters(dims, random),
     ]
-    y = np.full((*pixels, dims.channels), np.nan, _TYPES[code])
+    y = np.full((*pixels, dims.channels), np.nan, numpy_dtype(code))
     sizes = (dims.batch, dims.height, dims.width, dims.channels, dims.state, dims.rank)
     desc = ScanDesc(*sizes, code, code)
     needed = ctypes.c_size_t()

@@ -11,11 +11,11 @@ import sys
 
 import torch
 
-from benchmarks.op_inputs import random_inputs
 from benchmarks.plain_chain import scan_routes
 from vmamba_deploy.ops.op import FLOAT32
 from vmamba_deploy.ops.selective_scan_2d.specification import ScanDims
 from vmamba_deploy.ops.selective_scan_2d.torch_op import selective_scan_2d
+from vmamba_deploy.testing import random_tensors
 
 _CALLS = (ScanDims(1, 9, 7, 24, 1, 3), ScanDims(1, 9, 7, 24, 4, 3))
 _RELATIVE_BAR = 1e-4
@@ -24,7 +24,7 @@ _RELATIVE_BAR = 1e-4
 def main() -> int:
     """Make the calls; 1 and a message where a result is wrong."""
     for dims in _CALLS:
-        inputs = random_inputs(dims, torch.float32, "cuda")
+        inputs = random_tensors(dims, torch.float32, "cuda")
         y = selective_scan_2d(*inputs.scan, FLOAT32).double()
         x, proj, *parameters = inputs.as_float64()
         expected = scan_routes(x, proj.unflatten(-1, (4, -1)), *parameters)

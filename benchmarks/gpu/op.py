@@ -12,15 +12,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from benchmarks.c_interface import NativeLibrary, ScanArgs, ScanDesc, load_native
 from benchmarks.gpu.machine import ceilings, gpu_properties
 from benchmarks.gpu.timing import Measured, interleaved, ratio_spread, spread
 from benchmarks.interleaving import machine_text
 from benchmarks.launch_plan import limits_at_hand, make_plan
-from benchmarks.op_inputs import ONNX_CODES, OpInputs, random_inputs
 from benchmarks.op_shapes import BATCHES, OP_SHAPES, OpShape
 from vmamba_deploy.errors import EnvironmentProblem
-from vmamba_deploy.ops.native_abi import NativeLibrary, ScanArgs, ScanDesc, load_native
 from vmamba_deploy.ops.selective_scan_2d.torch_op import selective_scan_2d
+from vmamba_deploy.ops.torch_registration import ONNX_CODES
+from vmamba_deploy.testing import ScanTensors, random_tensors
 
 Json = dict[str, Any]
 _ROUNDS, _SECONDS = 15, 1.2
@@ -63,7 +64,7 @@ class OpRow:
         self.device, self.shape, self.batch = device, shape, batch
         self.on_gpu = device == "cuda"
         dtype = torch.float16 if self.on_gpu else torch.float32
-        self.inputs = random_inputs(shape.dims(batch), dtype, device)
+        self.inputs = random_tensors(shape.dims(batch), dtype, device)
         self.absent: dict[str, str] = {}
         self.calls: dict[str, Callable[[], object]] = {
             "ours": self.ours,
@@ -122,7 +123,7 @@ class OpRow:
         self.calls["chain"] = lambda: triton_chain(x, parameters)
 
 
-def raw_scan(library: NativeLibrary, inputs: OpInputs) -> Callable[[], Tensor]:
+def raw_scan(library: NativeLibrary, inputs: ScanTensors) -> Callable[[], Tensor]:
     """The op through the C interface, its result and workspace allocated once."""
     x = inputs.x
     desc = ScanDesc(

@@ -6,23 +6,22 @@ must be built again, and the libraries themselves for one architecture.
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import tarfile
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from benchmarks.gpu_check.libraries import build_libraries
 from benchmarks.gpu_check.nvcc_build import build_plugin_harness
 from benchmarks.gpu_check.record import commit_at_hand
-from vmamba_deploy import native
 from vmamba_deploy.artifacts.atomic import atomic_write
 from vmamba_deploy.errors import EnvironmentProblem
 from vmamba_deploy.native.headers import TENSORRT
+from vmamba_deploy.native.layout import library
 
 ROOT = Path(__file__).resolve().parents[2]
 TOP, PREBUILT = "vmamba_deploy", "prebuilt"
-LIBRARIES = ("vmamba_cuda", "vmamba_torch", "vmamba_cpu")
 _LEFT_OUT = ("docs/", "samples/", "tests/data/", "benchmarks/results/")
 
 
@@ -46,11 +45,8 @@ def write_kit(path: Path, arch: str) -> int:
 
 def build_prebuilt(folder: Path, arch: str) -> Path:
     """Libraries and the plugin's harness for one architecture, with the commit of their sources."""
-    folder.mkdir(parents=True, exist_ok=True)
-    built = native.build(LIBRARIES, archs=arch)
-    for library in built.values():
-        shutil.copy2(library, folder)
-    kernels = folder / built["vmamba_cuda"].name
+    build_libraries(folder, arch)
+    kernels = folder / library("vmamba_cuda").file_name
     build_plugin_harness(folder, kernels, TENSORRT.require(), rpath="$ORIGIN")
     (folder / "commit").write_text(f"{commit_at_hand(None)}\n")
     return folder

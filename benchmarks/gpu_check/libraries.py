@@ -1,4 +1,4 @@
-"""The kernels for the GPU at hand: prebuilt ones, else by nvcc alone, else by CMake.
+"""The libraries for the GPU at hand: prebuilt ones, else built.
 
 Each is tried by one launch before it is trusted: a library for another architecture or of another C
 library loads and then fails.
@@ -7,17 +7,18 @@ library loads and then fails.
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks.gpu_check.nvcc_build import build_with_nvcc
 from benchmarks.gpu_check.record import Json
 from vmamba_deploy import native
 from vmamba_deploy.errors import VmambaError
 from vmamba_deploy.native.layout import NATIVE_DIR_VARIABLE
 
+LIBRARIES = ("vmamba_cuda", "vmamba_torch", "vmamba_cpu")
 _ROOT = Path(__file__).resolve().parents[2]
 _LAUNCH_S = 120  # the first import of PyTorch from a cold disk is most of it
 Try = Callable[[Path], str | None]
@@ -35,7 +36,11 @@ def choose_library(prebuilt: Path | None, work: Path, archs: str, attempt: Try) 
     `folder` is None where none works.
     """
     refused: dict[str, str] = {}
-    for made_by, make in _candidates(prebuilt, work, archs):
+    candidates: dict[str, Callable[[], Path]] = {}
+    if prebuilt is not None:
+        candidates["prebuilt"] = lambda: prebuilt
+    candidates["CMake"] = lambda: build_libraries(work / "native", archs)
+    for made_by, make in candidates.items():
         try:
             folder = make()
         except VmambaError as problem:
@@ -48,13 +53,18 @@ def choose_library(prebuilt: Path | None, work: Path, archs: str, attempt: Try) 
     return {"folder": None, "made_by": None, "refused": refused}
 
 
-def _candidates(
-    prebuilt: Path | None, work: Path, archs: str
-) -> Iterator[tuple[str, Callable[[], Path]]]:
-    if prebuilt is not None:
-        yield "prebuilt", lambda: prebuilt
-    yield "nvcc", lambda: build_with_nvcc(work / "native", archs).parent
-    yield "CMake", lambda: native.build(["vmamba_cuda"], archs=archs)["vmamba_cuda"].parent
+def build_libraries(folder: Path, archs: str) -> Path:
+    """Fill `folder` with the libraries, their CUDA kernels for `archs` alone.
+
+    Raises:
+        EnvironmentProblem: something to build with is missing.
+        BuildError: a library does not compile.
+    """
+    built = native.build(LIBRARIES, archs=archs)
+    folder.mkdir(parents=True, exist_ok=True)
+    for library in built.values():
+        shutil.copy2(library, folder)
+    return folder
 
 
 def launches(folder: Path) -> str | None:

@@ -1,65 +1,14 @@
-"""What nvcc alone builds: libvmamba_cuda.so where CMake is missing, and the plugin's harness.
-
-What is compiled and with which options follows plugins/kernels/cuda/CMakeLists.txt.
-"""
+"""The plugin's harness, built by nvcc alone: it may be built where CMake is missing."""
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from vmamba_deploy.native import cuda, toolchain
-from vmamba_deploy.native.layout import build_key, library, source_folder
+from vmamba_deploy.native.layout import source_folder
 from vmamba_deploy.native.processes import output_of
 
-NAME = "vmamba_cuda"
 HARNESS_NAME = "plugin_harness"
-_HOST_FLAGS = "-fPIC,-fvisibility=hidden"
-
-
-def build_with_nvcc(folder: Path, archs: str) -> Path:
-    """Compile the kernels into `folder`, unless the same are there already.
-
-    Args:
-        folder: where libvmamba_cuda.so goes.
-        archs: CUDA architectures, such as `90` or `80;90`.
-
-    Raises:
-        EnvironmentProblem: there is no compiler, or it refuses the sources.
-    """
-    toolkit, host = cuda.require_cuda(), toolchain.find_host_compiler()
-    output = folder / library(NAME).file_name
-    key = build_key(library(NAME), [NAME, toolkit.version, host.version, archs])
-    stamp = folder / f"{NAME}.key"
-    if output.is_file() and stamp.is_file() and stamp.read_text() == key:
-        return output
-    folder.mkdir(parents=True, exist_ok=True)
-    partial = output.with_name(f".{output.name}.{os.getpid()}")
-    output_of([*_command(toolkit, host, archs), "-o", partial])
-    partial.replace(output)
-    stamp.write_text(key)
-    return output
-
-
-def _command(
-    toolkit: cuda.CudaToolkit, host: toolchain.HostCompiler, archs: str
-) -> list[str | Path]:
-    root = source_folder()
-    kernels = root / "kernels"
-    sources = [
-        path
-        for part in ("cuda", "common")
-        for path in sorted((kernels / part).rglob("*"))
-        if path.suffix in (".cpp", ".cu")
-    ]
-    command: list[str | Path] = [toolkit.nvcc, "-ccbin", toolkit.host_compiler(host).path]
-    command += [f"-gencode=arch=compute_{arch},code=sm_{arch}" for arch in archs.split(";")]
-    command += ["-shared", "-cudart", "static", "-std=c++17", "-O3", "-DNDEBUG", "--threads=0"]
-    command += [f"-Xcompiler={_HOST_FLAGS}", f"-I{root / 'include'}", f"-I{kernels}"]
-    exports = kernels / "cuda" / "exports.map"
-    for flag in (f"--version-script={exports}", "--gc-sections", "--no-undefined"):
-        command.append(f"-Xlinker={flag}")
-    return [*command, *sources]
 
 
 def build_plugin_harness(
@@ -81,6 +30,7 @@ def build_plugin_harness(
     toolkit, root = cuda.require_cuda(), source_folder()
     program = folder / HARNESS_NAME
     sources = [*(root / "tests/plugin_harness").glob("*.cpp"), *(root / "tensorrt").glob("*.cpp")]
+    sources.append(root / "kernels/common/signature.cpp")
     includes = [root / name for name in ("include", "kernels", "tensorrt", "tests")]
     compiler = toolkit.host_compiler(toolchain.find_host_compiler()).path
     command: list[str | Path] = [toolkit.nvcc, "-ccbin", compiler, "-std=c++17", "-O2"]

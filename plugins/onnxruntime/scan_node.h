@@ -9,9 +9,6 @@
 
 namespace vmamba::ort {
 
-constexpr size_t kInputs = 6;
-constexpr const char *kInputNames[kInputs] = {"x", "proj", "dt_weight", "dt_bias", "a", "d"};
-
 // The state of a node; its lifetime is the session's.
 struct ScanNode {
   int32_t out_dtype;

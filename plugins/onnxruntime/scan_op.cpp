@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "common/signature.h"
 #include "ort_error.h"
 #include "register.h"
 #include "scan_node.h"
@@ -18,7 +19,7 @@ struct NodeKernel {
 };
 
 int32_t check_out_dtype(int64_t out_dtype) {
-  if (out_dtype != VMAMBA_FLOAT32 && out_dtype != VMAMBA_FLOAT16 && out_dtype != VMAMBA_BFLOAT16) {
+  if (!is_dtype(out_dtype)) {
     throw OrtError(ORT_INVALID_ARGUMENT,
                    "vmamba::SelectiveScan2D: out_dtype is " + std::to_string(out_dtype) +
                        ", expected 1 (float32), 10 (float16) or 16 (bfloat16)");
@@ -90,7 +91,7 @@ OrtCustomOp describe_op() {
   op.version = kOrtApiVersion;
   op.GetName = [](const OrtCustomOp *) { return "SelectiveScan2D"; };
   op.GetInputType = input_type;
-  op.GetInputTypeCount = [](const OrtCustomOp *) { return kInputs; };
+  op.GetInputTypeCount = [](const OrtCustomOp *) { return size_t{kInputs}; };
   op.GetOutputType = [](const OrtCustomOp *, size_t) {
     return ONNX_TENSOR_ELEMENT_DATA_TYPE_UNDEFINED;
   };

@@ -3,8 +3,8 @@
 #include <cstring>
 #include <new>
 
+#include "common/signature.h"
 #include "logging.h"
-#include "vmamba/selective_scan_2d.h"
 
 namespace vmamba::tensorrt {
 namespace {
@@ -59,7 +59,7 @@ nvinfer1::IPluginV3 *SelectiveScanCreator::createPlugin(char const *name,
     log_error("out_dtype of node \"%s\" is not one integer", node);
     return nullptr;
   }
-  if (out_dtype != VMAMBA_FLOAT32 && out_dtype != VMAMBA_FLOAT16 && out_dtype != VMAMBA_BFLOAT16) {
+  if (!is_dtype(out_dtype)) {
     log_error("out_dtype of node \"%s\" is %lld: 1 float32, 10 float16, 16 bfloat16", node,
               static_cast<long long>(out_dtype));
     return nullptr;

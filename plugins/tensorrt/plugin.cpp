@@ -1,5 +1,6 @@
 #include "plugin.h"
 
+#include <algorithm>
 #include <new>
 
 #include "logging.h"
@@ -23,31 +24,29 @@ bool check_counts(int32_t inputs, int32_t outputs) noexcept {
   return false;
 }
 
-// The call's description from each input's type and what shape(i) gives; false with a log.
-template <typename TypeOf, typename DimsOf>
-bool describe_call(TypeOf type_of, DimsOf dims_of, int32_t out_dtype,
-                   vmamba_scan_desc *desc) noexcept {
-  DataType types[kInputs];
-  Shape shapes[kInputs];
+bool logged(bool fits, const Problem &problem) noexcept {
+  if (!fits) log_error("%s", problem.text);
+  return fits;
+}
+
+bool describe(PluginTensorDesc const *in, int32_t out_dtype, vmamba_scan_desc *desc) noexcept {
+  Inputs inputs;
+  Problem problem;
   for (int32_t i = 0; i < kInputs; ++i) {
-    types[i] = type_of(i);
-    shapes[i] = shape_of(dims_of(i));
+    inputs.dtypes[i] = dtype_of(in[i].type);
+    inputs.shapes[i] = shape_of(in[i].dims);
   }
-  if (!check_types(types, out_dtype) || !read_sizes(shapes, desc)) return false;
-  desc->in_dtype = dtype_of(types[0]);
-  desc->out_dtype = out_dtype;
-  return true;
+  return logged(describe_call(inputs, out_dtype, desc, &problem), problem);
 }
 
-bool describe_call(PluginTensorDesc const *in, int32_t out_dtype, vmamba_scan_desc *desc) noexcept {
-  return describe_call([in](int32_t i) { return in[i].type; },
-                       [in](int32_t i) { return in[i].dims; }, out_dtype, desc);
-}
-
-bool describe_largest_call(DynamicPluginTensorDesc const *in, int32_t out_dtype,
-                           vmamba_scan_desc *desc) noexcept {
-  return describe_call([in](int32_t i) { return in[i].desc.type; },
-                       [in](int32_t i) { return in[i].max; }, out_dtype, desc);
+bool describe_largest(DynamicPluginTensorDesc const *in, int32_t out_dtype,
+                      vmamba_scan_desc *desc) noexcept {
+  PluginTensorDesc largest[kInputs];
+  for (int32_t i = 0; i < kInputs; ++i) {
+    largest[i] = in[i].desc;
+    largest[i].dims = in[i].max;
+  }
+  return describe(largest, out_dtype, desc);
 }
 
 bool is_float_type(DataType type) noexcept { return dtype_of(type) != 0; }
@@ -78,7 +77,11 @@ int32_t SelectiveScanPlugin::getNbOutputs() const noexcept { return kOutputs; }
 int32_t SelectiveScanPlugin::getOutputDataTypes(DataType *output_types, int32_t outputs,
                                                 DataType const *input_types,
                                                 int32_t inputs) const noexcept {
-  if (!check_counts(inputs, outputs) || !check_types(input_types, out_dtype_)) return kError;
+  if (!check_counts(inputs, outputs)) return kError;
+  int32_t dtypes[kInputs];
+  for (int32_t i = 0; i < kInputs; ++i) dtypes[i] = dtype_of(input_types[i]);
+  Problem problem;
+  if (!logged(check_dtypes(dtypes, out_dtype_, &problem), problem)) return kError;
   output_types[0] = data_type_of(out_dtype_);
   return kOk;
 }
@@ -91,7 +94,8 @@ int32_t SelectiveScanPlugin::getOutputShapes(nvinfer1::DimsExprs const *input_sh
   Shape shapes[kInputs];
   for (int32_t i = 0; i < kInputs; ++i) shapes[i] = shape_of(input_shapes[i]);
   vmamba_scan_desc desc{};
-  if (!read_sizes(shapes, &desc)) return kError;
+  Problem problem;
+  if (!logged(read_sizes(shapes, &desc, &problem), problem)) return kError;
   output_shapes[0] = input_shapes[0];
   return kOk;
 }
@@ -120,7 +124,7 @@ int32_t SelectiveScanPlugin::configurePlugin(DynamicPluginTensorDesc const *in, 
                                              DynamicPluginTensorDesc const *,
                                              int32_t outputs) noexcept {
   vmamba_scan_desc desc{};
-  if (!check_counts(inputs, outputs) || !describe_largest_call(in, out_dtype_, &desc)) {
+  if (!check_counts(inputs, outputs) || !describe_largest(in, out_dtype_, &desc)) {
     return kError;
   }
   return kOk;
@@ -131,7 +135,7 @@ size_t SelectiveScanPlugin::getWorkspaceSize(DynamicPluginTensorDesc const *in, 
                                              int32_t outputs) const noexcept {
   vmamba_scan_desc desc{};
   size_t bytes = 0;
-  if (!check_counts(inputs, outputs) || !describe_largest_call(in, out_dtype_, &desc)) return 0;
+  if (!check_counts(inputs, outputs) || !describe_largest(in, out_dtype_, &desc)) return 0;
   if (vmamba_scan_cuda_workspace(&desc, &bytes) != VMAMBA_OK) {
     log_error("workspace of the profile's largest shapes: %s", vmamba_last_error());
     return 0;
@@ -145,7 +149,7 @@ char const *SelectiveScanPlugin::getTimingCacheID() noexcept { return "selective
 int32_t SelectiveScanPlugin::onShapeChange(PluginTensorDesc const *in, int32_t inputs,
                                            PluginTensorDesc const *, int32_t outputs) noexcept {
   vmamba_scan_desc desc{};
-  if (!check_counts(inputs, outputs) || !describe_call(in, out_dtype_, &desc)) return kError;
+  if (!check_counts(inputs, outputs) || !describe(in, out_dtype_, &desc)) return kError;
   return kOk;
 }
 
@@ -154,10 +158,10 @@ int32_t SelectiveScanPlugin::enqueue(PluginTensorDesc const *input_descs, Plugin
                                      void *workspace, cudaStream_t stream) noexcept {
   vmamba_scan_desc desc{};
   size_t bytes = 0;
-  if (!describe_call(input_descs, out_dtype_, &desc)) return kError;
-  const auto parameter = [inputs](int32_t i) { return static_cast<const float *>(inputs[i]); };
-  const vmamba_scan_args args{inputs[0],    inputs[1],    parameter(2), parameter(3),
-                              parameter(4), parameter(5), outputs[0]};
+  if (!describe(input_descs, out_dtype_, &desc)) return kError;
+  const void *pointers[kInputs];
+  std::copy_n(inputs, kInputs, pointers);
+  const vmamba_scan_args args = make_args(pointers, outputs[0]);
   // TensorRT states no size: it holds at least that of the profile's largest shapes.
   vmamba_status status = vmamba_scan_cuda_workspace(&desc, &bytes);
   if (status == VMAMBA_OK) status = vmamba_scan_cuda(&desc, &args, workspace, bytes, stream);

@@ -4,17 +4,14 @@
 #include <torch/csrc/stable/tensor.h>
 
 #include <array>
-#include <cstddef>
 #include <cstdint>
 
+#include "common/signature.h"
 #include "vmamba/selective_scan_2d.h"
 
 namespace vmamba::torch_op {
 
 using torch::stable::Tensor;
-
-constexpr size_t kInputs = 6;
-constexpr const char *kInputNames[kInputs] = {"x", "proj", "dt_weight", "dt_bias", "a", "d"};
 
 struct ScanCall {
   vmamba_scan_desc desc;
@@ -25,7 +22,7 @@ struct ScanCall {
 
 // Checks the inputs, makes them contiguous and allocates y on their device.
 // Throws std::invalid_argument that names the input which does not fit.
-ScanCall prepare_call(const std::array<Tensor, kInputs> &inputs, int64_t out_dtype);
+ScanCall prepare_call(std::array<Tensor, kInputs> inputs, int64_t out_dtype);
 
 // Throws what vmamba_last_error() says unless the status is VMAMBA_OK.
 void check_scan(vmamba_status status);

@@ -10,15 +10,16 @@ import pytest
 from click.testing import CliRunner
 
 from benchmarks.__main__ import main
-from benchmarks.gpu_check import kit, nvcc_build
-from benchmarks.gpu_check.nvcc_build import HARNESS_NAME, build_with_nvcc
+from benchmarks.c_interface import NativeLibrary
+from benchmarks.gpu_check import kit
+from benchmarks.gpu_check.libraries import LIBRARIES
+from benchmarks.gpu_check.nvcc_build import HARNESS_NAME
 from benchmarks.gpu_check.record import commit_at_hand
 from vmamba_deploy import native
 from vmamba_deploy.errors import EnvironmentProblem
 from vmamba_deploy.native import cuda
 from vmamba_deploy.native.headers import TENSORRT
-from vmamba_deploy.native.layout import DEFAULT_ARCHS, cache_folder
-from vmamba_deploy.ops.native_abi import NativeLibrary
+from vmamba_deploy.native.layout import DEFAULT_ARCHS
 
 LARGEST_BYTES = 16_000_000
 
@@ -114,44 +115,13 @@ def skip_without(*libraries: str) -> None:
 
 @pytest.mark.slow
 def test_the_libraries_are_built_for_one_architecture(tmp_path: Path) -> None:
-    skip_without(*kit.LIBRARIES)
+    skip_without(*LIBRARIES)
     if TENSORRT.find() is None and not TENSORRT.can_come:
         pytest.skip("the headers of TensorRT are not here")
     folder = kit.build_prebuilt(tmp_path / "prebuilt", DEFAULT_ARCHS)
-    names = {f"lib{name}.so" for name in kit.LIBRARIES} | {HARNESS_NAME, "commit"}
+    names = {f"lib{name}.so" for name in LIBRARIES} | {HARNESS_NAME, "commit"}
     assert {file.name for file in folder.iterdir()} == names
     assert sum(file.stat().st_size for file in folder.iterdir()) < LARGEST_BYTES
     assert commit_at_hand(folder) == commit_at_hand(None)
     library = NativeLibrary(folder / "libvmamba_cuda.so", "vmamba_cuda")
     assert library.function("vmamba_abi_version")() == 1
-
-
-@pytest.mark.slow
-def test_nvcc_alone_builds_the_cuda_library() -> None:
-    skip_without()
-    folder = cache_folder() / "nvcc_alone"  # so that it is compiled again for other sources only
-    path = build_with_nvcc(folder, DEFAULT_ARCHS)
-    assert NativeLibrary(path, "vmamba_cuda").function("vmamba_abi_version")() == 1
-    assert {file.name for file in folder.iterdir()} >= {path.name, "vmamba_cuda.key"}
-
-
-def test_nvcc_compiles_again_for_other_sources_or_architectures_alone(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    skip_without()
-    compiled: list[list[str]] = []
-
-    def compile_it(command: list[str | Path]) -> str:
-        compiled.append([str(word) for word in command])
-        Path(command[-1]).write_text(f"library {len(compiled)}")
-        return ""
-
-    monkeypatch.setattr(nvcc_build, "output_of", compile_it)
-    for archs, count in (("90", 1), ("90", 1), ("80;90", 2), ("80;90", 2)):
-        path = build_with_nvcc(tmp_path / "native", archs)
-        assert (len(compiled), path.read_text()) == (count, f"library {count}")
-    assert "-gencode=arch=compute_80,code=sm_80" in compiled[1]
-    assert "-gencode=arch=compute_80,code=sm_80" not in compiled[0]
-    (path.parent / "vmamba_cuda.key").write_text("of other sources")
-    assert build_with_nvcc(tmp_path / "native", "80;90").read_text() == "library 3"
-    assert {file.name for file in path.parent.iterdir()} == {path.name, "vmamba_cuda.key"}

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from benchmarks.gpu_check import libraries
-from benchmarks.gpu_check.libraries import choose_library, launches
+from benchmarks.gpu_check.libraries import LIBRARIES, choose_library, launches
 from vmamba_deploy import native
 from vmamba_deploy.errors import EnvironmentProblem, VmambaError
 
@@ -17,27 +18,24 @@ PREBUILT = Path("/prebuilt")
 class Machine:
     """What builds on a machine, and what of it launches."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
         self.asked: list[str] = []
         self.tried: list[Path] = []
         self.problems: dict[str, VmambaError] = {}
         self.refusals: dict[Path, str] = {}
-        monkeypatch.setattr(libraries, "build_with_nvcc", self._nvcc)
+        self._built = folder
         monkeypatch.setattr(native, "build", self._cmake)
 
-    def _nvcc(self, folder: Path, archs: str) -> Path:
-        self._build("nvcc", archs)
-        return folder / "libvmamba_cuda.so"
-
-    def _cmake(self, names: list[str], archs: str) -> dict[str, Path]:
-        self._build("CMake", archs)
-        return {name: Path("/cmake") / f"lib{name}.so" for name in names}
-
-    def _build(self, how: str, archs: str) -> None:
+    def _cmake(self, names: Sequence[str], archs: str) -> dict[str, Path]:
         assert archs == "90"
-        self.asked.append(how)
-        if how in self.problems:
-            raise self.problems[how]
+        self.asked.append("CMake")
+        if "CMake" in self.problems:
+            raise self.problems["CMake"]
+        paths = {name: self._built / name / f"lib{name}.so" for name in names}
+        for path in paths.values():
+            path.parent.mkdir(parents=True)
+            path.write_text(path.name)
+        return paths
 
     def launch(self, folder: Path) -> str | None:
         self.tried.append(folder)
@@ -45,8 +43,8 @@ class Machine:
 
 
 @pytest.fixture
-def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
-    return Machine(monkeypatch)
+def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Machine:
+    return Machine(monkeypatch, tmp_path / "built")
 
 
 def test_prebuilt_libraries_that_launch_are_taken(machine: Machine, tmp_path: Path) -> None:
@@ -58,37 +56,26 @@ def test_prebuilt_libraries_that_launch_are_taken(machine: Machine, tmp_path: Pa
     assert machine.asked == []
 
 
-def test_where_they_do_not_nvcc_builds(machine: Machine, tmp_path: Path) -> None:
+def test_where_they_do_not_they_are_built(machine: Machine, tmp_path: Path) -> None:
     machine.refusals[PREBUILT] = "no kernel image for this GPU"
+    folder = tmp_path / "native"
     assert choose_library(PREBUILT, tmp_path, "90", machine.launch) == {
-        "folder": str(tmp_path / "native"),
-        "made_by": "nvcc",
+        "folder": str(folder),
+        "made_by": "CMake",
         "refused": {"prebuilt": "no kernel image for this GPU"},
     }
-    assert machine.asked == ["nvcc"]
-
-
-def test_where_nvcc_alone_fails_cmake_builds(machine: Machine, tmp_path: Path) -> None:
-    machine.problems["nvcc"] = EnvironmentProblem("there is no nvcc")
-    assert choose_library(None, tmp_path, "90", machine.launch) == {
-        "folder": "/cmake",
-        "made_by": "CMake",
-        "refused": {"nvcc": "there is no nvcc"},
-    }
-    assert machine.tried == [Path("/cmake")]
+    # One folder for all, as VMAMBA_NATIVE_DIR must name it.
+    assert {file.name for file in folder.iterdir()} == {f"lib{n}.so" for n in LIBRARIES}
+    assert machine.tried == [PREBUILT, folder]
 
 
 def test_where_nothing_launches_every_reason_is_told(machine: Machine, tmp_path: Path) -> None:
-    machine.refusals = {PREBUILT: "of another C library", tmp_path / "native": "wrong result"}
+    machine.refusals = {PREBUILT: "of another C library"}
     machine.problems["CMake"] = EnvironmentProblem("there is no CMake")
     assert choose_library(PREBUILT, tmp_path, "90", machine.launch) == {
         "folder": None,
         "made_by": None,
-        "refused": {
-            "prebuilt": "of another C library",
-            "nvcc": "wrong result",
-            "CMake": "there is no CMake",
-        },
+        "refused": {"prebuilt": "of another C library", "CMake": "there is no CMake"},
     }
 
 

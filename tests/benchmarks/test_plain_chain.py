@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 import torch
 
-from benchmarks.op_inputs import random_inputs
 from benchmarks.op_shapes import OP_SHAPES, PUBLISHED
 from benchmarks.plain_chain import chunked_scan, plain_chain, scan_routes
 from vmamba_deploy.ops.selective_scan_2d.float64_reference import selective_scan_2d_float64
 from vmamba_deploy.ops.selective_scan_2d.specification import ScanDims
+from vmamba_deploy.testing import random_tensors
 
 
 @pytest.mark.parametrize(
@@ -22,7 +22,7 @@ from vmamba_deploy.ops.selective_scan_2d.specification import ScanDims
     ],
 )
 def test_in_float64_it_is_the_reference(dims: ScanDims) -> None:
-    inputs = random_inputs(dims, torch.float32, "cpu", seed=3)
+    inputs = random_tensors(dims, torch.float32, "cpu", seed=3)
     x, proj, *parameters = inputs.as_float64()
     y = scan_routes(x, proj.unflatten(-1, (4, -1)), *parameters)
     expected = torch.from_numpy(selective_scan_2d_float64(*inputs.scan))
@@ -30,7 +30,7 @@ def test_in_float64_it_is_the_reference(dims: ScanDims) -> None:
 
 
 def test_with_its_projection_it_is_x_proj_and_the_op() -> None:
-    inputs = random_inputs(ScanDims(2, 6, 5, 8, 2, 3), torch.float64, "cpu")
+    inputs = random_tensors(ScanDims(2, 6, 5, 8, 2, 3), torch.float64, "cpu")
     proj = torch.nn.functional.linear(inputs.x, inputs.x_proj)
     parameters = [each.double() for each in inputs.parameters]
     expected = selective_scan_2d_float64(inputs.x, proj, *parameters)

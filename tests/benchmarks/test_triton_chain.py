@@ -16,7 +16,6 @@ import torch
 from torch import Tensor
 
 import benchmarks.triton_chain as chain_module
-from benchmarks.op_inputs import OpInputs, random_inputs
 from benchmarks.plain_chain import plain_chain
 from benchmarks.triton_chain import (
     ChainParameters,
@@ -29,6 +28,7 @@ from tests.benchmarks.triton_interpreter import interpreted
 from vmamba_deploy.errors import EnvironmentProblem
 from vmamba_deploy.ops.selective_scan_2d import torch_reference
 from vmamba_deploy.ops.selective_scan_2d.specification import ROUTES, ScanDims
+from vmamba_deploy.testing import ScanTensors, random_tensors
 
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16}
 FORMATS = {"first": torch.contiguous_format, "last": torch.channels_last}
@@ -61,7 +61,7 @@ def _nmse(y: Tensor, expected: Tensor) -> float:
     return float((y.double() - expected).square().sum() / expected.square().sum())
 
 
-def _chain(inputs: OpInputs, layout: str, scan_dtype: torch.dtype = torch.float32) -> Tensor:
+def _chain(inputs: ScanTensors, layout: str, scan_dtype: torch.dtype = torch.float32) -> Tensor:
     parameters = ChainParameters.from_op(inputs.x_proj, *inputs.parameters)
     x = inputs.x.permute(0, 3, 1, 2).contiguous(memory_format=FORMATS[layout])
     y = triton_chain(x, parameters, scan_dtype=scan_dtype)
@@ -71,12 +71,12 @@ def _chain(inputs: OpInputs, layout: str, scan_dtype: torch.dtype = torch.float3
 
 
 def _error(dims: ScanDims, dtype: str, layout: str, device: str) -> float:
-    inputs = random_inputs(dims, DTYPES[dtype], device, seed=5)
+    inputs = random_tensors(dims, DTYPES[dtype], device, seed=5)
     expected = plain_chain(*(each.double() for each in (inputs.x, inputs.x_proj)), *_wide(inputs))
     return _nmse(_chain(inputs, layout), expected)
 
 
-def _wide(inputs: OpInputs) -> list[Tensor]:
+def _wide(inputs: ScanTensors) -> list[Tensor]:
     return [each.double() for each in inputs.parameters]
 
 
@@ -105,7 +105,7 @@ def test_interpreted_it_is_the_plain_chain(
 
 
 def test_without_a_gpu_or_without_triton_it_says_so() -> None:
-    inputs = random_inputs(SMALL_DIMS[0], torch.float32, "cpu")
+    inputs = random_tensors(SMALL_DIMS[0], torch.float32, "cpu")
     with pytest.raises(EnvironmentProblem) as caught:
         _chain(inputs, "first")
     assert caught.value.hint
@@ -166,7 +166,7 @@ def test_on_a_gpu_routes_are_laid_out_and_merged_exactly(layout: str) -> None:
 @pytest.mark.gpu
 def test_on_a_gpu_a_result_of_half_precision_between_kernels_is_close() -> None:
     pytest.importorskip("triton")
-    inputs = random_inputs(ScanDims(2, 14, 14, 64, 1, 4), torch.float16, "cuda")
+    inputs = random_tensors(ScanDims(2, 14, 14, 64, 1, 4), torch.float16, "cuda")
     expected = plain_chain(*(each.double() for each in (inputs.x, inputs.x_proj)), *_wide(inputs))
     assert _nmse(_chain(inputs, "first", torch.float16), expected) <= MOST_ERROR["fp16"]
 
@@ -174,7 +174,7 @@ def test_on_a_gpu_a_result_of_half_precision_between_kernels_is_close() -> None:
 @pytest.mark.gpu
 def test_on_a_gpu_a_captured_chain_replays() -> None:
     pytest.importorskip("triton")
-    inputs = random_inputs(ScanDims(2, 28, 28, 64, 1, 4), torch.float16, "cuda")
+    inputs = random_tensors(ScanDims(2, 28, 28, 64, 1, 4), torch.float16, "cuda")
     expected = _chain(inputs, "first")
     torch.cuda.synchronize()
     graph = torch.cuda.CUDAGraph()

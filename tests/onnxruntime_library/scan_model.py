@@ -2,46 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import ml_dtypes
 import numpy as np
 import onnx
 import onnxruntime as ort
 from onnx import TensorProto, helper
 
+from vmamba_deploy.ops.selective_scan_2d.specification import SELECTIVE_SCAN_2D
+
 OPSET = 20
-NUMPY_TYPES = {
-    TensorProto.FLOAT: np.dtype(np.float32),
-    TensorProto.FLOAT16: np.dtype(np.float16),
-    TensorProto.BFLOAT16: np.dtype(ml_dtypes.bfloat16),
-}
-INPUTS = ("x", "proj", "dt_weight", "dt_bias", "a", "d")
-
-
-@dataclass(frozen=True)
-class ScanCase:
-    batch: int
-    height: int
-    width: int
-    channels: int
-    state: int
-    rank: int
-
-    def arrays(self, in_dtype: int, seed: int) -> dict[str, np.ndarray]:
-        rng = np.random.default_rng(seed)
-        b, h, w, c, n, r = (
-            self.batch, self.height, self.width, self.channels, self.state, self.rank,
-        )  # fmt: skip
-        rounded = NUMPY_TYPES[in_dtype]
-        return {
-            "x": rng.standard_normal((b, h, w, c)).astype(rounded),
-            "proj": rng.standard_normal((b, h, w, 4 * (r + 2 * n))).astype(rounded),
-            "dt_weight": (0.3 * rng.standard_normal((4, r, c))).astype(np.float32),
-            "dt_bias": (rng.standard_normal((4, c)) - 2).astype(np.float32),
-            "a": -np.exp(rng.standard_normal((4, n, c))).astype(np.float32),
-            "d": rng.standard_normal((4, c)).astype(np.float32),
-        }
+INPUTS = SELECTIVE_SCAN_2D.input_names
 
 
 def zero_body() -> onnx.FunctionProto:

@@ -6,40 +6,32 @@ import subprocess
 import numpy as np
 import pytest
 from onnx import TensorProto
-from scan_model import ScanCase, open_session, run, scan_model, zero_body
+from scan_model import open_session, run, scan_model, zero_body
 
-from vmamba_deploy.ops.selective_scan_2d.float64_reference import selective_scan_2d_float64
+from vmamba_deploy.ops.selective_scan_2d.specification import ScanDims
+from vmamba_deploy.testing import check_accuracy, random_case
 
 F32, F16, BF16 = TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.BFLOAT16
 DTYPES = [(F32, F32), (F16, F32), (F16, F16), (BF16, F32), (BF16, BF16)]
-NMSE_LIMIT = {F32: 1e-11, F16: 1e-7, BF16: 5e-6}
 CASES = [
-    ScanCase(1, 1, 1, 1, 1, 1),
-    ScanCase(2, 5, 7, 13, 1, 3),
-    ScanCase(3, 9, 4, 33, 16, 6),
-    ScanCase(0, 4, 4, 8, 1, 1),
+    ScanDims(1, 1, 1, 1, 1, 1),
+    ScanDims(2, 5, 7, 13, 1, 3),
+    ScanDims(3, 9, 4, 33, 16, 6),
+    ScanDims(0, 4, 4, 8, 1, 1),
 ]
-
-
-def nmse(actual: np.ndarray, expected: np.ndarray) -> float:
-    return float(((actual - expected) ** 2).sum() / (expected**2).sum())
 
 
 @pytest.mark.parametrize(("in_dtype", "out_dtype"), DTYPES)
 def test_agrees_with_float64_at_every_shape_of_one_session(ort_library, in_dtype, out_dtype):
     session = open_session(scan_model(in_dtype, out_dtype, body=zero_body()), ort_library)
-    for seed, case in enumerate(CASES):
-        arrays = case.arrays(in_dtype, seed)
-        actual = run(session, arrays, in_dtype, out_dtype)
-        assert actual.shape == arrays["x"].shape
-        if case.batch == 0:
-            continue
-        expected = selective_scan_2d_float64(*arrays.values())
-        assert nmse(actual.astype(np.float64), expected) <= NMSE_LIMIT[out_dtype]
+    for seed, dims in enumerate(CASES):
+        case = random_case(dims, in_dtype, seed)
+        actual = run(session, case.by_name, in_dtype, out_dtype)
+        check_accuracy(actual, case.expected, out_dtype)
 
 
 def test_without_the_library_the_body_runs():
-    arrays = CASES[1].arrays(F32, 7)
+    arrays = random_case(CASES[1], F32, 7).by_name
     assert not run(open_session(scan_model(F32, F32, body=zero_body())), arrays, F32, F32).any()
 
 
@@ -49,13 +41,13 @@ def test_without_library_and_body_the_file_is_refused():
 
 
 def test_the_library_needs_no_body(ort_library):
-    arrays = CASES[1].arrays(F32, 8)
+    arrays = random_case(CASES[1], F32, 8).by_name
     assert run(open_session(scan_model(F32, F32), ort_library), arrays, F32, F32).any()
 
 
 @pytest.mark.parametrize(("in_dtype", "out_dtype"), DTYPES)
 def test_bits_do_not_depend_on_threads(ort_library, in_dtype, out_dtype):
-    arrays = ScanCase(2, 14, 14, 100, 1, 6).arrays(in_dtype, 11)
+    arrays = random_case(ScanDims(2, 14, 14, 100, 1, 6), in_dtype, 11).by_name
     model = scan_model(in_dtype, out_dtype)
     one, two = (
         run(open_session(model, ort_library, threads=threads), arrays, in_dtype, out_dtype)
@@ -65,7 +57,7 @@ def test_bits_do_not_depend_on_threads(ort_library, in_dtype, out_dtype):
 
 
 def test_several_sessions_live_at_once(ort_library):
-    arrays = CASES[1].arrays(F32, 3)
+    arrays = random_case(CASES[1], F32, 3).by_name
     model = scan_model(F32, F32)
     sessions = [open_session(model, ort_library) for _ in range(3)]
     first, *others = (run(session, arrays, F32, F32) for session in sessions)
@@ -77,16 +69,16 @@ def test_several_sessions_live_at_once(ort_library):
 @pytest.mark.parametrize(
     ("name", "shape", "message"),
     [
-        ("proj", (2, 5, 7, 19), r"proj has shape \[2,5,7,19\], expected \[2,5,7,20\]"),
-        ("dt_bias", (4, 12), r"dt_bias has shape \[4,12\], expected \[4,13\]"),
-        ("a", (3, 1, 13), r"a has shape \[3,1,13\], expected \[4,1,13\]"),
-        ("d", (4, 1), r"d has shape \[4,1\], expected \[4,13\]"),
-        ("dt_weight", (4, 3, 2), r"dt_weight has shape \[4,3,2\], expected \[4,3,13\]"),
+        ("proj", (2, 5, 7, 19), r"proj has shape \(2, 5, 7, 19\), expected \(2, 5, 7, 20\)"),
+        ("dt_bias", (4, 12), r"dt_bias has shape \(4, 12\), expected \(4, 13\)"),
+        ("a", (3, 1, 13), r"a has shape \(3, 1, 13\), expected \(4, 1, 13\)"),
+        ("d", (4, 1), r"d has shape \(4, 1\), expected \(4, 13\)"),
+        ("dt_weight", (4, 3, 2), r"dt_weight has shape \(4, 3, 2\), expected \(4, 3, 13\)"),
     ],
 )
 def test_a_wrong_shape_is_told(ort_library, name, shape, message):
     session = open_session(scan_model(F32, F32), ort_library)
-    arrays = CASES[1].arrays(F32, 0) | {name: np.zeros(shape, np.float32)}
+    arrays = random_case(CASES[1], F32, 0).by_name | {name: np.zeros(shape, np.float32)}
     with pytest.raises(Exception, match=message):
         run(session, arrays, F32, F32)
 
@@ -94,7 +86,7 @@ def test_a_wrong_shape_is_told(ort_library, name, shape, message):
 def test_a_state_beyond_the_limit_is_told(ort_library):
     session = open_session(scan_model(F32, F32), ort_library)
     with pytest.raises(Exception, match="257"):
-        run(session, ScanCase(1, 1, 1, 2, 257, 1).arrays(F32, 0), F32, F32)
+        run(session, random_case(ScanDims(1, 1, 1, 2, 257, 1), F32, 0).by_name, F32, F32)
 
 
 def test_an_unknown_out_dtype_is_refused(ort_library):
@@ -105,7 +97,7 @@ def test_an_unknown_out_dtype_is_refused(ort_library):
 def test_a_narrow_output_of_wide_inputs_is_refused(ort_library):
     session = open_session(scan_model(F32, F16), ort_library)
     with pytest.raises(Exception, match="SelectiveScan2D"):
-        run(session, CASES[1].arrays(F32, 0), F32, F16)
+        run(session, random_case(CASES[1], F32, 0).by_name, F32, F16)
 
 
 def test_exports_one_symbol(ort_library):

@@ -7,23 +7,11 @@ from pathlib import Path
 
 import numpy as np
 from launch_cases import LARGE, EmulatedDevice, Way
-from scan_cases import NUMPY_TYPES
 
+from benchmarks.c_interface import ScanArgs, ScanDesc
 from vmamba_deploy.ops.op import FLOAT16
 from vmamba_deploy.ops.selective_scan_2d.specification import ScanDims
-
-
-class ScanDesc(ctypes.Structure):
-    _fields_ = (
-        *((name, ctypes.c_int64) for name in ("batch", "height", "width", "channels")),
-        *((name, ctypes.c_int32) for name in ("state", "rank", "in_dtype", "out_dtype")),
-    )
-
-
-class ScanArgs(ctypes.Structure):
-    _fields_ = tuple(
-        (name, ctypes.c_void_p) for name in ("x", "proj", "dt_weight", "dt_bias", "a", "d", "y")
-    )
+from vmamba_deploy.testing import numpy_dtype
 
 
 class EmulatedPlan(ctypes.Structure):
@@ -115,7 +103,7 @@ class EmulatedScan:
         needed = self.workspace_bytes(desc)
         workspace = np.full(needed + 512, 0xFF, np.uint8)
         start = -workspace.ctypes.data % 256
-        element = NUMPY_TYPES[out_dtype]
+        element = numpy_dtype(out_dtype)
         count = dims.batch * dims.length * dims.channels
         guarded = np.full(count * element.itemsize + 64, 0xFF, np.uint8)
         pointers = [np.ascontiguousarray(value) for value in inputs]

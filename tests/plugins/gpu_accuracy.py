@@ -6,14 +6,16 @@ from dataclasses import asdict, replace
 from typing import Any
 
 import torch
-from gpu_cases import FP32, LARGEST_BAR, NMSE_BARS, RELATIVE_BAR, AccuracyCase
+from gpu_cases import FP32, AccuracyCase
 from gpu_scan import poisoned_scan
 from torch import Tensor
 
-from benchmarks.op_inputs import OpInputs, random_inputs
 from benchmarks.plain_chain import scan_routes
+from vmamba_deploy.ops.torch_registration import ONNX_CODES
+from vmamba_deploy.testing import LARGEST_BAR, ScanTensors, errors_of, nmse_bar, random_tensors
 
 Json = dict[str, Any]
+RELATIVE_BAR = 1e-5  # of the norm, asked of float32 alone
 # Of the maps that float64 keeps at a time; larger batches go through it in parts.
 _REFERENCE_BYTES = 2**32
 
@@ -25,28 +27,29 @@ def judged(case: AccuracyCase, dtypes: tuple[torch.dtype, torch.dtype], device: 
     every image the bits that it had.
     """
     in_dtype, out_dtype = dtypes
-    inputs = random_inputs(case.dims, in_dtype, device, seed=case.dims.length)
+    inputs = random_tensors(case.dims, in_dtype, device, seed=case.dims.length)
     rolled = replace(inputs, x=inputs.x.roll(1, 0), proj=inputs.proj.roll(1, 0))
     y = poisoned_scan(_placed(inputs, case.offset), out_dtype)
     again = poisoned_scan(_placed(rolled, case.offset), out_dtype)
     equal_bits = torch.equal(again.roll(-1, 0), y)
     expected = expected_result(inputs)
-    errors = errors_of(y.double(), expected)
-    passed = errors["nmse"] <= nmse_bar(expected, out_dtype) and equal_bits
+    errors = errors_of(y, expected)
+    passed = errors.nmse <= nmse_bar(expected, ONNX_CODES[out_dtype]) and equal_bits
     if out_dtype == FP32:
-        passed = passed and errors["relative"] <= RELATIVE_BAR and errors["largest"] <= LARGEST_BAR
+        passed = passed and errors.nmse**0.5 <= RELATIVE_BAR and errors.largest <= LARGEST_BAR
     return {
         "kind": case.kind,
         "dims": asdict(case.dims),
         "x": str(in_dtype).removeprefix("torch."),
         "y": str(out_dtype).removeprefix("torch."),
-        **errors,
+        "relative": errors.nmse**0.5,
+        **asdict(errors),
         "equal_bits": equal_bits,
         "passed": passed,
     }
 
 
-def _placed(inputs: OpInputs, offset: int) -> OpInputs:
+def _placed(inputs: ScanTensors, offset: int) -> ScanTensors:
     """The same values, with x and proj `offset` elements behind the start of their memory."""
     if offset == 0:
         return inputs
@@ -59,27 +62,10 @@ def _moved(values: Tensor, offset: int) -> Tensor:
     return memory[offset:].view(values.shape)
 
 
-def expected_result(inputs: OpInputs) -> Tensor:
+def expected_result(inputs: ScanTensors) -> Tensor:
     """y [B,H,W,D] in float64 from the already rounded inputs."""
     x, proj, *parameters = inputs.as_float64()
     image_bytes = 12 * 4 * 8 * x[0].numel()
     images = max(1, _REFERENCE_BYTES // image_bytes)
     parts = zip(x.split(images), proj.unflatten(-1, (4, -1)).split(images), strict=True)
     return torch.cat([scan_routes(*part, *parameters) for part in parts])
-
-
-def nmse_bar(expected: Tensor, out_dtype: torch.dtype) -> float:
-    """The NMSE allowed to a result of this type.
-
-    That of rounding the exact result is always allowed: of few values it may lie above the bar.
-    """
-    rounding = errors_of(expected.to(out_dtype).double(), expected)["nmse"]
-    return max(NMSE_BARS[out_dtype], 1.1 * rounding)
-
-
-def errors_of(y: Tensor, expected: Tensor) -> dict[str, float]:
-    """Norm-wise relative error, NMSE, largest |d| / (1 + |y|); infinite where y is not finite."""
-    difference = torch.nan_to_num(y - expected, nan=torch.inf, posinf=torch.inf, neginf=-torch.inf)
-    nmse = float((difference.square().sum() / expected.square().sum()).item())
-    largest = float((difference.abs() / (1 + expected.abs())).max().item())
-    return {"relative": nmse**0.5, "nmse": nmse, "largest": largest}

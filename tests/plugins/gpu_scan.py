@@ -7,8 +7,9 @@ import ctypes
 import torch
 from torch import Tensor
 
-from benchmarks.op_inputs import ONNX_CODES, OpInputs
-from vmamba_deploy.ops.native_abi import ScanArgs, ScanDesc, load_native
+from benchmarks.c_interface import ScanArgs, ScanDesc, load_native
+from vmamba_deploy.ops.torch_registration import ONNX_CODES
+from vmamba_deploy.testing import ScanTensors
 
 POISON = 0xFF  # every float made of such bytes is a NaN
 GUARD_BYTES = 4096
@@ -41,7 +42,7 @@ class Guarded:
             raise OutOfBoundsError(f"memory beside {what} was written")
 
 
-def poisoned_scan(inputs: OpInputs, out_dtype: torch.dtype) -> Tensor:
+def poisoned_scan(inputs: ScanTensors, out_dtype: torch.dtype) -> Tensor:
     """y [B,H,W,D] of a call over poisoned memory.
 
     Raises:

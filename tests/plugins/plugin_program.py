@@ -8,7 +8,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from benchmarks.op_inputs import ONNX_CODES, OpInputs
+from vmamba_deploy.ops.torch_registration import ONNX_CODES
+from vmamba_deploy.testing import ScanTensors
 
 NO_GPU = 77  # its exit code
 
@@ -22,7 +23,7 @@ class NoGpuError(Exception):
 
 
 def run_plugin(
-    program: Path, inputs: OpInputs, out_dtype: torch.dtype, folder: Path, seconds: float
+    program: Path, inputs: ScanTensors, out_dtype: torch.dtype, folder: Path, seconds: float
 ) -> Tensor:
     """y [B,H,W,D] on the CPU, of a plugin that was created, serialised, recreated and enqueued.
 
@@ -49,7 +50,7 @@ def run_plugin(
     return y.view(inputs.x.shape)
 
 
-def write_call(path: Path, inputs: OpInputs, out_dtype: torch.dtype) -> None:
+def write_call(path: Path, inputs: ScanTensors, out_dtype: torch.dtype) -> None:
     """One call as plugins/tests/support/call_file.h reads it."""
     header = [ONNX_CODES[out_dtype]]
     for tensor in inputs.scan:

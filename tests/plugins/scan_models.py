@@ -8,10 +8,10 @@ from typing import Any
 
 import onnx
 from onnx import TensorProto, helper, numpy_helper
-from scan_cases import random_case
 
 from vmamba_deploy.ops.op import FLOAT32
 from vmamba_deploy.ops.selective_scan_2d.specification import SELECTIVE_SCAN_2D, ScanDims
+from vmamba_deploy.testing import random_case
 
 DEFAULT_DIMS = ScanDims(batch=2, height=5, width=7, channels=24, state=1, rank=3)
 

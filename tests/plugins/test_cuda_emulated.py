@@ -11,11 +11,11 @@ from emulation import VECTOR_FLAGS, compile_emulated
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from launch_cases import LARGE, ONE, SMALL, TIGHT, WAYS, EmulatedDevice, LaunchCase, Way
-from scan_cases import FLOAT32_MAX_BAR, NMSE_BARS, ScanCase, errors, nmse_bar, random_case
 
 from vmamba_deploy.ops.op import BFLOAT16, FLOAT16, FLOAT32
 from vmamba_deploy.ops.selective_scan_2d.float64_reference import selective_scan_2d_float64
 from vmamba_deploy.ops.selective_scan_2d.specification import ScanDims
+from vmamba_deploy.testing import NMSE_BARS, ScanCase, check_accuracy, errors_of, random_case
 
 DTYPE_PAIRS = [
     (FLOAT32, FLOAT32),
@@ -61,10 +61,7 @@ def any_dims(draw: st.DrawFn) -> ScanDims:
 
 def check(scan: EmulatedScan, case: ScanCase, in_dtype: int, out_dtype: int) -> None:
     got = scan(case.dims, case.inputs, in_dtype, out_dtype)
-    nmse, largest = errors(got, case.expected)
-    assert nmse <= nmse_bar(case, out_dtype), case.dims
-    if out_dtype == FLOAT32:
-        assert largest <= FLOAT32_MAX_BAR, case.dims
+    check_accuracy(got, case.expected, out_dtype)
 
 
 @pytest.mark.parametrize(("in_dtype", "out_dtype"), DTYPE_PAIRS)
@@ -90,8 +87,8 @@ def test_a_segments_start_is_found_before_or_after_its_first_tile(
 def test_a_weight_in_parts_keeps_all_bits_that_count(scan: EmulatedScan, in_dtype: int) -> None:
     """Two parts in bfloat16 lost 1.5e-5 here, and beyond the bar in larger calls."""
     case = random_case(ScanDims(2, 7, 7, 384, 16, 2), in_dtype, seed=0)
-    _, largest = errors(scan(case.dims, case.inputs, in_dtype, FLOAT32), case.expected)
-    assert largest <= 6e-6
+    y = scan(case.dims, case.inputs, in_dtype, FLOAT32)
+    assert errors_of(y, case.expected).largest <= 6e-6
 
 
 @settings(max_examples=max(60, settings().max_examples))
@@ -177,8 +174,7 @@ def test_softplus_over_its_whole_range(scan: EmulatedScan, bias: float) -> None:
     # Without the skip, y is proportional to delta where delta is small: its relative error shows.
     inputs = (x, proj, dt_weight * 0, np.full_like(dt_bias, bias), a, d * 0)
     got = scan(dims, inputs, FLOAT32, FLOAT32)
-    nmse, _ = errors(got, selective_scan_2d_float64(*inputs))
-    assert nmse <= NMSE_BARS[FLOAT32]
+    assert errors_of(got, selective_scan_2d_float64(*inputs)).nmse <= NMSE_BARS[FLOAT32]
 
 
 def test_empty_batch_is_a_valid_call(scan: EmulatedScan) -> None:

@@ -21,10 +21,11 @@ from gpu_scan import poisoned_scan
 from torch import Tensor
 
 from benchmarks.launch_plan import limits_at_hand
-from benchmarks.op_inputs import ONNX_CODES, OpInputs, random_inputs
 from vmamba_deploy.ops.op import FLOAT32
 from vmamba_deploy.ops.selective_scan_2d.specification import ScanDims
 from vmamba_deploy.ops.selective_scan_2d.torch_op import selective_scan_2d
+from vmamba_deploy.ops.torch_registration import ONNX_CODES
+from vmamba_deploy.testing import ScanTensors, random_tensors
 
 pytestmark = pytest.mark.gpu
 DEVICE = "cuda"
@@ -39,15 +40,15 @@ def pytorch_on_the_gpu() -> None:
         pytest.skip(f"PyTorch {torch.__version__} does not see a GPU")
 
 
-def half_inputs(dims: ScanDims, seed: int = 0) -> OpInputs:
-    return random_inputs(dims, torch.float16, DEVICE, seed)
+def half_inputs(dims: ScanDims, seed: int = 0) -> ScanTensors:
+    return random_tensors(dims, torch.float16, DEVICE, seed)
 
 
-def scan(inputs: OpInputs) -> Tensor:
+def scan(inputs: ScanTensors) -> Tensor:
     return selective_scan_2d(*inputs.scan, FLOAT32)
 
 
-def copy_into(target: OpInputs, source: OpInputs) -> None:
+def copy_into(target: ScanTensors, source: ScanTensors) -> None:
     for old, new in zip(target.scan, source.scan, strict=True):
         old.copy_(new)
 
@@ -88,7 +89,7 @@ def test_equal_images_get_equal_bits_at_every_place_and_in_every_run(
     state: int, dtypes: tuple[torch.dtype, torch.dtype]
 ) -> None:
     in_dtype, out_dtype = dtypes
-    one = random_inputs(ScanDims(1, 29, 31, 96, state, 6), in_dtype, DEVICE)
+    one = random_tensors(ScanDims(1, 29, 31, 96, state, 6), in_dtype, DEVICE)
     x, proj = (values.repeat(7, 1, 1, 1) for values in (one.x, one.proj))
     runs = [selective_scan_2d(x, proj, *one.parameters, ONNX_CODES[out_dtype]) for _ in range(3)]
     for y in runs:

@@ -20,10 +20,11 @@ from emulation import (
     compile_object,
 )
 from launch_cases import LARGE, WAYS, EmulatedDevice, LaunchCase, Way
-from scan_cases import check_answer, random_case, write_call
+from scan_cases import check_answer, write_call
 
 from vmamba_deploy.ops.op import FLOAT16
 from vmamba_deploy.ops.selective_scan_2d.specification import ScanDims
+from vmamba_deploy.testing import random_case
 
 KERNELS = PLUGINS / "kernels" / "cuda" / "selective_scan_2d.cu"
 
@@ -53,7 +54,7 @@ def run(
 ) -> subprocess.CompletedProcess[str]:
     case = random_case(dims, FLOAT16, seed=7)
     call, answer = folder / "call", folder / "y"
-    write_call(call, case, FLOAT16, FLOAT16)
+    write_call(call, case, FLOAT16)
     arguments = [str(device.multiprocessors), str(device.shared_bytes_per_block), str(seed)]
     done = subprocess.run(
         [str(program), *arguments, str(call), str(answer)], capture_output=True, text=True

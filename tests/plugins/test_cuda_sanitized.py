@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 from emulation import EMULATION, SANITIZER_FLAGS, VECTOR_FLAGS, compile_emulated
 from launch_cases import WAYS, LaunchCase, Way
-from scan_cases import check_answer, random_case, write_call
+from scan_cases import check_answer, write_call
 
 from tests.processes import HANG_S
 from vmamba_deploy.ops.op import BFLOAT16, FLOAT16, FLOAT32
+from vmamba_deploy.testing import random_case
 
 
 @pytest.fixture(scope="session")
@@ -33,9 +34,9 @@ def test_every_way_of_launching(
     dtypes = [(FLOAT32, FLOAT32), (FLOAT16, FLOAT16), (BFLOAT16, FLOAT32)]
     scan_cases = [random_case(case.dims, in_dtype, seed=11) for in_dtype, _ in dtypes]
     answers = [tmp_path / f"y{i}" for i in range(len(dtypes))]
-    for i, (scan_case, (in_dtype, out_dtype)) in enumerate(zip(scan_cases, dtypes, strict=True)):
+    for i, (scan_case, (_, out_dtype)) in enumerate(zip(scan_cases, dtypes, strict=True)):
         call = tmp_path / f"call{i}"
-        write_call(call, scan_case, in_dtype, out_dtype)
+        write_call(call, scan_case, out_dtype)
         arguments += [str(call), str(answers[i])]
     result = subprocess.run(arguments, capture_output=True, text=True, check=False, timeout=HANG_S)
     assert result.returncode == 0, result.stderr

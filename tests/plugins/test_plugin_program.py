@@ -11,11 +11,11 @@ import torch
 from plugin_program import NoGpuError, PluginError, run_plugin, write_call
 
 from benchmarks.gpu_check.nvcc_build import build_plugin_harness
-from benchmarks.op_inputs import random_inputs
 from tests.processes import HANG_S
 from vmamba_deploy import native
 from vmamba_deploy.native.headers import TENSORRT
 from vmamba_deploy.ops.selective_scan_2d.specification import ScanDims
+from vmamba_deploy.testing import random_tensors
 
 DIMS = ScanDims(batch=2, height=3, width=4, channels=5, state=2, rank=3)
 
@@ -28,7 +28,7 @@ def script(folder: Path, text: str) -> Path:
 
 
 def test_a_call_is_its_types_extents_and_bytes(tmp_path: Path) -> None:
-    inputs = random_inputs(DIMS, torch.bfloat16, "cpu")
+    inputs = random_tensors(DIMS, torch.bfloat16, "cpu")
     write_call(tmp_path / "call.bin", inputs, torch.float32)
     raw = (tmp_path / "call.bin").read_bytes()
     header = [1, 16, 4, 2, 3, 4, 5, 16, 4, 2, 3, 4, 28]  # y float32, x and proj bfloat16
@@ -42,7 +42,7 @@ def test_a_call_is_its_types_extents_and_bytes(tmp_path: Path) -> None:
 
 
 def test_what_the_program_finds_is_told(tmp_path: Path) -> None:
-    inputs = random_inputs(DIMS, torch.float16, "cpu")
+    inputs = random_tensors(DIMS, torch.float16, "cpu")
     failing = script(tmp_path, "echo 'failed: one creator' >&2; exit 1")
     with pytest.raises(PluginError, match="exit code 1: failed: one creator"):
         run_plugin(failing, inputs, torch.float16, tmp_path, seconds=HANG_S)
@@ -55,7 +55,7 @@ def test_what_the_program_finds_is_told(tmp_path: Path) -> None:
 
 
 def test_an_answer_is_read_in_its_type(tmp_path: Path) -> None:
-    inputs = random_inputs(DIMS, torch.float16, "cpu")
+    inputs = random_tensors(DIMS, torch.float16, "cpu")
     count = inputs.x.numel()
     (tmp_path / "given").write_bytes(np.arange(count, dtype=np.float32).tobytes())
     program = script(tmp_path, f"cp {tmp_path / 'given'} $2")
@@ -75,7 +75,7 @@ def test_nvcc_builds_it_without_tensorrt_and_it_says_what_it_lacks(tmp_path: Pat
     headers = TENSORRT.find()
     assert headers is not None
     program = build_plugin_harness(tmp_path, kernels, headers)
-    inputs = random_inputs(DIMS, torch.float16, "cpu")
+    inputs = random_tensors(DIMS, torch.float16, "cpu")
     try:
         y = run_plugin(program, inputs, torch.float16, tmp_path, seconds=HANG_S)
     except NoGpuError as reason:

@@ -102,11 +102,14 @@ def test_an_engine_is_built(build: Any, in_dtype: int, out_dtype: int, dynamic: 
     [
         (ScanModel(without_out_dtype=True), "lacks the attribute out_dtype"),
         (ScanModel(out_dtype=7), "is 7: 1 float32, 10 float16, 16 bfloat16"),
-        (ScanModel(in_dtype=FLOAT16, out_dtype=BFLOAT16), "or that of x, 10"),
-        (ScanModel(extra_proj_features=4), "input proj has shape [2,5,7,24], expected [2,5,7,20]"),
-        (ScanModel(extra_proj_features=4, dynamic=True), "expected [-1,-1,-1,20]"),
-        (ScanModel(proj_dtype=FLOAT16), "x is float32 and proj is float16"),
-        (ScanModel(in_dtype=INT32), "x is neither float32, float16 nor bfloat16"),
+        (
+            ScanModel(in_dtype=FLOAT16, out_dtype=BFLOAT16),
+            "out_dtype is 16, expected 1 (float32) or 10 (float16)",
+        ),
+        (ScanModel(extra_proj_features=4), "proj has shape (2, 5, 7, 24), expected (2, 5, 7, 20)"),
+        (ScanModel(extra_proj_features=4, dynamic=True), "expected (-1, -1, -1, 20)"),
+        (ScanModel(proj_dtype=FLOAT16), "proj is float16, expected float32"),
+        (ScanModel(in_dtype=INT32), "x is of another type, expected float32, float16 or bfloat16"),
         (ScanModel(input_count=5), "the node has 5 inputs and 1 outputs, expected 6 and 1"),
     ],
 )

@@ -15,11 +15,12 @@ from emulation import (
     VECTOR_FLAGS,
     compile_emulated,
 )
-from scan_cases import check_answer, random_case, write_call
+from scan_cases import check_answer, write_call
 
 from vmamba_deploy.native.headers import TENSORRT
 from vmamba_deploy.ops.op import BFLOAT16, FLOAT16, FLOAT32
 from vmamba_deploy.ops.selective_scan_2d.specification import ScanDims
+from vmamba_deploy.testing import random_case
 
 PLUGIN_SOURCES = ("creator.cpp", "library.cpp", "logging.cpp", "plugin.cpp", "signature.cpp")
 
@@ -33,7 +34,11 @@ def harness(plugin_library: Path) -> Path:
     driver = PLUGINS / "tests" / "plugin_harness"
     return compile_emulated(
         (*SANITIZER_FLAGS, *VECTOR_FLAGS),
-        (driver / "plugin_harness.cpp", *(PLUGINS / "tensorrt" / name for name in PLUGIN_SOURCES)),
+        (
+            driver / "plugin_harness.cpp",
+            *(PLUGINS / "tensorrt" / name for name in PLUGIN_SOURCES),
+            PLUGINS / "kernels" / "common" / "signature.cpp",
+        ),
         options=("-isystem", tensorrt, f"-I{PLUGINS / 'tensorrt'}", f"-I{driver}"),
     )
 
@@ -62,7 +67,7 @@ def test_its_whole_life(
 ) -> None:
     case = random_case(dims, in_dtype, seed=dims.channels)
     call, answer = tmp_path / "call.bin", tmp_path / "y.bin"
-    write_call(call, case, in_dtype, out_dtype)
+    write_call(call, case, out_dtype)
     result = subprocess.run(
         [str(harness), str(call), str(answer)], capture_output=True, text=True, check=False
     )

@@ -16,6 +16,7 @@ from vmamba_deploy.errors import BuildError, EnvironmentProblem, UsageError
 from vmamba_deploy.export.onnx_file import deployable_module
 from vmamba_deploy.export.options import ExportOptions
 from vmamba_deploy.export.trace import example_input
+from vmamba_deploy.ops.registry import OPS
 
 if TYPE_CHECKING:
     import torch
@@ -102,8 +103,8 @@ def choose_device(device: AotiDevice) -> str:
 def _compile(module: nn.Module, example: torch.Tensor, largest_batch: int, path: Path) -> None:
     import torch
 
-    import vmamba_deploy.ops.selective_scan_2d.torch_op  # noqa: F401 - registers the op
-
+    for op in OPS.values():
+        op.register_torch()
     # A batch of one would become a constant; a batch of one alone is one.
     free = {0: torch.export.Dim("batch", min=1, max=largest_batch)} if largest_batch > 1 else None
     try:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from vmamba_deploy.artifacts.manifest import TensorFacts
 from vmamba_deploy.errors import InputFileError
+from vmamba_deploy.ops.op import Op
 from vmamba_deploy.ops.registry import OPS
 from vmamba_deploy.precisions import PRECISIONS, PrecisionName
 from vmamba_deploy.tasks import CLASSIFICATION, TASKS, Task
@@ -140,6 +141,12 @@ class OnnxModel:
     def our_nodes(self) -> list[onnx_ir.Node]:
         """The nodes that are ops of ours, those in subgraphs and functions among them."""
         return our_nodes(self.ir)
+
+    @property
+    def our_ops(self) -> list[Op]:
+        """The ops of ours that it calls, each once."""
+        called = {(node.domain, node.op_type) for node in self.our_nodes}
+        return [op for key, op in OPS.items() if key in called]
 
     @property
     def scan_nodes(self) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Literal
+from typing import Literal, NamedTuple
 
 # ONNX TensorProto.DataType codes: the one numbering that every layer of the stack uses.
 FLOAT32, FLOAT16, BFLOAT16 = 1, 10, 16
@@ -53,6 +53,14 @@ class Attribute:
     meaning: str
     value: str | None = None
     dtype_of: str | None = None
+
+
+class PluginKey(NamedTuple):
+    """How TensorRT finds a plugin, in the order in which `get_creator` takes it."""
+
+    name: str
+    version: str
+    namespace: str
 
 
 @dataclass(frozen=True)
@@ -107,10 +115,10 @@ class Op:
         return {each.name: each.value for each in self.attributes if each.value is not None}
 
     @property
-    def plugin(self) -> tuple[str, str, str]:
-        """Name, version and namespace of the TensorRT plugin, as `get_creator` takes them."""
+    def plugin(self) -> PluginKey:
+        """The TensorRT plugin of the node."""
         fixed = self.fixed_attributes
-        return self.op_type, fixed["plugin_version"], fixed["plugin_namespace"]
+        return PluginKey(self.op_type, fixed["plugin_version"], fixed["plugin_namespace"])
 
     def register_torch(self) -> None:
         """Make `torch.ops` know the operator; imports PyTorch."""

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vmamba_deploy.errors import InputFileError, VmambaError
+from vmamba_deploy.ops.registry import OPS
 from vmamba_deploy.runtimes.base import RuntimeStatus
 from vmamba_deploy.runtimes.pytorch import named_arrays
 from vmamba_deploy.tasks import CLASSIFICATION, Task
@@ -51,8 +52,8 @@ class AotInductorRuntime:
         """
         import torch
 
-        import vmamba_deploy.ops.selective_scan_2d.torch_op  # noqa: F401 - the package calls the op
-
+        for op in OPS.values():
+            op.register_torch()  # the package calls them
         device = package_device(self._path)
         if device == "cuda" and not torch.cuda.is_available():
             raise InputFileError(

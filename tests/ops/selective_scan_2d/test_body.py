@@ -12,12 +12,8 @@ from onnx import helper
 
 from vmamba_deploy.ops.onnx_forms import function_body
 from vmamba_deploy.ops.op import FLOAT16, FLOAT32
-from vmamba_deploy.ops.selective_scan_2d.float64_reference import selective_scan_2d_float64
-from vmamba_deploy.ops.selective_scan_2d.specification import (
-    ROUTES,
-    SELECTIVE_SCAN_2D,
-    proj_features,
-)
+from vmamba_deploy.ops.selective_scan_2d.specification import ROUTES, SELECTIVE_SCAN_2D, ScanDims
+from vmamba_deploy.testing import check_accuracy, random_case
 
 OPSET = 20
 
@@ -59,23 +55,6 @@ def one_node_model(state: int | None, dtype: int = FLOAT32, out_dtype: int = FLO
     return model
 
 
-def random_inputs(dims: tuple[int, int, int, int], state: int, rank: int, seed: int, dtype=None):
-    rng = np.random.default_rng(seed)
-    batch, height, width, channels = dims
-    arrays = {
-        "x": rng.normal(size=dims),
-        "proj": rng.normal(size=(batch, height, width, proj_features(rank, state))),
-        "dt_weight": rng.normal(size=(ROUTES, rank, channels)) * rank**-0.5,
-        "dt_bias": rng.normal(size=(ROUTES, channels)) - 3,
-        "a": -np.exp(rng.normal(size=(ROUTES, state, channels))),
-        "d": rng.normal(size=(ROUTES, channels)),
-    }
-    return {
-        name: value.astype(dtype if dtype and name in {"x", "proj"} else np.float32)
-        for name, value in arrays.items()
-    }
-
-
 @pytest.fixture(scope="module")
 def sessions():
     return {
@@ -91,27 +70,24 @@ def sessions():
     seed=st.integers(0, 2**32 - 1),
 )
 def test_body_equals_the_reference_for_every_shape(sessions, dims, state, rank, seed):
-    inputs = random_inputs(dims, state, rank, seed)
-    expected = selective_scan_2d_float64(**inputs)
+    case = random_case(ScanDims(*dims, state, rank), seed=seed)
     for known_state in {None, 1} if state == 1 else {None}:
-        (y,) = sessions[known_state].run(None, inputs)
-        assert np.max(np.abs(y - expected) / (1 + np.abs(expected))) <= 2e-5
-        assert np.sum((y - expected) ** 2) <= 1e-11 * np.sum(expected**2)
+        (y,) = sessions[known_state].run(None, case.by_name)
+        check_accuracy(y, case.expected, FLOAT32)
 
 
 def test_half_precision_output_is_rounded_once():
-    inputs = random_inputs((2, 5, 7, 6), 4, 3, 1, dtype=np.float16)
+    case = random_case(ScanDims(2, 5, 7, 6, 4, 3), FLOAT16, seed=1)
     model = one_node_model(None, FLOAT16, FLOAT16)
-    (y,) = ort.InferenceSession(model.SerializeToString()).run(None, inputs)
-    expected = selective_scan_2d_float64(**inputs)
+    (y,) = ort.InferenceSession(model.SerializeToString()).run(None, case.by_name)
     assert y.dtype == np.float16
-    assert np.sum((y - expected) ** 2) <= 1e-7 * np.sum(expected**2)
+    check_accuracy(y, case.expected, FLOAT16)
 
 
 def test_body_of_one_state_is_not_used_for_more():
     with pytest.raises(Exception, match=r"(?i)broadcast|dimension|shape"):
         ort.InferenceSession(one_node_model(1).SerializeToString()).run(
-            None, random_inputs((1, 3, 4, 5), 2, 1, 0)
+            None, random_case(ScanDims(1, 3, 4, 5, 2, 1)).by_name
         )
 
 

@@ -13,10 +13,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from benchmarks.c_interface import Executor, ParallelFor, load_native
 from tests.processes import HANG_S
-from vmamba_deploy.ops.native_abi import Executor, ParallelFor, load_native
 from vmamba_deploy.ops.op import BFLOAT16, FLOAT16, FLOAT32
 from vmamba_deploy.ops.selective_scan_2d.specification import ScanDims
+from vmamba_deploy.testing import check_accuracy
 
 DTYPES = [(FLOAT32, FLOAT32), (FLOAT16, FLOAT32), (BFLOAT16, FLOAT32)]
 DTYPES += [(FLOAT16, FLOAT16), (BFLOAT16, BFLOAT16)]
@@ -38,20 +39,20 @@ PRESET_SHAPES = [(1, 56, 56, 96, 1, 6), (1, 14, 14, 384, 1, 24), (2, 7, 7, 768, 
 
 @pytest.mark.parametrize(("in_dtype", "out_dtype"), DTYPES)
 @pytest.mark.parametrize("sizes", SHAPES)
-def test_odd_shapes(sizes, in_dtype, out_dtype, scan_case, native_scan, check_accuracy):
+def test_odd_shapes(sizes, in_dtype, out_dtype, scan_case, native_scan):
     case = scan_case(ScanDims(*sizes), in_dtype, seed=sum(sizes))
-    check_accuracy(native_scan(case, out_dtype), case.reference(), out_dtype)
+    check_accuracy(native_scan(case, out_dtype), case.expected, out_dtype)
 
 
 @pytest.mark.parametrize("sizes", PRESET_SHAPES)
-def test_preset_shapes(sizes, scan_case, native_scan, check_accuracy):
+def test_preset_shapes(sizes, scan_case, native_scan):
     case = scan_case(ScanDims(*sizes), FLOAT32, seed=3)
-    check_accuracy(native_scan(case), case.reference(), FLOAT32)
+    check_accuracy(native_scan(case), case.expected, FLOAT32)
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
-def test_random_shapes(data, scan_case, native_scan, check_accuracy):
+def test_random_shapes(data, scan_case, native_scan):
     draw = data.draw
     height = draw(st.integers(1, 96), "H")
     width = draw(st.integers(1, max(1, min(96, 400 // height))), "W")
@@ -61,7 +62,7 @@ def test_random_shapes(data, scan_case, native_scan, check_accuracy):
     dims = ScanDims(*sizes, state=draw(st.integers(1, 16), "N"), rank=draw(st.integers(1, 48), "R"))
     in_dtype, out_dtype = draw(st.sampled_from(DTYPES), "dtypes")
     case = scan_case(dims, in_dtype, seed=draw(st.integers(0, 2**32 - 1), "seed"))
-    check_accuracy(native_scan(case, out_dtype), case.reference(), out_dtype)
+    check_accuracy(native_scan(case, out_dtype), case.expected, out_dtype)
 
 
 def executor_of(threads: int, *, backwards: bool = False) -> Executor:
@@ -108,16 +109,16 @@ def test_empty_batch_touches_nothing(scan_case, native_scan):
 
 
 @pytest.mark.parametrize("bias", [-100.0, -30.0, 30.0, 100.0])
-def test_extreme_steps(bias, scan_case, native_scan, check_accuracy):
+def test_extreme_steps(bias, scan_case, native_scan):
     case = scan_case(ScanDims(1, 6, 7, 19, 2, 3), FLOAT32, seed=8)
     case.inputs[3][:] = bias
-    check_accuracy(native_scan(case), case.reference(), FLOAT32)
+    check_accuracy(native_scan(case), case.expected, FLOAT32)
 
 
-def test_state_that_forgets_at_once(scan_case, native_scan, check_accuracy):
+def test_state_that_forgets_at_once(scan_case, native_scan):
     case = scan_case(ScanDims(1, 24, 17, 9, 2, 3), FLOAT32, seed=9)
     case.inputs[4][:] *= np.float32(1e4)
-    check_accuracy(native_scan(case), case.reference(), FLOAT32)
+    check_accuracy(native_scan(case), case.expected, FLOAT32)
 
 
 def test_state_that_never_forgets(scan_case, native_scan):
@@ -125,7 +126,7 @@ def test_state_that_never_forgets(scan_case, native_scan):
     # the pointwise bound does not apply; a biased decay would still show in the NMSE.
     case = scan_case(ScanDims(1, 24, 17, 9, 2, 3), FLOAT32, seed=9)
     case.inputs[4][:] *= np.float32(1e-6)
-    expected = case.reference()
+    expected = case.expected
     difference = native_scan(case) - expected
     assert (difference**2).sum() <= 1e-12 * (expected**2).sum()
 
@@ -154,16 +155,18 @@ spec = importlib.util.spec_from_file_location("cases", sys.argv[1])
 cases = importlib.util.module_from_spec(spec); sys.modules["cases"] = cases
 spec.loader.exec_module(cases)
 from vmamba_deploy.errors import EnvironmentProblem
-from vmamba_deploy.ops.native_abi import load_native
+from vmamba_deploy.ops.selective_scan_2d.specification import ScanDims
+from vmamba_deploy.testing import check_accuracy
+from benchmarks.c_interface import load_native
 library = load_native("vmamba_cpu")
 print(library.function("vmamba_cpu_isa")().decode())
 for number, (sizes, in_dtype, out_dtype) in enumerate(json.loads(sys.argv[2])):
-    case = cases.make_case(cases.ScanDims(*sizes), in_dtype, seed=number)
+    case = cases.make_case(ScanDims(*sizes), in_dtype, seed=number)
     try:
         y = cases.run_native(case, out_dtype)
     except EnvironmentProblem as problem:
         print(problem.message); sys.exit(4)
-    cases.assert_accurate(y, case.reference(), out_dtype)
+    check_accuracy(y, case.expected, out_dtype)
 """
 
 

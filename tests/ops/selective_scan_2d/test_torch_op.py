@@ -2,31 +2,25 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import pytest
 import torch
 
-from vmamba_deploy.errors import EnvironmentProblem
-from vmamba_deploy.ops import native_abi
 from vmamba_deploy.ops.op import BFLOAT16, FLOAT16, FLOAT32
+from vmamba_deploy.ops.selective_scan_2d.specification import ScanDims
 from vmamba_deploy.ops.selective_scan_2d.torch_op import selective_scan_2d
 from vmamba_deploy.ops.selective_scan_2d.torch_reference import selective_scan_2d_reference
+from vmamba_deploy.ops.torch_registration import ONNX_CODES
+from vmamba_deploy.testing import random_tensors
 
-CODES = {torch.float32: FLOAT32, torch.float16: FLOAT16, torch.bfloat16: BFLOAT16}
+CODES = ONNX_CODES
 
 
 def random_inputs(sizes=(2, 5, 6, 11, 2, 3), dtype=torch.float32, seed=0, device="cpu"):
-    batch, height, width, channels, state, rank = sizes
-    generator = torch.Generator().manual_seed(seed)
-
-    def normal(*shape):
-        return torch.randn(*shape, generator=generator)
-
-    x = normal(batch, height, width, channels).to(dtype)
-    proj = normal(batch, height, width, 4 * (rank + 2 * state)).to(dtype)
-    dt_weight = normal(4, rank, channels) * rank**-0.5
-    a = -torch.exp(normal(4, state, channels))
-    inputs = (x, proj, dt_weight, normal(4, channels) - 3, a, normal(4, channels))
-    return tuple(tensor.to(device) for tensor in inputs)
+    return random_tensors(ScanDims(*sizes), dtype, device, seed).scan
 
 
 @pytest.mark.parametrize("dtype", list(CODES))
@@ -106,9 +100,9 @@ def test_empty_batch():
 @pytest.mark.parametrize(
     ("position", "change", "text"),
     [
-        (0, lambda t: t.double(), "x is torch.float64"),
-        (1, lambda t: t.half(), "proj is torch.float16, expected torch.float32"),
-        (2, lambda t: t.half(), "dt_weight is torch.float16"),
+        (0, lambda t: t.double(), "x is float64, expected float32, float16 or bfloat16"),
+        (1, lambda t: t.half(), "proj is float16, expected float32"),
+        (2, lambda t: t.half(), "dt_weight is float16"),
         (3, lambda t: t[:, 1:], r"dt_bias has shape \(4, 10\), expected \(4, 11\)"),
         (4, lambda t: t[:3], "a has shape"),
         (5, lambda t: t.to("meta"), "d is on meta, expected cpu"),
@@ -128,14 +122,58 @@ def test_a_wrong_out_dtype_is_named(code):
         selective_scan_2d(*random_inputs(), code)
 
 
-def test_no_silent_fallback(monkeypatch, tmp_path):
-    monkeypatch.setenv("VMAMBA_NATIVE_DIR", str(tmp_path))
-    native_abi.load_native.cache_clear()
-    try:
-        with pytest.raises(EnvironmentProblem, match=r"no libvmamba_cpu\.so"):
-            selective_scan_2d(*random_inputs(), FLOAT32)
-    finally:
-        native_abi.load_native.cache_clear()
+@pytest.mark.parametrize("position", range(6))
+def test_the_fake_names_a_wrong_input_as_the_kernel_does(position):
+    inputs = list(random_inputs())
+    inputs[position] = inputs[position][..., 1:]
+    with pytest.raises(ValueError, match="expected") as told:
+        selective_scan_2d(*inputs, FLOAT32)
+    with pytest.raises(ValueError, match="expected") as faked:
+        selective_scan_2d(*(tensor.to("meta") for tensor in inputs), FLOAT32)
+    assert str(told.value) == f"vmamba::selective_scan_2d: {faked.value}"
+
+
+# In processes of their own: a library that is loaded stays.
+FIRST_CALL = r"""
+import torch
+from vmamba_deploy.errors import EnvironmentProblem
+from vmamba_deploy.ops.selective_scan_2d.torch_op import selective_scan_2d
+shapes = [(1, 2, 2, 4), (1, 2, 2, 12), (4, 1, 4), (4, 4), (4, 1, 4), (4, 4)]
+try:
+    selective_scan_2d(*(torch.zeros(shape) for shape in shapes), 1)
+except EnvironmentProblem as problem:
+    print(problem.message, problem.hint, sep="\n")
+"""
+
+
+def first_call(environment: dict[str, str]) -> list[str]:
+    done = subprocess.run(
+        [sys.executable, "-c", FIRST_CALL],
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
+def test_no_silent_fallback(tmp_path):
+    message, hint = first_call({"VMAMBA_NATIVE_DIR": str(tmp_path)})
+    assert message == f"VMAMBA_NATIVE_DIR names {tmp_path}, which has no libvmamba_torch.so"
+    assert hint == "unset VMAMBA_NATIVE_DIR to build it from source"
+
+
+def test_a_file_that_is_no_library(tmp_path):
+    (tmp_path / "libvmamba_torch.so").write_bytes(b"not a shared object")
+    message, hint = first_call({"VMAMBA_NATIVE_DIR": str(tmp_path)})
+    assert message.startswith(f"{tmp_path}/libvmamba_torch.so cannot be loaded: ")
+    assert hint == "make native"
+
+
+def test_what_the_machine_cannot_do_is_no_bug():
+    message, _ = first_call({"VMAMBA_CPU_ISA": "mmx"})
+    assert "VMAMBA_CPU_ISA=mmx: expected portable, avx2 or avx512" in message
 
 
 @pytest.mark.gpu

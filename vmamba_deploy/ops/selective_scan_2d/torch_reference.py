@@ -5,10 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from vmamba_deploy.ops.op import BFLOAT16, FLOAT16, FLOAT32
 from vmamba_deploy.ops.selective_scan_2d.specification import ROUTES, ScanDims, infer_dims
-
-TORCH_DTYPES = {FLOAT32: torch.float32, FLOAT16: torch.float16, BFLOAT16: torch.bfloat16}
+from vmamba_deploy.ops.torch_registration import TORCH_DTYPES
 
 
 def cross_scan(maps: Tensor) -> Tensor:

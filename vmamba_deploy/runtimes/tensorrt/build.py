@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from vmamba_deploy.artifacts.atomic import atomic_write
 from vmamba_deploy.errors import BuildError, UsageError
 from vmamba_deploy.export.onnx_model import OnnxModel
-from vmamba_deploy.ops.selective_scan_2d.specification import SELECTIVE_SCAN_2D
 from vmamba_deploy.runtimes.onnxruntime import create_session
 from vmamba_deploy.runtimes.tensorrt.builder_config import (
     configure,
@@ -95,7 +94,6 @@ def build_engine(
         with atomic_write(plan.timing_cache) as temporary:
             temporary.write_bytes(memoryview(config.get_timing_cache().serialize()))
     smallest, usual, largest = profile
-    name, version, namespace = SELECTIVE_SCAN_2D.plugin
     return EngineFacts(
         built=True,
         reason=None,
@@ -109,9 +107,7 @@ def build_engine(
         build_seconds=round(seconds, 3),
         profile=ShapeProfile(min=smallest, opt=usual, max=largest),
         plugin=PluginFacts(
-            name=name,
-            version=version,
-            namespace=namespace,
+            **model.our_ops[0].plugin._asdict(),
             delivery="embedded" if plan.embed_plugin else "beside",
         ),
     )

@@ -1,4 +1,4 @@
-"""From an ONNX file to a parsed, strongly typed TensorRT network in which each scan is a plugin."""
+"""From an ONNX file to a parsed, strongly typed TensorRT network: each op of ours is a plugin."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def parse_network(flavour: Flavour, builder: Any, logger: Any, model: OnnxModel)
 
 
 def count_plugin_layers(trt: Any, network: Any) -> int:
-    """Layers of the kind PLUGIN_V3; a network of ours has no other plugin than the scan."""
+    """Layers of the kind PLUGIN_V3; a network of ours has no plugins but those of its ops."""
     return sum(
         network.get_layer(index).type == trt.LayerType.PLUGIN_V3
         for index in range(network.num_layers)

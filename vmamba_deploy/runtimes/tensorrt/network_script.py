@@ -15,7 +15,6 @@ from pathlib import Path
 from vmamba_deploy.artifacts.atomic import atomic_write
 from vmamba_deploy.errors import InputFileError
 from vmamba_deploy.export.onnx_model import OnnxModel
-from vmamba_deploy.ops.selective_scan_2d.specification import SELECTIVE_SCAN_2D
 from vmamba_deploy.runtimes.onnxruntime import create_session
 from vmamba_deploy.runtimes.tensorrt.flavour import TENSORRT_RTX
 from vmamba_deploy.runtimes.tensorrt.soname_stub import soname_stub
@@ -45,7 +44,7 @@ from polygraphy.mod.trt_importer import lazy_import_trt
 HERE = os.path.dirname(os.path.abspath(__file__))
 ONNX_PATH = os.path.join(HERE, {onnx_path!r})
 PLUGIN_PATH = os.path.join(HERE, {plugin_path!r})
-CREATOR = {creator!r}  # name, version, namespace
+CREATORS = {creators!r}  # name, version, namespace
 SCAN_NODES = {scan_nodes}
 
 # TensorRT-RTX's parser asks the loader for "libtensorrt_rtx.so" when it meets a plugin, and its
@@ -58,7 +57,7 @@ trt = lazy_import_trt()
 
 
 def load_plugin():
-    """Register SelectiveScan2D; the registry keeps it until the process ends."""
+    """Register the plugins; the registry keeps them until the process ends."""
     trt.__version__  # imports it, and with it libtensorrt_rtx.so.1
     if config.USE_TENSORRT_RTX:
         # `polygraphy inspect` asks for the module "tensorrt" whatever the flavour.
@@ -68,10 +67,11 @@ def load_plugin():
         ctypes.CDLL("/proc/self/fd/%d" % descriptor, mode=ctypes.RTLD_GLOBAL)
         os.close(descriptor)
     registry = trt.get_plugin_registry()
-    if registry.get_creator(*CREATOR) is None:
+    if any(registry.get_creator(*creator) is None for creator in CREATORS):
         registry.load_library(PLUGIN_PATH)
-    if registry.get_creator(*CREATOR) is None:
-        raise RuntimeError("%s does not bring the plugin %s" % (PLUGIN_PATH, CREATOR))
+    for creator in CREATORS:
+        if registry.get_creator(*creator) is None:
+            raise RuntimeError("%s does not bring the plugin %s" % (PLUGIN_PATH, creator))
 
 
 def load_network():
@@ -124,7 +124,7 @@ def write_network_script(
         largest=_shape_text(profile[2]),
         onnx_path=_relative(model.path, folder),
         plugin_path=_relative(plugin_path, folder),
-        creator=SELECTIVE_SCAN_2D.plugin,
+        creators=[tuple(op.plugin) for op in model.our_ops],
         scan_nodes=model.scan_nodes,
         stub=base64.b64encode(stub).decode(),
     )

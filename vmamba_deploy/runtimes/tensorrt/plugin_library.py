@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from vmamba_deploy.errors import BuildError, EnvironmentProblem
-from vmamba_deploy.ops.selective_scan_2d.specification import SELECTIVE_SCAN_2D
+from vmamba_deploy.ops.registry import OPS
 from vmamba_deploy.runtimes.tensorrt.flavour import Flavour
 
 NATIVE_NAME = "vmamba_trt"
@@ -31,21 +31,16 @@ def find_plugin_library(path: Path | None = None) -> Path:
     return path.resolve()
 
 
-def has_scan_creator(registry: Any) -> bool:
-    """Whether the registry knows vmamba::SelectiveScan2D, version 1."""
-    return registry.get_creator(*SELECTIVE_SCAN_2D.plugin) is not None
-
-
 def load_plugin(flavour: Flavour, library: Path) -> None:
-    """Register the plugin of `library` in the flavour's registry.
+    """Register the plugins of `library` in the flavour's registry.
 
-    It lives as long as the process, so a second call does nothing.
+    They live as long as the process, so a second call does nothing.
 
     Raises:
         BuildError: the library cannot be loaded, or is not our plugin.
     """
     registry = flavour.module().get_plugin_registry()
-    if has_scan_creator(registry):
+    if _has_any(registry):
         return
     handle = registry.load_library(str(library))
     if handle is None:
@@ -53,9 +48,13 @@ def load_plugin(flavour: Flavour, library: Path) -> None:
             f"{flavour.title} cannot load the plugin library {library}",
             hint="it may be truncated or made for another machine: build it again (`make native`)",
         )
-    if not has_scan_creator(registry):
+    if not _has_any(registry):
         registry.deregister_library(handle)
-        name, version, namespace = SELECTIVE_SCAN_2D.plugin
-        raise BuildError(
-            f"{library} was loaded but brings no plugin {namespace}::{name} version {version}"
-        )
+        wanted = (op.plugin for op in OPS.values())
+        names = " or ".join(f"{one.namespace}::{one.name} version {one.version}" for one in wanted)
+        raise BuildError(f"{library} was loaded but brings no plugin {names}")
+
+
+def _has_any(registry: Any) -> bool:
+    """Whether the registry knows plugins of ours: one library brings them all."""
+    return any(registry.get_creator(*op.plugin) is not None for op in OPS.values())

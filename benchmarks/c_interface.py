@@ -1,4 +1,7 @@
-"""The C interface of plugins/include/vmamba/selective_scan_2d.h for ctypes: structs and exports."""
+"""The C interface of plugins/include/vmamba/selective_scan_2d.h for ctypes: structs and exports.
+
+For what times or tests that interface itself; PyTorch's operator comes from libvmamba_torch.so.
+"""
 
 from __future__ import annotations
 

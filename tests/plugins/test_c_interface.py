@@ -6,8 +6,7 @@ import ctypes
 
 import pytest
 
-from vmamba_deploy.errors import EnvironmentProblem
-from vmamba_deploy.ops.native_abi import (
+from benchmarks.c_interface import (
     INVALID_ARGUMENT,
     OK,
     Executor,
@@ -17,6 +16,7 @@ from vmamba_deploy.ops.native_abi import (
     ScanDesc,
     load_native,
 )
+from vmamba_deploy.errors import EnvironmentProblem
 
 VALID = {
     "batch": 1,
