@@ -53,10 +53,14 @@ inline std::vector<std::pair<std::size_t, double>> top_of(const float *logits, s
 // Any thread may call any method: ONNX Runtime runs the calls side by side, TensorRT one by one.
 class Classifier {
  public:
-  // Throws Error: kIntegrity where the folder is not what its manifest says, kEnvironment where
-  // the runtime or a GPU is missing.
+  // Throws Error: kUsage where the folder is no classifier, kIntegrity where the folder is not what
+  // its manifest says, kEnvironment where the runtime or a GPU is missing.
   explicit Classifier(const std::filesystem::path &folder, const Options &options = {})
       : manifest_(read_manifest(folder)) {
+    if (manifest_.task != "classification") {
+      throw usage_error(folder.string() + " is no classifier: its task is " + manifest_.task,
+                        "open_session gives the outputs of any task by name");
+    }
     if (options.verify_files) verify_files(manifest_);
     session_ = open_session(manifest_, options);
   }
@@ -141,12 +145,21 @@ class Classifier {
   // A part smaller than the network takes is filled up with its last image.
   Logits run_part(const std::uint8_t *pixels, std::size_t count, std::size_t each) const {
     const std::size_t needed = std::max(count, session_->min_batch());
-    if (needed == count) return session_->run(pixels, count);
+    if (needed == count) return logits_of(session_->run(pixels, count));
     std::vector<std::uint8_t> filled(needed * each);
     for (std::size_t i = 0; i < needed; ++i) {
       std::memcpy(filled.data() + i * each, pixels + std::min(i, count - 1) * each, each);
     }
-    return session_->run(filled.data(), needed);
+    return logits_of(session_->run(filled.data(), needed));
+  }
+
+  static Logits logits_of(Outputs outputs) {
+    const auto found = outputs.find("logits");
+    if (found == outputs.end() || found->second.shape.size() != 2 || found->second.shape[1] < 1) {
+      throw integrity_error("the model does not give logits as float32 [batch,classes]");
+    }
+    Array &array = found->second;
+    return {array.shape[0], array.shape[1], std::move(array.values)};
   }
 
   std::string label(std::size_t index) const {

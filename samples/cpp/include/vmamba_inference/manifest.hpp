@@ -45,6 +45,7 @@ struct Manifest {
   std::string status;
   std::string status_reason;
   std::string preset;
+  std::string task = "classification";  // or features, and what later releases add
   std::string precision;
   std::map<std::string, FileFacts> files;
   EngineFacts engine;
@@ -118,6 +119,7 @@ inline Manifest manifest_of(const nlohmann::json &document, const std::filesyste
   manifest.status = document.at("status").get<std::string>();
   manifest.status_reason = text_or_empty(document, "status_reason");
   manifest.preset = document.at("preset").get<std::string>();
+  manifest.task = document.value("task", manifest.task);
   manifest.precision = document.at("precision").get<std::string>();
   for (const auto &[name, facts] : document.at("files").items()) {
     manifest.files[name] = {facts.at("sha256").get<std::string>(),

@@ -103,7 +103,7 @@ class OrtSession final : public Session {
   std::size_t min_batch() const override { return min_batch_; }
 
   // ONNX Runtime's sessions take calls from any number of threads at once.
-  Logits run(const std::uint8_t *pixels, std::size_t images) override {
+  Outputs run(const std::uint8_t *pixels, std::size_t images) override {
     const std::array<std::int64_t, 4> shape = input_shape(static_cast<std::int64_t>(images));
     const std::size_t bytes = images * static_cast<std::size_t>(spec_.bytes_per_image());
     const auto memory = Ort::MemoryInfo::CreateCpu(OrtArenaAllocator, OrtMemTypeDefault);
@@ -113,10 +113,15 @@ class OrtSession final : public Session {
       const Ort::Value input =
           Ort::Value::CreateTensor(memory, data, bytes, shape.data(), shape.size(), input_type());
       const char *const inputs[] = {input_name_.c_str()};
-      const char *const outputs[] = {output_name_.c_str()};
+      std::vector<const char *> names;
+      for (const std::string &name : output_names_) names.push_back(name.c_str());
       const std::vector<Ort::Value> results =
-          session_.Run(Ort::RunOptions(), inputs, &input, 1, outputs, 1);
-      return logits_of(results.at(0), images);
+          session_.Run(Ort::RunOptions(), inputs, &input, 1, names.data(), names.size());
+      Outputs outputs;
+      for (std::size_t i = 0; i < results.size(); ++i) {
+        outputs[output_names_[i]] = array_of(results[i], images);
+      }
+      return outputs;
     } catch (const Ort::Exception &error) {
       throw build_error(std::string("ONNX Runtime could not run the network: ") + error.what());
     }
@@ -135,11 +140,13 @@ class OrtSession final : public Session {
 
   void read_signature() {
     Ort::AllocatorWithDefaultOptions allocator;
-    if (session_.GetInputCount() != 1 || session_.GetOutputCount() != 1) {
-      throw integrity_error("model.onnx has not one input and one output");
+    if (session_.GetInputCount() != 1 || session_.GetOutputCount() == 0) {
+      throw integrity_error("model.onnx has not one input and outputs");
     }
     input_name_ = session_.GetInputNameAllocated(0, allocator).get();
-    output_name_ = session_.GetOutputNameAllocated(0, allocator).get();
+    for (std::size_t i = 0; i < session_.GetOutputCount(); ++i) {
+      output_names_.emplace_back(session_.GetOutputNameAllocated(i, allocator).get());
+    }
     const Ort::TypeInfo type = session_.GetInputTypeInfo(0);  // owns what follows
     const auto tensor = type.GetTensorTypeAndShapeInfo();
     const std::vector<std::int64_t> shape = tensor.GetShape();
@@ -152,22 +159,22 @@ class OrtSession final : public Session {
     if (shape[0] > 0) min_batch_ = max_batch_ = static_cast<std::size_t>(shape[0]);
   }
 
-  static Logits logits_of(const Ort::Value &value, std::size_t images) {
+  static Array array_of(const Ort::Value &value, std::size_t images) {
     const auto facts = value.GetTensorTypeAndShapeInfo();
     const std::vector<std::int64_t> shape = facts.GetShape();
-    if (facts.GetElementType() != ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT || shape.size() != 2 ||
-        shape[0] != static_cast<std::int64_t>(images) || shape[1] < 1) {
-      throw integrity_error("model.onnx does not give float32 [batch,classes]");
+    if (facts.GetElementType() != ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT || shape.empty() ||
+        shape[0] != static_cast<std::int64_t>(images)) {
+      throw integrity_error("model.onnx does not give float32 with the batch first");
     }
     const float *const data = value.GetTensorData<float>();
-    return {images, static_cast<std::size_t>(shape[1]), {data, data + images * shape[1]}};
+    return {{shape.begin(), shape.end()}, {data, data + facts.GetElementCount()}};
   }
 
   Preprocessing spec_;
   bool cuda_;
   Ort::Session session_{nullptr};
   std::string input_name_;
-  std::string output_name_;
+  std::vector<std::string> output_names_;
   std::size_t min_batch_ = 1;
   std::size_t max_batch_ = kUsualLargestBatch;
 };

@@ -1,8 +1,9 @@
-// What every runtime offers: a batch of images in, logits out.
+// What every runtime offers: a batch of images in, the network's outputs by name.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -13,6 +14,15 @@ struct PixelBatch {
   std::size_t images = 0;
   std::vector<std::uint8_t> bytes;
 };
+
+// float32, row by row; the first of `shape` is the number of images.
+struct Array {
+  std::vector<std::size_t> shape;
+  std::vector<float> values;
+};
+
+// By the names in the graph: `logits` of a classifier, `stage1` to `stage4` of a backbone.
+using Outputs = std::map<std::string, Array>;
 
 // float32 [images, classes].
 struct Logits {
@@ -36,7 +46,7 @@ class Session {
   virtual std::size_t max_batch() const = 0;
   virtual std::size_t min_batch() const = 0;
   // Run min_batch()..max_batch() images. Any thread may call.
-  virtual Logits run(const std::uint8_t *pixels, std::size_t images) = 0;
+  virtual Outputs run(const std::uint8_t *pixels, std::size_t images) = 0;
 };
 
 }  // namespace vmamba_inference

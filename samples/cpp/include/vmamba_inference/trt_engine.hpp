@@ -1,8 +1,9 @@
-// A deserialised engine with one execution context, and what is known of its two tensors.
+// A deserialised engine with one execution context, and what is known of its tensors.
 #pragma once
 
 #include <NvInferRuntime.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
@@ -12,6 +13,7 @@
 #include <string>
 #include <system_error>
 #include <type_traits>
+#include <vector>
 
 #include "vmamba_inference/cuda_device.hpp"
 #include "vmamba_inference/error.hpp"
@@ -68,12 +70,24 @@ class Engine {
 
   std::size_t min_batch() const { return min_batch_; }
   std::size_t max_batch() const { return max_batch_; }
-  std::size_t classes() const { return classes_; }
+  const std::string &input() const { return input_; }
+  const std::vector<std::string> &outputs() const { return outputs_; }
 
-  void bind(void *input, void *output) {
-    const bool bound = context_->setTensorAddress(input_.c_str(), input) &&
-                       context_->setTensorAddress(output_.c_str(), output);
-    if (!bound) throw build_error(failure("does not take the buffers"));
+  // Of an output, for the batch that was set last.
+  std::vector<std::size_t> shape(const std::string &output) const {
+    const nvinfer1::Dims dims = context_->getTensorShape(output.c_str());
+    std::vector<std::size_t> shape;
+    for (std::int32_t i = 0; i < dims.nbDims; ++i) {
+      if (dims.d[i] < 1) throw integrity_error("the engine does not tell the shape of " + output);
+      shape.push_back(static_cast<std::size_t>(dims.d[i]));
+    }
+    return shape;
+  }
+
+  void bind(const std::string &tensor, void *buffer) {
+    if (!context_->setTensorAddress(tensor.c_str(), buffer)) {
+      throw build_error(failure("does not take the buffers"));
+    }
   }
 
   void set_batch(std::size_t images) {
@@ -113,19 +127,23 @@ class Engine {
     for (std::int32_t i = 0; i < engine_->getNbIOTensors(); ++i) {
       const char *const name = engine_->getIOTensorName(i);
       const bool is_input = engine_->getTensorIOMode(name) == TensorIOMode::kINPUT;
-      std::string &mine = is_input ? input_ : output_;
-      if (!mine.empty()) wrong_tensors();
-      mine = name;
+      if (!is_input) {
+        outputs_.emplace_back(name);
+      } else if (input_.empty()) {
+        input_ = name;
+      } else {
+        wrong_tensors();
+      }
     }
-    if (input_.empty() || output_.empty()) wrong_tensors();
+    if (input_.empty() || outputs_.empty()) wrong_tensors();
     const DataType wanted = spec_.normalisation_in_graph ? DataType::kUINT8 : DataType::kFLOAT;
-    const nvinfer1::Dims out = engine_->getTensorShape(output_.c_str());
-    if (engine_->getTensorDataType(input_.c_str()) != wanted ||
-        engine_->getTensorDataType(output_.c_str()) != DataType::kFLOAT || out.nbDims != 2 ||
-        out.d[1] < 1 || !takes_our_images()) {
+    const bool floats = std::all_of(outputs_.begin(), outputs_.end(), [this](const auto &name) {
+      return engine_->getTensorDataType(name.c_str()) == DataType::kFLOAT &&
+             engine_->getTensorShape(name.c_str()).nbDims > 0;
+    });
+    if (engine_->getTensorDataType(input_.c_str()) != wanted || !floats || !takes_our_images()) {
       throw integrity_error("the engine's tensors are not those that its manifest describes");
     }
-    classes_ = static_cast<std::size_t>(out.d[1]);
     const auto batch = [this](OptProfileSelector which) {
       return static_cast<std::size_t>(engine_->getProfileShape(input_.c_str(), 0, which).d[0]);
     };
@@ -155,7 +173,7 @@ class Engine {
   }
 
   [[noreturn]] static void wrong_tensors() {
-    throw integrity_error("the engine has not one input and one output");
+    throw integrity_error("the engine has not one input and outputs");
   }
 
   Preprocessing spec_;
@@ -165,10 +183,9 @@ class Engine {
   std::unique_ptr<nvinfer1::ICudaEngine> engine_;
   std::unique_ptr<nvinfer1::IExecutionContext> context_;
   std::string input_;
-  std::string output_;
+  std::vector<std::string> outputs_;
   std::size_t min_batch_ = 1;
   std::size_t max_batch_ = 1;
-  std::size_t classes_ = 0;
 };
 
 }  // namespace vmamba_inference::trt

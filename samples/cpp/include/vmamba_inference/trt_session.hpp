@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <deque>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -38,8 +39,13 @@ class TrtSession final : public Session {
     context_.emplace(gpu);
     context_->make_current();
     engine_ = std::make_unique<trt::Engine>(manifest);
-    device_.emplace(engine_->max_batch() * input_bytes(), engine_->max_batch() * output_bytes());
-    engine_->bind(device_->input.get(), device_->output.get());
+    device_.emplace(engine_->max_batch() * input_bytes());
+    engine_->bind(engine_->input(), device_->input.get());
+    engine_->set_batch(engine_->max_batch());
+    for (const std::string &name : engine_->outputs()) {
+      OutputBuffers &buffers = device_->outputs.emplace_back(values_of(name) * sizeof(float));
+      engine_->bind(name, buffers.device.get());
+    }
   }
   ~TrtSession() override {
     if (!context_) return;
@@ -65,33 +71,43 @@ class TrtSession final : public Session {
   std::size_t min_batch() const override { return engine_->min_batch(); }
 
   // Calls from several threads run one after the other.
-  Logits run(const std::uint8_t *pixels, std::size_t images) override {
+  Outputs run(const std::uint8_t *pixels, std::size_t images) override {
     const std::lock_guard<std::mutex> lock(one_at_a_time_);
     context_->make_current();
     Device &device = *device_;
-    const std::size_t in = images * input_bytes(), out = images * output_bytes();
+    const std::size_t in = images * input_bytes();
     std::memcpy(device.host_input.get(), pixels, in);
     device.input.upload(device.host_input.get(), in, device.stream);
     execute(images);
-    device.output.download(device.host_output.get(), out, device.stream);
+    for (std::size_t i = 0; i < device.outputs.size(); ++i) {
+      const OutputBuffers &buffers = device.outputs[i];
+      const std::size_t bytes = values_of(engine_->outputs()[i]) * sizeof(float);
+      buffers.device.download(buffers.host.get(), bytes, device.stream);
+    }
     device.stream.synchronise();
-    const auto *const values = static_cast<const float *>(device.host_output.get());
-    return {images, engine_->classes(), {values, values + images * engine_->classes()}};
+    Outputs outputs;
+    for (std::size_t i = 0; i < device.outputs.size(); ++i) {
+      const std::string &name = engine_->outputs()[i];
+      const auto *const values = static_cast<const float *>(device.outputs[i].host.get());
+      outputs[name] = {engine_->shape(name), {values, values + values_of(name)}};
+    }
+    return outputs;
   }
 
  private:
+  struct OutputBuffers {
+    explicit OutputBuffers(std::size_t bytes) : device(bytes), host(bytes) {}
+
+    DeviceBuffer device;
+    PinnedBuffer host;
+  };
   struct Device {
-    Device(std::size_t input_bytes, std::size_t output_bytes)
-        : input(input_bytes),
-          output(output_bytes),
-          host_input(input_bytes),
-          host_output(output_bytes) {}
+    explicit Device(std::size_t input_bytes) : input(input_bytes), host_input(input_bytes) {}
 
     CudaStream stream;
     DeviceBuffer input;
-    DeviceBuffer output;
     PinnedBuffer host_input;
-    PinnedBuffer host_output;
+    std::deque<OutputBuffers> outputs;  // in the engine's order; a deque, for they do not move
   };
 
   static void load_plugin(const Manifest &manifest) {
@@ -125,7 +141,12 @@ class TrtSession final : public Session {
   }
 
   std::size_t input_bytes() const { return static_cast<std::size_t>(spec_.bytes_per_image()); }
-  std::size_t output_bytes() const { return engine_->classes() * sizeof(float); }
+  // Values of an output for the batch that was set last.
+  std::size_t values_of(const std::string &output) const {
+    std::size_t values = 1;
+    for (const std::size_t side : engine_->shape(output)) values *= side;
+    return values;
+  }
 
   Preprocessing spec_;
   bool graphs_;
