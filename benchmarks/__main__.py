@@ -9,6 +9,15 @@ from typing import Any
 
 import click
 
+from benchmarks.gpu_check.record import write_json
+from benchmarks.texts import (
+    counters_text,
+    floor_text,
+    layers_text,
+    model_text,
+    op_text,
+    rows_text,
+)
 from vmamba_deploy.cli.program import run_program
 from vmamba_deploy.errors import ExitCode
 
@@ -53,14 +62,12 @@ def op(
     """The op: on the CPU against PyTorch and the ONNX body, on a GPU against the public chain."""
     if device == "cpu" and not tiny:
         from benchmarks.op_comparison import compare_op
-        from benchmarks.texts import op_text
 
         _give(op_text, compare_op(threads, rounds), json_path)
         return
     from benchmarks.gpu.op import time_op
-    from benchmarks.texts import gpu_op_text
 
-    _give(gpu_op_text, time_op(device, tiny=tiny, previous=previous), json_path)
+    _give(rows_text, time_op(device, tiny=tiny, previous=previous), json_path)
 
 
 @main.command()
@@ -70,9 +77,8 @@ def op(
 def machine(device: str, tiny: bool, json_path: Path | None) -> None:
     """The machine, its tools, and what a copy and a product reach on its GPU."""
     from benchmarks.gpu.machine import describe
-    from benchmarks.texts import machine_lines
 
-    _give(machine_lines, describe(device), json_path)
+    _give(rows_text, describe(device), json_path)
 
 
 @main.command()
@@ -82,9 +88,8 @@ def machine(device: str, tiny: bool, json_path: Path | None) -> None:
 def chain(device: str, tiny: bool, json_path: Path | None) -> None:
     """Compile the reference chain for all shapes, and compare it with the op."""
     from benchmarks.gpu.chain import prepare_chain
-    from benchmarks.texts import chain_text
 
-    _give(chain_text, prepare_chain(device), json_path)
+    _give(rows_text, prepare_chain(device), json_path)
 
 
 @main.command()
@@ -93,10 +98,9 @@ def chain(device: str, tiny: bool, json_path: Path | None) -> None:
 @_JSON
 def resolutions(device: str, tiny: bool, json_path: Path | None) -> None:
     """What a pixel of the image costs in VMamba-T at five sizes of image."""
-    from benchmarks.gpu.resolutions import time_resolutions
-    from benchmarks.texts import resolutions_text
+    from benchmarks.gpu.network import time_resolutions
 
-    _give(resolutions_text, time_resolutions(device, tiny=tiny), json_path)
+    _give(rows_text, time_resolutions(device, tiny=tiny), json_path)
 
 
 @main.command()
@@ -105,8 +109,7 @@ def resolutions(device: str, tiny: bool, json_path: Path | None) -> None:
 @_JSON
 def layers(device: str, tiny: bool, json_path: Path | None) -> None:
     """The time of every operation of VMamba-T in fp16 at batch 128."""
-    from benchmarks.gpu.layers import time_layers
-    from benchmarks.texts import layers_text
+    from benchmarks.gpu.network import time_layers
 
     _give(layers_text, time_layers(device, tiny=tiny), json_path)
 
@@ -118,7 +121,6 @@ def layers(device: str, tiny: bool, json_path: Path | None) -> None:
 def counters(device: str, seconds: int, json_path: Path | None) -> None:
     """Hardware counters of the op's kernels at four shapes; needs Nsight Compute."""
     from benchmarks.gpu.counters import profile_op
-    from benchmarks.texts import counters_text
 
     _give(counters_text, profile_op(seconds), json_path)
 
@@ -150,11 +152,8 @@ def model(
     json_path: Path | None,
 ) -> None:
     """A whole network: every runtime of this machine, fp32 on the CPU and fp16 on a GPU."""
-    from benchmarks.competitors import chosen_competitors
-    from benchmarks.entrants import Entrants
-    from benchmarks.model_comparison import compare_model
+    from benchmarks.competitors import Entrants, chosen_competitors, compare_model
     from benchmarks.networks import REHEARSED
-    from benchmarks.texts import model_text
 
     if tiny:  # whatever was asked for, in its smallest form on the CPU
         preset, batch, image_size, rounds = REHEARSED, 2, 32, 2
@@ -213,7 +212,6 @@ def digits_accuracy_command() -> None:
 def network_floor_command(preset: str, batches: tuple[int, ...], json_path: Path | None) -> None:
     """The least time of every layer on an H100, from its bytes, products and special functions."""
     from benchmarks.network_floor import network_floor
-    from benchmarks.texts import floor_text
     from vmamba_deploy.models.vmamba.presets import resolve_preset
 
     _give(floor_text, network_floor(resolve_preset(preset).name, batches), json_path)
@@ -228,8 +226,8 @@ def network_floor_command(preset: str, batches: tuple[int, ...], json_path: Path
 )
 def report(check: bool, gpu: Path | None) -> None:
     """Write docs/performance.md, its figures and the README's table from the kept results."""
+    from benchmarks.report.page import stale_texts, write_all
     from benchmarks.report.results import keep_gpu_record
-    from benchmarks.report.writing import stale_texts, write_all
 
     if gpu is not None:
         keep_gpu_record(gpu)
@@ -273,8 +271,6 @@ def gpu_kit(arch: str, output: Path) -> None:
 def _give(text: Any, results: dict[str, Any], json_path: Path | None) -> None:
     click.echo(text(results))
     if json_path is not None:
-        from benchmarks.json_file import write_json
-
         write_json(json_path, results)
 
 

@@ -10,14 +10,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import numpy as np
+import onnx
+import onnxruntime as ort
+import torch
 
-from benchmarks.interleaving import Call, elapsed_ms, interleave, machine_text, quartiles
-
-if TYPE_CHECKING:
-    import torch
+from benchmarks.c_interface import load_native
+from benchmarks.op_shapes import RESOLUTIONS
+from benchmarks.plain_chain import scan_routes
+from benchmarks.timing import Call, elapsed_ms, interleave, machine_text, ratio_spread, spread
+from vmamba_deploy.ops.onnx_forms import function_body
+from vmamba_deploy.ops.op import FLOAT32
+from vmamba_deploy.ops.selective_scan_2d.specification import SELECTIVE_SCAN_2D as OP
+from vmamba_deploy.ops.selective_scan_2d.specification import ScanDims
+from vmamba_deploy.ops.selective_scan_2d.torch_op import selective_scan_2d
+from vmamba_deploy.ops.selective_scan_2d.torch_reference import selective_scan_2d_reference
+from vmamba_deploy.testing import random_tensors
 
 # dt projection R; softplus 15, its product with x 1; per state: decay 8, recurrence and output 3.
 SPECIAL_MULTIPLY_ADDS, MULTIPLY_ADDS_PER_STATE = 16, 11
@@ -48,17 +57,10 @@ TINY_LAYERS = (
     Shape(14, 14, 384, 1, 24, layers=8),
     Shape(7, 7, 768, 1, 48, layers=2),
 )
-# (height, width) of images; the first stage's map has a quarter of each.
-RESOLUTIONS = ((224, 224), (512, 512), (768, 768), (1024, 1024), (800, 1280))
 
 
 def float32_tensors(shape: Shape) -> tuple[torch.Tensor, ...]:
     """The op's six inputs, float32, on the CPU."""
-    import torch
-
-    from vmamba_deploy.ops.selective_scan_2d.specification import ScanDims
-    from vmamba_deploy.testing import random_tensors
-
     dims = ScanDims(1, shape.height, shape.width, shape.channels, shape.state, shape.rank)
     return random_tensors(dims, torch.float32, "cpu").scan
 
@@ -70,21 +72,10 @@ def call_on(op: Callable[..., object], tensors: tuple[torch.Tensor, ...]) -> Cal
 
 def onnx_body(tensors: tuple[torch.Tensor, ...], threads: int) -> Call:
     """The op's function body of standard ops in a stock ONNX Runtime session."""
-    import onnx
-    import onnxruntime as ort
-
-    from vmamba_deploy.ops.onnx_forms import function_body
-    from vmamba_deploy.ops.op import FLOAT32
-    from vmamba_deploy.ops.selective_scan_2d.specification import SELECTIVE_SCAN_2D as OP
-
     opset = 20
     names = OP.input_names
     node = onnx.helper.make_node(
-        OP.op_type,
-        list(names),
-        ["y"],
-        domain=OP.domain,
-        out_dtype=FLOAT32,
+        OP.op_type, list(names), ["y"], domain=OP.domain, out_dtype=FLOAT32
     )
     values = [
         onnx.helper.make_tensor_value_info(name, FLOAT32, tuple(tensor.shape))
@@ -111,8 +102,6 @@ def onnx_body(tensors: tuple[torch.Tensor, ...], threads: int) -> Call:
 
 def matrix_product_rate(rounds: int = 15) -> float:
     """Multiply-adds per second of a 1024 x 1024 product: the best of the rounds."""
-    import torch
-
     left, right = torch.randn(1024, 1024), torch.randn(1024, 1024)
     best = min(elapsed_ms(lambda: left @ right) for _ in range(rounds))
     return 1024**3 / (best * 1e-3)
@@ -120,10 +109,6 @@ def matrix_product_rate(rounds: int = 15) -> float:
 
 def compare(shape: Shape, threads: int, rounds: int) -> dict[str, Any]:
     """Our kernel against the slow forms at one shape."""
-    from benchmarks.plain_chain import scan_routes
-    from vmamba_deploy.ops.selective_scan_2d.torch_op import selective_scan_2d
-    from vmamba_deploy.ops.selective_scan_2d.torch_reference import selective_scan_2d_reference
-
     tensors = float32_tensors(shape)
     x, proj, *parameters = tensors
     by_route = proj.unflatten(-1, (4, -1))
@@ -136,9 +121,9 @@ def compare(shape: Shape, threads: int, rounds: int) -> dict[str, Any]:
     times = interleave(contenders, rounds)
     return {
         "shape": asdict(shape),
-        "times_ms": {name: quartiles(values) for name, values in times.items()},
+        "times_ms": {name: spread(values) for name, values in times.items()},
         "speedup": {
-            name: quartiles(values / times["kernel"])
+            name: ratio_spread(values, times["kernel"])
             for name, values in times.items()
             if name != "kernel"
         },
@@ -147,27 +132,26 @@ def compare(shape: Shape, threads: int, rounds: int) -> dict[str, Any]:
 
 def tiny_layers(rounds: int, rate: float) -> dict[str, Any]:
     """The kernel over the 14 scans of VMamba-T[s1l8] at 224 x 224, batch 1."""
-    from vmamba_deploy.ops.selective_scan_2d.torch_op import selective_scan_2d
-
     calls = {
         str(shape.channels): call_on(selective_scan_2d, float32_tensors(shape))
         for shape in TINY_LAYERS
     }
     times = interleave(calls, rounds)
-    total = sum(shape.layers * times[str(shape.channels)] for shape in TINY_LAYERS)
+    total = [
+        sum(shape.layers * times[str(shape.channels)][number] for shape in TINY_LAYERS)
+        for number in range(rounds)
+    ]
     floor = sum(shape.layers * shape.multiply_adds for shape in TINY_LAYERS) / rate * 1e3
     return {
-        "times_ms": {name: quartiles(values) for name, values in times.items()},
-        "best_ms": {name: float(values.min()) for name, values in times.items()},
-        "total_ms": quartiles(np.asarray(total)),
+        "times_ms": {name: spread(values) for name, values in times.items()},
+        "best_ms": {name: min(values) for name, values in times.items()},
+        "total_ms": spread(total),
         "floor_ms": floor,
     }
 
 
 def resolutions(rounds: int) -> list[dict[str, Any]]:
-    """The first stage's op on images of five sizes: what a pixel of the image costs."""
-    from vmamba_deploy.ops.selective_scan_2d.torch_op import selective_scan_2d
-
+    """The first stage's op, whose map has a quarter of the image's sides: cost of a pixel."""
     calls = {
         f"{height}x{width}": call_on(
             selective_scan_2d, float32_tensors(Shape(height // 4, width // 4, 96, 1, 6))
@@ -179,7 +163,9 @@ def resolutions(rounds: int) -> list[dict[str, Any]]:
         {
             "height": height,
             "width": width,
-            "ns_per_pixel": quartiles(times[f"{height}x{width}"] * 1e6 / (height * width)),
+            "ns_per_pixel": spread(
+                [ms * 1e6 / (height * width) for ms in times[f"{height}x{width}"]]
+            ),
         }
         for height, width in RESOLUTIONS
     ]
@@ -187,10 +173,6 @@ def resolutions(rounds: int) -> list[dict[str, Any]]:
 
 def compare_op(threads: int, rounds: int) -> dict[str, Any]:
     """The report: the op at the shape of the bar, and the 14 scans of VMamba-T."""
-    import torch
-
-    from benchmarks.c_interface import load_native
-
     torch.set_num_threads(threads)
     with torch.inference_mode():
         rate = matrix_product_rate()

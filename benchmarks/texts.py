@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from benchmarks.network_ops import KINDS
-
 Results = Mapping[str, Any]
 
 
@@ -14,6 +12,21 @@ def spread_text(spread: Mapping[str, float], digits: int) -> str:
     """`median (q25..q75)`."""
     low, middle, high = (f"{spread[key]:.{digits}f}" for key in ("q25", "median", "q75"))
     return f"{middle} ({low}..{high})"
+
+
+def rows_text(report: Results) -> str:
+    """What the results say of the whole, and a line for each of their rows, if they have some."""
+    head = {name: value for name, value in report.items() if name != "rows"}
+    lines = [f"{name}: {_short(value)}" for name, value in head.items()]
+    return "\n".join(lines + [_short(row) for row in report.get("rows", ())])
+
+
+def _short(value: object) -> str:
+    if isinstance(value, Mapping):
+        if "median" in value:
+            return spread_text(value, 2)
+        return ", ".join(f"{name} {_short(each)}" for name, each in value.items())
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def op_text(report: Results) -> str:
@@ -56,9 +69,10 @@ def floor_text(report: Results) -> str:
     lines = []
     for batch, floors in report["batches"].items():
         lines.append(f"{report['preset']} {report['precision']}, batch {batch}: floor in us")
-        lines.append("  " + "".join(f"{kind:>13}" for kind in ("", *KINDS)))
+        kinds = next(iter(floors["floor_us"].values()))
+        lines.append("  " + "".join(f"{kind:>13}" for kind in ("", *kinds)))
         for name, row in floors["floor_us"].items():
-            lines.append(f"  {name:>13}" + "".join(f"{row[kind]:13.1f}" for kind in KINDS))
+            lines.append(f"  {name:>13}" + "".join(f"{us:13.1f}" for us in row.values()))
         lines.append(
             f"  in sum {floors['total_us']:.0f}, "
             f"without norms and elementwise operations {floors['heavy_us']:.0f}"
@@ -66,67 +80,11 @@ def floor_text(report: Results) -> str:
     return "\n".join(lines)
 
 
-def machine_lines(report: Results) -> str:
-    """The machine and what it reaches."""
-    gpu, known = report.get("gpu") or {}, report["ceilings"]
-    packages = ", ".join(f"{name} {version}" for name, version in report["packages"].items())
-    lines = [
-        f"{gpu.get('name', 'no GPU')} ({report['cpu']}, {report['cores']} cores); {packages}",
-        f"copy {known['copy_bytes_per_s'] / 1e12:.3g} TB/s, "
-        f"product {known['product_flop_per_s'] / 1e12:.3g} TFLOP/s",
-    ]
-    return "\n".join(lines + [f"{name}: {path}" for name, path in report["tools"].items()])
-
-
-def gpu_op_text(report: Results) -> str:
-    """Microseconds of each contender at each shape and batch size."""
-    names = ("ours", "op_alone", "previous_op_alone", "x_proj_alone", "chain")
-    lines = [
-        f"{report['gpu']}, {report['dtype']}: microseconds",
-        f"  {'shape':<16}{'batch':>5}"
-        + "".join(f"{name.replace('_', ' '):>19}" for name in names)
-        + f"{'floor':>8}{'chain/ours':>12}",
-    ]
-    for row in report["rows"]:
-        cells = "".join(_median(row["times_us"], name, 19) for name in names)
-        ratio = row.get("chain_over_ours", {}).get("median")
-        lines.append(
-            f"  {row['shape']:<16}{row['batch']:>5}{cells}{row['floor_us']['larger']:>8.1f}"
-            + (f"{ratio:>11.2f}x" if ratio else f"{'-':>12}")
-        )
-    absent = sorted({f"{k}: {v}" for row in report["rows"] for k, v in row["absent"].items()})
-    return "\n".join(lines + absent)
-
-
-def _median(times: Mapping[str, Mapping[str, float]], name: str, width: int) -> str:
-    return f"{times[name]['median']:>{width}.1f}" if name in times else f"{'-':>{width}}"
-
-
-def chain_text(report: Results) -> str:
-    """How far the chain is from the op at each shape."""
-    return "\n".join(
-        f"  {row['shape']:<16}{'channels last' if row['channels_last'] else '':<14}"
-        f"NMSE {row['nmse']:.1e}, {row['seconds']:.1f} s to compile"
-        for row in report["rows"]
-    )
-
-
-def resolutions_text(report: Results) -> str:
-    """Cost per pixel of the image, with a full batch and with one image."""
-    lines = [f"{report['model']} fp16 on {report['gpu']}"]
-    lines += [
-        f"  {row['width']:>4} x {row['height']:<4} batch {row['batch']:>3}: "
-        f"{spread_text(row['ms'], 2)} ms, {row['ns_per_pixel']:6.3f} ns a pixel"
-        for row in report["rows"]
-    ]
-    return "\n".join([*lines, f"  largest over smallest: {report['largest_over_smallest']:.2f}"])
-
-
 def layers_text(report: Results) -> str:
     """Milliseconds by kind of operation."""
-    totals: dict[str, float] = dict.fromkeys(KINDS, 0.0)
+    totals: dict[str, float] = {}
     for row in report["rows"]:
-        totals[row["kind"]] += row["time_ms"] or 0.0
+        totals[row["kind"]] = totals.get(row["kind"], 0.0) + (row["time_ms"] or 0.0)
     lines = [f"{report['model']} {report['precision']}, batch {report['batch']}: ms by kind"]
     lines += [f"  {kind:<14}{ms:8.3f}" for kind, ms in totals.items()]
     return "\n".join([*lines, f"  {'in sum':<14}{report['total_ms'] or 0.0:8.3f}"])

@@ -15,12 +15,13 @@ import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from benchmarks.c_interface import ScanArgs, ScanDesc, load_native
-from benchmarks.gpu.device_memory import Buffer, Device
 from benchmarks.op_shapes import OP_SHAPES
+from vmamba_deploy.errors import EnvironmentProblem
 from vmamba_deploy.ops.op import FLOAT16, FLOAT32
 from vmamba_deploy.ops.selective_scan_2d.specification import ScanDims
 from vmamba_deploy.testing import numpy_dtype, random_parameters
@@ -49,6 +50,53 @@ _LISTS = {
 }
 
 
+class Device:
+    """CUDA's device 0, its primary context (the one TensorRT uses) and a stream, by the driver.
+
+    Raises:
+        EnvironmentProblem: there is no driver or no device, or it refuses a call.
+    """
+
+    def __init__(self) -> None:
+        try:
+            self._driver = ctypes.CDLL("libcuda.so.1")
+        except OSError as error:
+            raise EnvironmentProblem(f"no NVIDIA driver here: {error}") from error
+        device, context, self.stream = ctypes.c_int(), ctypes.c_void_p(), ctypes.c_void_p()
+        self._call("cuInit", 0)
+        self._call("cuDeviceGet", ctypes.byref(device), 0)
+        self._call("cuDevicePrimaryCtxRetain", ctypes.byref(context), device)
+        self._call("cuCtxSetCurrent", context)
+        self._call("cuStreamCreate", ctypes.byref(self.stream), 1)  # non-blocking
+
+    def upload(self, array: np.ndarray) -> ctypes.c_uint64:
+        """The address of a new buffer with a contiguous array, in the stream's order."""
+        pointer, size = ctypes.c_uint64(), ctypes.c_size_t(array.nbytes)
+        self._call("cuMemAlloc_v2", ctypes.byref(pointer), ctypes.c_size_t(max(array.nbytes, 1)))
+        if array.nbytes:
+            data = ctypes.c_void_p(array.ctypes.data)
+            self._call("cuMemcpyHtoDAsync_v2", pointer, data, size, self.stream)
+        return pointer
+
+    def download(self, array: np.ndarray, pointer: ctypes.c_uint64) -> None:
+        """Fill a contiguous array from the device and wait for the stream."""
+        data, size = ctypes.c_void_p(array.ctypes.data), ctypes.c_size_t(array.nbytes)
+        self._call("cuMemcpyDtoHAsync_v2", data, pointer, size, self.stream)
+        self._call("cuStreamSynchronize", self.stream)
+
+    def free(self, pointer: ctypes.c_uint64) -> None:
+        """Give a buffer back."""
+        self._call("cuMemFree_v2", pointer)
+
+    def _call(self, function: str, *args: Any) -> None:
+        code = getattr(self._driver, function)(*args)
+        if code:
+            text = ctypes.c_char_p()
+            self._driver.cuGetErrorString(code, ctypes.byref(text))
+            reason = (text.value or b"unknown error").decode()
+            raise EnvironmentProblem(f"CUDA: {function} failed: {reason}")
+
+
 def run_call(device: Device, dims: ScanDims, code: int) -> np.ndarray:
     """y of one call on random inputs, over memory that held nothing but NaN."""
     library = load_native("vmamba_cuda")
@@ -70,21 +118,14 @@ def run_call(device: Device, dims: ScanDims, code: int) -> np.ndarray:
     needed = ctypes.c_size_t()
     library.check(library.function("vmamba_scan_cuda_workspace")(desc, needed))
     poison = np.full(needed.value, 0xFF, np.uint8)
-    buffers = [_on_device(device, array) for array in (*arrays, y, poison)]
-    args = ScanArgs(*(buffer.pointer for buffer in buffers[:-1]))
+    buffers = [device.upload(array) for array in (*arrays, y, poison)]
+    args = ScanArgs(*(buffer.value for buffer in buffers[:-1]))
     launch = library.function("vmamba_scan_cuda")
-    library.check(launch(desc, args, buffers[-1].pointer, needed, device.stream))
+    library.check(launch(desc, args, buffers[-1].value, needed, device.stream))
     device.download(y, buffers[-2])
     for buffer in buffers:
         device.free(buffer)
     return y
-
-
-def _on_device(device: Device, array: np.ndarray) -> Buffer:
-    buffer = device.allocate(array.nbytes)
-    if array.nbytes:
-        device.upload(buffer, array)
-    return buffer
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.gpu.timing import Measured, interleaved, spread
+from benchmarks.timing import Measured, interleaved, spread
 from vmamba_deploy import __version__
 from vmamba_deploy.reports.machine import describe_machine, tool_versions, utc_now
 

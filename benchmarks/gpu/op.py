@@ -13,11 +13,17 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from benchmarks.c_interface import NativeLibrary, ScanArgs, ScanDesc, load_native
-from benchmarks.gpu.machine import ceilings, gpu_properties
-from benchmarks.gpu.timing import Measured, interleaved, ratio_spread, spread
-from benchmarks.interleaving import machine_text
+from benchmarks.gpu.machine import ceilings
 from benchmarks.launch_plan import limits_at_hand, make_plan
 from benchmarks.op_shapes import BATCHES, OP_SHAPES, OpShape
+from benchmarks.timing import (
+    Measured,
+    gpu_name,
+    interleaved,
+    machine_text,
+    ratio_spread,
+    spread,
+)
 from vmamba_deploy.errors import EnvironmentProblem
 from vmamba_deploy.ops.selective_scan_2d.torch_op import selective_scan_2d
 from vmamba_deploy.ops.torch_registration import ONNX_CODES
@@ -49,7 +55,7 @@ def time_op(device: str, *, tiny: bool = False, previous: Path | None = None) ->
     return {
         "schema_version": 2,
         "device": device,
-        "gpu": gpu_properties()["name"] if device == "cuda" else None,
+        "gpu": gpu_name(device),
         "machine": machine_text(),
         "dtype": "float16" if device == "cuda" else "float32",
         "ceilings": known,

@@ -39,14 +39,17 @@ class Part:
     rehearsed: bool = True
 
 
-def measure(name: str, *arguments: str) -> Command:
-    """An entry of `python -m benchmarks` on the GPU."""
-    return Command(name, ("benchmarks", *arguments, "--device", "cuda"))
+def measured(
+    name: str, limit_s: float, summary: str, *commands: Command, rehearsed: bool = True
+) -> Part:
+    """Entries of `python -m benchmarks` on the GPU; without commands the one of the part's name."""
+    return Part(name, limit_s, summary, commands or (_measure(name, name),), rehearsed)
 
 
-def tests(name: str, *arguments: str) -> Command:
+def tested(name: str, limit_s: float, summary: str, *arguments: str) -> Part:
     """GPU tests of the project."""
-    return Command(name, ("pytest", "-m", "gpu", "-q", *arguments), measures=False)
+    command = Command(name, ("pytest", "-m", "gpu", "-q", *arguments), measures=False)
+    return Part(name, limit_s, summary, (command,))
 
 
 def network(
@@ -55,103 +58,47 @@ def network(
     """`python -m benchmarks model` at one batch size."""
     chosen = tuple(word for each in competitors for word in ("--competitor", each))
     sizes = ("--model", model, "--batch", str(batch), "--rounds", str(rounds))
-    return measure(name, "model", *sizes, *chosen)
+    return _measure(name, "model", *sizes, *chosen)
 
 
-_PLUGINS = "tests/plugins"
+def _measure(name: str, *arguments: str) -> Command:
+    return Command(name, ("benchmarks", *arguments, "--device", "cuda"))
+
+
 _EAGER = ("pytorch-cuda-graph", "public-form")
+_MIXED = ("pytorch-fp32", "pytorch-amp", "public-form")
 
+# fmt: off
 PARTS = (
-    Part(
-        "machine", 25, "the GPU, its driver and measured ceilings", (measure("machine", "machine"),)
-    ),
-    Part(
-        "accuracy",
-        75,
-        "every way of launching, edges, network and random shapes against float64",
-        (tests("accuracy", f"{_PLUGINS}/test_cuda_gpu.py"),),
-    ),
-    Part(
-        "chain",
-        60,
-        "the reference chain compiled, and compared with the op",
-        (measure("chain", "chain"),),
-    ),
-    Part(
-        "op",
-        75,
-        "eight shapes at two batch sizes beside the reference chain",
-        (measure("op", "op"),),
-    ),
-    Part(
-        "network",
-        60,
-        "VMamba-T in eager PyTorch and as a CUDA graph",
-        (network("network_128", 128, *_EAGER), network("network_1", 1, *_EAGER)),
-    ),
-    Part(
-        "counters",
-        40,
-        "hardware counters of the op's kernels at four shapes",
-        (measure("counters", "counters"),),
-        rehearsed=False,
-    ),
-    Part(
-        "layers",
-        25,
-        "every operation of the network beside its floor",
-        (measure("layers", "layers"),),
-    ),
-    Part(
-        "sanitizer",
-        60,
-        "compute-sanitizer: memory accesses, then races in shared memory",
-        (tests("sanitizer", f"{_PLUGINS}/test_cuda_sanitizer_gpu.py"),),
-    ),
-    Part(
-        "operator",
-        30,
-        "the operator of libvmamba_torch.so, captured in a graph as well",
-        (tests("operator", f"{_PLUGINS}/test_torch_library_gpu.py"),),
-    ),
-    Part(
-        "plugin",
-        40,
-        "the TensorRT plugin through IPluginV3, without TensorRT",
-        (tests("plugin", f"{_PLUGINS}/test_trt_plugin_gpu.py"),),
-    ),
-    Part(
-        "precisions",
-        60,
-        "VMamba-T in fp32 and mixed precision, VMamba-B",
-        (
-            network("precisions_128", 128, "pytorch-fp32", "pytorch-amp", "public-form", rounds=5),
-            network("base_128", 128, *_EAGER, model="b", rounds=5),
-        ),
-        rehearsed=False,
-    ),
-    Part("resolutions", 45, "cost per pixel", (measure("resolutions", "resolutions"),)),
-    Part(
-        "networks",
-        60,
-        "shallow networks in every precision, eager and as a graph",
-        (tests("networks", "tests/models/vmamba/test_gpu_network.py", "-k", "not compiled"),),
-    ),
-    Part(
-        "compiled",
-        120,
-        "torch.compile without a graph break",
-        (network("compiled_128", 128, "pytorch-compiled"),),
-        rehearsed=False,
-    ),
-    Part(
-        "aotinductor",
-        100,
-        "an AOTInductor package",
-        (network("aotinductor_128", 128, "aotinductor"),),
-        rehearsed=False,
-    ),
+    measured("machine", 25, "the GPU, its driver and measured ceilings"),
+    tested("accuracy", 75,
+           "every way of launching, edges, network and random shapes against float64",
+           "tests/plugins/test_cuda_gpu.py"),
+    measured("chain", 60, "the reference chain compiled, and compared with the op"),
+    measured("op", 75, "eight shapes at two batch sizes beside the reference chain"),
+    measured("network", 60, "VMamba-T in eager PyTorch and as a CUDA graph",
+             network("network_128", 128, *_EAGER), network("network_1", 1, *_EAGER)),
+    measured("counters", 40, "hardware counters of the op's kernels at four shapes",
+             rehearsed=False),
+    measured("layers", 25, "every operation of the network beside its floor"),
+    tested("sanitizer", 60, "compute-sanitizer: memory accesses, then races in shared memory",
+           "tests/plugins/test_cuda_sanitizer_gpu.py"),
+    tested("operator", 30, "the operator of libvmamba_torch.so, captured in a graph as well",
+           "tests/plugins/test_torch_library_gpu.py"),
+    tested("plugin", 40, "the TensorRT plugin through IPluginV3, without TensorRT",
+           "tests/plugins/test_trt_plugin_gpu.py"),
+    measured("precisions", 60, "VMamba-T in fp32 and mixed precision, VMamba-B",
+             network("precisions_128", 128, *_MIXED, rounds=5),
+             network("base_128", 128, *_EAGER, model="b", rounds=5), rehearsed=False),
+    measured("resolutions", 45, "cost per pixel"),
+    tested("networks", 60, "shallow networks in every precision, eager and as a graph",
+           "tests/models/vmamba/test_gpu_network.py", "-k", "not compiled"),
+    measured("compiled", 120, "torch.compile without a graph break",
+             network("compiled_128", 128, "pytorch-compiled"), rehearsed=False),
+    measured("aotinductor", 100, "an AOTInductor package",
+             network("aotinductor_128", 128, "aotinductor"), rehearsed=False),
 )
+# fmt: on
 
 
 def chosen_parts(names: tuple[str, ...], parts: tuple[Part, ...] = PARTS) -> tuple[Part, ...]:

@@ -11,13 +11,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from benchmarks.json_file import write_json
 from vmamba_deploy.artifacts.atomic import atomic_write
 
 Json = dict[str, Any]
 SCHEMA_VERSION = 2
 RECORD_NAME, LOGS_NAME = "gpu_check.json", "logs.tgz"
 _ROOT = Path(__file__).resolve().parents[2]
+
+
+def write_json(path: Path, value: object) -> None:
+    """Write a JSON file that appears whole or not at all."""
+    with atomic_write(path) as partial:
+        partial.write_text(json.dumps(value, indent=1) + "\n")
 
 
 class Record:

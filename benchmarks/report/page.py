@@ -1,4 +1,4 @@
-"""docs/performance.md from the kept results."""
+"""docs/performance.md and the results of the README, from the kept results."""
 
 from __future__ import annotations
 
@@ -7,14 +7,26 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from benchmarks.gpu_check.bars import FLATNESS
+from benchmarks.gpu_check.bars import FLATNESS, LATENCY_MS, MODEL_RATIO
 from benchmarks.network_floor import H100
 from benchmarks.network_ops import KINDS
 from benchmarks.op_shapes import BATCHES
-from benchmarks.report import gpu_tables, network_table
-from benchmarks.report.floors import gpu_name, rates_of
-from benchmarks.report.op_table import absent_chain, op_reasons, op_rows, op_summary
-from benchmarks.report.results import Json, Results
+from benchmarks.report import gpu_tables
+from benchmarks.report.figures import draw_figures
+from benchmarks.report.gpu_tables import best_row, network_rows
+from benchmarks.report.op_table import (
+    absent_chain,
+    gpu_name,
+    network_floor_of,
+    op_reasons,
+    op_rows,
+    op_summary,
+    rates_of,
+    with_measured_layers,
+)
+from benchmarks.report.results import Json, Results, kept_results
+from vmamba_deploy.artifacts.atomic import atomic_write
+from vmamba_deploy.errors import InputFileError
 
 _TEMPLATE = "performance.md.j2"
 _LAYERS_SHOWN = 12
@@ -54,10 +66,10 @@ def _gpu_values(results: Results) -> dict[str, Any]:
         "op_reasons": op_reasons(op),
         "op_absent": absent_chain(op),
         "counters": gpu_tables.counter_rows(results),
-        "networks": network_table.network_rows(results),
-        "network_bars": network_table.network_bars(results),
-        "network_reason": network_table.network_reason(results),
-        "networks_absent": network_table.not_measured(results),
+        "networks": gpu_tables.network_rows(results),
+        "network_bars": gpu_tables.network_bars(results),
+        "network_reason": gpu_tables.network_reason(results),
+        "networks_absent": gpu_tables.not_measured(results),
         "high_resolution": resolutions,
         "resolutions": gpu_tables.resolution_rows(resolutions.get("rows", [])),
         "flatness": FLATNESS,
@@ -148,3 +160,170 @@ def _without_double_blanks(lines: list[str]) -> str:
         if line or (kept and kept[-1]):
             kept.append(line)
     return "\n".join(kept).rstrip() + "\n"
+
+
+README = Path(__file__).resolve().parents[2] / "README.md"
+BEGIN = "<!-- results, made by `python -m benchmarks report`: do not edit -->\n"
+END = "<!-- end of results -->\n"
+_SHOWN = "D96 L3136 N1"
+_SHOWN_AS = "the op with x_proj on a GPU (D 96, 56 x 56, N 1), fp16"
+_MODEL = "vmamba_tiny_s1l8"
+_GRAPH = "pytorch-cuda-graph"
+_UNKNOWN = "not measured yet"
+_PUBLIC_FORM = "the public form in eager mixed precision"
+_IDENTITY = "onnxruntime-identity"
+_CPU_RUNTIMES = {
+    "onnxruntime-library": "VMamba-T fp32, ONNX Runtime with our library, on the CPU",
+    "onnxruntime-body": "VMamba-T fp32, stock ONNX Runtime (function body), on the CPU",
+}
+
+
+def readme_text(results: Results, before: str) -> str:
+    """The README with its results made anew.
+
+    Raises:
+        InputFileError: the marks are not there, or not in their order.
+    """
+    head, begin, rest = before.partition(BEGIN)
+    _, end, tail = rest.partition(END)
+    if not begin or not end:
+        raise InputFileError(
+            f"{README.name} has no place for the results",
+            hint=f"put these lines around it: {BEGIN.strip()} and {END.strip()}",
+        )
+    return f"{head}{BEGIN}\n{section(results)}\n{END}{tail}"
+
+
+def section(results: Results) -> str:
+    """What stands between the marks."""
+    throughput, latency = _throughput_row(results), _latency_row(results)
+    text = (
+        environment()
+        .get_template("readme_results.md.j2")
+        .render(
+            gpu=results.gpu,
+            gpu_name=gpu_name(results),
+            rates_measured=rates_of(results) is not H100,
+            gpu_rows=[*_op_rows(results), throughput, latency, _flatness_row(results)],
+            cpu_op=results.cpu_op,
+            cpu_rows=_cpu_rows(results),
+            cpu_machine=(results.cpu_op or results.cpu_model or {}).get("machine"),
+        )
+    )
+    return text.strip() + "\n"
+
+
+def _op_rows(results: Results) -> list[Json]:
+    every = op_rows(results)
+    rows = []
+    for batch in BATCHES:
+        row = next(each for each in every if (each["shape"], each["batch"]) == (_SHOWN, batch))
+        summary = op_summary(every, batch)
+        ratio, asked = row["ratio"], f"aim: {summary['must']:.0f}x"
+        others = f"against the reference chain: {_UNKNOWN} ({asked})"
+        if ratio:
+            low, high = (three_digits(value) for value in summary["span"])
+            others = (
+                f"{three_digits(ratio['median'])}x the reference chain ({asked}); "
+                f"{low}x to {high}x at the {summary['measured']} judged shapes"
+            )
+        rows.append(
+            {
+                "what": f"{_SHOWN_AS}, batch {batch}",
+                "ours": f"{three_digits(row['ours']['median'])} us" if row["ours"] else _UNKNOWN,
+                "yardstick": f"floor {three_digits(row['floor']['larger'])} us",
+                "others": others,
+            }
+        )
+    return rows
+
+
+def _throughput_row(results: Results) -> Json:
+    """The fastest way of VMamba-T in half precision at batch 128."""
+    best = best_row(results, _MODEL, 128)
+    floor = network_floor_of(results, _MODEL, 128)
+    alone, fused = (f"{128 / ms * 1e3:.0f}" for ms in (floor.alone, floor.fused))
+    return {
+        "what": "VMamba-T fp16 on a GPU, batch 128" + (f", {best['competitor']}" if best else ""),
+        "ours": f"{best['images_per_s']:.0f} images/s" if best else _UNKNOWN,
+        "yardstick": f"floor: {alone} images/s with every operation alone, {fused} fused",
+        "others": _over_public(best, f"{MODEL_RATIO:g}x"),
+    }
+
+
+def _latency_row(results: Results) -> Json:
+    """VMamba-T at batch 1 as a CUDA graph."""
+    rows = [
+        row
+        for row in network_rows(results)
+        if (row["preset"], row["batch"], row["competitor"]) == (_MODEL, 1, _GRAPH)
+    ]
+    row = rows[0] if rows and rows[0].get("agrees") else None
+    floor = three_digits(network_floor_of(results, _MODEL, 1).alone)
+    return {
+        "what": "VMamba-T fp16 on a GPU, batch 1, as a CUDA graph",
+        "ours": f"{row['ms']['median']:.2f} ms" if row else _UNKNOWN,
+        "yardstick": f"floor {floor} ms with every operation alone",
+        "others": _over_public(row, f"a time of at most {LATENCY_MS:g} ms"),
+    }
+
+
+def _over_public(row: Json | None, asked: str) -> str:
+    if row is None or row["over_public"] is None:
+        return f"against {_PUBLIC_FORM}: {_UNKNOWN} (aim: {asked})"
+    return f"{three_digits(row['over_public'])}x {_PUBLIC_FORM} (aim: {asked})"
+
+
+def _flatness_row(results: Results) -> Json:
+    spread = results.result("resolutions").get("largest_over_smallest")
+    return {
+        "what": "VMamba-T fp16 on a GPU, 224 x 224 to 1280 x 800: cost per pixel",
+        "ours": f"{spread:.2f}, largest over smallest" if spread else _UNKNOWN,
+        "yardstick": "1.00 is linear",
+        "others": f"aim: at most {FLATNESS:g}",
+    }
+
+
+def _cpu_rows(results: Results) -> list[Json]:
+    times = {row["competitor"]: row for row in (results.cpu_model or {}).get("rows", [])}
+    if _IDENTITY not in times:
+        return []
+    return [
+        {
+            "what": what,
+            "ms": times[name]["ms"]["median"],
+            "over_identity": times[name]["ms"]["median"] / times[_IDENTITY]["ms"]["median"],
+            "over_eager": times[name]["over_yardstick"]["median"],
+        }
+        for name, what in _CPU_RUNTIMES.items()
+        if name in times
+    ]
+
+
+DOCS = README.parent / "docs"
+PAGE = DOCS / "performance.md"
+FIGURES = DOCS / "figures"
+
+
+def write_all() -> list[Path]:
+    """Make them anew; returns what was written."""
+    results = _results()
+    texts = _texts(results)
+    for path, text in texts.items():
+        with atomic_write(path) as partial:
+            partial.write_text(text)
+    return [*texts, *draw_figures(results, op_rows(results), FIGURES)]
+
+
+def stale_texts() -> list[Path]:
+    """The page and the README, where they are not what the kept results give."""
+    expected = _texts(_results())
+    return [path for path, text in expected.items() if path.read_text() != text]
+
+
+def _results() -> Results:
+    return with_measured_layers(kept_results())
+
+
+def _texts(results: Results) -> dict[Path, str]:
+    return {PAGE: page_text(results), README: readme_text(results, README.read_text())}

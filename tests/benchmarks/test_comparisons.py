@@ -16,19 +16,19 @@ from benchmarks.competitors import (
     IDENTITY,
     PUBLIC,
     YARDSTICK,
+    Absent,
     Competitor,
+    Entrants,
     chosen_competitors,
+    compare_model,
     onnxruntime_cuda,
     onnxruntime_identity,
     tensorrt,
 )
-from benchmarks.entrants import Absent, Entrants
-from benchmarks.interleaving import Call
-from benchmarks.model_comparison import compare_model
-from benchmarks.networks import REHEARSED
+from benchmarks.networks import REHEARSED, PlainScan, recorded_scans
 from benchmarks.op_comparison import BAR_SHAPE, Shape, float32_tensors, onnx_body
-from benchmarks.plain_model import PlainScan, recorded_scans
 from benchmarks.texts import floor_text, model_text, op_text, spread_text
+from benchmarks.timing import Call
 from vmamba_deploy.errors import UsageError
 from vmamba_deploy.ops.selective_scan_2d.torch_op import selective_scan_2d
 

@@ -85,6 +85,6 @@ def test_without_a_profiler_the_machine_lacks_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr("benchmarks.gpu.tools._PLACES", (str(tmp_path),))
+    monkeypatch.setattr("benchmarks.gpu.counters._PLACES", (str(tmp_path),))
     with pytest.raises(EnvironmentProblem, match="ncu"):
         profile_op(60)

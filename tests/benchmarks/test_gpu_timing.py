@@ -8,7 +8,7 @@ from contextlib import contextmanager, nullcontext
 import pytest
 import torch
 
-from benchmarks.gpu.timing import (
+from benchmarks.timing import (
     GRAPH_MS,
     MOST_IN_GRAPH,
     STRETCH_MS,

@@ -7,8 +7,7 @@ import copy
 import pytest
 import torch
 
-from benchmarks.network_parity import expected_logits, full_float32, parity
-from benchmarks.networks import REHEARSED, images, network
+from benchmarks.networks import REHEARSED, expected_logits, full_float32, images, network, parity
 from vmamba_deploy.models.vmamba.precision import convert_precision
 
 

@@ -13,7 +13,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from benchmarks.public_model import PublicForm
+from benchmarks.networks import PublicForm
 from tests.benchmarks.triton_interpreter import interpreted
 from vmamba_deploy.models.vmamba.config import VMambaConfig
 from vmamba_deploy.models.vmamba.initialization import initialize

@@ -16,17 +16,25 @@ from benchmarks.gpu.device_calls import _LISTS
 from benchmarks.gpu_check.bars import judge
 from benchmarks.network_floor import H100, network_floor, operations
 from benchmarks.op_shapes import OP_SHAPES
-from benchmarks.report import writing
+from benchmarks.report import page as page_module
 from benchmarks.report.figures import draw_figures
-from benchmarks.report.floors import rates_of, with_measured_layers
-from benchmarks.report.gpu_tables import PROFILED
-from benchmarks.report.network_table import network_rows
-from benchmarks.report.op_table import op_rows
-from benchmarks.report.page import page_text, spread_text, three_digits
-from benchmarks.report.readme import BEGIN, END, README, readme_text, section
+from benchmarks.report.gpu_tables import PROFILED, network_rows
+from benchmarks.report.op_table import op_rows, rates_of, with_measured_layers
+from benchmarks.report.page import (
+    BEGIN,
+    DOCS,
+    END,
+    PAGE,
+    README,
+    page_text,
+    readme_text,
+    section,
+    spread_text,
+    stale_texts,
+    three_digits,
+)
 from benchmarks.report.reasons import REASONS
 from benchmarks.report.results import Results, keep_gpu_record, kept_results
-from benchmarks.report.writing import DOCS, PAGE, stale_texts
 from vmamba_deploy.errors import InputFileError
 
 Json = dict[str, Any]
@@ -467,12 +475,12 @@ def test_the_command_writes_the_page_with_and_without_a_record(
     record: Json, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, with_record: bool
 ) -> None:
     results = replace(kept_results(), gpu=record if with_record else None)
-    monkeypatch.setattr(writing, "kept_results", lambda: results)
+    monkeypatch.setattr(page_module, "kept_results", lambda: results)
     readme = tmp_path / "README.md"
     readme.write_text(f"{BEGIN}{END}")
-    monkeypatch.setattr(writing, "README", readme)
-    monkeypatch.setattr(writing, "PAGE", tmp_path / "performance.md")
-    monkeypatch.setattr(writing, "FIGURES", tmp_path / "figures")
+    monkeypatch.setattr(page_module, "README", readme)
+    monkeypatch.setattr(page_module, "PAGE", tmp_path / "performance.md")
+    monkeypatch.setattr(page_module, "FIGURES", tmp_path / "figures")
     told = CliRunner().invoke(main, ["report"])
     assert told.exit_code == 0, told.output
     assert ("A Test GPU" in (tmp_path / "performance.md").read_text()) is with_record

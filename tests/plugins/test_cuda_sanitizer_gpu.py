@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from gpu_launch_ways import cases_of_every_way, work_of
 
-from benchmarks.gpu.tools import watch_calls
+from benchmarks.gpu.counters import watch_calls
 from benchmarks.launch_plan import limits_at_hand
 from vmamba_deploy.errors import EnvironmentProblem
 

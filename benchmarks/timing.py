@@ -1,4 +1,11 @@
-"""Times on a device: captured in CUDA graphs and interleaved; wall clock in a rehearsal."""
+"""Fair times of competitors on a shared machine: each has its turn in every round.
+
+On a GPU, calls are captured in CUDA graphs and timed by the GPU's own events. On a CPU the thread
+pools of PyTorch and ONNX Runtime keep spinning for some milliseconds after a call and would take
+the cores of whoever comes next. So each turn begins with a pause that lets them fall asleep;
+untimed calls then wake the competitor's own threads and warm its caches, and the time of a turn is
+the mean over a stretch of calls: what a caller in a loop sees.
+"""
 
 from __future__ import annotations
 
@@ -8,15 +15,48 @@ from collections.abc import Callable, Mapping
 
 import torch
 
+from vmamba_deploy.reports.machine import describe_machine, tool_versions, utc_now
+
 Call = Callable[[], object]
 Milliseconds = list[float]
 
+SETTLE_SECONDS = 0.05
+CPU_STRETCH_MS = 20.0
 # A replay is timed over at least this long, so that the resolution of events does not show.
 STRETCH_MS = 2.0
 # A graph holds as many calls as last this long, so that the cost of launching graphs does not show.
 GRAPH_MS = 0.5
 MOST_IN_GRAPH = 50
 WARM_UPS = 3
+
+
+def elapsed_ms(call: Call) -> float:
+    """Wall time of one call."""
+    start = time.perf_counter()
+    call()
+    return (time.perf_counter() - start) * 1e3
+
+
+def interleave(calls: Mapping[str, Call], rounds: int) -> dict[str, Milliseconds]:
+    """Wall time of each call in each round; one untimed round first."""
+    times: dict[str, Milliseconds] = {name: [] for name in calls}
+    for number in range(rounds + 1):
+        for name, call in calls.items():
+            time.sleep(SETTLE_SECONDS)
+            _mean_ms(call)
+            spent = _mean_ms(call)
+            if number:
+                times[name].append(spent)
+    return times
+
+
+def _mean_ms(call: Call) -> float:
+    """Mean wall time of a call, over as many calls as fill the stretch, one at least."""
+    spent, calls = 0.0, 0
+    while spent < CPU_STRETCH_MS:
+        spent += elapsed_ms(call)
+        calls += 1
+    return spent / calls
 
 
 class Measured:
@@ -40,9 +80,7 @@ class Measured:
     def spend(self) -> float:
         """Milliseconds of one call, the mean of as many as fill the stretch."""
         if not self._on_gpu:
-            start = time.perf_counter()
-            self._call()
-            return (time.perf_counter() - start) * 1e3
+            return elapsed_ms(self._call)
         begin, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
         begin.record()
         for _ in range(self._repeats):
@@ -94,3 +132,15 @@ def spread(values: Milliseconds) -> dict[str, float]:
 def ratio_spread(others: Milliseconds, ours: Milliseconds) -> dict[str, float]:
     """Median and quartiles of other over ours, taken within each round."""
     return spread([other / own for other, own in zip(others, ours, strict=True)])
+
+
+def gpu_name(device: str) -> str | None:
+    """Of CUDA's first device; None on a CPU."""
+    return torch.cuda.get_device_name(0) if device == "cuda" else None
+
+
+def machine_text() -> str:
+    """Where and when a measurement was made, in one sentence."""
+    machine, tools = describe_machine(), tool_versions(("torch", "onnxruntime"))
+    versions = ", ".join(f"{name} {version}" for name, version in tools.items())
+    return f"{machine.cpu}, {machine.cores} cores, {versions}, {utc_now()[:10]}."
