@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from ray import serve
 
-from samples.serve_ray.answers import Answer, Classified, Refused
 from samples.serve_ray.settings import Settings
 from vmamba_deploy.errors import InputFileError
-from vmamba_deploy.inference import load_classifier
+from vmamba_deploy.inference import Prediction, load_classifier
 
 Logits = npt.NDArray[np.float32]
 
@@ -32,14 +32,66 @@ class _Waiting:
 
 
 @dataclass(frozen=True)
-class _Share:
-    """What one image gets out of its batch; `logits` is [classes]."""
+class Share:
+    """What one image gets out of its batch.
+
+    Attributes:
+        logits: [classes].
+        batch_wait_ms: time until the image's batch began to run.
+        model_ms: time of the batch in the model.
+        batch_size: images in that batch.
+        first_of_batch: true for one image of each batch, so that batches can be counted.
+    """
 
     logits: Logits
     batch_wait_ms: float
     model_ms: float
     batch_size: int
     first_of_batch: bool
+
+
+@dataclass(frozen=True)
+class Classified:
+    """The answer for one image.
+
+    Attributes:
+        predictions: the most probable first.
+        preprocess_ms: time to decode, resize and normalise.
+        share: of its batch.
+        replica: which one answered.
+    """
+
+    predictions: Sequence[Prediction]
+    preprocess_ms: float
+    share: Share
+    replica: str
+
+    def as_json(self, tries: int, total_ms: float) -> dict[str, Any]:
+        """The body of the HTTP answer."""
+        milliseconds = {
+            "total_ms": total_ms,
+            "preprocess_ms": self.preprocess_ms,
+            "batch_wait_ms": self.share.batch_wait_ms,
+            "model_ms": self.share.model_ms,
+        }
+        return {
+            "predictions": [asdict(one) for one in self.predictions],
+            "timing": {name: round(value, 3) for name, value in milliseconds.items()},
+            "batch_size": self.share.batch_size,
+            "replica": self.replica,
+            "tries": tries,
+        }
+
+
+@dataclass(frozen=True)
+class Refused:
+    """The image cannot be classified, on this or on any other replica."""
+
+    message: str
+    hint: str
+
+
+Answer = Classified | Refused
 
 
 @serve.deployment(name="Classifier")
@@ -86,15 +138,9 @@ class Classifier:
         arrived = time.perf_counter()
         share = await self._run_batch(_Waiting(pixels, arrived))
         return Classified(
-            predictions=tuple(
-                (best.index, best.label, best.probability)
-                for best in self._model.top(share.logits[None], top_k)[0]
-            ),
+            predictions=self._model.top(share.logits[None], top_k)[0],
             preprocess_ms=(arrived - started) * 1000,
-            batch_wait_ms=share.batch_wait_ms,
-            model_ms=share.model_ms,
-            batch_size=share.batch_size,
-            first_of_batch=share.first_of_batch,
+            share=share,
             replica=self._replica,
         )
 
@@ -121,13 +167,13 @@ class Classifier:
         await asyncio.to_thread(self._check_model)
 
     @serve.batch(max_concurrent_batches=CONCURRENT_BATCHES)
-    async def _run_batch(self, waiting: list[_Waiting]) -> list[_Share]:
+    async def _run_batch(self, waiting: list[_Waiting]) -> list[Share]:
         started = time.perf_counter()
         pixels = np.concatenate([image.pixels for image in waiting])
         logits = await asyncio.to_thread(self._model, pixels)
         model_ms = (time.perf_counter() - started) * 1000
         return [
-            _Share(row, (started - image.arrived) * 1000, model_ms, len(waiting), position == 0)
+            Share(row, (started - image.arrived) * 1000, model_ms, len(waiting), position == 0)
             for position, (row, image) in enumerate(zip(logits, waiting, strict=True))
         ]
 

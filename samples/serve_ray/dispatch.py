@@ -14,7 +14,7 @@ from ray.exceptions import (
 from ray.serve.exceptions import BackPressureError
 from ray.serve.handle import DeploymentHandle
 
-from samples.serve_ray.answers import Answer
+from samples.serve_ray.classifier import Answer
 from samples.serve_ray.errors import ServiceError
 
 # Ray's words for "the process that worked on it, or the node with its answer, is gone". A replica

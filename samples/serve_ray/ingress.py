@@ -14,16 +14,17 @@ import ray
 from fastapi import FastAPI, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from prometheus_client import CONTENT_TYPE_LATEST
 from ray import serve
 from ray.serve.handle import DeploymentHandle
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from samples.serve_ray import dispatch
-from samples.serve_ray.answers import Answer, Classified, Refused
+from samples.serve_ray.classifier import Answer, Classified, Refused
 from samples.serve_ray.errors import STATUS_OF_CODE, ServiceError, internal_error
 from samples.serve_ray.image_checks import FORMATS, check_image
-from samples.serve_ray.metrics import CONTENT_TYPE, ServiceMetrics
+from samples.serve_ray.metrics import ServiceMetrics
 from samples.serve_ray.page import page
 from samples.serve_ray.request_body import read_image_bytes
 from samples.serve_ray.settings import Settings
@@ -127,7 +128,7 @@ class Ingress:
     @api.get("/metrics")
     async def metrics(self) -> Response:
         """Counts since this process started."""
-        return Response(self._metrics.text(), media_type=CONTENT_TYPE)
+        return Response(self._metrics.text(), media_type=CONTENT_TYPE_LATEST)
 
     @api.post("/v1/classify")
     async def classify(
@@ -179,8 +180,8 @@ class Ingress:
         answer, tries = await self._dispatch(encoded, top_k, deadline)
         if isinstance(answer, Refused):
             raise ServiceError("unreadable_image", answer.message, answer.hint)
-        if answer.first_of_batch:
-            self._metrics.batch_ran(answer.batch_size)
+        if answer.share.first_of_batch:
+            self._metrics.batch_ran(answer.share.batch_size)
         self._last_answer = time.monotonic()
         return answer, tries
 

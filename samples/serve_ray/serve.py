@@ -6,8 +6,9 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 # This folder would lend its `errors.py` to every other program's `import errors`.
@@ -20,11 +21,9 @@ from pydantic import ValidationError  # noqa: E402
 from ray import serve  # noqa: E402
 
 from samples.serve_ray.app import build  # noqa: E402
-from samples.serve_ray.settings import Runtime, Settings  # noqa: E402
+from samples.serve_ray.settings import Settings  # noqa: E402
 from vmamba_deploy.cli.program import run_program  # noqa: E402
 from vmamba_deploy.errors import EnvironmentProblem, UsageError  # noqa: E402
-
-_DEFAULTS = {name: field.default for name, field in Settings.model_fields.items()}
 
 
 def start_ray(settings: Settings, address: str | None, cpus: float, temp_dir: str | None) -> None:
@@ -76,23 +75,26 @@ def run_until_stopped(settings: Settings, host: str, port: int) -> None:
     print("stopping", flush=True)
 
 
+def _settings_as_options(command: Callable[..., None]) -> Callable[..., None]:
+    """An option for each of the settings, checked by these."""
+    for name, field in reversed(Settings.model_fields.items()):
+        words: dict[str, Any] = (
+            {} if field.is_required() else {"default": field.default, "show_default": True}
+        )
+        command = click.option(
+            f"--{name.replace('_', '-')}",
+            required=field.is_required(),
+            is_flag=field.annotation is bool,
+            help=field.description,
+            **words,
+        )(command)
+    return command
+
+
 @click.command()
-@click.option("--artifact", required=True, help="Folder that `vmamba-deploy export` wrote.")
-@click.option("--replicas", type=click.IntRange(1), default=_DEFAULTS["replicas"])
-@click.option("--runtime", type=click.Choice(get_args(Runtime)), default=_DEFAULTS["runtime"])
+@_settings_as_options
 @click.option("--host", default="127.0.0.1", help="Address to listen on; 0.0.0.0 for all.")
 @click.option("--port", type=click.IntRange(1, 65535), default=8000)
-@click.option("--max-bytes", type=int, default=_DEFAULTS["max_bytes"], help="Of an image.")
-@click.option("--max-pixels", type=int, default=_DEFAULTS["max_pixels"], help="Of an image.")
-@click.option("--max-in-flight", type=int, default=_DEFAULTS["max_in_flight"])
-@click.option("--timeout-s", type=float, default=_DEFAULTS["timeout_s"])
-@click.option("--max-tries", type=int, default=_DEFAULTS["max_tries"])
-@click.option("--max-batch", type=int, default=_DEFAULTS["max_batch"], help="1: no batching.")
-@click.option("--batch-wait-ms", type=float, default=_DEFAULTS["batch_wait_ms"])
-@click.option("--ingress-replicas", type=int, default=_DEFAULTS["ingress_replicas"])
-@click.option("--cpus-per-replica", type=float, default=_DEFAULTS["cpus_per_replica"])
-@click.option("--gpus-per-replica", type=float, default=_DEFAULTS["gpus_per_replica"])
-@click.option("--access-log", is_flag=True, help="A line per request.")
 @click.option("--address", help="Of a running Ray cluster; without it Ray starts here.")
 @click.option("--cpus", type=float, default=os.cpu_count() or 1, help="Cores that Ray may count.")
 @click.option("--temp-dir", help="For Ray's sockets and logs; a short path.")

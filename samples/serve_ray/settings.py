@@ -13,41 +13,24 @@ Runtime = Literal["auto", "trt", "rtx", "ort", "ort-cuda"]
 
 
 class Settings(BaseModel):
-    """Settings of the application; `serve run` gives them as `name=value`.
-
-    Attributes:
-        artifact: folder that `vmamba-deploy export` wrote; the same path on every node.
-        runtime: which runtime executes it; `auto` takes the fastest that works on the node.
-        replicas: processes that hold the model.
-        ingress_replicas: processes that speak HTTP and check requests.
-        cpus_per_replica: CPU cores that Ray reserves for a replica, and its threads.
-        gpus_per_replica: GPUs that Ray reserves for a replica; fractions share one.
-        max_batch: images that one execution takes at most; 1 turns batching off.
-        batch_wait_ms: time that the first image of a batch waits for company.
-        max_bytes: of one encoded image.
-        max_pixels: of one image as its header says, and as it would be resized.
-        max_in_flight: requests that one ingress replica works on; beyond, it answers 503.
-        timeout_s: for one request, from its first byte to the answer.
-        max_tries: replicas that a request may lose under its feet before it is given up.
-        access_log: write a line per request.
-    """
+    """Settings of the application: `name=value` of `serve run`, options of `serve.py`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    artifact: str
-    runtime: Runtime = "auto"
-    replicas: int = Field(default=1, ge=1)
-    ingress_replicas: int = Field(default=1, ge=1)
-    cpus_per_replica: float = Field(default=1.0, gt=0)
-    gpus_per_replica: float = Field(default=0.0, ge=0)
-    max_batch: int = Field(default=8, ge=1)
-    batch_wait_ms: float = Field(default=5.0, ge=0)
-    max_bytes: int = Field(default=10 * MEBIBYTE, ge=1)
-    max_pixels: int = Field(default=25_000_000, ge=1)
-    max_in_flight: int = Field(default=64, ge=1)
-    timeout_s: float = Field(default=10.0, gt=0)
-    max_tries: int = Field(default=3, ge=1)
-    access_log: bool = False
+    artifact: str = Field(description="Folder that `vmamba-deploy export` wrote; on every node.")
+    runtime: Runtime = Field("auto", description="auto: the fastest that works on the node.")
+    replicas: int = Field(1, ge=1, description="Processes that hold the model.")
+    ingress_replicas: int = Field(1, ge=1, description="Processes that speak HTTP.")
+    cpus_per_replica: float = Field(1.0, gt=0, description="Cores that Ray reserves; its threads.")
+    gpus_per_replica: float = Field(0.0, ge=0, description="GPUs; fractions share one.")
+    max_batch: int = Field(8, ge=1, description="Images of one execution; 1: no batching.")
+    batch_wait_ms: float = Field(5.0, ge=0, description="Of a batch's first image, for company.")
+    max_bytes: int = Field(10 * MEBIBYTE, ge=1, description="Of one encoded image.")
+    max_pixels: int = Field(25_000_000, ge=1, description="Of an image, as it is and as resized.")
+    max_in_flight: int = Field(64, ge=1, description="Requests in an ingress replica; then 503.")
+    timeout_s: float = Field(10.0, gt=0, description="Of a request, from its first byte.")
+    max_tries: int = Field(3, ge=1, description="Replicas that a request may lose.")
+    access_log: bool = Field(False, description="A line per request.")
 
     @field_validator("artifact")
     @classmethod
@@ -67,9 +50,4 @@ class Settings(BaseModel):
 
     def limits(self) -> dict[str, Any]:
         """What a client has to keep within."""
-        return {
-            "max_bytes": self.max_bytes,
-            "max_pixels": self.max_pixels,
-            "max_in_flight": self.max_in_flight,
-            "timeout_s": self.timeout_s,
-        }
+        return self.model_dump(include={"max_bytes", "max_pixels", "max_in_flight", "timeout_s"})

@@ -9,7 +9,7 @@ from ray.exceptions import ActorDiedError, ActorUnavailableError, WorkerCrashedE
 from ray.serve.exceptions import BackPressureError
 
 from samples.serve_ray import dispatch
-from samples.serve_ray.answers import Refused
+from samples.serve_ray.classifier import Refused
 from samples.serve_ray.errors import ServiceError
 
 ANSWER = Refused("no image", "send one")
