@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 
 import torch
 
-from vmamba_deploy.reports.machine import describe_machine, tool_versions, utc_now
+from vmamba_deploy.reports.machine import cpu_model, tool_versions, usable_cores, utc_now
 
 Call = Callable[[], object]
 Milliseconds = list[float]
@@ -141,6 +141,6 @@ def gpu_name(device: str) -> str | None:
 
 def machine_text() -> str:
     """Where and when a measurement was made, in one sentence."""
-    machine, tools = describe_machine(), tool_versions(("torch", "onnxruntime"))
+    tools = tool_versions(("torch", "onnxruntime"))
     versions = ", ".join(f"{name} {version}" for name, version in tools.items())
-    return f"{machine.cpu}, {machine.cores} cores, {versions}, {utc_now()[:10]}."
+    return f"{cpu_model()}, {usable_cores()} cores, {versions}, {utc_now()[:10]}."

@@ -11,7 +11,7 @@ import torch
 
 from benchmarks.timing import Measured, interleaved, spread
 from vmamba_deploy import __version__
-from vmamba_deploy.reports.machine import describe_machine, tool_versions, utc_now
+from vmamba_deploy.reports.machine import cpu_model, tool_versions, usable_cores, utc_now
 
 Json = dict[str, Any]
 _PACKAGES = ("torch", "triton", "numpy", "onnx", "onnxruntime")
@@ -36,15 +36,14 @@ def describe(device: str) -> Json:
     Args:
         device: `cuda`, or `cpu` for a rehearsal.
     """
-    machine = describe_machine()
     result: Json = {
         "time": utc_now(),
         "vmamba_deploy": __version__,
         "packages": tool_versions(_PACKAGES),
         "cuda": torch.version.cuda,
         "python": platform.python_version(),
-        "cpu": machine.cpu,
-        "cores": machine.cores,
+        "cpu": cpu_model(),
+        "cores": usable_cores(),
         "tools": {name: shutil.which(name) for name in ("nvcc", "ncu", "compute-sanitizer")},
     }
     if device == "cuda":

@@ -8,8 +8,10 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from vmamba_deploy.reports.model import MachineInfo
+if TYPE_CHECKING:
+    from vmamba_deploy.reports.model import MachineInfo
 
 _TOOLS = (
     "vmamba-deploy",
@@ -27,9 +29,12 @@ _TOOLS = (
 
 def describe_machine() -> MachineInfo:
     """Read the processor's model, usable cores and memory."""
+    # Here, so that a machine without msgspec tells its processor and its tools too.
+    from vmamba_deploy.reports.model import MachineInfo
+
     return MachineInfo(
-        cpu=_cpu_model(),
-        cores=len(os.sched_getaffinity(0)),
+        cpu=cpu_model(),
+        cores=usable_cores(),
         memory_bytes=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
         system=f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
     )
@@ -51,7 +56,13 @@ def utc_now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def _cpu_model() -> str:
+def usable_cores() -> int:
+    """Cores that this process may run on."""
+    return len(os.sched_getaffinity(0))
+
+
+def cpu_model() -> str:
+    """The processor's name."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
