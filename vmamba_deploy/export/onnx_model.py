@@ -10,7 +10,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vmamba_deploy.artifacts.manifest import TensorFacts
 from vmamba_deploy.errors import InputFileError
 from vmamba_deploy.ops.op import Op
 from vmamba_deploy.ops.registry import OPS
@@ -19,6 +18,8 @@ from vmamba_deploy.tasks import CLASSIFICATION, TASKS, Task
 
 if TYPE_CHECKING:
     import onnx_ir
+
+    from vmamba_deploy.artifacts.manifest import TensorFacts
 
 _MODULE_SCOPES = "pkg.torch.onnx.name_scopes"
 
@@ -313,6 +314,9 @@ def _tensors(model: onnx_ir.Model) -> Iterator[onnx_ir.TensorProtocol]:
 
 
 def _tensor_facts(value: onnx_ir.Value) -> TensorFacts:
+    # Here, for a machine that measures on a GPU imports this module and has no msgspec.
+    from vmamba_deploy.artifacts.manifest import TensorFacts
+
     try:
         dtype = "unknown" if value.dtype is None else value.dtype.numpy().name
     except TypeError:
