@@ -50,7 +50,8 @@ g (float[n,16] x) => (float[8,n] y) {{
     {double}
     y = Cast <to = 1> (sum)
 }}
-<domain: "own", opset_import: ["" : 22]> double (value) => (twice) {{ twice = Add (value, value) }}
+<domain: "own", opset_import: ["" : 22]>
+double (value) => (twice) {{ narrow = Cast <to = 16> (value) twice = Add (narrow, narrow) }}
 """
 DOUBLINGS = {
     "main graph": "sum = Add (turned, turned)",
