@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import onnx
 import pytest
 
 from vmamba_deploy import native
@@ -33,6 +34,25 @@ def test_bound_tensors_give_what_a_plain_run_gives(scan_model, library):
         pixels = images(batch, generator)
         (plain,) = session.run(None, {"pixel_values": pixels})
         np.testing.assert_array_equal(bound(pixels)["logits"], plain)
+
+
+def test_outputs_of_free_size_get_buffers_of_their_size(scan_model, library):
+    path = scan_model(size=("height", "width"))
+    model = onnx.load(path)
+    axes = ["batch", "height", "width", 3]
+    model.graph.output.insert(0, onnx.helper.make_tensor_value_info("t0", 1, axes))
+    onnx.save(model, path)
+    session = create_session(path, library=library)
+    bound, generator = BoundSession(session, "cpu"), np.random.default_rng()
+    for batch, height, width in ((1, 6, 5), (2, 3, 9), (1, 6, 5), (2, 6, 5)):
+        pixels = generator.standard_normal((batch, 3, height, width)).astype(np.float32)
+        plain = dict(
+            zip(("t0", "logits"), session.run(None, {"pixel_values": pixels}), strict=True)
+        )
+        got = bound(pixels)
+        assert list(got) == ["t0", "logits"]
+        for name, array in got.items():
+            np.testing.assert_array_equal(array, plain[name])
 
 
 def test_results_of_a_call_survive_the_next(scan_model, library):
