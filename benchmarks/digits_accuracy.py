@@ -67,24 +67,14 @@ def logits_of(session: Session, digits: Digits) -> Logits:
 
 def runtimes_of(folder: Path) -> list[Runtime]:
     """Every way to run the files of an artefact folder, and PyTorch in their precision."""
-    from vmamba_deploy.pipeline.parity_step import engine_runtime, network
+    from vmamba_deploy.pipeline.parity_step import network
     from vmamba_deploy.pipeline.reference import load_reference
-    from vmamba_deploy.runtimes.aotinductor import PACKAGE_NAME, AotInductorRuntime
-    from vmamba_deploy.runtimes.onnxruntime import OnnxRuntimeBody, OnnxRuntimeLibrary
-    from vmamba_deploy.runtimes.onnxruntime_cuda import OnnxRuntimeCuda, cuda_package
-    from vmamba_deploy.runtimes.pytorch import PyTorchRuntime
+    from vmamba_deploy.runtimes.base import ModelFiles
+    from vmamba_deploy.runtimes.registry import runtimes_on
 
     facts = OnnxModel.read(folder / "model.onnx")
-    runtimes: list[Runtime] = [
-        PyTorchRuntime(network(facts, load_reference(facts), facts.precision)),
-        OnnxRuntimeBody(facts.path),
-        OnnxRuntimeLibrary(facts.path),
-        engine_runtime(folder / "model.engine", read_manifest(folder).engine),
-    ]
-    if cuda_package() is not None:
-        runtimes.append(OnnxRuntimeCuda(facts.path))
-    package = folder / PACKAGE_NAME
-    return [*runtimes, AotInductorRuntime(package)] if package.is_file() else runtimes
+    module = network(facts, load_reference(facts), facts.precision)
+    return runtimes_on(ModelFiles(facts, module, engine=read_manifest(folder).engine))
 
 
 def measure(runtime: Runtime, precision: str, digits: Digits, reference: Logits) -> Outcome:

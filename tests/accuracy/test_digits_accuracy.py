@@ -19,11 +19,11 @@ from vmamba_deploy.artifacts.manifest import read_manifest
 from vmamba_deploy.export.onnx_model import OnnxModel
 from vmamba_deploy.models import load_model, set_scan_backend
 from vmamba_deploy.models.vmamba.network import selective_scans
-from vmamba_deploy.pipeline.parity_step import engine_runtime
 from vmamba_deploy.precisions import PRECISIONS
 from vmamba_deploy.preprocessing import read_image, resize_and_crop
 from vmamba_deploy.runtimes.onnxruntime import OnnxRuntimeLibrary
 from vmamba_deploy.runtimes.pytorch import PyTorchSession
+from vmamba_deploy.runtimes.tensorrt import TensorRTRuntime
 
 LEAST_ACCURACY = 0.97
 LARGEST_LOSS = 0.003
@@ -136,7 +136,7 @@ def test_an_engine_is_built_in_every_precision(precision, digits_artifact):
 @pytest.mark.parametrize("precision", PRECISIONS)
 def test_the_engine_keeps_the_accuracy(precision, digits, reference, digits_artifact):
     folder = digits_artifact(precision)
-    runtime = engine_runtime(folder / "model.engine", read_manifest(folder).engine)
+    runtime = TensorRTRuntime.from_folder(folder)
     if not (status := runtime.status()).available:
         pytest.skip(status.reason)
     outcome = measure(runtime, precision, digits, reference)

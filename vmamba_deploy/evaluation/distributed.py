@@ -23,12 +23,12 @@ from vmamba_deploy.errors import EnvironmentProblem, UsageError, VmambaError
 from vmamba_deploy.evaluation.results import ImageResult
 from vmamba_deploy.evaluation.running import BatchOutcome, Work, open_evaluator
 from vmamba_deploy.evaluation.samples import Batch, Sample
+from vmamba_deploy.runtimes.registry import services
 
 if TYPE_CHECKING:
     from vmamba_deploy.evaluation.running import Evaluator
 
 _KNOCK_SECONDS = 5.0
-GPU_RUNTIMES = frozenset({"trt", "rtx", "ort-cuda"})
 Row = dict[str, Any]
 
 
@@ -170,7 +170,8 @@ def _require_reachable(address: str) -> None:
 def _resources(ray: Any, work: Work, cluster: Cluster) -> _Resources:
     """How many workers, with what; a GPU each where the runtime needs one."""
     available = ray.cluster_resources()
-    gpus = 1 if work.runtime in GPU_RUNTIMES else 0
+    service = services().get(work.runtime)
+    gpus = 1 if service is not None and service.needs_gpu else 0
     kind, each = ("GPU", 1) if gpus else ("CPU", cluster.cores)
     most = int(available.get(kind, 0)) // each
     workers = cluster.workers or most

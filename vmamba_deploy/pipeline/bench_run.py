@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 from vmamba_deploy.errors import UsageError
 from vmamba_deploy.export.onnx_model import OnnxModel
 from vmamba_deploy.pipeline.reference import load_reference
-from vmamba_deploy.runtimes.base import check_batches
+from vmamba_deploy.runtimes.base import ModelFiles, check_batches
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from vmamba_deploy.runtimes.base import Runtime, Session
+    from vmamba_deploy.runtimes.base import Session
 
 Clock = Callable[[], float]
 _SETTLE_SECONDS = 0.05
@@ -144,10 +144,18 @@ def random_input(facts: OnnxModel, batch: int) -> npt.NDArray[np.generic]:
 def _open_sessions(
     facts: OnnxModel, weights: str | None, threads: int, skipped: dict[str, str]
 ) -> Iterator[dict[str, Session]]:
-    runtimes = _runtimes(facts, weights, threads)
+    import torch
+
+    from vmamba_deploy.pipeline.parity_step import network
+    from vmamba_deploy.runtimes.registry import runtimes_on
+
+    if threads:
+        torch.set_num_threads(threads)
+    module = network(facts, load_reference(facts, weights), facts.precision)
+    files = ModelFiles(facts, module, threads=threads, cuda_graphs=True)
     with ExitStack() as stack:
         sessions: dict[str, Session] = {}
-        for runtime in runtimes:
+        for runtime in runtimes_on(files):
             status = runtime.status()
             if not status.available:
                 skipped[runtime.name] = status.reason
@@ -156,26 +164,3 @@ def _open_sessions(
             stack.callback(session.close)
             sessions[runtime.name] = session
         yield sessions
-
-
-def _runtimes(facts: OnnxModel, weights: str | None, threads: int) -> list[Runtime]:
-    import torch
-
-    from vmamba_deploy.pipeline.parity_step import network
-    from vmamba_deploy.runtimes.aotinductor import PACKAGE_NAME, AotInductorRuntime
-    from vmamba_deploy.runtimes.onnxruntime import OnnxRuntimeBody, OnnxRuntimeLibrary
-    from vmamba_deploy.runtimes.onnxruntime_cuda import OnnxRuntimeCuda, cuda_package
-    from vmamba_deploy.runtimes.pytorch import PyTorchRuntime
-
-    if threads:
-        torch.set_num_threads(threads)
-    module = network(facts, load_reference(facts, weights), facts.precision)
-    runtimes: list[Runtime] = [
-        PyTorchRuntime(module, facts.task),
-        OnnxRuntimeBody(facts, threads=threads),
-        OnnxRuntimeLibrary(facts, threads=threads),
-    ]
-    if cuda_package() is not None:
-        runtimes.append(OnnxRuntimeCuda(facts.path, cuda_graph=True))
-    package = facts.path.with_name(PACKAGE_NAME)
-    return [*runtimes, AotInductorRuntime(package, facts.task)] if package.is_file() else runtimes

@@ -95,34 +95,15 @@ def _cuda_python() -> Finding:
         return Finding("runtimes", "cuda-python", "optional", detail, INSTALL_HINT)
 
 
-def _onnxruntime_cuda() -> Finding:
-    from vmamba_deploy.runtimes.onnxruntime_cuda import (
-        INSTALL_HINT,
-        OnnxRuntimeCuda,
-        cuda_package,
-    )
-
-    status = OnnxRuntimeCuda(Path("model.onnx")).status()
-    level: Level = "ok" if status.available else "optional"
-    remedy = "" if cuda_package() else INSTALL_HINT
-    return Finding("runtimes", "ONNX Runtime on CUDA", level, status.reason, remedy)
-
-
 def _runtimes() -> Iterator[Finding]:
-    from vmamba_deploy.runtimes.tensorrt.cuda_driver import find_gpus
-    from vmamba_deploy.runtimes.tensorrt.flavour import FLAVOURS
+    from vmamba_deploy.runtimes.registry import RUNTIMES
+    from vmamba_deploy.runtimes.tensorrt.flavour import FLAVOURS, TENSORRT_RTX
 
-    yield _onnxruntime_cuda()
     yield _cuda_python()
-    search = find_gpus()
-    builders = 0
-    for flavour in FLAVOURS.values():
-        build, run = flavour.can_build_here(search), flavour.can_run_here(search)
-        builders += build.available
-        remedy = "" if flavour.installed else flavour.install_hint
-        for what, status in (("build", build), ("run", run)):
-            level: Level = "ok" if status.available else "optional"
-            yield Finding("runtimes", f"{flavour.title}: {what}", level, status.reason, remedy)
-    if not builders:
-        hint = FLAVOURS["tensorrt_rtx"].install_hint
+    for kind in RUNTIMES.values():
+        for ability in kind.abilities():
+            level: Level = "ok" if ability.status.available else "optional"
+            yield Finding("runtimes", ability.title, level, ability.status.reason, ability.remedy)
+    if not any(flavour.can_build_here().available for flavour in FLAVOURS.values()):
+        hint = TENSORRT_RTX.install_hint
         yield Finding("runtimes", "TensorRT engine", "missing", "nothing can build one", hint)

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from vmamba_deploy.artifacts.manifest import EngineFacts
 from vmamba_deploy.export.onnx_model import OnnxModel
 from vmamba_deploy.precisions import PRECISIONS
+from vmamba_deploy.runtimes.base import RuntimeKind
+from vmamba_deploy.runtimes.registry import RUNTIMES
 
 if TYPE_CHECKING:
     from vmamba_deploy.models import LoadedModel
@@ -58,7 +60,7 @@ def write_reports(
         tools=tool_versions(),
         created=utc_now(),
         timings=dict(seconds),
-        layers=tuple(_layer_errors(facts, loaded, name) for name in _to_localise(results)),
+        layers=tuple(_layer_errors(facts, loaded, kind) for kind in _to_localise(results)),
     )
     write_json(report, folder / JSON_NAME)
     write_html(report, folder / HTML_NAME)
@@ -79,36 +81,33 @@ def _engine_info(engine: EngineFacts, path: Path) -> EngineInfo:
     )
 
 
-def _to_localise(results: Sequence[RunResult]) -> list[str]:
-    """The ONNX Runtimes that failed, else the quick one; only where they gave logits, good or not.
+def _to_localise(results: Sequence[RunResult]) -> list[RuntimeKind]:
+    """Those that failed and have layers, else the first of them that applications open.
 
-    A session that raises on the whole graph would raise on its layers too.
+    Only where they gave an output, good or not: a session that raises on the whole graph would
+    raise on its layers too.
     """
-    ran = {
-        run.runtime: run.status
-        for run in results
-        if run.runtime.startswith("onnxruntime") and run.metrics is not None
-    }
-    failed = [name for name, status in ran.items() if status == "failed"]
-    return failed or [name for name in ran if name == "onnxruntime-library"]
+    kinds = {run.runtime: RUNTIMES[run.runtime] for run in results if run.metrics is not None}
+    layered = {name: kind for name, kind in kinds.items() if kind.layer_session is not None}
+    failed = [run.runtime for run in results if run.status == "failed"]
+    served = [kind for kind in layered.values() if kind.service is not None]
+    return [kind for name, kind in layered.items() if name in failed] or served[:1]
 
 
-def _layer_errors(facts: OnnxModel, loaded: LoadedModel, runtime: str) -> LayerSeries:
+def _layer_errors(facts: OnnxModel, loaded: LoadedModel, kind: RuntimeKind) -> LayerSeries:
     """Errors of the file's blocks on one photograph; the first beyond the limit is named."""
-    from vmamba_deploy.native import library_path
     from vmamba_deploy.parity.localise import first_drift, localise
     from vmamba_deploy.pipeline.parity_step import network, parity_inputs
     from vmamba_deploy.reports.model import LayerSeries
-    from vmamba_deploy.runtimes.onnxruntime import create_session
 
     (photos, *_) = parity_inputs(facts, (1,))
-    library = library_path("vmamba_ort") if runtime == "onnxruntime-library" else None
+    assert kind.layer_session is not None
     errors = localise(
         network(facts, loaded, "fp32"),
         facts.ir,
         photos.pixel_values,
-        lambda model: create_session(model, library=library),
+        kind.layer_session,
     )
     limit = PRECISIONS[facts.precision].thresholds.nmse
     drifted = first_drift(errors, limit)
-    return LayerSeries(runtime, tuple(errors), limit, drifted.layer if drifted else None)
+    return LayerSeries(kind.name, tuple(errors), limit, drifted.layer if drifted else None)

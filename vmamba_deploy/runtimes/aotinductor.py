@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from vmamba_deploy.errors import InputFileError, VmambaError
 from vmamba_deploy.ops.registry import OPS
-from vmamba_deploy.runtimes.base import RuntimeStatus
+from vmamba_deploy.runtimes.base import ModelFiles, RuntimeKind, RuntimeStatus
 from vmamba_deploy.runtimes.pytorch import named_arrays
 from vmamba_deploy.tasks import CLASSIFICATION, Task
 
@@ -105,3 +105,11 @@ def package_device(path: Path) -> str:
             return str(metadata[_DEVICE_KEY])
     except (OSError, ValueError, KeyError, IndexError, zipfile.BadZipFile) as error:
         raise InputFileError(f"{path} is not an AOTInductor package: {error}") from error
+
+
+def _on_files(files: ModelFiles) -> AotInductorRuntime | None:
+    package = files.onnx.path.with_name(PACKAGE_NAME)
+    return AotInductorRuntime(package, files.onnx.task) if package.is_file() else None
+
+
+AOTINDUCTOR = RuntimeKind(AotInductorRuntime.name, _on_files)

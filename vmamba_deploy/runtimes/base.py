@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
 
+from vmamba_deploy.artifacts.manifest import ORT_LIBRARY_NAME
 from vmamba_deploy.errors import UsageError
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
+    import onnx_ir as ir
+    from torch import nn
+
+    from vmamba_deploy.artifacts.manifest import EngineFacts, Manifest
+    from vmamba_deploy.export.onnx_model import OnnxModel
 
     Outputs = dict[str, npt.NDArray[np.float32]]
 
@@ -69,3 +77,113 @@ class Runtime(Protocol):
     def open(self) -> Session:
         """Load the model from disk, as a user would."""
         ...
+
+
+@dataclass(frozen=True)
+class ModelFiles:
+    """What a runtime is opened on: an ONNX file, what lies beside it, and the network of both.
+
+    Attributes:
+        onnx: the ONNX file, read.
+        network: PyTorch's, in the file's precision; it takes what the file takes.
+        engine: of `model.engine` beside the file; None leaves engines out.
+        threads: of a session on the CPU; 0 leaves the number to the runtime.
+        cuda_graphs: capture the network, where a runtime can.
+    """
+
+    onnx: OnnxModel
+    network: nn.Module
+    engine: EngineFacts | None = None
+    threads: int = 0
+    cuda_graphs: bool = False
+
+    @property
+    def library(self) -> Path | None:
+        """`libvmamba_ort.so` beside the file, when it is there."""
+        beside = self.onnx.path.with_name(ORT_LIBRARY_NAME)
+        return beside if beside.is_file() else None
+
+
+@dataclass(frozen=True)
+class Serving:
+    """An artefact folder that an application opens, and how.
+
+    Attributes:
+        streams: sessions that run side by side.
+        threads: of a session on the CPU; 0 leaves the number to the runtime.
+        cuda_graphs: capture the network of a shape that is called again, and replay it.
+        verify: compare the files with the manifest; an engine is compared in any case.
+    """
+
+    folder: Path
+    manifest: Manifest
+    streams: int
+    threads: int
+    cuda_graphs: bool
+    verify: bool
+
+
+@dataclass(frozen=True)
+class ServedModel:
+    """An artefact folder, open.
+
+    Attributes:
+        runtime: name of what executes.
+        sessions: one a stream.
+        batches: the smallest and the largest batch of one execution.
+        fixed: whether no larger batch is possible; else the largest is what is usual.
+        release: called after the sessions are closed.
+    """
+
+    runtime: str
+    sessions: Sequence[Session]
+    batches: tuple[int, int]
+    fixed: bool
+    release: Callable[[], None] = lambda: None
+
+
+@dataclass(frozen=True)
+class Service:
+    """How an application opens artefact folders with a runtime.
+
+    Attributes:
+        choice: what the application calls it.
+        status: whether `open` can succeed here; loads no model.
+        open: raises IntegrityError, EnvironmentProblem or UsageError.
+        needs_gpu: when the choice is left open, those that need a GPU are tried first.
+    """
+
+    choice: str
+    status: Callable[[Serving], RuntimeStatus]
+    open: Callable[[Serving], ServedModel]
+    needs_gpu: bool = False
+
+
+@dataclass(frozen=True)
+class Ability:
+    """What a runtime can do, whether it can here, and the command that brings what is missing."""
+
+    title: str
+    status: RuntimeStatus
+    remedy: str
+
+
+@dataclass(frozen=True)
+class RuntimeKind:
+    """Everything that the rest of the package knows of a runtime.
+
+    Attributes:
+        name: in reports.
+        on_files: opens it on exported files, to compare and to time it; None when there is nothing
+            of its kind beside the file. What cannot run here is a `Runtime` whose status says so.
+        service: None where no application opens it.
+        layer_session: makes an `onnxruntime.InferenceSession` of a model with more
+            outputs, so that an error can be followed layer by layer; None where there is none.
+        abilities: what `doctor` shows; looks without importing.
+    """
+
+    name: str
+    on_files: Callable[[ModelFiles], Runtime | None]
+    service: Service | None = None
+    layer_session: Callable[[ir.Model], Any] | None = None
+    abilities: Callable[[], Sequence[Ability]] = tuple

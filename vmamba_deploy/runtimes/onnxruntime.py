@@ -6,9 +6,21 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from vmamba_deploy.errors import EnvironmentProblem, InputFileError, VmambaError
+from vmamba_deploy.artifacts.manifest import MANIFEST_NAME, ONNX_NAME, ORT_LIBRARY_NAME, verify
+from vmamba_deploy.errors import (
+    EnvironmentProblem,
+    InputFileError,
+    IntegrityError,
+    VmambaError,
+)
 from vmamba_deploy.export.onnx_model import OnnxModel
-from vmamba_deploy.runtimes.base import RuntimeStatus
+from vmamba_deploy.runtimes.base import (
+    RuntimeKind,
+    RuntimeStatus,
+    ServedModel,
+    Service,
+    Serving,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,6 +30,7 @@ if TYPE_CHECKING:
     from vmamba_deploy.runtimes.base import Outputs
 
 CUSTOM_OP_LIBRARY = "vmamba_ort"
+_USUAL_LARGEST_BATCH = 32
 
 
 def create_session(
@@ -178,3 +191,62 @@ def _onnxruntime_status() -> RuntimeStatus:
         except PackageNotFoundError:
             continue
     return RuntimeStatus(False, "the package onnxruntime is not installed")
+
+
+def check_onnx(serving: Serving) -> Path:
+    """The ONNX file of a folder that is opened.
+
+    Raises:
+        IntegrityError: the manifest lists none, or the folder is not what it says.
+    """
+    if ONNX_NAME not in serving.manifest.files:
+        raise IntegrityError(f"{serving.folder / MANIFEST_NAME} lists no {ONNX_NAME}")
+    if serving.verify:
+        verify(serving.folder)
+    return serving.folder / ONNX_NAME
+
+
+def listed_library(serving: Serving) -> Path | None:
+    """Our custom-op library, when it came with the model; without it the function body runs."""
+    listed = ORT_LIBRARY_NAME in serving.manifest.files
+    return serving.folder / ORT_LIBRARY_NAME if listed else None
+
+
+def served(name: str, serving: Serving, sessions: list[Any]) -> ServedModel:
+    """Sessions on an ONNX file, as an application gets them."""
+    fixed = serving.manifest.onnx.inputs[0].shape[0]
+    if isinstance(fixed, int):
+        return ServedModel(name, sessions, (fixed, fixed), fixed=True)
+    return ServedModel(name, sessions, (1, _USUAL_LARGEST_BATCH), fixed=False)
+
+
+def _open_folder(serving: Serving) -> ServedModel:
+    session = create_session(
+        check_onnx(serving),
+        library=listed_library(serving),
+        threads=serving.threads,
+        holds_bfloat16=serving.manifest.precision == "bf16",
+    )
+    # ONNX Runtime's own session takes calls of many threads; each stream gets a turn in it.
+    return served(
+        "onnxruntime", serving, [OnnxRuntimeSession(session) for _ in range(serving.streams)]
+    )
+
+
+def _layer_session(model: ir.Model) -> Any:
+    from vmamba_deploy import native
+
+    return create_session(model, library=native.library_path(CUSTOM_OP_LIBRARY))
+
+
+ONNXRUNTIME_BODY = RuntimeKind(
+    OnnxRuntimeBody.name,
+    lambda files: OnnxRuntimeBody(files.onnx, threads=files.threads),
+    layer_session=create_session,
+)
+ONNXRUNTIME_LIBRARY = RuntimeKind(
+    OnnxRuntimeLibrary.name,
+    lambda files: OnnxRuntimeLibrary(files.onnx, library=files.library, threads=files.threads),
+    Service("ort", lambda _serving: _onnxruntime_status(), _open_folder),
+    layer_session=_layer_session,
+)

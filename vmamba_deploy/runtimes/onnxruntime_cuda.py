@@ -6,13 +6,29 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vmamba_deploy.artifacts.manifest import ONNX_NAME, ORT_LIBRARY_NAME
 from vmamba_deploy.errors import EnvironmentProblem, VmambaError
-from vmamba_deploy.runtimes.base import RuntimeStatus
-from vmamba_deploy.runtimes.onnxruntime import CUSTOM_OP_LIBRARY, create_session
+from vmamba_deploy.runtimes.base import (
+    Ability,
+    ModelFiles,
+    RuntimeKind,
+    RuntimeStatus,
+    ServedModel,
+    Service,
+    Serving,
+)
+from vmamba_deploy.runtimes.onnxruntime import (
+    CUSTOM_OP_LIBRARY,
+    check_onnx,
+    create_session,
+    listed_library,
+    served,
+)
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
+    import onnx_ir as ir
 
     from vmamba_deploy.runtimes.base import Outputs
 
@@ -161,3 +177,51 @@ class _Bound:
 
     def __init__(self, binding: Any, pixels: Any, outputs: dict[str, Any], options: Any) -> None:
         self.binding, self.pixels, self.outputs, self.options = binding, pixels, outputs, options
+
+
+def _on_files(files: ModelFiles) -> OnnxRuntimeCuda | None:
+    if cuda_package() is None:
+        return None
+    return OnnxRuntimeCuda(files.onnx.path, library=files.library, cuda_graph=files.cuda_graphs)
+
+
+def _folder_status(serving: Serving) -> RuntimeStatus:
+    library = listed_library(serving)
+    if library is None:
+        return RuntimeStatus(
+            False,
+            f"{serving.folder} has no {ORT_LIBRARY_NAME}, without which the scans would run as "
+            "loops",
+        )
+    return OnnxRuntimeCuda(serving.folder / ONNX_NAME, library=library).status()
+
+
+def _open_folder(serving: Serving) -> ServedModel:
+    path, library = check_onnx(serving), listed_library(serving)
+    status = _folder_status(serving)
+    if not status.available:
+        hint = None if library else "export again with this release"
+        raise EnvironmentProblem(status.reason, hint=hint)
+    runtime = OnnxRuntimeCuda(path, library=library, cuda_graph=serving.cuda_graphs)
+    return served(runtime.name, serving, [runtime.open() for _ in range(serving.streams)])
+
+
+def _layer_session(model: ir.Model) -> Any:
+    from vmamba_deploy import native
+
+    library = native.library_path(CUSTOM_OP_LIBRARY)
+    return create_session(model, library=library, device="cuda")
+
+
+def _abilities() -> list[Ability]:
+    status = OnnxRuntimeCuda(Path(ONNX_NAME)).status()
+    return [Ability("ONNX Runtime on CUDA", status, "" if cuda_package() else INSTALL_HINT)]
+
+
+ONNXRUNTIME_CUDA = RuntimeKind(
+    OnnxRuntimeCuda.name,
+    _on_files,
+    Service("ort-cuda", _folder_status, _open_folder, needs_gpu=True),
+    layer_session=_layer_session,
+    abilities=_abilities,
+)

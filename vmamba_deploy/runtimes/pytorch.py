@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from vmamba_deploy.runtimes.base import RuntimeStatus
+from vmamba_deploy.runtimes.base import RuntimeKind, RuntimeStatus
 from vmamba_deploy.tasks import CLASSIFICATION, Task
 
 if TYPE_CHECKING:
@@ -70,3 +70,8 @@ def named_arrays(given: Tensor | Sequence[Tensor], task: Task) -> Outputs:
         name: tensor.float().cpu().numpy()
         for name, tensor in zip(task.output_names, tensors, strict=True)
     }
+
+
+PYTORCH = RuntimeKind(
+    PyTorchRuntime.name, lambda files: PyTorchRuntime(files.network, files.onnx.task)
+)

@@ -9,12 +9,11 @@ import click
 
 from vmamba_deploy.cli.reporting import reporting
 from vmamba_deploy.errors import ExitCode, UsageError
+from vmamba_deploy.runtimes.registry import runtime_choices
 
 if TYPE_CHECKING:
     from vmamba_deploy.cli.terminal import Terminal
     from vmamba_deploy.evaluation.distributed import Cluster
-
-RUNTIMES = ("auto", "trt", "rtx", "ort", "ort-cuda")
 
 
 @click.command("evaluate")
@@ -27,7 +26,7 @@ RUNTIMES = ("auto", "trt", "rtx", "ort", "ort-cuda")
 @click.option("--artifact", required=True, type=click.Path(path_type=Path), metavar="DIR")
 @click.option("--against", type=click.Choice(["pytorch"]), help="Compare with PyTorch in fp32.")
 @click.option("--weights", help="Weights for PyTorch, when they have moved.")
-@click.option("--runtime", type=click.Choice(RUNTIMES), default="auto", show_default=True)
+@click.option("--runtime", type=click.Choice(runtime_choices()), default="auto", show_default=True)
 @click.option("--batch", type=int, default=32, show_default=True, help="Images per batch.")
 @click.option("--limit", type=int, help="Evaluate so many images, evenly spread over the data.")
 @click.option("--top-k", type=int, default=5, show_default=True, help="The k of top-k accuracy.")

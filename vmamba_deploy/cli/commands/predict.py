@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vmamba_deploy.cli.commands.evaluate import RUNTIMES
 from vmamba_deploy.cli.reporting import reporting
+from vmamba_deploy.runtimes.registry import runtime_choices
 
 if TYPE_CHECKING:
     from vmamba_deploy.cli.terminal import Terminal
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @click.command("predict")
 @click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--artifact", required=True, type=click.Path(path_type=Path), metavar="DIR")
-@click.option("--runtime", type=click.Choice(RUNTIMES), default="auto", show_default=True)
+@click.option("--runtime", type=click.Choice(runtime_choices()), default="auto", show_default=True)
 @click.option("--top-k", type=int, default=5, show_default=True, help="Classes per image.")
 @reporting
 def command(

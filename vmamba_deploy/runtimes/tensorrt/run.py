@@ -2,14 +2,39 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vmamba_deploy.artifacts.manifest import (
+    ENGINE_NAME,
+    MANIFEST_NAME,
+    TRT_LIBRARY_NAME,
+    EngineFacts,
+    read_manifest,
+    verify,
+)
 from vmamba_deploy.errors import EnvironmentProblem, IntegrityError, UsageError
-from vmamba_deploy.runtimes.base import RuntimeStatus
+from vmamba_deploy.runtimes.base import (
+    Ability,
+    ModelFiles,
+    Runtime,
+    RuntimeKind,
+    RuntimeStatus,
+    ServedModel,
+    Service,
+    Serving,
+    Session,
+)
 from vmamba_deploy.runtimes.tensorrt.cuda_device import CudaDevice
 from vmamba_deploy.runtimes.tensorrt.cuda_driver import GpuSearch, find_gpus
-from vmamba_deploy.runtimes.tensorrt.flavour import FLAVOURS
+from vmamba_deploy.runtimes.tensorrt.flavour import (
+    FLAVOURS,
+    TENSORRT,
+    TENSORRT_RTX,
+    Flavour,
+    likely_flavour,
+)
 from vmamba_deploy.runtimes.tensorrt.lane import EngineLane, LoadedEngine
 from vmamba_deploy.runtimes.tensorrt.plugin_library import (
     find_plugin_library,
@@ -21,8 +46,9 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from vmamba_deploy.artifacts.manifest import EngineFacts
     from vmamba_deploy.runtimes.base import Outputs
+
+_STRIPPED = "its weights are stripped; refit it before running"
 
 
 class TensorRTRuntime:
@@ -57,8 +83,6 @@ class TensorRTRuntime:
             IntegrityError: no manifest, or one that lists no such engine.
             UsageError: the engine's weights were stripped.
         """
-        from vmamba_deploy.artifacts.manifest import ENGINE_NAME, TRT_LIBRARY_NAME, read_manifest
-
         manifest = read_manifest(folder)
         library = folder / TRT_LIBRARY_NAME
         runtime = cls(folder / ENGINE_NAME, manifest.engine, plugin_library=library)
@@ -99,8 +123,6 @@ class TensorRTRuntime:
             IntegrityError: the folder is not what its manifest says, or TensorRT does not accept
                 the engine.
         """
-        from vmamba_deploy.artifacts.manifest import verify
-
         search = find_gpus()
         status = self.status(search)
         if not status.available:
@@ -155,3 +177,79 @@ class TensorRTSession:
         """Free the engine, its buffers and the stream."""
         self._lane.close()
         self._engine.close()
+
+
+class AbsentEngine:
+    """Stands for the engine that was not built, so that the report says why it did not run."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        self.name = name
+        self._reason = reason
+
+    def status(self) -> RuntimeStatus:
+        """Never available."""
+        return RuntimeStatus(False, f"no engine: {self._reason}")
+
+    def open(self) -> Session:
+        """There is nothing to open; `status` says so first."""
+        raise FileNotFoundError(self._reason)
+
+
+def _on_files(flavour: Flavour, files: ModelFiles) -> Runtime | None:
+    """In a folder with a manifest, the files are verified before TensorRT reads them."""
+    engine, path = files.engine, files.onnx.path.with_name(ENGINE_NAME)
+    if engine is None or (engine.flavour or likely_flavour().name) != flavour.name:
+        return None
+    if not engine.built:
+        return AbsentEngine(flavour.name, str(engine.reason))
+    if engine.weights_stripped:
+        return AbsentEngine(flavour.name, _STRIPPED)
+    if path.with_name(MANIFEST_NAME).exists():
+        return TensorRTRuntime.from_folder(path.parent)
+    return TensorRTRuntime(path, engine, plugin_library=path.with_name(TRT_LIBRARY_NAME))
+
+
+def _folder_status(flavour: Flavour, serving: Serving) -> RuntimeStatus:
+    engine = serving.manifest.engine
+    reason = engine.fits(flavour=flavour.name)
+    if reason is not None or engine.weights_stripped:
+        return RuntimeStatus(False, reason or _STRIPPED)
+    return TensorRTRuntime.from_folder(serving.folder).status()
+
+
+def _open_folder(flavour: Flavour, serving: Serving) -> ServedModel:
+    facts = serving.manifest.engine
+    reason = facts.fits(flavour=flavour.name)
+    if facts.built and reason is not None:
+        asked = "rtx" if flavour.is_rtx else "tensorrt"
+        raise IntegrityError(
+            reason,
+            hint=f"use runtime='auto', or build one with `vmamba-deploy build --trt {asked}`",
+        )
+    engine = TensorRTRuntime.from_folder(serving.folder).load()
+    lanes = [EngineLane(engine, cuda_graphs=serving.cuda_graphs) for _ in range(serving.streams)]
+    batches = engine.smallest[0], engine.largest[0]
+    return ServedModel(flavour.name, lanes, batches, fixed=True, release=engine.close)
+
+
+def _abilities(flavour: Flavour) -> list[Ability]:
+    search, remedy = find_gpus(), "" if flavour.installed else flavour.install_hint
+    return [
+        Ability(f"{flavour.title}: build", flavour.can_build_here(search), remedy),
+        Ability(f"{flavour.title}: run", flavour.can_run_here(search), remedy),
+    ]
+
+
+def _kind(flavour: Flavour, choice: str) -> RuntimeKind:
+    return RuntimeKind(
+        flavour.name,
+        partial(_on_files, flavour),
+        Service(
+            choice, partial(_folder_status, flavour), partial(_open_folder, flavour), needs_gpu=True
+        ),
+        abilities=partial(_abilities, flavour),
+    )
+
+
+TENSORRT_ENGINE = _kind(TENSORRT, "trt")
+TENSORRT_RTX_ENGINE = _kind(TENSORRT_RTX, "rtx")

@@ -1,0 +1,44 @@
+"""Which runtimes there are. A new one is a module with a `RuntimeKind`, and a line here.
+
+Importing this imports none of the packages that run something.
+"""
+
+from __future__ import annotations
+
+from vmamba_deploy.runtimes.aotinductor import AOTINDUCTOR
+from vmamba_deploy.runtimes.base import ModelFiles, Runtime, RuntimeKind, Service
+from vmamba_deploy.runtimes.onnxruntime import ONNXRUNTIME_BODY, ONNXRUNTIME_LIBRARY
+from vmamba_deploy.runtimes.onnxruntime_cuda import ONNXRUNTIME_CUDA
+from vmamba_deploy.runtimes.pytorch import PYTORCH
+from vmamba_deploy.runtimes.tensorrt.run import TENSORRT_ENGINE, TENSORRT_RTX_ENGINE
+
+RUNTIMES: dict[str, RuntimeKind] = {
+    kind.name: kind
+    for kind in (
+        PYTORCH,
+        ONNXRUNTIME_BODY,
+        TENSORRT_ENGINE,
+        TENSORRT_RTX_ENGINE,
+        ONNXRUNTIME_LIBRARY,
+        ONNXRUNTIME_CUDA,
+        AOTINDUCTOR,
+    )
+}
+"""By name, in the order of reports."""
+
+
+def runtimes_on(files: ModelFiles) -> list[Runtime]:
+    """Every runtime that there are files for, whether or not it can run here."""
+    found = (kind.on_files(files) for kind in RUNTIMES.values())
+    return [runtime for runtime in found if runtime is not None]
+
+
+def services() -> dict[str, Service]:
+    """The runtimes that an application can open, by what it calls them."""
+    offered = (kind.service for kind in RUNTIMES.values())
+    return {service.choice: service for service in offered if service is not None}
+
+
+def runtime_choices() -> tuple[str, ...]:
+    """`auto`, and the names of the services."""
+    return ("auto", *services())
