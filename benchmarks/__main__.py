@@ -212,7 +212,7 @@ def digits_accuracy_command() -> None:
 def network_floor_command(preset: str, batches: tuple[int, ...], json_path: Path | None) -> None:
     """The least time of every layer on an H100, from its bytes, products and special functions."""
     from benchmarks.network_floor import network_floor
-    from vmamba_deploy.models.vmamba.presets import resolve_preset
+    from vmamba_deploy.models import resolve_preset
 
     _give(floor_text, network_floor(resolve_preset(preset).name, batches), json_path)
 

@@ -41,10 +41,11 @@ from benchmarks.timing import (
 )
 from vmamba_deploy import native
 from vmamba_deploy.errors import UsageError, VmambaError
-from vmamba_deploy.models import LoadedModel, convert_precision, load_weights, resolve_preset
+from vmamba_deploy.models import FAMILIES, LoadedModel, load_weights, resolve_preset
+from vmamba_deploy.models.vmamba.network import convert_precision
 
 if TYPE_CHECKING:
-    from vmamba_deploy.models import VMamba
+    from vmamba_deploy.models.vmamba.network import VMamba
     from vmamba_deploy.runtimes.base import Runtime
 
 IDENTITY = "onnxruntime-identity"
@@ -82,7 +83,9 @@ class Entrants:
     def loaded(self) -> LoadedModel:
         """The preset with random weights."""
         if self.preset_name == REHEARSED:
-            return LoadedModel(network(REHEARSED, "cpu"), None, source="random", sha256="")
+            return LoadedModel(
+                network(REHEARSED, "cpu"), FAMILIES["VMamba"], source="random", sha256=""
+            )
         return load_weights("random", preset=self.preset_name)
 
     @cached_property

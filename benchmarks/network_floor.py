@@ -24,9 +24,8 @@ from benchmarks.network_ops import (
     OpRecord,
     record_operations,
 )
-from vmamba_deploy.models.vmamba.network import VMamba, freeze_scan_parameters
-from vmamba_deploy.models.vmamba.precision import convert_precision
-from vmamba_deploy.models.vmamba.presets import resolve_preset
+from vmamba_deploy.models import resolve_preset
+from vmamba_deploy.models.vmamba.network import VMamba, convert_precision, freeze_scan_parameters
 from vmamba_deploy.precisions import PrecisionName
 
 IMAGE_SIDE = 224

@@ -18,8 +18,8 @@ from torch import Tensor, nn
 
 from benchmarks.plain_chain import scan_routes
 from benchmarks.triton_chain import ChainParameters, triton_chain
+from vmamba_deploy.models import create_model
 from vmamba_deploy.models.vmamba.config import VMambaConfig
-from vmamba_deploy.models.vmamba.creation import create_model
 from vmamba_deploy.models.vmamba.initialization import initialize
 from vmamba_deploy.models.vmamba.layers import casting, ss2d
 from vmamba_deploy.models.vmamba.network import VMamba, empty_network, freeze_scan_parameters

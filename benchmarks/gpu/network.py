@@ -12,7 +12,7 @@ from benchmarks.network_ops import record_operations
 from benchmarks.networks import IMAGE_SIDE, REHEARSED, TINY, images, network
 from benchmarks.op_shapes import RESOLUTIONS
 from benchmarks.timing import Measured, gpu_name, interleaved, spread
-from vmamba_deploy.models.vmamba.precision import convert_precision
+from vmamba_deploy.models.vmamba.network import convert_precision
 
 Json = dict[str, Any]
 _PASSES = 5

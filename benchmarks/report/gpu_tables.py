@@ -11,7 +11,7 @@ from benchmarks.op_shapes import OP_SHAPES
 from benchmarks.report.op_table import network_floor_of, op_rows
 from benchmarks.report.reasons import NETWORK_GROUP, REASONS, SANITIZER_REASON
 from benchmarks.report.results import Json, Results, slim_rows
-from vmamba_deploy.models.vmamba.presets import resolve_preset
+from vmamba_deploy.models import resolve_preset
 
 _COMMANDS = tuple(
     each

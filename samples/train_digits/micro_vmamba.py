@@ -11,11 +11,15 @@ from torch import nn
 
 from samples.train_digits.digits_data import LABELS
 from vmamba_deploy.artifacts.atomic import atomic_write
-from vmamba_deploy.models import VMamba
 from vmamba_deploy.models.vmamba.config import VMambaConfig
 from vmamba_deploy.models.vmamba.initialization import initialize
 from vmamba_deploy.models.vmamba.layers.ss2d import SS2D
-from vmamba_deploy.models.vmamba.network import empty_network, selective_scans, set_scan_backend
+from vmamba_deploy.models.vmamba.network import (
+    VMamba,
+    empty_network,
+    selective_scans,
+    set_scan_backend,
+)
 
 CONFIG = VMambaConfig(
     depths=(1, 1, 1, 1),

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from benchmarks.networks import REHEARSED, expected_logits, full_float32, images, network, parity
-from vmamba_deploy.models.vmamba.precision import convert_precision
+from vmamba_deploy.models.vmamba.network import convert_precision
 
 
 @pytest.mark.parametrize("precision", ["fp32", "fp16"])

@@ -19,11 +19,11 @@ from vmamba_deploy.models.vmamba.config import VMambaConfig
 from vmamba_deploy.models.vmamba.initialization import initialize
 from vmamba_deploy.models.vmamba.network import (
     VMamba,
+    convert_precision,
     empty_network,
     freeze_scan_parameters,
     set_scan_backend,
 )
-from vmamba_deploy.models.vmamba.precision import convert_precision
 
 # Largest ||error||^2 / ||logits||^2 to the network itself in float32. Networks this small lose as
 # much as 2e-4 by half precision without the chain.

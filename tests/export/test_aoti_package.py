@@ -57,7 +57,7 @@ def folder(loaded, tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def expected(loaded):
     """Images and the logits that PyTorch gives."""
-    module, _, _ = deployable_module(loaded, OPTIONS)
+    module = deployable_module(loaded, OPTIONS)
     pixels = torch.randn(3, 3, 32, 64)
     with torch.inference_mode():
         return pixels, module(pixels)
@@ -175,7 +175,7 @@ def test_a_failed_compilation_leaves_nothing_behind(loaded, tmp_path, monkeypatc
 
 
 def test_torch_compile_takes_the_whole_network(loaded):
-    module, _, _ = deployable_module(loaded, OPTIONS)
+    module = deployable_module(loaded, OPTIONS)
     pixels = torch.randn(2, 3, 32, 64)
     explained = torch._dynamo.explain(module)(pixels)
     assert (explained.graph_count, explained.graph_break_count) == (1, 0)

@@ -20,6 +20,7 @@ from vmamba_deploy.export.passes import (
     WriteMetadata,
     serialised,
 )
+from vmamba_deploy.ops.selective_scan_2d.specification import SELECTIVE_SCAN_2D
 
 SCOPES = "pkg.torch.onnx.name_scopes"
 TRACE = "pkg.torch.onnx.stack_trace"
@@ -118,9 +119,9 @@ def test_a_weight_that_two_nodes_read_keeps_its_name(nested):
 
 
 def test_a_body_comes_once_for_nodes_that_no_main_graph_holds(nested):
-    assert CarryFunctionBodies({"N": 1})(nested).modified
+    assert CarryFunctionBodies({SELECTIVE_SCAN_2D.key: {"N": 1}})(nested).modified
     assert [key[:2] for key in nested.functions] == [("own", "scan"), ("vmamba", "SelectiveScan2D")]
-    assert not CarryFunctionBodies({"N": 1})(nested).modified
+    assert not CarryFunctionBodies({SELECTIVE_SCAN_2D.key: {"N": 1}})(nested).modified
     session = ort.InferenceSession(serialised(nested))
     shapes = {"x": (1, 3, 2, 2), "proj": (1, 3, 2, 12), "dw": (4, 1, 2), "db": (4, 2)}
     feed = {name: np.ones(shape, np.float32) for name, shape in shapes.items()}

@@ -11,7 +11,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from vmamba_deploy.models import VMamba, load_model, set_scan_backend
+from vmamba_deploy.models import load_model
+from vmamba_deploy.models.vmamba.network import VMamba, set_scan_backend
 
 GOLDEN_FOLDER = Path(__file__).parent.parent / "data" / "golden"
 

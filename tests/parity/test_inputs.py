@@ -5,9 +5,11 @@ from vmamba_deploy.errors import UsageError
 from vmamba_deploy.parity.inputs import PHOTOS, build_inputs, load_photo
 from vmamba_deploy.preprocessing import IMAGENET_PREPROCESSING, normalise
 
+SMALL = IMAGENET_PREPROCESSING.for_size((32, 32))
+
 
 def test_batches_are_named_filled_and_finite():
-    sets = build_inputs((1, 3, 25), size=(64, 96), seed=3)
+    sets = build_inputs((1, 3, 25), IMAGENET_PREPROCESSING.for_size((64, 96)), seed=3)
     assert [one.batch for one in sets] == [1, 3, 25, 1, 1, 1, 1]
     assert len({one.name for one in sets}) == len(sets)
     for one in sets:
@@ -21,7 +23,7 @@ def test_batches_are_named_filled_and_finite():
 
 
 def test_seed_decides_the_noise_and_nothing_else():
-    first, again, other = (build_inputs((8,), size=(32, 32), seed=s) for s in (1, 1, 2))
+    first, again, other = (build_inputs((8,), SMALL, seed=s) for s in (1, 1, 2))
     for a, b, c in zip(first, again, other, strict=True):
         assert np.array_equal(a.pixel_values, b.pixel_values)
         photos = [index for index, name in enumerate(a.images) if name in PHOTOS]
@@ -30,7 +32,10 @@ def test_seed_decides_the_noise_and_nothing_else():
 
 
 def test_raw_images_are_what_the_normalised_ones_come_from():
-    raw, ready = (build_inputs((6,), raw=flag)[0].pixel_values for flag in (True, False))
+    raw, ready = (
+        build_inputs((6,), IMAGENET_PREPROCESSING, raw=flag)[0].pixel_values
+        for flag in (True, False)
+    )
     assert raw.shape == (6, 224, 224, 3)
     assert raw.dtype == np.uint8
     for image, expected in zip(raw, ready, strict=True):
@@ -48,4 +53,4 @@ def test_photographs_are_photographs(name):
 def test_bad_batches_are_refused():
     for batches in ((), (0,), (1, -2)):
         with pytest.raises(UsageError):
-            build_inputs(batches)
+            build_inputs(batches, SMALL)

@@ -16,6 +16,7 @@ from vmamba_deploy.pipeline.compare_run import run_compare
 from vmamba_deploy.pipeline.export_run import run_export
 from vmamba_deploy.pipeline.parity_step import parity_inputs
 from vmamba_deploy.pipeline.plan import ExportPlan
+from vmamba_deploy.pipeline.reference import load_reference
 from vmamba_deploy.runtimes.tensorrt import TENSORRT_RTX, EnginePlan
 
 GOLDEN = Path(__file__).parents[1] / "data" / "golden"
@@ -72,7 +73,8 @@ def test_a_free_size_is_proven_at_the_ends_of_the_profile(free_bytes):
 
 
 def test_a_graph_that_takes_bytes_is_given_whole_images(free_bytes):
-    inputs = parity_inputs(OnnxModel.read(free_bytes.folder / "model.onnx"), (2,))
+    facts = OnnxModel.read(free_bytes.folder / "model.onnx")
+    inputs = parity_inputs(facts, load_reference(facts), (2,))
     assert {one.pixel_values.dtype.name for one in inputs} == {"uint8"}
     assert inputs[0].pixel_values.shape == (2, 64, 64, 3)
 

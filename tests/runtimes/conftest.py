@@ -18,6 +18,7 @@ from vmamba_deploy.artifacts.manifest import EngineFacts
 from vmamba_deploy.export.onnx_model import OnnxModel
 from vmamba_deploy.export.passes import CarryFunctionBodies
 from vmamba_deploy.native import library_path
+from vmamba_deploy.ops.selective_scan_2d.specification import SELECTIVE_SCAN_2D
 from vmamba_deploy.runtimes.tensorrt import (
     TENSORRT_RTX,
     EnginePlan,
@@ -96,7 +97,7 @@ def make_scan_model(
     )
     opsets = [helper.make_opsetid("", 22), helper.make_opsetid("vmamba", 1)]
     model = helper.make_model(graph, opset_imports=opsets, ir_version=10)
-    whole = CarryFunctionBodies({"N": 1})(ir.from_proto(model)).model
+    whole = CarryFunctionBodies({SELECTIVE_SCAN_2D.key: {"N": 1}})(ir.from_proto(model)).model
     onnx.save(ir.to_proto(whole), str(path))
     return path
 

@@ -70,7 +70,7 @@ def export_aoti(
         raise UsageError("an AOTInductor package has one image size", hint="drop --dynamic-size")
     chosen = choose_device(device)
     _require_compiler()
-    module, _, _ = deployable_module(loaded, options)
+    module = deployable_module(loaded, options)
     partial = path.with_name(f".{path.stem}.{os.getpid()}.pt2")
     try:
         with _quiet_compiler():

@@ -26,6 +26,9 @@ def model_metadata(loaded: LoadedModel, options: ExportOptions, task: Task) -> d
     tool_versions; labels, when known, of a classifier; num_classes, when the weights have a
     classifier that the file leaves out.
     """
+    # Another size keeps the preset's ratio of the resized shorter side to the crop.
+    sized = loaded.preprocessing.for_size(options.size)
+    preprocessing = replace(sized, normalisation_in_graph=options.preprocess)
     metadata: dict[str, str] = {
         "preset": loaded.preset_name or "custom",
         "task": task.name,
@@ -35,7 +38,7 @@ def model_metadata(loaded: LoadedModel, options: ExportOptions, task: Task) -> d
         "opsets": _json(
             {"ai.onnx": options.target_opset} | {op.domain: op.version for op in OPS.values()}
         ),
-        "preprocessing": _json(preprocessing_metadata(options)),
+        "preprocessing": _json(preprocessing.as_manifest()),
         "tool_versions": _json(tool_versions()),
     }
     labels, classes = options.labels or loaded.model.class_labels, loaded.model.config.num_classes
@@ -44,17 +47,6 @@ def model_metadata(loaded: LoadedModel, options: ExportOptions, task: Task) -> d
     elif task is not CLASSIFICATION and classes is not None:
         metadata["num_classes"] = str(classes)
     return metadata
-
-
-def preprocessing_metadata(options: ExportOptions) -> dict[str, Any]:
-    """How an image becomes `pixel_values` (docs/preprocessing.md), as the manifest tells it.
-
-    Resizing keeps the published ratio of the resized shorter side to the crop.
-    """
-    from vmamba_deploy.preprocessing import IMAGENET_PREPROCESSING
-
-    sized = IMAGENET_PREPROCESSING.for_size(options.size)
-    return replace(sized, normalisation_in_graph=options.preprocess).as_manifest()
 
 
 def tool_versions() -> dict[str, str]:

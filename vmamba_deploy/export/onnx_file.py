@@ -38,20 +38,21 @@ def export_onnx(loaded: LoadedModel, path: Path, options: ExportOptions) -> Onnx
         WriteMetadata,
     )
 
-    module, scans, state = deployable_module(loaded, options)
+    module = deployable_module(loaded, options)
+    calls = loaded.family.op_calls(loaded.model.config)
     task = chosen_task(loaded, options)
     model = trace(module, options, task.output_names)
     ir.passes.Sequential(
         DropSourceTraces(),
         NameLinearWeights(),
-        CarryFunctionBodies({"N": state}),
+        CarryFunctionBodies({each.op: each.sizes for each in calls}),
         WriteMetadata(model_metadata(loaded, options, task)),
     )(model)
-    return _save(model, path, options, expected_scans=scans)
+    return _save(model, path, options, expected_scans=sum(each.count for each in calls))
 
 
-def deployable_module(loaded: LoadedModel, options: ExportOptions) -> tuple[nn.Module, int, int]:
-    """The module in its target precision, with the number of its scans and their N.
+def deployable_module(loaded: LoadedModel, options: ExportOptions) -> nn.Module:
+    """The module in its target precision.
 
     It is what the file computes, so parity runs it as the `pytorch` runtime too. It gives one
     tensor, or a list in the order of the task's outputs.
@@ -60,19 +61,15 @@ def deployable_module(loaded: LoadedModel, options: ExportOptions) -> tuple[nn.M
         UsageError: a task that the network cannot do.
     """
     from vmamba_deploy.export.deployable import Deployable
-    from vmamba_deploy.models import (
-        IMAGENET_PREPROCESSING,
-        convert_precision,
-        freeze_scan_parameters,
-    )
 
-    config, task = loaded.model.config, chosen_task(loaded, options)
-    module: nn.Module = convert_precision(loaded.model, options.precision)
-    freeze_scan_parameters(module)
+    task = chosen_task(loaded, options)
+    network = loaded.family.cast(loaded.model, options.precision)
+    loaded.family.freeze(network)
+    module: nn.Module = network
     if options.preprocess or task.method != "forward":
-        normalisation = IMAGENET_PREPROCESSING if options.preprocess else None
+        normalisation = loaded.preprocessing if options.preprocess else None
         module = Deployable(module, task.method, normalisation)
-    return module.eval().requires_grad_(False), sum(config.depths), config.d_state
+    return module.eval().requires_grad_(False)
 
 
 def chosen_task(loaded: LoadedModel, options: ExportOptions) -> Task:

@@ -73,10 +73,10 @@ class CarryFunctionBodies(InPlacePass):
     So any ONNX runtime can run the file.
 
     Args:
-        sizes: those that are the same in every node, as `function_body` takes them.
+        sizes: by op, those that are the same in every node, as `function_body` takes them.
     """
 
-    def __init__(self, sizes: Mapping[str, int]) -> None:
+    def __init__(self, sizes: Mapping[tuple[str, str], Mapping[str, int]]) -> None:
         super().__init__()
         self._sizes = sizes
 
@@ -85,7 +85,7 @@ class CarryFunctionBodies(InPlacePass):
         called = {(node.domain, node.op_type) for node in our_nodes(model)}
         lacking = sorted(called - {identifier[:2] for identifier in model.functions})
         for key in lacking:
-            body = function_body(OPS[key], model.opset_imports[""], self._sizes)
+            body = function_body(OPS[key], model.opset_imports[""], self._sizes.get(key))
             function = ir.serde.deserialize_function(body)
             model.functions[function.identifier()] = function
         return PassResult(model, bool(lacking))

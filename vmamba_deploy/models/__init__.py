@@ -1,49 +1,37 @@
-"""VMamba networks: presets, layers, weights and precision."""
+"""Networks: families, presets, checkpoints."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from vmamba_deploy.models.vmamba.config import DownsampleKind, StemKind, VMambaConfig
-from vmamba_deploy.models.vmamba.presets import ALIASES, PRESETS, Preset, resolve_preset
-from vmamba_deploy.preprocessing.specification import IMAGENET_PREPROCESSING, Preprocessing
+from vmamba_deploy.models.families import FAMILIES, family_of, resolve_preset
+from vmamba_deploy.models.family import Family, OpCalls, Preset
 
 if TYPE_CHECKING:
-    from vmamba_deploy.models.checkpoints.loading import LoadedModel, load_model, load_weights
-    from vmamba_deploy.models.vmamba.creation import create_model
-    from vmamba_deploy.models.vmamba.network import VMamba, freeze_scan_parameters, set_scan_backend
-    from vmamba_deploy.models.vmamba.precision import convert_precision
+    from vmamba_deploy.models.loading import LoadedModel, create_model, load_model, load_weights
+    from vmamba_deploy.models.network import Network
 
 # Names whose modules import torch, which takes seconds: the presets must not pay for it.
 _LAZY = {
-    "LoadedModel": "checkpoints.loading",
-    "VMamba": "vmamba.network",
-    "convert_precision": "vmamba.precision",
-    "create_model": "vmamba.creation",
-    "freeze_scan_parameters": "vmamba.network",
-    "load_model": "checkpoints.loading",
-    "load_weights": "checkpoints.loading",
-    "set_scan_backend": "vmamba.network",
+    "LoadedModel": "loading",
+    "Network": "network",
+    "create_model": "loading",
+    "load_model": "loading",
+    "load_weights": "loading",
 }
 
 __all__ = [
-    "ALIASES",
-    "IMAGENET_PREPROCESSING",
-    "PRESETS",
-    "DownsampleKind",
+    "FAMILIES",
+    "Family",
     "LoadedModel",
-    "Preprocessing",
+    "Network",
+    "OpCalls",
     "Preset",
-    "StemKind",
-    "VMamba",
-    "VMambaConfig",
-    "convert_precision",
     "create_model",
-    "freeze_scan_parameters",
+    "family_of",
     "load_model",
     "load_weights",
     "resolve_preset",
-    "set_scan_backend",
 ]
 
 

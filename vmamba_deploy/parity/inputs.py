@@ -12,7 +12,6 @@ import numpy.typing as npt
 
 from vmamba_deploy.errors import UsageError
 from vmamba_deploy.preprocessing import (
-    IMAGENET_PREPROCESSING,
     Preprocessing,
     normalise,
     read_image,
@@ -59,9 +58,8 @@ class InputSet:
 
 def build_inputs(
     batches: Sequence[int],
+    preprocessing: Preprocessing,
     *,
-    size: tuple[int, int] | None = None,
-    preprocessing: Preprocessing = IMAGENET_PREPROCESSING,
     seed: int = 0,
     raw: bool = False,
 ) -> list[InputSet]:
@@ -73,7 +71,7 @@ def build_inputs(
 
     Args:
         batches: batch sizes, usually the smallest, usual and largest of an engine's profile.
-        size: (H, W) of the model; the preprocessing's crop when None.
+        preprocessing: of the model, for its size.
         seed: of the noise.
         raw: give uint8 images [B, H, W, 3], for a model with the preprocessing in its graph.
 
@@ -82,8 +80,7 @@ def build_inputs(
     """
     if not batches or min(batches) < 1:
         raise UsageError(f"batch sizes must be positive, got {list(batches)}")
-    sized = preprocessing if size is None else preprocessing.for_size(size)
-    source = _ImageSource(sized, np.random.default_rng(seed), raw)
+    source = _ImageSource(preprocessing, np.random.default_rng(seed), raw)
     sets = [
         source.batch(f"photos-b{batch}", source.mixed_names(batch))
         for batch in sorted(set(batches))

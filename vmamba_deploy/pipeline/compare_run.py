@@ -73,7 +73,9 @@ def run_compare(
         told.append(f"{failed} of {len(results)} runtimes failed")
     if polygraphy is not None:
         with steps.step("polygraphy", "saving inputs and reference for polygraphy") as told:
-            told += _save_reference(polygraphy, facts, loaded, parity_inputs(facts, batches, seed))
+            told += _save_reference(
+                polygraphy, facts, loaded, parity_inputs(facts, loaded, batches, seed)
+            )
     if report is not None:
         with steps.step("report", "writing the report") as told:
             report.mkdir(parents=True, exist_ok=True)

@@ -84,7 +84,7 @@ def run_export(plan: ExportPlan, on_event: OnEvent) -> ExportOutcome:
     Raises:
         VmambaError: its class says which step cannot go on; nothing is published then.
     """
-    from vmamba_deploy.models.vmamba.presets import resolve_preset
+    from vmamba_deploy.models import resolve_preset
 
     steps = Steps(on_event)
     preset = resolve_preset(plan.model).name if plan.model else None

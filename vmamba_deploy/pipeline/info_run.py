@@ -86,7 +86,5 @@ def _describe_checkpoint(path: Path) -> dict[str, Any]:
         "tasks": list(loaded.model.tasks),
         "parameters": sum(parameter.numel() for parameter in loaded.model.parameters()),
         "classes": config.num_classes,
-        "depths": list(config.depths),
-        "dims": list(config.dims),
-        "d_state": config.d_state,
+        **loaded.family.summary(config),
     }

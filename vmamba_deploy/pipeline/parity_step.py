@@ -49,7 +49,7 @@ def check_parity(
     from vmamba_deploy.runtimes.registry import runtimes_on
 
     files = ModelFiles(facts, network(facts, loaded, facts.precision), engine=engine)
-    inputs = parity_inputs(facts, batches, seed)
+    inputs = parity_inputs(facts, loaded, batches, seed)
     results = compare_runtimes(
         PyTorchRuntime(network(facts, loaded, "fp32"), facts.task),
         runtimes_on(files),
@@ -61,18 +61,21 @@ def check_parity(
     return tuple(results)
 
 
-def parity_inputs(facts: OnnxModel, batches: Sequence[int], seed: int = 0) -> list[InputSet]:
+def parity_inputs(
+    facts: OnnxModel, loaded: LoadedModel, batches: Sequence[int], seed: int = 0
+) -> list[InputSet]:
     """Batches in the file's own layout; where it leaves the size free, other sizes as well.
 
     Those are the smallest and the largest of the engine's profile, and one that is not square.
     """
     from vmamba_deploy.parity.inputs import build_inputs
 
-    sizes = _other_sizes(facts)
     taken, raw = fitting(batches, facts), facts.takes_bytes()
-    sets = build_inputs(taken, size=facts.image_size(), seed=seed, raw=raw)
-    for height, width in sizes:
-        photos, *_ = build_inputs(taken[:1], size=(height, width), seed=seed, raw=raw)
+    prepared = loaded.preprocessing
+    sets = build_inputs(taken, prepared.for_size(facts.image_size()), seed=seed, raw=raw)
+    for height, width in _other_sizes(facts):
+        sized = prepared.for_size((height, width))
+        photos, *_ = build_inputs(taken[:1], sized, seed=seed, raw=raw)
         sets.append(replace(photos, name=f"{photos.name}-{height}x{width}"))
     return sets
 
@@ -93,8 +96,7 @@ def network(facts: OnnxModel, loaded: LoadedModel, precision: PrecisionName) -> 
         preprocess=facts.takes_bytes(),
         task=facts.task.name,
     )
-    module, _, _ = deployable_module(loaded, options)
-    return module
+    return deployable_module(loaded, options)
 
 
 def _other_sizes(facts: OnnxModel) -> list[tuple[int, int]]:

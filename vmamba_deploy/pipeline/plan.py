@@ -49,7 +49,7 @@ class ExportPlan:
     engine: EnginePlan = field(default_factory=EnginePlan)
 
     def __post_init__(self) -> None:
-        from vmamba_deploy.models.vmamba.presets import resolve_preset
+        from vmamba_deploy.models import resolve_preset
 
         if self.model is not None:
             resolve_preset(self.model)

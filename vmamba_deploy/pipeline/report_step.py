@@ -100,7 +100,7 @@ def _layer_errors(facts: OnnxModel, loaded: LoadedModel, kind: RuntimeKind) -> L
     from vmamba_deploy.pipeline.parity_step import network, parity_inputs
     from vmamba_deploy.reports.model import LayerSeries
 
-    (photos, *_) = parity_inputs(facts, (1,))
+    (photos, *_) = parity_inputs(facts, loaded, (1,))
     assert kind.layer_session is not None
     errors = localise(
         network(facts, loaded, "fp32"),

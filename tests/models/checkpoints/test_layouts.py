@@ -9,7 +9,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from vmamba_deploy.errors import InputFileError
-from vmamba_deploy.models import VMamba, load_model
+from vmamba_deploy.models import load_model
+from vmamba_deploy.models.vmamba.network import VMamba
 
 Weights = dict[str, Tensor]
 

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from vmamba_deploy.errors import InputFileError, UsageError
-from vmamba_deploy.models import PRESETS, create_model, load_model, load_weights
-from vmamba_deploy.models.checkpoints.loading import weights_sha256
+from vmamba_deploy.models import create_model, load_model, load_weights
+from vmamba_deploy.models.loading import weights_sha256
+from vmamba_deploy.models.vmamba.presets import PRESETS
 
 Weights = dict[str, Tensor]
 
@@ -31,14 +32,15 @@ def test_a_preset_is_recognised(checkpoint: Path) -> None:
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_every_preset_is_told_from_its_shapes(name: str) -> None:
-    from vmamba_deploy.models.vmamba.detection import detect_config, preset_with
+    from vmamba_deploy.models.vmamba.detection import detect_config
+    from vmamba_deploy.models.vmamba.family import VMAMBA
     from vmamba_deploy.models.vmamba.network import VMamba
 
     with torch.device("meta"):
         model = VMamba(PRESETS[name].config)
     config = detect_config(model.state_dict())
     assert config == PRESETS[name].config
-    assert preset_with(config) == name
+    assert VMAMBA.preset_with(config) == name
 
 
 def test_a_golden_network_is_no_preset(s2_path: Path) -> None:

@@ -9,11 +9,16 @@ import pytest
 import torch
 from torch import Tensor
 
-from vmamba_deploy.models import PRESETS, VMamba, freeze_scan_parameters
-from vmamba_deploy.models.vmamba.creation import create_model
+from vmamba_deploy.models import create_model
 from vmamba_deploy.models.vmamba.initialization import initialize
-from vmamba_deploy.models.vmamba.network import empty_network, set_scan_backend
-from vmamba_deploy.models.vmamba.precision import convert_precision
+from vmamba_deploy.models.vmamba.network import (
+    VMamba,
+    convert_precision,
+    empty_network,
+    freeze_scan_parameters,
+    set_scan_backend,
+)
+from vmamba_deploy.models.vmamba.presets import PRESETS
 from vmamba_deploy.precisions import PRECISIONS, PrecisionName
 
 pytestmark = pytest.mark.gpu

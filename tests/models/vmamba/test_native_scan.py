@@ -8,7 +8,11 @@ import pytest
 import torch
 
 from vmamba_deploy import create_model, load_model
-from vmamba_deploy.models import convert_precision, freeze_scan_parameters, set_scan_backend
+from vmamba_deploy.models.vmamba.network import (
+    convert_precision,
+    freeze_scan_parameters,
+    set_scan_backend,
+)
 from vmamba_deploy.native import available
 
 _USABLE, _REASON = available("vmamba_cpu")

@@ -13,9 +13,15 @@ from torch import Tensor
 
 import vmamba_deploy.models.vmamba.layers.ss2d as ss2d_module
 from vmamba_deploy.errors import UsageError
-from vmamba_deploy.models import PRESETS, VMamba, freeze_scan_parameters
 from vmamba_deploy.models.vmamba.initialization import initialize
-from vmamba_deploy.models.vmamba.network import empty_network, selective_scans, set_scan_backend
+from vmamba_deploy.models.vmamba.network import (
+    VMamba,
+    empty_network,
+    freeze_scan_parameters,
+    selective_scans,
+    set_scan_backend,
+)
+from vmamba_deploy.models.vmamba.presets import PRESETS
 
 # Ten times tighter than the golden data's own bar; errors seen are 2e-6.
 TOLERANCE = 1e-5

@@ -8,13 +8,13 @@ import pytest
 import torch
 from torch import nn
 
-from vmamba_deploy.models import (
+from vmamba_deploy.models.vmamba.network import (
     VMamba,
     convert_precision,
     freeze_scan_parameters,
+    selective_scans,
     set_scan_backend,
 )
-from vmamba_deploy.models.vmamba.network import selective_scans
 
 LoadReference = Callable[[Path], VMamba]
 DTYPES = {"fp16": torch.float16, "bf16": torch.bfloat16}

@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from vmamba_deploy.errors import UsageError
-from vmamba_deploy.models import ALIASES, PRESETS, resolve_preset
+from vmamba_deploy.models import resolve_preset
 from vmamba_deploy.models.vmamba.network import VMamba
+from vmamba_deploy.models.vmamba.presets import ALIASES, PRESETS
 
 PARAMETER_COUNTS = {
     "vanilla_vmamba_tiny": 22_893_448,

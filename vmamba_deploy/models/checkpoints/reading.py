@@ -11,8 +11,12 @@ import torch
 from torch import Tensor
 
 from vmamba_deploy.errors import InputFileError
-from vmamba_deploy.models.checkpoints.contents import CheckpointContents, as_class_labels, printable
-from vmamba_deploy.models.checkpoints.layouts import unwrap
+from vmamba_deploy.models.checkpoints.contents import (
+    CheckpointContents,
+    as_class_labels,
+    printable,
+    unwrap,
+)
 from vmamba_deploy.models.checkpoints.pickled import DAMAGED_FILE_ERRORS, read_pickled
 
 _HASH_BLOCK_BYTES = 1 << 20

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from vmamba_deploy.errors import InputFileError
 from vmamba_deploy.models.checkpoints.contents import printable
 
 LISTED_NAMES = 6
@@ -43,11 +41,6 @@ def differences(model: nn.Module, weights: Mapping[str, Tensor]) -> str:
         ("of the wrong shape", misshapen),
     )
     return "\n".join(_section(title, names) for title, names in sections if names)
-
-
-def mismatch_error(path: Path, expected: str, diff: str, hint: str | None) -> InputFileError:
-    """Return the error for weights that do not fit."""
-    return InputFileError(f"{path} does not fit {expected}; nothing was loaded.\n{diff}", hint=hint)
 
 
 def _section(title: str, names: list[str]) -> str:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 
 from torch import Tensor
 
+from vmamba_deploy.models.family import NotThisFamilyError
 from vmamba_deploy.models.vmamba.config import (
     CHANNELS_PER_DT_RANK,
     STAGES,
@@ -15,14 +15,9 @@ from vmamba_deploy.models.vmamba.config import (
     StemKind,
     VMambaConfig,
 )
-from vmamba_deploy.models.vmamba.presets import PRESETS
 
 _BLOCK = re.compile(r"^layers\.(\d+)\.blocks\.(\d+)\.")
 _FIRST_BLOCK = "layers.{}.blocks.0."
-
-
-class NotVMambaError(ValueError):
-    """The weights are not those of a VMamba that this package knows."""
 
 
 def detect_config(weights: Mapping[str, Tensor]) -> VMambaConfig:
@@ -32,7 +27,7 @@ def detect_config(weights: Mapping[str, Tensor]) -> VMambaConfig:
     business.
 
     Raises:
-        NotVMambaError: a weight that tells the architecture is missing or has an odd shape.
+        NotThisFamilyError: a weight that tells the architecture is missing or has an odd shape.
     """
     dims = tuple(_size(weights, _FIRST_BLOCK.format(i) + "norm.weight", 0) for i in range(STAGES))
     first = _FIRST_BLOCK.format(0)
@@ -41,7 +36,7 @@ def detect_config(weights: Mapping[str, Tensor]) -> VMambaConfig:
     if first + "mlp.fc1.weight" in weights:
         mlp_channels = _size(weights, first + "mlp.fc1.weight", 0)
     if min(dims) < 1 or inner < 1:
-        raise NotVMambaError(f"the stages have {dims} channels and the scan {inner}")
+        raise NotThisFamilyError(f"the stages have {dims} channels and the scan {inner}")
     merging = "layers.0.downsample.reduction.weight" in weights
     return VMambaConfig(
         depths=_depths(weights),
@@ -64,7 +59,7 @@ def detect_num_classes(weights: Mapping[str, Tensor]) -> int | None:
     """Features of the head; None where no weight of a classifier is present.
 
     Raises:
-        NotVMambaError: there is a classifier, but its head has no weight.
+        NotThisFamilyError: there is a classifier, but its head has no weight.
     """
     if not any(name.startswith("classifier.") for name in weights):
         return None
@@ -75,17 +70,6 @@ def detect_outnorms(weights: Iterable[str]) -> tuple[int, ...]:
     """Return the stages that have an output norm."""
     names = set(weights)
     return tuple(i for i in range(STAGES) if f"outnorm{i}.weight" in names)
-
-
-def preset_with(config: VMambaConfig) -> str | None:
-    """Return the name of the preset with this architecture, whatever its classes; None if none."""
-    for name, preset in PRESETS.items():
-        plain = replace(
-            config, num_classes=preset.config.num_classes, outnorm_indices=(), dt_rank=None
-        )
-        if plain == preset.config and config.dt_rank is None:
-            return name
-    return None
 
 
 def _depths(weights: Mapping[str, Tensor]) -> tuple[int, ...]:
@@ -109,7 +93,7 @@ def _dt_rank(weights: Mapping[str, Tensor], dims: tuple[int, ...]) -> int | None
 def _size(weights: Mapping[str, Tensor], name: str, axis: int) -> int:
     tensor = weights.get(name)
     if tensor is None:
-        raise NotVMambaError(f"there is no '{name}'")
+        raise NotThisFamilyError(f"there is no '{name}'")
     if tensor.ndim <= axis:
-        raise NotVMambaError(f"'{name}' has shape {tuple(tensor.shape)}")
+        raise NotThisFamilyError(f"'{name}' has shape {tuple(tensor.shape)}")
     return tensor.shape[axis]

@@ -1,18 +1,25 @@
-"""The VMamba network."""
+"""The VMamba network, and what is done to one before it is run."""
 
 from __future__ import annotations
+
+import copy
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from vmamba_deploy.errors import UsageError
+from vmamba_deploy.models.network import Network
 from vmamba_deploy.models.vmamba.config import STAGES, VMambaConfig
 from vmamba_deploy.models.vmamba.layers.block import VSSBlock
 from vmamba_deploy.models.vmamba.layers.casting import LayerNorm, Linear, cast
 from vmamba_deploy.models.vmamba.layers.downsample import build_downsample
 from vmamba_deploy.models.vmamba.layers.ss2d import SS2D, ScanBackend
 from vmamba_deploy.models.vmamba.layers.stem import build_stem
+from vmamba_deploy.precisions import PRECISIONS, PrecisionName
 from vmamba_deploy.tasks import CLASSIFICATION, FEATURES
+
+ResidualPrecision = Literal["fp32", "half"]
 
 
 class Stage(nn.Module):
@@ -41,26 +48,22 @@ class Classifier(nn.Module):
         return self.head(self.norm(x).mean(dim=(1, 2)))
 
 
-class VMamba(nn.Module):
+class VMamba(Network):
     """VMamba for inference.
 
     State-dict names are those of the public checkpoints. Inside, every map is [B, H, W, C].
 
     Attributes:
-        config: the architecture.
-        tasks: names of what the network can do, the one it was made for first.
-        preset_name: name of the preset with this architecture; None if there is none.
-        class_labels: names of the classes, where the checkpoint carried them.
         residual_dtype: dtype of the residual stream; float32 unless converted.
     """
+
+    config: VMambaConfig
 
     def __init__(self, config: VMambaConfig) -> None:
         super().__init__()
         self.config = config
         able = (CLASSIFICATION, FEATURES) if config.num_classes is not None else (FEATURES,)
         self.tasks = tuple(task.name for task in able)
-        self.preset_name: str | None = None
-        self.class_labels: tuple[str, ...] | None = None
         self.residual_dtype = torch.float32
         self.patch_embed = build_stem(config.stem, config.in_chans, config.dims[0])
         self.layers = nn.ModuleList(Stage(config, stage) for stage in range(STAGES))
@@ -145,3 +148,30 @@ def freeze_scan_parameters(model: nn.Module) -> None:
     """
     for layer in selective_scans(model):
         layer.freeze_scan_parameters()
+
+
+def convert_precision(
+    model: VMamba, precision: PrecisionName, *, residual: ResidualPrecision = "fp32"
+) -> VMamba:
+    """Return a copy of a network that computes in the given precision.
+
+    Linear layers and convolutions, x_proj included, take the new dtype. LayerNorms, the scan's
+    parameters, state and result, the final norm and the head stay float32.
+
+    Args:
+        model: a float32 network; it is not changed.
+        precision: `fp32`, `fp16` or `bf16`.
+        residual: `half` puts the residual stream in the new dtype too.
+    """
+    dtype: torch.dtype = getattr(torch, PRECISIONS[precision].graph_dtype)
+    converted = copy.deepcopy(model)
+    kept = set(converted.classifier.modules()) if hasattr(converted, "classifier") else set()
+    for module in converted.modules():
+        if isinstance(module, nn.Linear | nn.Conv2d) and module not in kept:
+            module.to(dtype)
+        elif isinstance(module, SS2D):
+            module.x_proj_weight.data = module.x_proj_weight.data.to(dtype)
+            if module.frozen:
+                module.freeze_scan_parameters()
+    converted.residual_dtype = dtype if residual == "half" else torch.float32
+    return converted

@@ -2,21 +2,8 @@
 
 from __future__ import annotations
 
-import difflib
-from dataclasses import dataclass
-
-from vmamba_deploy.errors import UsageError
+from vmamba_deploy.models.family import Preset
 from vmamba_deploy.models.vmamba.config import DownsampleKind, StemKind, VMambaConfig
-from vmamba_deploy.preprocessing.specification import IMAGENET_PREPROCESSING, Preprocessing
-
-
-@dataclass(frozen=True)
-class Preset:
-    """A published architecture: its name, its layers and how its images are prepared."""
-
-    name: str
-    config: VMambaConfig
-    preprocessing: Preprocessing = IMAGENET_PREPROCESSING
 
 
 def _dims(first: int) -> tuple[int, ...]:
@@ -55,25 +42,11 @@ _CONFIGS = {
     "vanilla_vmamba_base": _vanilla(27, 128),
 }
 
-PRESETS: dict[str, Preset] = {name: Preset(name, config) for name, config in _CONFIGS.items()}
+PRESETS: dict[str, Preset[VMambaConfig]] = {
+    name: Preset(name, config) for name, config in _CONFIGS.items()
+}
 ALIASES: dict[str, str] = {
     "t": "vmamba_tiny_s1l8",
     "s": "vmamba_small_s1l20",
     "b": "vmamba_base_s1l20",
 }
-
-
-def resolve_preset(name: str) -> Preset:
-    """Return the preset of that full name or alias (`t`, `s`, `b`); case does not matter.
-
-    Raises:
-        UsageError: no preset has that name; the hint gives the closest names.
-    """
-    wanted = name.strip().lower().replace("-", "_")
-    preset = PRESETS.get(ALIASES.get(wanted, wanted))
-    if preset is not None:
-        return preset
-    close = difflib.get_close_matches(wanted, [*PRESETS, *ALIASES], n=3, cutoff=0.4)
-    every = f"The presets are {', '.join(PRESETS)}; aliases {', '.join(ALIASES)}."
-    hint = f"Did you mean {' or '.join(close)}? {every}" if close else every
-    raise UsageError(f"There is no preset named '{name}'.", hint=hint)

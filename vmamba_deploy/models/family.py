@@ -1,0 +1,103 @@
+"""What a family of networks is to the rest of the package. Imports nothing heavy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from re import Pattern
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+
+from vmamba_deploy.precisions import PrecisionName
+from vmamba_deploy.preprocessing.specification import IMAGENET_PREPROCESSING, Preprocessing
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from vmamba_deploy.models.network import Network
+
+C = TypeVar("C")
+"""A family's architecture: a frozen dataclass with a field `num_classes`, None for a backbone."""
+
+
+class NotThisFamilyError(ValueError):
+    """The weights are not those of a network of the family; the message says what is missing."""
+
+
+@dataclass(frozen=True)
+class Preset(Generic[C]):
+    """A published architecture: its name, its layers and how its images are prepared."""
+
+    name: str
+    config: C
+    preprocessing: Preprocessing = IMAGENET_PREPROCESSING
+
+
+@dataclass(frozen=True)
+class OpCalls:
+    """The calls of one op of ours in a network.
+
+    Attributes:
+        op: its key in `vmamba_deploy.ops.registry.OPS`.
+        count: of the nodes in an exported graph.
+        sizes: that are the same in all of them, by the op's names; its body is written for them.
+    """
+
+    op: tuple[str, str]
+    count: int
+    sizes: Mapping[str, int]
+
+
+class Family(Protocol[C]):
+    """One family: its presets, its networks, and what an export has to know of them.
+
+    Attributes:
+        name: for people, `VMamba`.
+        presets: by full name, which no other family has.
+        aliases: short names of presets.
+        own_names: beginnings of the names of its weights, in every dialect. Beside the backbone of
+            a detector's checkpoint, only names with such a beginning are kept.
+    """
+
+    name: str
+    presets: Mapping[str, Preset[C]]
+    aliases: Mapping[str, str]
+    own_names: Pattern[str]
+
+    def build(self, config: C) -> Network:
+        """Build the layers; their weights are filled afterwards."""
+
+    def initialize(self, network: Network, seed: int) -> None:
+        """Fill every weight from the seed alone, leaving the global random state as it is."""
+
+    def canonical_weights(self, tensors: Mapping[str, Tensor], path: Path) -> dict[str, Tensor]:
+        """Give the weights of a file, in whatever dialect, the network's own names and shapes.
+
+        Raises:
+            InputFileError: two weights of the file are the same weight in different dialects.
+        """
+
+    def detect(self, weights: Mapping[str, Tensor]) -> C:
+        """Tell the architecture from canonical weights.
+
+        Raises:
+            NotThisFamilyError: a weight that tells it is missing or has an odd shape.
+        """
+
+    def like_file(self, config: C, weights: Mapping[str, Tensor]) -> C:
+        """A preset's architecture with those parts that a file is free to have, such as a head."""
+
+    def preset_with(self, config: C) -> str | None:
+        """Name of the preset with this architecture, whatever its classes; None if none."""
+
+    def cast(self, network: Network, precision: PrecisionName) -> Network:
+        """Copy a float32 network into a precision; what accuracy needs stays float32 in it."""
+
+    def freeze(self, network: Network) -> None:
+        """Store what the ops take as buffers, so that an exported graph has it as constants."""
+
+    def op_calls(self, config: C) -> Sequence[OpCalls]:
+        """The ops of ours that a network calls."""
+
+    def summary(self, config: C) -> dict[str, Any]:
+        """The architecture in a few plain values, for a person."""

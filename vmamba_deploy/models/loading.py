@@ -1,0 +1,214 @@
+"""From a weights argument - a path, an https URL or `random` - to a network of any family."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from vmamba_deploy.errors import InputFileError, UsageError
+from vmamba_deploy.models.checkpoints.contents import printable
+from vmamba_deploy.models.checkpoints.download import Progress, download, is_url
+from vmamba_deploy.models.checkpoints.reading import file_sha256, read_checkpoint
+from vmamba_deploy.models.checkpoints.strict import differences, fill_strictly
+from vmamba_deploy.models.families import FAMILIES, family_of, resolve_preset
+from vmamba_deploy.models.family import Family, NotThisFamilyError, Preset
+from vmamba_deploy.models.network import Network
+from vmamba_deploy.preprocessing.specification import IMAGENET_PREPROCESSING, Preprocessing
+
+RANDOM = "random"
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A network and where its weights come from.
+
+    Args:
+        model: in eval mode, float32, on the CPU.
+        family: that it is one of.
+        source: the path, the URL, or `random (seed N)`.
+        sha256: of the file; for random weights, of the weights themselves.
+    """
+
+    model: Network
+    family: Family[Any]
+    source: str
+    sha256: str
+
+    @property
+    def preset_name(self) -> str | None:
+        """Name of the preset; None for an architecture that is not a preset."""
+        return self.model.preset_name
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """How images are prepared: as the preset says, as for ImageNet where there is none."""
+        if self.preset_name is None:
+            return IMAGENET_PREPROCESSING
+        return self.family.presets[self.preset_name].preprocessing
+
+
+def load_weights(
+    spec: str,
+    *,
+    preset: str | None = None,
+    num_classes: int = 1000,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> LoadedModel:
+    """Make a network with the weights that `spec` names.
+
+    Args:
+        spec: path of a checkpoint; an https URL, optionally with `#sha256=<hex>`; or `random`.
+        preset: name or alias. A checkpoint must fit it; without it the shapes tell. Random weights
+            need it.
+        num_classes: of random weights; a checkpoint knows its own.
+        seed: of random weights.
+        progress: called during a download with the bytes so far and the total, None if unknown.
+
+    Raises:
+        UsageError: unknown preset, no preset for random weights, a URL that is not https.
+        InputFileError: the file cannot be had, read or understood, or does not fit.
+    """
+    if spec == RANDOM:
+        if preset is None:
+            raise UsageError("Random weights need the name of a preset.")
+        family = family_of(resolve_preset(preset))
+        model = create_model(preset, num_classes=num_classes, seed=seed)
+        digest = weights_sha256(model.state_dict())
+        return LoadedModel(model, family, f"{RANDOM} (seed {seed})", digest)
+    path = download(spec, progress=progress) if is_url(spec) else Path(spec)
+    digest = file_sha256(path)
+    family, model = _load(path, preset)
+    return LoadedModel(model, family, spec.partition("#sha256=")[0], digest)
+
+
+def create_model(preset: str, num_classes: int = 1000, seed: int = 0) -> Network:
+    """Create a preset's network with random weights, in eval mode, float32, on the CPU.
+
+    Args:
+        preset: name or alias of a preset.
+        num_classes: features of the head, at least 1.
+        seed: the weights depend on it alone; the global random state is left as it is.
+
+    Raises:
+        UsageError: unknown preset, or num_classes below 1.
+    """
+    chosen = resolve_preset(preset)
+    if num_classes < 1:
+        raise UsageError(f"num_classes must be at least 1; got {num_classes}.")
+    family = family_of(chosen)
+    model = _skeleton(family, replace(chosen.config, num_classes=num_classes))
+    model = model.to_empty(device="cpu").eval()
+    model.preset_name = chosen.name
+    family.initialize(model, seed)
+    return model
+
+
+def load_model(path: str | Path, preset: str | None = None) -> Network:
+    """Load a checkpoint file, all of it or nothing.
+
+    Args:
+        path: safetensors, or a `torch.save` file in any published layout and naming. Its pickle is
+            never executed.
+        preset: name or alias that the file must fit; without it the shapes tell the architecture,
+            which need not be a preset's. The number of classes is the file's in either case, and a
+            file without classifier gives a backbone.
+
+    Returns:
+        The network in eval mode, float32, on the CPU.
+
+    Raises:
+        UsageError: unknown preset.
+        InputFileError: the file cannot be read or understood, or does not fit.
+    """
+    return _load(Path(path), preset)[1]
+
+
+def weights_sha256(weights: Mapping[str, Tensor]) -> str:
+    """Return a sha256 of named weights that does not depend on their order or on a file format."""
+    digest = hashlib.sha256()
+    for name in sorted(weights):
+        tensor = weights[name].detach().cpu().contiguous()
+        digest.update(f"{name}|{tensor.dtype}|{tuple(tensor.shape)}\n".encode())
+        digest.update(tensor.view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _load(path: Path, preset: str | None) -> tuple[Family[Any], Network]:
+    """See `load_model`."""
+    chosen = resolve_preset(preset) if preset is not None else None
+    contents = read_checkpoint(path)
+    reasons = []
+    for family in [family_of(chosen)] if chosen is not None else FAMILIES.values():
+        weights = family.canonical_weights(contents.tensors, path)
+        try:
+            config = family.like_file(chosen.config, weights) if chosen else family.detect(weights)
+        except NotThisFamilyError as error:
+            reasons.append(f"a {family.name}: {error}")
+            continue
+        model = _filled(family, config, weights, path, chosen)
+        if contents.class_labels and len(contents.class_labels) == config.num_classes:
+            model.class_labels = contents.class_labels
+        return family, model
+    some = printable(", ".join(list(contents.tensors)[:4]))
+    raise InputFileError(
+        f"{path} does not hold the weights of {'; nor of '.join(reasons)}. "
+        f"It holds {len(contents.tensors)} tensors: {some}, ..."
+    )
+
+
+def _filled(
+    family: Family[Any],
+    config: Any,
+    weights: Mapping[str, Tensor],
+    path: Path,
+    chosen: Preset[Any] | None,
+) -> Network:
+    """The network of an architecture with the weights of a file.
+
+    Raises:
+        InputFileError: they do not fit.
+    """
+    # On the meta device: shapes that a hostile file claims cost no memory before they are checked.
+    model = _skeleton(family, config)
+    name = chosen.name if chosen is not None else family.preset_with(config)
+    if diff := differences(model, weights):
+        if chosen is not None:
+            expected = f"preset {name}"
+        else:
+            resembled = f"preset {name}, which it resembles most"
+            expected = resembled if name else f"the {family.name} it resembles"
+        raise InputFileError(
+            f"{path} does not fit {expected}; nothing was loaded.\n{diff}",
+            hint=_hint_of_other_preset(weights, chosen) if chosen is not None else None,
+        )
+    model = model.to_empty(device="cpu").eval()
+    fill_strictly(model, weights)
+    model.preset_name = name
+    return model
+
+
+def _hint_of_other_preset(weights: Mapping[str, Tensor], asked: Preset[Any]) -> str | None:
+    family = family_of(asked)
+    try:
+        config = family.detect(weights)
+    except NotThisFamilyError:
+        return None
+    name = family.preset_with(config)
+    if name is not None and name != asked.name:
+        return f"The shapes are those of the preset {name}."
+    if name is None and not differences(_skeleton(family, config), weights):
+        return f"The shapes are those of a {family.name} that is no preset: leave the preset out."
+    return None
+
+
+def _skeleton(family: Family[Any], config: Any) -> Network:
+    """The network on the meta device: shapes without memory, and no draw of random numbers."""
+    with torch.device("meta"):
+        return family.build(config)

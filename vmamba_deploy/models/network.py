@@ -1,0 +1,25 @@
+"""What every family's network is, beside its layers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import nn
+
+
+class Network(nn.Module):
+    """A network that takes pixel_values [B,3,H,W], normalised.
+
+    Each of its tasks names the method that gives the task's outputs.
+
+    Attributes:
+        config: the architecture, the family's own dataclass.
+        tasks: names of what the network can do, the one it was made for first.
+        preset_name: name of the preset with this architecture; None if there is none.
+        class_labels: names of the classes, where the checkpoint carried them.
+    """
+
+    config: Any
+    tasks: tuple[str, ...]
+    preset_name: str | None = None
+    class_labels: tuple[str, ...] | None = None

@@ -1,0 +1,101 @@
+"""VMamba as a family: its parts behind the protocol of `models.family`. Imports nothing heavy."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from vmamba_deploy.models.family import Family, NotThisFamilyError, OpCalls
+from vmamba_deploy.models.vmamba.config import VMambaConfig
+from vmamba_deploy.models.vmamba.presets import ALIASES, PRESETS
+from vmamba_deploy.ops.selective_scan_2d.specification import SELECTIVE_SCAN_2D
+from vmamba_deploy.precisions import PrecisionName
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from vmamba_deploy.models.network import Network
+
+
+class VMambaFamily(Family[VMambaConfig]):
+    """See `Family` for what each part is for."""
+
+    name = "VMamba"
+    presets = PRESETS
+    aliases = ALIASES
+    own_names = re.compile(r"(patch_embed|layers|classifier|norm|head|outnorm\d+)\.")
+
+    def build(self, config: VMambaConfig) -> Network:
+        """The layers."""
+        from vmamba_deploy.models.vmamba.network import VMamba
+
+        return VMamba(config)
+
+    def initialize(self, network: Network, seed: int) -> None:
+        """Random weights under which every part of the network matters."""
+        from vmamba_deploy.models.vmamba.initialization import initialize
+
+        initialize(network, seed)
+
+    def canonical_weights(self, tensors: Mapping[str, Tensor], path: Path) -> dict[str, Tensor]:
+        """The names and shapes of today's training code."""
+        from vmamba_deploy.models.vmamba.dialects import canonical_weights
+
+        return canonical_weights(tensors, path)
+
+    def detect(self, weights: Mapping[str, Tensor]) -> VMambaConfig:
+        """The architecture that the shapes tell."""
+        from vmamba_deploy.models.vmamba.detection import detect_config
+
+        return detect_config(weights)
+
+    def like_file(self, config: VMambaConfig, weights: Mapping[str, Tensor]) -> VMambaConfig:
+        """The preset's architecture with the head and output norms that the file has."""
+        from vmamba_deploy.models.vmamba.detection import detect_num_classes, detect_outnorms
+
+        try:
+            classes = detect_num_classes(weights)
+        except NotThisFamilyError:
+            classes = config.num_classes
+        return replace(config, num_classes=classes, outnorm_indices=detect_outnorms(weights))
+
+    def preset_with(self, config: VMambaConfig) -> str | None:
+        """The preset that has these layers, whatever its head and output norms."""
+        for name, preset in self.presets.items():
+            plain = replace(
+                config, num_classes=preset.config.num_classes, outnorm_indices=(), dt_rank=None
+            )
+            if plain == preset.config and config.dt_rank is None:
+                return name
+        return None
+
+    def cast(self, network: Network, precision: PrecisionName) -> Network:
+        """Linear layers and convolutions; the norms, the scan and the head stay float32."""
+        from vmamba_deploy.models.vmamba.network import VMamba, convert_precision
+
+        assert isinstance(network, VMamba)
+        return convert_precision(network, precision)
+
+    def freeze(self, network: Network) -> None:
+        """The scan's parameters."""
+        from vmamba_deploy.models.vmamba.network import freeze_scan_parameters
+
+        freeze_scan_parameters(network)
+
+    def op_calls(self, config: VMambaConfig) -> tuple[OpCalls, ...]:
+        """One selective scan in each block."""
+        return (OpCalls(SELECTIVE_SCAN_2D.key, sum(config.depths), {"N": config.d_state}),)
+
+    def summary(self, config: VMambaConfig) -> dict[str, Any]:
+        """Blocks and channels of the stages, and N."""
+        return {
+            "depths": list(config.depths),
+            "dims": list(config.dims),
+            "d_state": config.d_state,
+        }
+
+
+VMAMBA: Final = VMambaFamily()
