@@ -107,7 +107,7 @@ def test_every_scan_keeps_its_layer_in_the_graph(backbone, exported):
 
     options = ExportOptions(image_size=64)
     module = deployable_module(backbone, options)
-    names = block_names(module)
+    names = block_names(module, backbone.family.layers)
     names.remove("model.layers.3.downsample")  # nothing follows the last stage
     assert list(layer_outputs(OnnxModel.read(exported(backbone)).ir, names)) == names
     assert len([name for name in names if ".blocks." in name]) == sum(backbone.model.config.depths)

@@ -57,12 +57,14 @@ class Family(Protocol[C]):
         aliases: short names of presets.
         own_names: beginnings of the names of its weights, in every dialect. Beside the backbone of
             a detector's checkpoint, only names with such a beginning are kept.
+        layers: paths of the modules whose outputs are compared to find where a file drifts.
     """
 
     name: str
     presets: Mapping[str, Preset[C]]
     aliases: Mapping[str, str]
     own_names: Pattern[str]
+    layers: Pattern[str]
 
     def build(self, config: C) -> Network:
         """Build the layers; their weights are filled afterwards."""

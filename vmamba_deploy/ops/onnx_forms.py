@@ -31,10 +31,11 @@ def function_body(op: Op, opset: int, sizes: Mapping[str, int] | None = None) ->
 
     if opset < op.body_min_opset:
         raise ValueError(f"the function body needs opset {op.body_min_opset} or newer, got {opset}")
-    attributes = ", ".join(each.name for each in op.arguments)
+    arguments = ", ".join(each.name for each in op.arguments)
+    attributes = f" <{arguments}>" if arguments else ""
     inputs, outputs = ", ".join(op.input_names), ", ".join(each.name for each in op.outputs)
     header = f'<domain: "{op.domain}", opset_import: ["" : {opset}]>'
-    signature = f"{op.op_type} <{attributes}> ({inputs}) => ({outputs})"
+    signature = f"{op.op_type}{attributes} ({inputs}) => ({outputs})"
     return onnx.parser.parse_function(f"{header}\n{signature} {{{op.body(sizes or {})}}}")
 
 

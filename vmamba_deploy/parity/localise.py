@@ -8,9 +8,9 @@ of the graph, which is then run by whatever ONNX Runtime session the caller's fa
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from re import Pattern
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,9 +26,6 @@ if TYPE_CHECKING:
 
 SessionFactory = Callable[["ir.Model"], Any]
 """Opens an `onnxruntime.InferenceSession` on a model of onnx_ir."""
-
-# `model.` stands in front when the preprocessing is part of the graph.
-_BLOCK = re.compile(r"(model\.)?(patch_embed|layers\.\d+\.(blocks\.\d+|downsample)|classifier)")
 
 
 @dataclass(frozen=True)
@@ -46,21 +43,21 @@ def localise(
     model: ir.Model,
     pixel_values: npt.NDArray[Any],
     open_session: SessionFactory,
+    layers: Pattern[str],
 ) -> list[LayerError]:
     """Measure the error of each block's output, in the order of execution.
-
-    Blocks are the stem, the network's blocks, its downsamplings and the classifier.
 
     Args:
         reference: the PyTorch network in fp32, eval mode.
         model: the exported file, read back from disk; it stays as it is.
         pixel_values: one batch, in the layout that both take.
         open_session: stock ONNX Runtime or one with our library registered.
+        layers: paths of the blocks, as the network's family has them.
 
     Raises:
         InputFileError: the file names no layer that the network has.
     """
-    outputs = layer_outputs(model, block_names(reference))
+    outputs = layer_outputs(model, block_names(reference, layers))
     if not outputs:
         raise InputFileError(
             "the ONNX file does not say which layer its nodes came from",
@@ -76,9 +73,11 @@ def first_drift(errors: Iterable[LayerError], nmse: float) -> LayerError | None:
     return next((error for error in errors if not error.nmse <= nmse), None)
 
 
-def block_names(reference: nn.Module) -> list[str]:
-    """Paths of the stem, the blocks, the downsamplings and the classifier of a network."""
-    return [name for name, _ in reference.named_modules() if _BLOCK.fullmatch(name)]
+def block_names(reference: nn.Module, layers: Pattern[str]) -> list[str]:
+    """Paths of the modules of a network that are asked for."""
+    # `model.` stands in front where the network is one part of what the file computes.
+    names = (name for name, _ in reference.named_modules())
+    return [name for name in names if layers.fullmatch(name.removeprefix("model."))]
 
 
 def layer_outputs(model: ir.Model, layers: Sequence[str]) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -94,6 +94,8 @@ def run_export(plan: ExportPlan, on_event: OnEvent) -> ExportOutcome:
         check_aoti_plan(plan.aoti_device)
     with open_output_folder(plan.output_folder(preset)) as output:
         loaded = _load_weights(plan, steps)
+        size = plan.image_size or loaded.preprocessing.crop_pixels
+        plan = replace(plan, image_size=size)
         output.require_space(_estimate_bytes(loaded, plan))
         return _run_in(output, loaded, plan, steps)
 

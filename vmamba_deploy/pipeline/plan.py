@@ -9,6 +9,7 @@ from vmamba_deploy.errors import UsageError
 from vmamba_deploy.export.aoti_package import AotiDevice
 from vmamba_deploy.export.options import ExportOptions
 from vmamba_deploy.precisions import PrecisionName
+from vmamba_deploy.preprocessing import IMAGENET_PREPROCESSING
 from vmamba_deploy.runtimes.tensorrt.plan import EnginePlan
 from vmamba_deploy.tasks import CLASSIFICATION
 
@@ -25,6 +26,7 @@ class ExportPlan:
         model: preset or alias; None lets the checkpoint's shapes tell.
         weights: path, https URL or `random`.
         task: see `ExportOptions.task`.
+        image_size: (height, width); None takes the preset's, 224 x 224 where there is none.
         output: artefact folder; None takes `artifacts/<preset>-<precision>`.
         build_engine: False for `--no-engine`.
         check_parity: False for `--no-parity`.
@@ -36,7 +38,7 @@ class ExportPlan:
     task: str | None = None
     precision: PrecisionName = "fp32"
     output: Path | None = None
-    image_size: tuple[int, int] = (224, 224)
+    image_size: tuple[int, int] | None = None
     dynamic_size: bool = False
     preprocess: bool = False
     opset: int | None = None
@@ -59,7 +61,7 @@ class ExportPlan:
             )
         if self.num_classes < 1:
             raise UsageError(f"the number of classes must be at least 1, got {self.num_classes}")
-        if max(self.image_size) > MAX_IMAGE_SIZE:
+        if self.image_size is not None and max(self.image_size) > MAX_IMAGE_SIZE:
             raise UsageError(
                 f"image size {self.image_size[0]}x{self.image_size[1]} is above the limit of "
                 f"{MAX_IMAGE_SIZE} pixels a side"
@@ -82,7 +84,7 @@ class ExportPlan:
         """
         return ExportOptions(
             precision=self.precision,
-            image_size=self.image_size,
+            image_size=self.image_size or IMAGENET_PREPROCESSING.crop_pixels,
             dynamic_size=self.dynamic_size,
             opset=self.opset,
             preprocess=self.preprocess,

@@ -107,6 +107,7 @@ def _layer_errors(facts: OnnxModel, loaded: LoadedModel, kind: RuntimeKind) -> L
         facts.ir,
         photos.pixel_values,
         kind.layer_session,
+        loaded.family.layers,
     )
     limit = PRECISIONS[facts.precision].thresholds.nmse
     drifted = first_drift(errors, limit)

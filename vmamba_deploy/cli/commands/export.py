@@ -42,9 +42,7 @@ if TYPE_CHECKING:
 @click.option(
     "--image-size",
     type=ImageSize(),
-    default="224",
-    show_default=True,
-    help="Side or height x width in pixels, from 32 on.",
+    help="Side or height x width in pixels, from 32 on; default: the preset's, else 224.",
 )
 @click.option("--dynamic-size", is_flag=True, help="Leave height and width free.")
 @click.option("--preprocess", is_flag=True, help="Take uint8 NHWC RGB, normalise in the graph.")

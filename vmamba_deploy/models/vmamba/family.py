@@ -27,6 +27,7 @@ class VMambaFamily(Family[VMambaConfig]):
     presets = PRESETS
     aliases = ALIASES
     own_names = re.compile(r"(patch_embed|layers|classifier|norm|head|outnorm\d+)\.")
+    layers = re.compile(r"patch_embed|layers\.\d+\.(blocks\.\d+|downsample)|classifier")
 
     def build(self, config: VMambaConfig) -> Network:
         """The layers."""
