@@ -74,11 +74,12 @@ def kept(tmp_path_factory: pytest.TempPathFactory, bare: dict[str, str]) -> tupl
     if gpu_is_here():
         pytest.skip("this machine has a GPU: its tests would run")
     prebuilt = tmp_path_factory.mktemp("prebuilt")
-    available, reason = native.available("vmamba_cpu")
-    if not available:
-        pytest.skip(reason)
+    for library in ("vmamba_cpu", "vmamba_torch"):
+        available, reason = native.available(library)
+        if not available:
+            pytest.skip(reason)
+        shutil.copy2(native.library_path(library), prebuilt)
     keep = tmp_path_factory.mktemp("rehearsal") / "keep"
-    shutil.copy2(native.library_path("vmamba_cpu"), prebuilt)
     options = ("--rehearse", "--keep", str(keep), "--prebuilt", str(prebuilt))
     done = python("-m", "benchmarks.gpu_check", *options, env=bare)
     assert done.returncode == 0, done.stdout + done.stderr
