@@ -6,7 +6,7 @@ from click.testing import CliRunner
 from vmamba_deploy.cli import cli
 from vmamba_deploy.cli.commands import package
 from vmamba_deploy.errors import ExitCode
-from vmamba_deploy.serving.triton import BACKENDS, DEVICES
+from vmamba_deploy.serving.triton.plan import BACKENDS, DEVICES
 
 
 def run(*arguments):

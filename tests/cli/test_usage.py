@@ -7,6 +7,9 @@ from click.testing import CliRunner
 from vmamba_deploy.cli import cli
 from vmamba_deploy.cli.app import main
 from vmamba_deploy.errors import ExitCode
+from vmamba_deploy.parity.metrics import Metrics
+from vmamba_deploy.parity.results import RunResult
+from vmamba_deploy.precisions import PRECISIONS
 
 
 def run(*arguments):
@@ -160,3 +163,21 @@ def test_with_json_every_refusal_is_one_json_line_on_stdout(capsys, arguments):
 
 def test_an_opset_of_the_future():
     assert_refused(run("export", "-m", "t", "--opset", "99"), ExitCode.USAGE, "opset 99 is too new")
+
+
+def refuse_constant(name):
+    raise ValueError(f"{name} is no JSON")
+
+
+def test_with_json_a_figure_that_is_not_finite_is_null(monkeypatch, tmp_path):
+    broken = Metrics.unknown(images=3, non_finite=5)
+    told = RunResult("tensorrt", "failed", "5 values", PRECISIONS["fp32"].thresholds, (), broken)
+    monkeypatch.setattr("vmamba_deploy.pipeline.compare_run.run_compare", lambda *_, **__: (told,))
+    result = run("compare", "--json", tmp_path)
+    assert result.exit_code == ExitCode.PARITY_FAILED
+    line = json.loads(result.stdout, parse_constant=refuse_constant)
+    assert line["event"] == "result"
+    assert (
+        line["parity"][0]["metrics"] | {"nmse": None, "non_finite": 5}
+        == (line["parity"][0]["metrics"])
+    )

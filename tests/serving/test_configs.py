@@ -9,9 +9,10 @@ from tritonclient.grpc import model_config_pb2
 from vmamba_deploy.artifacts.manifest import read_manifest
 from vmamba_deploy.errors import EnvironmentProblem, UsageError
 from vmamba_deploy.preprocessing import Preprocessing
-from vmamba_deploy.serving.triton import TritonPlan, configs
+from vmamba_deploy.serving.triton import configs
 from vmamba_deploy.serving.triton.facts import read_facts
 from vmamba_deploy.serving.triton.pbtxt import to_pbtxt
+from vmamba_deploy.serving.triton.plan import TritonPlan
 
 GROUP = model_config_pb2.ModelInstanceGroup
 

@@ -12,7 +12,8 @@ from vmamba_deploy.artifacts import rename
 from vmamba_deploy.artifacts.locking import exclusive
 from vmamba_deploy.artifacts.manifest import read_manifest
 from vmamba_deploy.errors import InputFileError, IntegrityError, ResourceError, UsageError
-from vmamba_deploy.serving.triton import TritonPlan, package_for_triton
+from vmamba_deploy.serving.triton.package import package_for_triton
+from vmamba_deploy.serving.triton.plan import TritonPlan
 from vmamba_deploy.serving.triton.registrar import REGISTRAR_LIBRARY
 
 ALL = ["vmamba", "vmamba_images", "vmamba_preprocess", "vmamba_top5"]

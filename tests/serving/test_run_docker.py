@@ -11,7 +11,8 @@ import pytest
 
 from tests.processes import HANG_S
 from vmamba_deploy.errors import ExitCode
-from vmamba_deploy.serving.triton import TritonPlan, package_for_triton
+from vmamba_deploy.serving.triton.package import package_for_triton
+from vmamba_deploy.serving.triton.plan import TritonPlan
 
 SCRIPT = Path(__file__).parents[2] / "samples/triton/run_docker.sh"
 TOOLS = ("bash", "python3", "sed", "mktemp", "rm", "cp", "tail", "sleep", "dirname", "cat")

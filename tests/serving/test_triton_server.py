@@ -13,7 +13,8 @@ from samples.triton.serve_python_backend import serving, tritonserver_folder
 from tests.processes import HANG_S
 from vmamba_deploy.errors import EnvironmentProblem
 from vmamba_deploy.inference import load
-from vmamba_deploy.serving.triton import TritonPlan, package_for_triton
+from vmamba_deploy.serving.triton.package import package_for_triton
+from vmamba_deploy.serving.triton.plan import TritonPlan
 
 grpc = pytest.importorskip("tritonclient.grpc")
 http = pytest.importorskip("tritonclient.http")

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from vmamba_deploy.cli.terminal import Terminal
     from vmamba_deploy.evaluation.intervals import Proportion
     from vmamba_deploy.evaluation.report_data import EvaluationReport
-    from vmamba_deploy.evaluation.summary import Percentiles
+    from vmamba_deploy.evaluation.summary import ChangedImage, Timing
     from vmamba_deploy.pipeline.evaluate_run import EvaluationOutcome
 
 _SHOWN = 10
@@ -24,11 +24,11 @@ def show_evaluation(terminal: Terminal, outcome: EvaluationOutcome) -> None:
     report = outcome.report
     terminal.show(_accuracy(report))
     if report.summary.timing is not None:
-        terminal.show(_times(report))
+        terminal.show(_times(report, report.summary.timing))
     if report.summary.worst:
         terminal.show(_worst(report))
     if report.summary.agreement is not None and report.summary.agreement.changed:
-        terminal.show(_changed(report))
+        terminal.show(_changed(report, report.summary.agreement.changed))
     if report.summary.skipped:
         terminal.show(_skipped(report))
     terminal.verdict(f"{headline(report)}; see {outcome.folder}", good=not report.shortfalls)
@@ -50,16 +50,13 @@ def _accuracy(report: EvaluationReport) -> Table:
     return drawn
 
 
-def _times(report: EvaluationReport) -> Table:
+def _times(report: EvaluationReport, timing: Timing) -> Table:
     drawn = table("\nMilliseconds per image", "what", ">p50", ">p90", ">p99", ">mean")
-    timing = report.summary.timing
-    rows: dict[str, Percentiles | None] = {}
-    if timing is not None:
-        rows = {
-            "read and preprocess": timing.preprocess,
-            report.artifact.runtime: timing.inference,
-            "PyTorch": timing.reference,
-        }
+    rows = {
+        "read and preprocess": timing.preprocess,
+        report.artifact.runtime: timing.inference,
+        "PyTorch": timing.reference,
+    }
     for name, times in rows.items():
         if times is not None:
             figures = (times.p50, times.p90, times.p99, times.mean)
@@ -78,9 +75,7 @@ def _worst(report: EvaluationReport) -> Table:
     return drawn
 
 
-def _changed(report: EvaluationReport) -> Table:
-    agreement = report.summary.agreement
-    changed = agreement.changed if agreement is not None else ()
+def _changed(report: EvaluationReport, changed: tuple[ChangedImage, ...]) -> Table:
     title = f"\nImages that changed class: {len(changed)}"
     drawn = table(title, "image", "label", "PyTorch", ">margin", "here", ">margin")
     for one in changed[:_SHOWN]:

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from vmamba_deploy.cli.stopping import ends_if_asked
-from vmamba_deploy.errors import ExitCode, VmambaError
+from vmamba_deploy.errors import ExitCode, ResourceError, VmambaError
 from vmamba_deploy.extras import missing_module
 
 Body = Callable[..., ExitCode | None]
@@ -51,7 +51,8 @@ def reporting(body: Body) -> Callable[..., int]:
                 terminal.error(problem)
             code = ExitCode.BUG if problem is None else problem.exit_code
         except MemoryError:
-            terminal.error(_out_of_memory())
+            hint = "use a smaller model, image size or largest batch"
+            terminal.error(ResourceError("not enough memory", hint=hint))
             code = ExitCode.RESOURCES
         except Exception as error:  # noqa: BLE001 - the last stop before the user
             terminal.bug(error)
@@ -61,11 +62,3 @@ def reporting(body: Body) -> Callable[..., int]:
         return exit_code
 
     return command
-
-
-def _out_of_memory() -> VmambaError:
-    from vmamba_deploy.errors import ResourceError
-
-    return ResourceError(
-        "not enough memory", hint="use a smaller model, image size or largest batch"
-    )

@@ -3,7 +3,8 @@
 With `--json`, stdout carries one JSON object per line, each with the key `event`:
 `step-started` and `step-finished` (step, message, seconds), `progress` (step, message, fraction),
 `warning` (message), and at the end one `result` (the command's own fields) or one `error`
-(message, hint, exit_code). What a person reads goes to stderr then.
+(message, hint, exit_code). A figure that is not finite is null. What a person reads goes to stderr
+then.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from vmamba_deploy.cli.stopping import stop_if_asked
 from vmamba_deploy.errors import ExitCode, VmambaError
+from vmamba_deploy.reports.json_file import plain
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -70,7 +72,11 @@ class Terminal:
             self._line("yellow", "!", event.message)
 
     def result(self, fields: dict[str, Any]) -> None:
-        """Print the command's result as the last JSON line, when JSON is asked for."""
+        """Print the command's result as the last JSON line, when JSON is asked for.
+
+        Args:
+            fields: plain values, paths, and dataclasses of such.
+        """
         if self.as_json:
             self._print_json({"event": "result", **fields})
 
@@ -147,7 +153,7 @@ class Terminal:
             self._errors.print(Text.assemble(("hint: ", "bold"), hint))
 
     def _print_json(self, fields: dict[str, Any]) -> None:
-        sys.stdout.write(json.dumps(fields) + "\n")
+        sys.stdout.write(json.dumps(plain(fields)) + "\n")
         sys.stdout.flush()
 
 

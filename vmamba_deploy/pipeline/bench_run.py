@@ -6,9 +6,9 @@ import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from vmamba_deploy.errors import UsageError
 from vmamba_deploy.export.onnx_model import OnnxModel
@@ -39,10 +39,6 @@ class Latency:
     fastest_ms: float
     images_per_second: float
     ratio: float
-
-    def as_json(self) -> dict[str, Any]:
-        """Plain values."""
-        return asdict(self)
 
 
 def run_bench(

@@ -9,11 +9,11 @@ import os
 import platform
 import shutil
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 Level = Literal["ok", "missing", "optional"]
 
@@ -37,10 +37,6 @@ class Finding:
     level: Level
     detail: str
     remedy: str = ""
-
-    def as_json(self) -> dict[str, Any]:
-        """Plain values."""
-        return asdict(self)
 
 
 def examine() -> list[Finding]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from vmamba_deploy.pipeline.events import OnEvent, Steps
-from vmamba_deploy.serving.triton import Package, TritonPlan, package_for_triton
+from vmamba_deploy.serving.triton.package import Package, package_for_triton
+from vmamba_deploy.serving.triton.plan import TritonPlan
 
 
 def run_package(plan: TritonPlan, on_event: OnEvent) -> Package:

@@ -1,8 +1,9 @@
-"""report.json and evaluation.json: written whole or not at all, and as their types say."""
+"""Our JSON: lines of `--json`, and report.json and evaluation.json, which hold to their types."""
 
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,9 @@ from vmamba_deploy.artifacts.atomic import atomic_write
 
 
 def plain(document: Any) -> Any:
-    """JSON's own values: lists for tuples, null for a figure that is not finite."""
-    return msgspec.json.decode(msgspec.json.encode(document))
+    """JSON's own values: lists for tuples, text for paths, null for a figure that is not finite."""
+    values = msgspec.to_builtins(document, enc_hook=os.fspath)
+    return json.loads(json.dumps(values), parse_constant=lambda _name: None)
 
 
 def write_json(document: Any, path: Path) -> None:

@@ -66,4 +66,4 @@ def command(
     terminal.show(drawn)
     for name, reason in skipped.items():
         steps.warn(f"{name} was left out: {reason}")
-    terminal.result({"latencies": [row.as_json() for row in latencies], "skipped": skipped})
+    terminal.result({"latencies": latencies, "skipped": skipped})

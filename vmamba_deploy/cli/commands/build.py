@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vmamba_deploy.cli.engine_options import engine_options
+from vmamba_deploy.cli.parameters import engine_options
 from vmamba_deploy.cli.reporting import reporting
 
 if TYPE_CHECKING:

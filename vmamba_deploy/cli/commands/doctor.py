@@ -44,5 +44,5 @@ def command(terminal: Terminal) -> ExitCode:
     else:
         terminal.verdict("a default export works here", good=True)
     code = ExitCode.ENVIRONMENT if missing else ExitCode.OK
-    terminal.result({"findings": [one.as_json() for one in findings], "exit_code": int(code)})
+    terminal.result({"findings": findings, "exit_code": code})
     return code

@@ -93,7 +93,6 @@ def command(
     from vmamba_deploy.pipeline.evaluate_run import HTML_NAME, JSON_NAME, run_evaluation
     from vmamba_deploy.pipeline.evaluation_plan import EvaluationPlan
     from vmamba_deploy.reports.evaluation_json import evaluation_document
-    from vmamba_deploy.reports.json_file import plain
 
     plan = EvaluationPlan(
         **options,
@@ -104,9 +103,9 @@ def command(
     show_evaluation(terminal, outcome)
     terminal.result(
         {
-            "evaluation": plain(evaluation_document(outcome.report)),
-            "files": [str(outcome.folder / name) for name in (JSON_NAME, HTML_NAME)],
-            "exit_code": int(outcome.exit_code),
+            "evaluation": evaluation_document(outcome.report),
+            "files": [outcome.folder / name for name in (JSON_NAME, HTML_NAME)],
+            "exit_code": outcome.exit_code,
         }
     )
     return outcome.exit_code

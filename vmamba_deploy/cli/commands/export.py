@@ -8,8 +8,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vmamba_deploy.cli.app import EXIT_CODES
-from vmamba_deploy.cli.engine_options import engine_options
-from vmamba_deploy.cli.parameters import ImageSize, pop_precision, precision_flags
+from vmamba_deploy.cli.parameters import (
+    ImageSize,
+    engine_options,
+    pop_precision,
+    precision_flags,
+)
 from vmamba_deploy.cli.reporting import reporting
 from vmamba_deploy.errors import ExitCode
 from vmamba_deploy.tasks import TASKS

@@ -9,13 +9,10 @@ import click
 
 from vmamba_deploy.cli.parameters import BatchList
 from vmamba_deploy.cli.reporting import reporting
+from vmamba_deploy.serving.triton.plan import BACKENDS, DEVICES, TritonPlan
 
 if TYPE_CHECKING:
     from vmamba_deploy.cli.terminal import Terminal
-
-# The same as vmamba_deploy.serving.triton has; `--help` must not wait for its imports.
-BACKENDS = ("auto", "tensorrt", "onnxruntime", "python")
-DEVICES = ("auto", "cpu", "gpu")
 
 
 @click.command("package")
@@ -87,7 +84,6 @@ def command(terminal: Terminal, **options: Any) -> None:
     command did not write is replaced.
     """
     from vmamba_deploy.pipeline.package_run import run_package
-    from vmamba_deploy.serving.triton import TritonPlan
 
     package = run_package(TritonPlan(**options), terminal.on_event)
     terminal.verdict(
@@ -95,4 +91,4 @@ def command(terminal: Terminal, **options: Any) -> None:
         f"{' '.join(package.server_options)}",
         good=True,
     )
-    terminal.result(package.as_json())
+    terminal.result(vars(package))

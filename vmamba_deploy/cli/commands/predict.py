@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,9 +37,6 @@ def command(
     terminal.result(
         {
             "runtime": results[0].runtime,
-            "predictions": [
-                {"image": str(one.image), "classes": [asdict(best) for best in one.predictions]}
-                for one in results
-            ],
+            "predictions": [{"image": one.image, "classes": one.predictions} for one in results],
         }
     )

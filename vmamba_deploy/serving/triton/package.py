@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
@@ -39,16 +38,6 @@ class Package:
     backend: str
     max_batch: int
     server_options: tuple[str, ...]
-
-    def as_json(self) -> dict[str, Any]:
-        """For `--json`."""
-        return {
-            "repository": str(self.repository),
-            "models": list(self.models),
-            "backend": self.backend,
-            "max_batch": self.max_batch,
-            "server_options": list(self.server_options),
-        }
 
 
 def package_for_triton(plan: TritonPlan, *, warn: Warn = lambda _message: None) -> Package:
