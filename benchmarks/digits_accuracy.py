@@ -67,8 +67,7 @@ def logits_of(session: Session, digits: Digits) -> Logits:
 
 def runtimes_of(folder: Path) -> list[Runtime]:
     """Every way to run the files of an artefact folder, and PyTorch in their precision."""
-    from vmamba_deploy.pipeline.parity_step import network
-    from vmamba_deploy.pipeline.reference import load_reference
+    from vmamba_deploy.pipeline.parity import load_reference, network
     from vmamba_deploy.runtimes.base import ModelFiles
     from vmamba_deploy.runtimes.registry import runtimes_on
 
@@ -133,7 +132,7 @@ def export_digits(
     Returns:
         The folder that holds the files.
     """
-    from vmamba_deploy.pipeline.export_run import run_export
+    from vmamba_deploy.pipeline.export import run_export
     from vmamba_deploy.pipeline.plan import ExportPlan
     from vmamba_deploy.runtimes.tensorrt import EnginePlan
 

@@ -56,7 +56,7 @@ def make_photos(folder: Path, count: int) -> list[Path]:
 
 def export_tiny(folder: Path) -> Path:
     """VMamba-T, fp32, random weights, neither engine nor parity check."""
-    from vmamba_deploy.pipeline.export_run import run_export
+    from vmamba_deploy.pipeline.export import run_export
     from vmamba_deploy.pipeline.plan import ExportPlan
 
     plan = ExportPlan(model="t", output=folder, build_engine=False, check_parity=False)

@@ -37,9 +37,7 @@ def fail(number):
 @pytest.mark.parametrize(("number", "code"), CODES)
 @pytest.mark.parametrize("library", [lose, fail])
 def test_a_lost_stop_decides_how_the_command_ends(monkeypatch, capsys, library, number, code):
-    monkeypatch.setattr(
-        "vmamba_deploy.pipeline.info_run.describe_path", lambda path: library(number)
-    )
+    monkeypatch.setattr("vmamba_deploy.pipeline.info.describe_path", lambda path: library(number))
     with pytest.raises(SystemExit) as ended:
         main(["info", "."])
     assert ended.value.code == code

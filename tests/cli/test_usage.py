@@ -124,7 +124,7 @@ def test_a_bug_shows_its_traceback_only_when_asked(tmp_path, monkeypatch):
     def broken(path):
         raise ZeroDivisionError("oops")
 
-    monkeypatch.setattr("vmamba_deploy.pipeline.info_run.describe_path", broken)
+    monkeypatch.setattr("vmamba_deploy.pipeline.info.describe_path", broken)
     result = run("info", tmp_path)
     assert_refused(result, ExitCode.BUG, "this is a bug: ZeroDivisionError: oops")
     result = run("info", "-v", tmp_path)
@@ -144,7 +144,7 @@ def test_interruption_ends_with_130(monkeypatch, capsys):
     def interrupt(path):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("vmamba_deploy.pipeline.info_run.describe_path", interrupt)
+    monkeypatch.setattr("vmamba_deploy.pipeline.info.describe_path", interrupt)
     with pytest.raises(SystemExit) as exit_info:
         main(["info", "."])
     assert exit_info.value.code == 130

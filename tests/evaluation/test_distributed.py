@@ -15,8 +15,7 @@ from vmamba_deploy.errors import InputFileError, IntegrityError, UsageError
 from vmamba_deploy.evaluation import distributed
 from vmamba_deploy.evaluation.distributed import Cluster, Worker, run_on_ray
 from vmamba_deploy.evaluation.running import Work
-from vmamba_deploy.pipeline.evaluate_run import run_evaluation
-from vmamba_deploy.pipeline.evaluation_plan import EvaluationPlan
+from vmamba_deploy.pipeline.evaluate import EvaluationPlan, run_evaluation
 
 
 @pytest.fixture

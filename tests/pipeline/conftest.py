@@ -5,7 +5,7 @@ import pytest
 
 from tests.aoti_compiler import keeping_compiler
 from vmamba_deploy import native
-from vmamba_deploy.pipeline.export_run import run_export
+from vmamba_deploy.pipeline.export import run_export
 from vmamba_deploy.pipeline.plan import ExportPlan
 from vmamba_deploy.runtimes.tensorrt import EnginePlan
 

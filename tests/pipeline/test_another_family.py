@@ -33,8 +33,8 @@ from vmamba_deploy.models.family import NotThisFamilyError
 from vmamba_deploy.ops.op import FLOAT32, Op, Operand
 from vmamba_deploy.ops.registry import OPS
 from vmamba_deploy.parity.inputs import load_photo
-from vmamba_deploy.pipeline.export_run import run_export
-from vmamba_deploy.pipeline.parity_step import parity_inputs
+from vmamba_deploy.pipeline.export import run_export
+from vmamba_deploy.pipeline.parity import parity_inputs
 from vmamba_deploy.pipeline.plan import ExportPlan
 from vmamba_deploy.preprocessing import Preprocessing, preprocess
 from vmamba_deploy.runtimes.tensorrt import EnginePlan

@@ -9,9 +9,9 @@ import pytest
 
 from vmamba_deploy.errors import UsageError
 from vmamba_deploy.inference import load
-from vmamba_deploy.pipeline.bench_run import run_bench
-from vmamba_deploy.pipeline.compare_run import run_compare
-from vmamba_deploy.pipeline.doctor_run import examine
+from vmamba_deploy.pipeline.bench import run_bench
+from vmamba_deploy.pipeline.compare import run_compare
+from vmamba_deploy.pipeline.doctor import examine
 from vmamba_deploy.runtimes.base import (
     Ability,
     RuntimeKind,

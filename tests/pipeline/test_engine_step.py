@@ -7,7 +7,7 @@ from click.testing import CliRunner
 
 from vmamba_deploy.cli import cli
 from vmamba_deploy.errors import ExitCode
-from vmamba_deploy.pipeline.engine_step import no_engine
+from vmamba_deploy.pipeline.engine import no_engine
 from vmamba_deploy.runtimes.tensorrt import TENSORRT, TENSORRT_RTX, EnginePlan, find_gpus
 
 GOLDEN = Path(__file__).parents[1] / "data" / "golden"

@@ -14,8 +14,7 @@ from vmamba_deploy.errors import (
     UsageError,
 )
 from vmamba_deploy.evaluation.judging import Bars
-from vmamba_deploy.pipeline.evaluate_run import run_evaluation
-from vmamba_deploy.pipeline.evaluation_plan import EvaluationPlan
+from vmamba_deploy.pipeline.evaluate import EvaluationPlan, run_evaluation
 
 
 @pytest.fixture(scope="module")

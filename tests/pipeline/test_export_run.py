@@ -12,14 +12,14 @@ from vmamba_deploy.artifacts.manifest import verify
 from vmamba_deploy.cli import cli
 from vmamba_deploy.errors import ExitCode, InputFileError, IntegrityError
 from vmamba_deploy.export.onnx_model import OnnxModel
-from vmamba_deploy.pipeline.bench_run import run_bench
-from vmamba_deploy.pipeline.build_run import run_build
-from vmamba_deploy.pipeline.compare_run import run_compare
+from vmamba_deploy.pipeline.bench import run_bench
+from vmamba_deploy.pipeline.compare import run_compare
+from vmamba_deploy.pipeline.engine import run_build
 from vmamba_deploy.pipeline.events import Steps
-from vmamba_deploy.pipeline.export_run import run_export
-from vmamba_deploy.pipeline.info_run import describe_path
+from vmamba_deploy.pipeline.export import run_export
+from vmamba_deploy.pipeline.info import describe_path
+from vmamba_deploy.pipeline.parity import load_reference
 from vmamba_deploy.pipeline.plan import ExportPlan
-from vmamba_deploy.pipeline.reference import load_reference
 from vmamba_deploy.precisions import PRECISIONS, Thresholds
 from vmamba_deploy.runtimes.tensorrt import EnginePlan
 

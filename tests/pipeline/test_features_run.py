@@ -17,9 +17,9 @@ from vmamba_deploy.errors import IntegrityError, UsageError
 from vmamba_deploy.inference import Classifier, load, load_classifier
 from vmamba_deploy.models import load_weights
 from vmamba_deploy.parity.inputs import load_photo
-from vmamba_deploy.pipeline.compare_run import run_compare
-from vmamba_deploy.pipeline.export_run import run_export
-from vmamba_deploy.pipeline.info_run import describe_path
+from vmamba_deploy.pipeline.compare import run_compare
+from vmamba_deploy.pipeline.export import run_export
+from vmamba_deploy.pipeline.info import describe_path
 from vmamba_deploy.pipeline.plan import ExportPlan
 from vmamba_deploy.runtimes.tensorrt.plan import EnginePlan
 
@@ -147,7 +147,7 @@ def test_random_weights_are_found_again_whatever_their_classes(tmp_path):
     )
     folder = run_export(plan, lambda _event: None).folder
     from vmamba_deploy.export.onnx_model import OnnxModel
-    from vmamba_deploy.pipeline.reference import load_reference
+    from vmamba_deploy.pipeline.parity import load_reference
 
     assert load_reference(OnnxModel.read(folder / "model.onnx")).model.config.num_classes == 7
     assert plan.output_folder("t") == tmp_path / "t"

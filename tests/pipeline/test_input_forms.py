@@ -11,12 +11,11 @@ import pytest
 from vmamba_deploy.artifacts.manifest import verify
 from vmamba_deploy.errors import ExitCode, InputFileError
 from vmamba_deploy.export.onnx_model import OnnxModel
-from vmamba_deploy.pipeline.build_run import run_build
-from vmamba_deploy.pipeline.compare_run import run_compare
-from vmamba_deploy.pipeline.export_run import run_export
-from vmamba_deploy.pipeline.parity_step import parity_inputs
+from vmamba_deploy.pipeline.compare import run_compare
+from vmamba_deploy.pipeline.engine import run_build
+from vmamba_deploy.pipeline.export import run_export
+from vmamba_deploy.pipeline.parity import load_reference, parity_inputs
 from vmamba_deploy.pipeline.plan import ExportPlan
-from vmamba_deploy.pipeline.reference import load_reference
 from vmamba_deploy.runtimes.tensorrt import TENSORRT_RTX, EnginePlan
 
 GOLDEN = Path(__file__).parents[1] / "data" / "golden"

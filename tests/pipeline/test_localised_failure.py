@@ -10,7 +10,7 @@ from onnx import numpy_helper
 import vmamba_deploy.export
 from vmamba_deploy.errors import ExitCode
 from vmamba_deploy.export.onnx_model import OnnxModel
-from vmamba_deploy.pipeline.export_run import run_export
+from vmamba_deploy.pipeline.export import run_export
 from vmamba_deploy.pipeline.plan import ExportPlan
 from vmamba_deploy.runtimes.tensorrt import EnginePlan
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from vmamba_deploy.evaluation.intervals import Proportion
     from vmamba_deploy.evaluation.report_data import EvaluationReport
     from vmamba_deploy.evaluation.summary import ChangedImage, Timing
-    from vmamba_deploy.pipeline.evaluate_run import EvaluationOutcome
+    from vmamba_deploy.pipeline.evaluate import EvaluationOutcome
 
 _SHOWN = 10
 

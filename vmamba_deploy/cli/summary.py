@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from vmamba_deploy.cli.terminal import Terminal
     from vmamba_deploy.parity.metrics import Metrics
     from vmamba_deploy.parity.results import RunResult
-    from vmamba_deploy.pipeline.export_run import ExportOutcome
+    from vmamba_deploy.pipeline.export import ExportOutcome
 
 _STATUS_STYLE = {"passed": "green", "failed": "bold red", "skipped": "yellow"}
 

@@ -10,7 +10,7 @@ import pytest
 from tests.preprocessing.golden import FOLDER
 from tests.samples.cpp.programs import Program, program
 from vmamba_deploy.inference import load
-from vmamba_deploy.pipeline.export_run import run_export
+from vmamba_deploy.pipeline.export import run_export
 from vmamba_deploy.pipeline.plan import ExportPlan
 
 IMAGES = [FOLDER / name for name in ("photo_420.jpg", "rgba_16.png", "orientation_6.jpg")]

@@ -37,8 +37,8 @@ def command(
     and AOTInductor where a package was exported. Ratios are to PyTorch.
     """
     from vmamba_deploy.cli.summary import table
-    from vmamba_deploy.pipeline.artefacts import onnx_file_of
-    from vmamba_deploy.pipeline.bench_run import run_bench
+    from vmamba_deploy.pipeline.bench import run_bench
+    from vmamba_deploy.pipeline.engine import onnx_file_of
     from vmamba_deploy.pipeline.events import Steps
 
     steps = Steps(terminal.on_event)

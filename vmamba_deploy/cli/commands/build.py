@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 def command(terminal: Terminal, *, path: Path, output: Path | None, engine: EnginePlan) -> None:
     """Build a TensorRT engine from PATH, an exported ONNX file or an artefact folder."""
     from vmamba_deploy.cli.summary import files_table
-    from vmamba_deploy.pipeline.build_run import run_build
+    from vmamba_deploy.pipeline.engine import run_build
 
     folder, manifest = run_build(path, output, engine, terminal.on_event)
     terminal.show(files_table(folder, manifest))

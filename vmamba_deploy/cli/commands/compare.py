@@ -39,8 +39,8 @@ def command(terminal: Terminal, *, path: Path, batch: tuple[int, ...], **options
     The folder is verified against its manifest first. Ends with 6 when a runtime disagrees.
     """
     from vmamba_deploy.cli.summary import parity_table
-    from vmamba_deploy.pipeline.compare_run import run_compare
-    from vmamba_deploy.pipeline.export_run import parity_fields
+    from vmamba_deploy.pipeline.compare import run_compare
+    from vmamba_deploy.pipeline.export import parity_fields
 
     results = run_compare(path, terminal.on_event, batches=batch, **options)
     failed = [result.runtime for result in results if result.status == "failed"]

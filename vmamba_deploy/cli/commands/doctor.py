@@ -25,7 +25,7 @@ def command(terminal: Terminal) -> ExitCode:
     from rich.markup import escape
 
     from vmamba_deploy.cli.summary import table
-    from vmamba_deploy.pipeline.doctor_run import examine
+    from vmamba_deploy.pipeline.doctor import examine
 
     findings = examine()
     drawn = table("", "", "area", "what", "detail", "remedy")

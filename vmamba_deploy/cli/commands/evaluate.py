@@ -90,8 +90,7 @@ def command(
     """
     from vmamba_deploy.cli.evaluation_tables import show_evaluation
     from vmamba_deploy.evaluation.judging import Bars
-    from vmamba_deploy.pipeline.evaluate_run import HTML_NAME, JSON_NAME, run_evaluation
-    from vmamba_deploy.pipeline.evaluation_plan import EvaluationPlan
+    from vmamba_deploy.pipeline.evaluate import HTML_NAME, JSON_NAME, EvaluationPlan, run_evaluation
     from vmamba_deploy.reports.evaluation_json import evaluation_document
 
     plan = EvaluationPlan(

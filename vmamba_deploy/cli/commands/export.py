@@ -79,7 +79,7 @@ def command(terminal: Terminal, **options: Any) -> ExitCode:
         check_parity=not options.pop("no_parity"),
         **options,
     )
-    from vmamba_deploy.pipeline.export_run import run_export
+    from vmamba_deploy.pipeline.export import run_export
 
     outcome = run_export(plan, terminal.on_event)
     show_export(terminal, outcome)

@@ -24,7 +24,7 @@ def command(terminal: Terminal, *, path: Path) -> None:
     from rich.markup import escape
 
     from vmamba_deploy.cli.summary import table
-    from vmamba_deploy.pipeline.info_run import describe_path
+    from vmamba_deploy.pipeline.info import describe_path
 
     facts = describe_path(path)
     drawn = table(str(path), "", "")

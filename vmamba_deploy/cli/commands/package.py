@@ -83,9 +83,13 @@ def command(terminal: Terminal, **options: Any) -> None:
     The folder is verified first. The models appear whole or not at all, and nothing that this
     command did not write is replaced.
     """
-    from vmamba_deploy.pipeline.package_run import run_package
+    from vmamba_deploy.pipeline.events import Steps
+    from vmamba_deploy.serving.triton import package_for_triton
 
-    package = run_package(TritonPlan(**options), terminal.on_event)
+    plan, steps = TritonPlan(**options), Steps(terminal.on_event)
+    with steps.step("package", f"packaging {plan.artifact} for Triton") as told:
+        package = package_for_triton(plan, warn=steps.warn)
+        told.append(f"{', '.join(package.models)} in {package.repository}")
     terminal.verdict(
         f"{package.backend} package in {package.repository}; start it with: tritonserver "
         f"{' '.join(package.server_options)}",

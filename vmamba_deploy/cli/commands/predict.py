@@ -25,7 +25,7 @@ def command(
 ) -> None:
     """Show the most probable classes of IMAGES."""
     from vmamba_deploy.cli.summary import table
-    from vmamba_deploy.pipeline.predict_run import run_predict
+    from vmamba_deploy.pipeline.predict import run_predict
 
     results = list(run_predict(images, artifact, runtime=runtime, top_k=top_k))
     drawn = table(f"\nPredictions ({results[0].runtime})", "image", "class", ">index", ">share")

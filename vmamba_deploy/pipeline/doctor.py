@@ -15,6 +15,12 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
+from vmamba_deploy.native import LIBRARIES, available, toolchain_report
+from vmamba_deploy.runtimes.registry import RUNTIMES
+from vmamba_deploy.runtimes.tensorrt.cuda_device import INSTALL_HINT
+from vmamba_deploy.runtimes.tensorrt.cuda_driver import find_gpus
+from vmamba_deploy.runtimes.tensorrt.flavour import FLAVOURS, TENSORRT_RTX
+
 Level = Literal["ok", "missing", "optional"]
 
 _REQUIRED = ("torch", "onnx", "onnxscript", "onnxruntime", "safetensors", "numpy")
@@ -45,7 +51,6 @@ def examine() -> list[Finding]:
 
 
 def _system() -> Iterator[Finding]:
-    from vmamba_deploy.runtimes.tensorrt.cuda_driver import find_gpus
 
     yield Finding("system", "machine", "ok", f"{platform.machine()}, {os.cpu_count()} CPUs")
     yield Finding("system", "Python", "ok", platform.python_version())
@@ -68,7 +73,6 @@ def _packages() -> Iterator[Finding]:
 
 
 def _native() -> Iterator[Finding]:
-    from vmamba_deploy.native import LIBRARIES, available, toolchain_report
 
     for item in toolchain_report():
         yield Finding(
@@ -82,7 +86,6 @@ def _native() -> Iterator[Finding]:
 
 def _cuda_python() -> Finding:
     """Needed to run an engine, not to build one."""
-    from vmamba_deploy.runtimes.tensorrt.cuda_device import INSTALL_HINT
 
     try:
         return Finding("runtimes", "cuda-python", "ok", f"cuda-core {version('cuda-core')}")
@@ -92,8 +95,6 @@ def _cuda_python() -> Finding:
 
 
 def _runtimes() -> Iterator[Finding]:
-    from vmamba_deploy.runtimes.registry import RUNTIMES
-    from vmamba_deploy.runtimes.tensorrt.flavour import FLAVOURS, TENSORRT_RTX
 
     yield _cuda_python()
     for kind in RUNTIMES.values():

@@ -1,16 +1,24 @@
-"""The proof of a run: the files, read back from disk, against the PyTorch network in fp32."""
+"""The proof of a run: files, read back from disk, against the network that they were made from."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from vmamba_deploy.artifacts.manifest import EngineFacts
+from vmamba_deploy.errors import InputFileError
+from vmamba_deploy.export import ExportOptions, deployable_module
 from vmamba_deploy.export.onnx_model import OnnxModel
-from vmamba_deploy.pipeline.engine_step import size_profile
+from vmamba_deploy.models import load_weights
+from vmamba_deploy.parity.compare import compare_runtimes
+from vmamba_deploy.parity.inputs import build_inputs
+from vmamba_deploy.pipeline.engine import size_profile
 from vmamba_deploy.precisions import PrecisionName
 from vmamba_deploy.runtimes.base import ModelFiles
+from vmamba_deploy.runtimes.pytorch import PyTorchRuntime
+from vmamba_deploy.runtimes.registry import runtimes_on
 
 if TYPE_CHECKING:
     from torch import nn
@@ -18,6 +26,7 @@ if TYPE_CHECKING:
     from vmamba_deploy.models import LoadedModel
     from vmamba_deploy.parity.inputs import InputSet
     from vmamba_deploy.parity.results import RunResult
+
 
 Progress = Callable[[str, float | None], None]
 
@@ -44,9 +53,6 @@ def check_parity(
     Raises:
         InputFileError: the reference itself gives outputs that are not finite.
     """
-    from vmamba_deploy.parity.compare import compare_runtimes
-    from vmamba_deploy.runtimes.pytorch import PyTorchRuntime
-    from vmamba_deploy.runtimes.registry import runtimes_on
 
     files = ModelFiles(facts, network(facts, loaded, facts.precision), engine=engine)
     inputs = parity_inputs(facts, loaded, batches, seed)
@@ -68,7 +74,6 @@ def parity_inputs(
 
     Those are the smallest and the largest of the engine's profile, and one that is not square.
     """
-    from vmamba_deploy.parity.inputs import build_inputs
 
     taken, raw = fitting(batches, facts), facts.takes_bytes()
     prepared = loaded.preprocessing
@@ -88,7 +93,6 @@ def fitting(batches: Sequence[int], facts: OnnxModel) -> tuple[int, ...]:
 
 def network(facts: OnnxModel, loaded: LoadedModel, precision: PrecisionName) -> nn.Module:
     """The PyTorch module that takes what the file takes, in another precision if need be."""
-    from vmamba_deploy.export import ExportOptions, deployable_module
 
     options = ExportOptions(
         precision=precision,
@@ -105,3 +109,41 @@ def _other_sizes(facts: OnnxModel) -> list[tuple[int, int]]:
     smallest, traced, largest = size_profile(facts)
     wanted = [smallest, (smallest[0], largest[1]), largest]
     return [size for size in dict.fromkeys(wanted) if size != traced]
+
+
+_RANDOM_SOURCE = re.compile(r"random \(seed (\d+)\)")
+
+
+def load_reference(facts: OnnxModel, weights: str | None = None) -> LoadedModel:
+    """Load the weights that the file's metadata names, and check that they are the same.
+
+    Args:
+        facts: of an ONNX file written by this package.
+        weights: where they are now, when not where the metadata says.
+
+    Raises:
+        InputFileError: the file does not say, the weights are gone, or they are others.
+    """
+
+    source = weights or facts.metadata.get("weights_source")
+    expected = facts.metadata.get("weights_sha256")
+    if source is None or expected is None:
+        raise InputFileError(
+            f"{facts.path} was not written by this package: it does not name its weights"
+        )
+    # A file without the classifier of its weights says how many classes that has.
+    classes = facts.structured("num_classes") or facts.outputs[0].shape[-1]
+    random = _RANDOM_SOURCE.fullmatch(source)
+    loaded = load_weights(
+        "random" if random else source,
+        preset=facts.preset,
+        num_classes=classes if isinstance(classes, int) else 1000,
+        seed=int(random[1]) if random else 0,
+    )
+    if loaded.sha256 != expected:
+        raise InputFileError(
+            f"{source} has sha256 {loaded.sha256[:16]}..., {facts.path.name} was exported from "
+            f"{expected[:16]}...",
+            hint="give the right file with --weights",
+        )
+    return loaded

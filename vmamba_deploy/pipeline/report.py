@@ -8,14 +8,20 @@ from typing import TYPE_CHECKING
 
 from vmamba_deploy.artifacts.manifest import EngineFacts
 from vmamba_deploy.export.onnx_model import OnnxModel
+from vmamba_deploy.parity.localise import first_drift, localise
+from vmamba_deploy.pipeline.parity import network, parity_inputs
 from vmamba_deploy.precisions import PRECISIONS
+from vmamba_deploy.reports.html_file import write_html
+from vmamba_deploy.reports.json_file import write_json
+from vmamba_deploy.reports.machine import describe_machine, tool_versions, utc_now
+from vmamba_deploy.reports.model import EngineInfo, LayerSeries, Report, WeightsInfo
 from vmamba_deploy.runtimes.base import RuntimeKind
 from vmamba_deploy.runtimes.registry import RUNTIMES
 
 if TYPE_CHECKING:
     from vmamba_deploy.models import LoadedModel
     from vmamba_deploy.parity.results import RunResult
-    from vmamba_deploy.reports.model import EngineInfo, LayerSeries
+
 
 JSON_NAME = "report.json"
 HTML_NAME = "report.html"
@@ -42,10 +48,6 @@ def write_reports(
     Raises:
         ResourceError: the disk is full.
     """
-    from vmamba_deploy.reports.html_file import write_html
-    from vmamba_deploy.reports.json_file import write_json
-    from vmamba_deploy.reports.machine import describe_machine, tool_versions, utc_now
-    from vmamba_deploy.reports.model import Report, WeightsInfo
 
     random = loaded.source.startswith("random")
     note = "random weights: good for tests, not for predictions" if random else None
@@ -67,7 +69,6 @@ def write_reports(
 
 
 def _engine_info(engine: EngineFacts, path: Path) -> EngineInfo:
-    from vmamba_deploy.reports.model import EngineInfo
 
     if not engine.built:
         return EngineInfo(False, reason=engine.reason)
@@ -96,9 +97,6 @@ def _to_localise(results: Sequence[RunResult]) -> list[RuntimeKind]:
 
 def _layer_errors(facts: OnnxModel, loaded: LoadedModel, kind: RuntimeKind) -> LayerSeries:
     """Errors of the file's blocks on one photograph; the first beyond the limit is named."""
-    from vmamba_deploy.parity.localise import first_drift, localise
-    from vmamba_deploy.pipeline.parity_step import network, parity_inputs
-    from vmamba_deploy.reports.model import LayerSeries
 
     (photos, *_) = parity_inputs(facts, loaded, (1,))
     assert kind.layer_session is not None

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vmamba_deploy import native
 from vmamba_deploy.artifacts.manifest import (
     ENGINE_NAME,
     ONNX_NAME,
@@ -15,26 +17,31 @@ from vmamba_deploy.artifacts.manifest import (
     write_manifest,
 )
 from vmamba_deploy.artifacts.output_folder import OutputFolder, open_output_folder
-from vmamba_deploy.errors import ExitCode
+from vmamba_deploy.errors import EnvironmentProblem, ExitCode
+from vmamba_deploy.export import export_onnx
+from vmamba_deploy.export.aoti_package import choose_device, export_aoti
 from vmamba_deploy.export.onnx_model import OnnxModel
-from vmamba_deploy.pipeline.aoti_step import PACKAGE_BYTES, check_aoti_plan, compile_package
-from vmamba_deploy.pipeline.describe import describe
-from vmamba_deploy.pipeline.engine_step import (
+from vmamba_deploy.models import load_weights, resolve_preset
+from vmamba_deploy.pipeline.engine import (
+    add_ort_library,
     build_engine_file,
     check_engine_plan,
+    describe,
     engine_summary,
     no_engine,
 )
 from vmamba_deploy.pipeline.events import OnEvent, Steps
-from vmamba_deploy.pipeline.ort_library_step import add_ort_library
-from vmamba_deploy.pipeline.parity_step import check_parity
+from vmamba_deploy.pipeline.parity import check_parity
 from vmamba_deploy.pipeline.plan import ExportPlan
-from vmamba_deploy.pipeline.report_step import write_reports
+from vmamba_deploy.pipeline.report import write_reports
 from vmamba_deploy.precisions import PRECISIONS
+from vmamba_deploy.runtimes.aotinductor import PACKAGE_NAME
 
 if TYPE_CHECKING:
+    from vmamba_deploy.export.aoti_package import AotiDevice
     from vmamba_deploy.models import LoadedModel
     from vmamba_deploy.parity.results import RunResult
+
 
 # Report, plots, manifest and the two libraries.
 _OTHER_FILES_BYTES = 30_000_000
@@ -84,7 +91,6 @@ def run_export(plan: ExportPlan, on_event: OnEvent) -> ExportOutcome:
     Raises:
         VmambaError: its class says which step cannot go on; nothing is published then.
     """
-    from vmamba_deploy.models import resolve_preset
 
     steps = Steps(on_event)
     preset = resolve_preset(plan.model).name if plan.model else None
@@ -103,7 +109,6 @@ def run_export(plan: ExportPlan, on_event: OnEvent) -> ExportOutcome:
 def _run_in(
     output: OutputFolder, loaded: LoadedModel, plan: ExportPlan, steps: Steps
 ) -> ExportOutcome:
-    from vmamba_deploy.export import export_onnx
 
     onnx_path = output.staging / ONNX_NAME
     with steps.step("export", "exporting to ONNX") as told:
@@ -145,7 +150,6 @@ def _proof(plan: ExportPlan, failures: list[RunResult]) -> tuple[Status, str | N
 
 
 def _load_weights(plan: ExportPlan, steps: Steps) -> LoadedModel:
-    from vmamba_deploy.models import load_weights
 
     def on_download(received: int, total: int | None) -> None:
         steps.progress("downloading the weights", received / total if total else None)
@@ -216,3 +220,41 @@ def _tally(records: tuple[RunResult, ...]) -> str:
         for status in ("passed", "failed", "skipped")
     }
     return ", ".join(f"{count} {status}" for status, count in counts.items() if count)
+
+
+TORCH_LIBRARY = "vmamba_torch"
+# Of code and library, beside the weights.
+PACKAGE_BYTES = 30_000_000
+
+
+def check_aoti_plan(device: AotiDevice) -> None:
+    """Refuse before the export begins what would fail minutes later.
+
+    Raises:
+        UsageError: CUDA is asked for and PyTorch sees no GPU.
+        EnvironmentProblem: libvmamba_torch.so can neither be found nor built.
+    """
+
+    choose_device(device)
+    available, reason = native.available(TORCH_LIBRARY)
+    if not available:
+        raise EnvironmentProblem(f"lib{TORCH_LIBRARY}.so cannot be had: {reason}")
+
+
+def compile_package(folder: Path, loaded: LoadedModel, plan: ExportPlan, steps: Steps) -> None:
+    """Write model.pt2 and libvmamba_torch.so to the folder."""
+
+    with steps.step("aoti", "compiling with AOTInductor") as told:
+        library = native.library_path(
+            TORCH_LIBRARY, progress=lambda text, done: steps.progress(text, done)
+        )
+        package = export_aoti(
+            loaded,
+            folder / PACKAGE_NAME,
+            plan.export_options(),
+            largest_batch=plan.engine.profile_batches[-1],
+            device=plan.aoti_device,
+        )
+        shutil.copyfile(library, folder / library.name)
+        told += [package.device, f"batches 1 to {package.largest_batch}"]
+        told.append(f"{package.size_bytes / 1e6:.1f} MB")

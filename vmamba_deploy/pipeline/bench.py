@@ -10,16 +10,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from vmamba_deploy.errors import UsageError
 from vmamba_deploy.export.onnx_model import OnnxModel
-from vmamba_deploy.pipeline.reference import load_reference
+from vmamba_deploy.pipeline.parity import load_reference, network
 from vmamba_deploy.runtimes.base import ModelFiles, check_batches
+from vmamba_deploy.runtimes.registry import runtimes_on
 
 if TYPE_CHECKING:
-    import numpy as np
     import numpy.typing as npt
 
     from vmamba_deploy.runtimes.base import Session
+
 
 Clock = Callable[[], float]
 _SETTLE_SECONDS = 0.05
@@ -124,7 +127,6 @@ def random_input(facts: OnnxModel, batch: int) -> npt.NDArray[np.generic]:
     Raises:
         UsageError: the file has another, fixed batch size.
     """
-    import numpy as np
 
     fixed = facts.inputs[0].shape[0]
     if isinstance(fixed, int) and fixed != batch:
@@ -141,9 +143,6 @@ def _open_sessions(
     facts: OnnxModel, weights: str | None, threads: int, skipped: dict[str, str]
 ) -> Iterator[dict[str, Session]]:
     import torch
-
-    from vmamba_deploy.pipeline.parity_step import network
-    from vmamba_deploy.runtimes.registry import runtimes_on
 
     if threads:
         torch.set_num_threads(threads)

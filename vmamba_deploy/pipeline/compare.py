@@ -5,20 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vmamba_deploy.artifacts.manifest import (
-    ENGINE_NAME,
-    MANIFEST_NAME,
-    EngineFacts,
-    read_manifest,
-)
+from vmamba_deploy.artifacts.manifest import ENGINE_NAME, MANIFEST_NAME, EngineFacts, read_manifest
 from vmamba_deploy.errors import IntegrityError
 from vmamba_deploy.export.onnx_model import OnnxModel
-from vmamba_deploy.pipeline.artefacts import onnx_file_of
+from vmamba_deploy.pipeline.engine import onnx_file_of
 from vmamba_deploy.pipeline.events import OnEvent, Steps
-from vmamba_deploy.pipeline.parity_step import check_parity, network, parity_inputs
-from vmamba_deploy.pipeline.reference import load_reference
-from vmamba_deploy.pipeline.report_step import write_reports
+from vmamba_deploy.pipeline.parity import check_parity, load_reference, network, parity_inputs
+from vmamba_deploy.pipeline.report import write_reports
 from vmamba_deploy.runtimes.base import check_batches
+from vmamba_deploy.runtimes.polygraphy_data import save_polygraphy_io
+from vmamba_deploy.runtimes.pytorch import PyTorchSession
 
 if TYPE_CHECKING:
     from vmamba_deploy.models import LoadedModel
@@ -95,8 +91,6 @@ def _save_reference(
     prefix: Path, facts: OnnxModel, loaded: LoadedModel, inputs: list[InputSet]
 ) -> list[str]:
     """The names of the files with the images and with what PyTorch in fp32 makes of them."""
-    from vmamba_deploy.runtimes.polygraphy_data import save_polygraphy_io
-    from vmamba_deploy.runtimes.pytorch import PyTorchSession
 
     session = PyTorchSession(network(facts, loaded, "fp32"), facts.task)
     files = save_polygraphy_io(

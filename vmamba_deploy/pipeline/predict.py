@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vmamba_deploy.errors import InputFileError, UsageError
+from vmamba_deploy.inference import load_classifier
 
 if TYPE_CHECKING:
     from vmamba_deploy.inference import Prediction
@@ -39,7 +40,6 @@ def run_predict(
         IntegrityError, EnvironmentProblem: see `vmamba_deploy.inference.load`.
     """
     _check(images, top_k)
-    from vmamba_deploy.inference import load_classifier
 
     with load_classifier(artifact, runtime=runtime, streams=1) as model:
         for start in range(0, len(images), model.max_batch):

@@ -1,0 +1,243 @@
+"""The engine of a run, what lies beside it and what the manifest says of it; and the build run."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from vmamba_deploy import native
+from vmamba_deploy.artifacts.manifest import (
+    ENGINE_NAME,
+    MANIFEST_NAME,
+    ONNX_NAME,
+    TRT_LIBRARY_NAME,
+    Description,
+    EngineFacts,
+    Manifest,
+    Status,
+    verify,
+    write_manifest,
+)
+from vmamba_deploy.artifacts.output_folder import open_output_folder
+from vmamba_deploy.errors import InputFileError, UsageError
+from vmamba_deploy.export.onnx_model import OnnxModel
+from vmamba_deploy.native import library_path
+from vmamba_deploy.pipeline.events import OnEvent, Steps
+from vmamba_deploy.precisions import PRECISIONS, PrecisionName
+from vmamba_deploy.runtimes.onnxruntime import CUSTOM_OP_LIBRARY
+from vmamba_deploy.runtimes.tensorrt.build import build_engine, check_feasible
+from vmamba_deploy.runtimes.tensorrt.flavour import choose_flavour, likely_flavour
+from vmamba_deploy.runtimes.tensorrt.network_script import write_network_script
+from vmamba_deploy.runtimes.tensorrt.plan import EnginePlan, Profile
+
+MIN_SIDE = 32
+NETWORK_SCRIPT_NAME = "polygraphy_network.py"
+_TURING = (7, 5)
+Progress = Callable[[str, float | None], None]
+
+
+def no_engine(reason: str, plan: EnginePlan) -> EngineFacts:
+    """The facts of a run without an engine, of the flavour that would have built it."""
+
+    return EngineFacts(built=False, reason=reason, flavour=likely_flavour(plan.flavour).name)
+
+
+def engine_summary(engine: EngineFacts, file: Path) -> str:
+    """A built engine in one line for a person."""
+    return (
+        f"{engine.flavour} {engine.version}, {engine.plugin_layers} plugin layers, "
+        f"{file.stat().st_size / 1e6:.1f} MB"
+    )
+
+
+def check_engine_plan(plan: EnginePlan, precision: PrecisionName) -> None:
+    """Refuse, before the long work, what cannot be built on this machine.
+
+    Raises:
+        UsageError, EnvironmentProblem: see `check_feasible`.
+    """
+
+    if _TURING in plan.target_sm and not PRECISIONS[precision].turing:
+        able = [one.name for one in PRECISIONS.values() if one.turing]
+        raise UsageError(
+            f"--target-sm 75 takes {' or '.join(able)} only, not {precision}: TensorRT-RTX has no "
+            "other matrix products for it",
+            hint=f"add --{able[0]}, or leave 75 out",
+        )
+    check_feasible(plan)
+
+
+def build_engine_file(
+    facts: OnnxModel, output: Path, plan: EnginePlan, progress: Progress
+) -> EngineFacts:
+    """Build the engine of an ONNX file, and put the plugin library beside it unless embedded.
+
+    A plugin beside the engine comes with a network script for polygraphy.
+
+    Raises:
+        UsageError, EnvironmentProblem, BuildError, InputFileError: see `build_engine`.
+    """
+
+    title = choose_flavour(plan.flavour).title
+
+    def on_phase(phase: str, step: int, total: int) -> None:
+        progress(f"{title}: {phase}", step / total if total else None)
+
+    library = library_path("vmamba_trt", progress=progress)
+    profile = engine_profile(facts, plan.profile_batches)
+    engine = build_engine(
+        plan, facts, output, profile=profile, plugin_library=library, progress=on_phase
+    )
+    if not engine.plugin_embedded:
+        beside = output.with_name(TRT_LIBRARY_NAME)
+        shutil.copyfile(library, beside)
+        script = output.with_name(NETWORK_SCRIPT_NAME)
+        write_network_script(facts, beside, script, profile=profile)
+    return engine
+
+
+def size_profile(facts: OnnxModel) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int]]:
+    """(height, width) smallest, usual, largest: half to double where the file leaves them free."""
+    height, width = facts.image_size()
+    if not facts.has_free_size():
+        return (height, width), (height, width), (height, width)
+    smallest = max(MIN_SIDE, height // 2), max(MIN_SIDE, width // 2)
+    return smallest, (height, width), (2 * height, 2 * width)
+
+
+def engine_profile(facts: OnnxModel, batches: tuple[int, int, int]) -> Profile:
+    """The smallest, usual and largest shape of the input, in the file's own layout."""
+    smallest, usual, largest = (
+        (batch, *size, 3) if facts.takes_bytes() else (batch, 3, *size)
+        for batch, size in zip(batches, size_profile(facts), strict=True)
+    )
+    return smallest, usual, largest
+
+
+def onnx_file_of(path: Path) -> Path:
+    """The ONNX file itself, or that of an artefact folder, whose manifest is verified first.
+
+    Raises:
+        InputFileError: no such file or folder, or a folder without an ONNX file.
+        IntegrityError: the folder is not what its manifest says.
+    """
+    if not path.exists():
+        raise InputFileError(f"there is no file or folder {path}")
+    if not path.is_dir():
+        return path
+    if (path / MANIFEST_NAME).exists():
+        verify(path)
+    files = sorted(path.glob("*.onnx"))
+    if len(files) != 1:
+        raise InputFileError(
+            f"{path} holds {len(files)} ONNX files, expected one", hint="name the file itself"
+        )
+    return files[0]
+
+
+def describe(
+    facts: OnnxModel, engine: EngineFacts, status: Status, status_reason: str | None = None
+) -> Description:
+    """Everything but the files, taken from the file's own metadata.
+
+    Raises:
+        InputFileError: the file was not written by this package.
+    """
+    needed = ("preset", "precision", "weights_source", "weights_sha256", "preprocessing")
+    if missing := [key for key in needed if key not in facts.metadata]:
+        raise InputFileError(
+            f"{facts.path} was not written by this package: its metadata lacks {', '.join(missing)}"
+        )
+    fields = {
+        "status": status,
+        "status_reason": status_reason,
+        "preset": facts.metadata["preset"],
+        "task": facts.task.name,
+        "precision": facts.metadata["precision"],
+        "weights": {
+            "source": facts.metadata["weights_source"],
+            "sha256": facts.metadata["weights_sha256"],
+        },
+        "versions": facts.structured("tool_versions") or {},
+        "onnx": {
+            "opset": facts.opset,
+            "op_sets": facts.op_sets,
+            "inputs": facts.inputs,
+            "outputs": facts.outputs,
+        },
+        "engine": engine,
+        "preprocessing": facts.structured("preprocessing"),
+        "labels": facts.structured("labels"),
+    }
+    try:
+        return msgspec.convert(fields, Description)
+    except msgspec.ValidationError as error:
+        raise InputFileError(f"{facts.path} has metadata of another form: {error}") from error
+
+
+def add_ort_library(folder: Path, steps: Steps) -> None:
+    """Copy libvmamba_ort.so to the folder; where it cannot be had, say so and go on.
+
+    Without it ONNX Runtime runs the function body of the file: true, and slow.
+    """
+
+    available, reason = native.available(CUSTOM_OP_LIBRARY)
+    if not available:
+        steps.warn(f"no lib{CUSTOM_OP_LIBRARY}.so, so ONNX Runtime will run loops: {reason}")
+        return
+    with steps.step("library", "adding the library for ONNX Runtime") as told:
+        library = native.library_path(
+            CUSTOM_OP_LIBRARY, progress=lambda text, done: steps.progress(text, done)
+        )
+        shutil.copyfile(library, folder / library.name)
+        told.append(f"{library.name}, {library.stat().st_size / 1e6:.1f} MB")
+
+
+_ENGINE_OVERHEAD_BYTES = 50_000_000
+
+
+def run_build(
+    source: Path, output: Path | None, plan: EnginePlan, on_event: OnEvent
+) -> tuple[Path, Manifest]:
+    """Write an artefact folder with the ONNX file, its engine, the plugin library and a manifest.
+
+    Its manifest says `unproven`: only `export` and `compare` prove.
+
+    Args:
+        source: ONNX file, or an artefact folder.
+        output: artefact folder; None rebuilds the folder that `source` is, or makes
+            `<name>-engine` beside the file.
+
+    Raises:
+        VmambaError: its class says what is wrong; nothing is published then.
+    """
+    steps = Steps(on_event)
+    onnx_path = onnx_file_of(source)
+    facts = OnnxModel.read(onnx_path)
+    describe(facts, no_engine("not built yet", plan), "unproven")
+    check_engine_plan(plan, facts.precision)
+    target = output or _default_output(source, onnx_path)
+    needed = 2 * facts.size_bytes + _ENGINE_OVERHEAD_BYTES
+    with open_output_folder(target, needed_bytes=needed) as folder:
+        copy = facts.copied_to(folder.staging / ONNX_NAME)
+        add_ort_library(folder.staging, steps)
+        with steps.step("engine", "building the TensorRT engine") as told:
+            file = copy.path.with_name(ENGINE_NAME)
+            engine = build_engine_file(copy, file, plan, steps.progress)
+            told.append(engine_summary(engine, file))
+        with steps.step("manifest", "describing the files"):
+            described = describe(facts, engine, "unproven", "the engine was not compared")
+            manifest = write_manifest(folder.staging, described)
+        with steps.step("publish", "moving the files into place") as told:
+            published = folder.publish()
+            told.append(str(published))
+    return published, manifest
+
+
+def _default_output(source: Path, onnx_path: Path) -> Path:
+    if source.is_dir() and (source / MANIFEST_NAME).exists():
+        return source
+    return onnx_path.with_name(f"{onnx_path.stem}-engine")

@@ -1,0 +1,409 @@
+"""One evaluation: data, journal, work here or on a cluster, figures, files."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from vmamba_deploy.artifacts.atomic import explain_write_error
+from vmamba_deploy.artifacts.locking import exclusive
+from vmamba_deploy.artifacts.manifest import MANIFEST_NAME, ONNX_NAME, Manifest, verify
+from vmamba_deploy.errors import ExitCode, InputFileError, UsageError
+from vmamba_deploy.evaluation.classes import ModelClasses, read_class_list
+from vmamba_deploy.evaluation.intervals import percent
+from vmamba_deploy.evaluation.journal import Identity, open_journal
+from vmamba_deploy.evaluation.judging import Bars, shortfalls
+from vmamba_deploy.evaluation.reading import read_samples
+from vmamba_deploy.evaluation.report_data import ArtifactInfo, DataInfo, EvaluationReport, RunInfo
+from vmamba_deploy.evaluation.running import Work, open_evaluator
+from vmamba_deploy.evaluation.samples import SampleSet
+from vmamba_deploy.evaluation.summary import summarise
+from vmamba_deploy.evaluation.thumbnails import make_thumbnails
+from vmamba_deploy.extras import require_modules
+from vmamba_deploy.pipeline.events import OnEvent, Steps
+from vmamba_deploy.reports.evaluation_json import evaluation_document
+from vmamba_deploy.reports.evaluation_page import write_evaluation_page
+from vmamba_deploy.reports.json_file import write_json
+from vmamba_deploy.reports.machine import utc_now
+from vmamba_deploy.tasks.classification import LOGITS
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from vmamba_deploy.evaluation.distributed import Cluster
+    from vmamba_deploy.evaluation.journal import Journal
+    from vmamba_deploy.evaluation.running import BatchOutcome, Network
+    from vmamba_deploy.evaluation.samples import Batch
+
+
+JOURNAL_NAME, JSON_NAME, HTML_NAME = "journal.jsonl", "evaluation.json", "evaluation.html"
+THUMBNAILS = 48
+
+
+@dataclass(frozen=True)
+class EvaluationOutcome:
+    """The report and the folder that it was written to."""
+
+    report: EvaluationReport
+    folder: Path
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """6 when a bar was missed."""
+        return ExitCode.PARITY_FAILED if self.report.shortfalls else ExitCode.OK
+
+
+def run_evaluation(plan: EvaluationPlan, on_event: OnEvent) -> EvaluationOutcome:
+    """Evaluate an artefact on labelled images and write evaluation.json and evaluation.html.
+
+    What is done is in the journal at once: an interrupted run goes on from there when it is called
+    again with an equal plan.
+
+    Raises:
+        UsageError: numbers that make no sense, ambiguous classes, or a journal of something else.
+        InputFileError: data or an image that cannot be read, or weights that are gone.
+        IntegrityError: the artefact folder is not what its manifest says.
+        EnvironmentProblem: the runtime or Ray cannot run here.
+        ResourceError: another process writes the output folder, or the disk is full.
+    """
+
+    check_plan(plan)
+    steps = Steps(on_event)
+    with steps.step("data", f"reading {plan.data}") as told:
+        manifest = _read_artifact(plan.artifact)
+        every = _read_data(plan, manifest)
+        data = every.limited(plan.limit)
+        identity = _identity(plan, manifest, data)
+        told += [f"{len(data.samples)} images", f"{data.rule}"]
+    if every.ignored:
+        steps.warn(f"left out, no images by their suffix: {every.ignored} files")
+    with (
+        _locked(plan.folder()) as folder,
+        open_journal(folder / JOURNAL_NAME, identity, resume=plan.resume) as journal,
+    ):
+        with steps.step("evaluate", "evaluating") as told:
+            run = evaluate_pending(plan, manifest, data, journal, steps)
+            told.append(_told(run))
+        with steps.step("report", "writing the report") as told:
+            summary = summarise(data, journal.results.values(), top_k=identity.top_k)
+            report = EvaluationReport(
+                artifact=_artifact_info(plan, manifest, identity, journal),
+                data=_data_info(every, data, identity),
+                run=run,
+                summary=summary,
+                bars=plan.bars,
+                against=identity.against,
+                shortfalls=tuple(shortfalls(summary, plan.bars)),
+                created=_utc_now(),
+            )
+            told.append(str(_write(folder, report, data)))
+    return EvaluationOutcome(report, folder)
+
+
+def _read_artifact(folder: Path) -> Manifest:
+    if not folder.is_dir():
+        raise InputFileError(
+            f"there is no artefact folder {folder}", hint="`vmamba-deploy export` makes one"
+        )
+    manifest = verify(folder)
+    manifest.require_classifier(folder)
+    return manifest
+
+
+def _read_data(plan: EvaluationPlan, manifest: Manifest) -> SampleSet:
+    count, file = manifest.classes, plan.classes_file
+    listed = read_class_list(file, count) if file is not None else None
+    return read_samples(plan.data, ModelClasses(count, manifest.labels or None, listed))
+
+
+def _identity(plan: EvaluationPlan, manifest: Manifest, data: SampleSet) -> Identity:
+
+    against = None
+    if plan.against is not None:
+        against = f"PyTorch fp32, weights {manifest.weights.sha256[:16]}"
+    content = (plan.artifact / MANIFEST_NAME).read_bytes()
+    return Identity(
+        manifest_sha256=hashlib.sha256(content).hexdigest(),
+        data_sha256=data.fingerprint(),
+        images=len(data.samples),
+        batch=plan.batch,
+        top_k=min(plan.top_k, len(data.class_names)),
+        against=against,
+        skip_unreadable=plan.skip_unreadable,
+    )
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[Path]:
+    """The output folder, made and held for this process alone."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise (explain_write_error(error, folder) or error) from error
+    with exclusive(folder / ".lock", what=f"folder {folder}"):
+        yield folder
+
+
+def _told(run: RunInfo) -> str:
+    parts = [f"{run.images} images"]
+    if run.resumed:
+        parts.append(f"{run.resumed} from the journal")
+    if run.images_per_second is not None:
+        parts.append(f"{run.images_per_second:.1f} images/s")
+    return ", ".join(parts)
+
+
+def _artifact_info(
+    plan: EvaluationPlan, manifest: Manifest, identity: Identity, journal: Journal
+) -> ArtifactInfo:
+    return ArtifactInfo(
+        folder=str(plan.artifact),
+        manifest_sha256=identity.manifest_sha256,
+        preset=manifest.preset,
+        precision=manifest.precision,
+        runtime=journal.runtime or plan.runtime,
+    )
+
+
+def _data_info(every: SampleSet, data: SampleSet, identity: Identity) -> DataInfo:
+    return DataInfo(
+        source=str(data.source),
+        kind=data.kind,
+        available=len(every.samples),
+        images=len(data.samples),
+        class_names=data.class_names,
+        rule=data.rule,
+        fingerprint=identity.data_sha256,
+    )
+
+
+def _write(folder: Path, report: EvaluationReport, data: SampleSet) -> Path:
+    """Write both files, each whole or not at all; returns the page."""
+
+    agreement = report.summary.agreement
+    shown = agreement.changed[:THUMBNAILS] if agreement is not None else ()
+    write_json(evaluation_document(report), folder / JSON_NAME)
+    thumbnails = make_thumbnails(data, (one.index for one in shown))
+    write_evaluation_page(replace(report, thumbnails=thumbnails), folder / HTML_NAME)
+    return folder / HTML_NAME
+
+
+def _utc_now() -> str:
+
+    return utc_now()
+
+
+@dataclass(frozen=True)
+class EvaluationPlan:
+    """What the user asked for.
+
+    Attributes:
+        data: folder or CSV file.
+        artifact: the artefact folder.
+        output: folder of the journal and the reports; None: `evaluations/<artefact's name>`.
+        against: `pytorch` to run every image through PyTorch in fp32 too.
+        weights: where the weights are, when not where the artefact says.
+        runtime: `auto`, `trt`, `rtx`, `ort` or `ort-cuda`.
+        batch: images per batch.
+        limit: evaluate so many images, evenly spread; None: all.
+        loader_threads: that read images, per process; 0: one per core here, one per Ray worker.
+        threads: of the runtime and of PyTorch; 0 leaves the number to them.
+        top_k: the k of top-k accuracy.
+        classes_file: which name in the data is which class.
+        skip_unreadable: leave out images that cannot be read.
+        resume: go on from the journal of an earlier run.
+        bars: what to reach.
+        cluster: run on Ray; None: in this process.
+    """
+
+    data: Path
+    artifact: Path
+    output: Path | None = None
+    against: Literal["pytorch"] | None = None
+    weights: str | None = None
+    runtime: str = "auto"
+    batch: int = 32
+    limit: int | None = None
+    loader_threads: int = 0
+    threads: int = 0
+    top_k: int = 5
+    classes_file: Path | None = None
+    skip_unreadable: bool = False
+    resume: bool = True
+    bars: Bars = field(default_factory=Bars)
+    cluster: Cluster | None = None
+
+    def folder(self) -> Path:
+        """Where the journal and the reports go."""
+        return self.output or Path("evaluations") / self.artifact.resolve().name
+
+
+def check_plan(plan: EvaluationPlan) -> None:
+    """Refuse numbers that make no sense, and work whose page could not be written.
+
+    Raises:
+        UsageError: names the option.
+        EnvironmentProblem: what makes the page, or what is asked for, is not installed.
+    """
+    require_modules("jinja2", "matplotlib")
+    if plan.against is not None:
+        require_modules("torch", "onnx")
+    least = {
+        "batch": plan.batch,
+        "top-k": plan.top_k,
+        "limit": 1 if plan.limit is None else plan.limit,
+    }
+    for name, value in least.items():
+        if value < 1:
+            raise UsageError(f"--{name} must be at least 1, got {value}")
+    if plan.bars.max_changed is not None and plan.against is None:
+        raise UsageError("--max-changed needs --against pytorch to compare with")
+
+
+def evaluate_pending(
+    plan: EvaluationPlan, manifest: Manifest, data: SampleSet, journal: Journal, steps: Steps
+) -> RunInfo:
+    """Run the batches that the journal lacks.
+
+    Raises:
+        InputFileError: an image or the weights cannot be read.
+        EnvironmentProblem: the runtime or Ray cannot run here.
+        UsageError: the journal is of another runtime.
+    """
+    pending = [batch for batch in data.batches(plan.batch) if not journal.is_done(batch.start)]
+    resumed = len(journal.results)
+    if resumed:
+        steps.progress(f"{resumed} images are in the journal", resumed / len(data.samples))
+    counter = _Counter(data, journal)
+    work = _work(plan, manifest)
+    try:
+        with _outcomes(plan, work, pending) as outcomes:
+            started = time.perf_counter()
+            for outcome in outcomes:
+                journal.append(outcome.runtime, outcome.results)
+                counter.add(outcome)
+                steps.progress(counter.text(), len(journal.results) / len(data.samples))
+            seconds = time.perf_counter() - started
+    except (KeyboardInterrupt, SystemExit):
+        steps.warn(
+            f"stopped after {len(journal.results)} of {len(data.samples)} images; the same command "
+            "goes on from there"
+        )
+        raise
+    return RunInfo(
+        images=len(journal.results) - resumed,
+        seconds=round(seconds, 3),
+        batch=plan.batch,
+        workers=len(counter.workers),
+        distributed=plan.cluster is not None,
+        loader_threads=work.loader_threads,
+        resumed=resumed,
+    )
+
+
+@contextmanager
+def _outcomes(
+    plan: EvaluationPlan, work: Work, pending: Sequence[Batch]
+) -> Iterator[Iterator[BatchOutcome]]:
+    """The stream of outcomes, once what makes them is open."""
+
+    if not pending:
+        yield iter(())
+    elif plan.cluster is not None:
+        from vmamba_deploy.evaluation.distributed import run_on_ray
+
+        with closing(run_on_ray(pending, work, plan.cluster)) as outcomes:
+            yield outcomes
+    else:
+        with open_evaluator(work) as evaluator, closing(evaluator.run(pending)) as outcomes:
+            yield outcomes
+
+
+def _work(plan: EvaluationPlan, manifest: Manifest) -> Work:
+
+    cores = 1 if plan.cluster is not None else len(os.sched_getaffinity(0))
+    threads = plan.threads or (plan.cluster.cores if plan.cluster is not None else 0)
+    artifact = plan.artifact.resolve()
+    work = Work(
+        artifact=artifact,
+        runtime=plan.runtime,
+        top_k=min(plan.top_k, manifest.classes),
+        loader_threads=plan.loader_threads or cores,
+        threads=threads,
+        skip_unreadable=plan.skip_unreadable,
+    )
+    if plan.against is None:
+        return work
+
+    source = Path(plan.weights or manifest.weights.source)
+    # Workers may stand in another folder than this process.
+    weights = str(source.resolve()) if source.exists() else plan.weights
+    return replace(work, reference=PyTorchReference(artifact / ONNX_NAME, weights, threads))
+
+
+class _Counter:
+    """Accuracy so far, for the progress bar, and who worked."""
+
+    def __init__(self, data: SampleSet, journal: Journal) -> None:
+        self._data, self._correct, self._counted = data, 0, 0
+        self.workers: set[str] = set()
+        for result in journal.results.values():
+            self._count(result.index, result.first, result.error)
+
+    def add(self, outcome: BatchOutcome) -> None:
+        self.workers.add(outcome.worker)
+        for result in outcome.results:
+            self._count(result.index, result.first, result.error)
+
+    def text(self) -> str:
+        accuracy = percent(self._correct / self._counted) if self._counted else "unknown"
+        return f"{self._counted} of {len(self._data.samples)} images, top-1 {accuracy}"
+
+    def _count(self, index: int, first: int | None, error: str | None) -> None:
+        if error is None:
+            self._counted += 1
+            self._correct += first == self._data.samples[index].label
+
+
+@dataclass(frozen=True)
+class PyTorchReference:
+    """Opens PyTorch in fp32 with the weights that an ONNX file was exported from.
+
+    Attributes:
+        onnx_file: of the artefact.
+        weights: where they are now; None: where the file says.
+        threads: of PyTorch; 0 leaves the number to it.
+    """
+
+    onnx_file: Path
+    weights: str | None = None
+    threads: int = 0
+
+    def __call__(self) -> Network:
+        """The network, from the artefact's own input to float32 logits [B, K].
+
+        Raises:
+            InputFileError: the weights are gone, or are others than those of the artefact.
+        """
+        import torch
+
+        from vmamba_deploy.export.onnx_model import OnnxModel
+        from vmamba_deploy.pipeline.parity import load_reference, network
+        from vmamba_deploy.runtimes.pytorch import PyTorchSession
+
+        if self.threads:
+            torch.set_num_threads(self.threads)
+        facts = OnnxModel.read(self.onnx_file)
+        session = PyTorchSession(network(facts, load_reference(facts, self.weights), "fp32"))
+
+        def run(pixel_values: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+            return session(pixel_values)[LOGITS]
+
+        return run
