@@ -84,7 +84,7 @@ def command(terminal: Terminal, **options: Any) -> None:
     command did not write is replaced.
     """
     from vmamba_deploy.pipeline.events import Steps
-    from vmamba_deploy.serving.triton import package_for_triton
+    from vmamba_deploy.serving.triton.package import package_for_triton
 
     plan, steps = TritonPlan(**options), Steps(terminal.on_event)
     with steps.step("package", f"packaging {plan.artifact} for Triton") as told:
