@@ -87,7 +87,7 @@ def test_the_data_file_is_listed_compared_and_built(two_files, tmp_path):
     assert sum(result.status == "passed" for result in results) == 3
     if HAS_RTX:
         folder, built = run_build(two_files.folder, tmp_path / "b", EnginePlan("rtx", (1,)), ignore)
-        assert "model.onnx.data" in built["files"]
+        assert "model.onnx.data" in built.files
         assert verify(folder).engine.plugin_layers > 0
 
 
