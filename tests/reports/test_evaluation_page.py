@@ -18,10 +18,11 @@ from vmamba_deploy.evaluation.report_data import (
 from vmamba_deploy.evaluation.results import ImageResult, ReferenceResult
 from vmamba_deploy.evaluation.samples import Sample, SampleSet
 from vmamba_deploy.evaluation.summary import summarise
-from vmamba_deploy.reports.confusion_plot import short
 from vmamba_deploy.reports.evaluation_json import evaluation_document
-from vmamba_deploy.reports.evaluation_page import render_evaluation, write_evaluation_page
+from vmamba_deploy.reports.evaluation_page import render_evaluation
+from vmamba_deploy.reports.html_file import write_page
 from vmamba_deploy.reports.json_file import plain, write_json
+from vmamba_deploy.reports.plots import short
 from vmamba_deploy.reports.schema import schema_of
 
 
@@ -205,7 +206,7 @@ def test_files_appear_whole_or_not_at_all(tmp_path, monkeypatch):
         Path, "write_text", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt)
     )
     with pytest.raises(KeyboardInterrupt):
-        write_evaluation_page(make(), tmp_path / "evaluation.html")
+        write_page(render_evaluation(make()), tmp_path / "evaluation.html")
     assert [one.name for one in tmp_path.iterdir()] == ["evaluation.html"]
     assert (tmp_path / "evaluation.html").read_bytes() == b"older"
 

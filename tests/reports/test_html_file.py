@@ -6,7 +6,7 @@ import pytest
 
 from vmamba_deploy.parity.localise import LayerError
 from vmamba_deploy.precisions import PRECISIONS
-from vmamba_deploy.reports.html_file import figure, percent, render_html, write_html
+from vmamba_deploy.reports.html_file import figure, percent, render_html, write_page
 from vmamba_deploy.reports.model import EngineInfo, LayerSeries, WeightsInfo
 
 VOID = {"meta", "br", "hr", "img", "input", "link"}
@@ -40,7 +40,7 @@ class Page(HTMLParser):
 
 
 def test_page_is_well_formed_and_tells_what_ran_and_what_not(make_report, tmp_path):
-    write_html(make_report(), tmp_path / "report.html")
+    write_page(render_html(make_report()), tmp_path / "report.html")
     page = Page((tmp_path / "report.html").read_text(encoding="utf-8"))
     text = " ".join(" ".join(page.text).split())
     assert "All 2 runtimes that ran agree with PyTorch fp32; 1 skipped" in text

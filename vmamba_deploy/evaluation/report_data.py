@@ -12,8 +12,6 @@ from vmamba_deploy.evaluation.summary import Summary
 
 SCHEMA_VERSION = "1.0"
 
-Verdict = Literal["passed", "failed", "measured"]
-
 
 @dataclass(frozen=True)
 class ArtifactInfo:
@@ -81,31 +79,36 @@ class Thumbnail:
     uri: str
 
 
-@dataclass(frozen=True)
-class EvaluationReport:
-    """An evaluation.
+@dataclass(frozen=True, kw_only=True)
+class EvaluationFacts:
+    """What was evaluated, how, and what came of it; without the figures.
 
     Attributes:
-        against: the reference; None without.
+        verdict: `failed`; else `passed` when there was a bar, and `measured` when there was none.
         shortfalls: what missed its bar.
-        thumbnails: of some images that changed class; only the page has them.
+        created: UTC time, ISO 8601.
+        against: the reference; None without.
     """
 
-    artifact: ArtifactInfo
-    data: DataInfo
-    run: RunInfo
-    summary: Summary
-    bars: Bars
-    against: str | None
+    schema_version: str = SCHEMA_VERSION
+    verdict: Literal["passed", "failed", "measured"] = field(init=False)
     shortfalls: tuple[str, ...]
     created: str
-    thumbnails: tuple[Thumbnail, ...] = ()
-    schema_version: str = SCHEMA_VERSION
+    artifact: ArtifactInfo
+    data: DataInfo
+    against: str | None
+    bars: Bars
+    run: RunInfo
 
-    @property
-    def verdict(self) -> Verdict:
-        """`failed`; else `passed` when there was a bar, and `measured` when there was none."""
-        if self.shortfalls:
-            return "failed"
+    def __post_init__(self) -> None:
         judged = self.bars.min_top1_percent is not None or self.against is not None
-        return "passed" if judged else "measured"
+        reached = "passed" if judged else "measured"
+        object.__setattr__(self, "verdict", "failed" if self.shortfalls else reached)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationReport(EvaluationFacts):
+    """An evaluation; `thumbnails` are of some images that changed class, for the page."""
+
+    summary: Summary
+    thumbnails: tuple[Thumbnail, ...] = ()

@@ -28,7 +28,8 @@ from vmamba_deploy.evaluation.thumbnails import make_thumbnails
 from vmamba_deploy.extras import require_modules
 from vmamba_deploy.pipeline.events import OnEvent, Steps
 from vmamba_deploy.reports.evaluation_json import evaluation_document
-from vmamba_deploy.reports.evaluation_page import write_evaluation_page
+from vmamba_deploy.reports.evaluation_page import render_evaluation
+from vmamba_deploy.reports.html_file import write_page
 from vmamba_deploy.reports.json_file import write_json
 from vmamba_deploy.reports.machine import utc_now
 from vmamba_deploy.tasks.classification import LOGITS
@@ -191,7 +192,7 @@ def _write(folder: Path, report: EvaluationReport, data: SampleSet) -> Path:
     shown = agreement.changed[:THUMBNAILS] if agreement is not None else ()
     write_json(evaluation_document(report), folder / JSON_NAME)
     thumbnails = make_thumbnails(data, (one.index for one in shown))
-    write_evaluation_page(replace(report, thumbnails=thumbnails), folder / HTML_NAME)
+    write_page(render_evaluation(replace(report, thumbnails=thumbnails)), folder / HTML_NAME)
     return folder / HTML_NAME
 
 

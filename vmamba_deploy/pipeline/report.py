@@ -11,7 +11,7 @@ from vmamba_deploy.export.onnx_model import OnnxModel
 from vmamba_deploy.parity.localise import first_drift, localise
 from vmamba_deploy.pipeline.parity import network, parity_inputs
 from vmamba_deploy.precisions import PRECISIONS
-from vmamba_deploy.reports.html_file import write_html
+from vmamba_deploy.reports.html_file import render_html, write_page
 from vmamba_deploy.reports.json_file import write_json
 from vmamba_deploy.reports.machine import describe_machine, tool_versions, utc_now
 from vmamba_deploy.reports.model import EngineInfo, LayerSeries, Report, WeightsInfo
@@ -65,7 +65,7 @@ def write_reports(
         layers=tuple(_layer_errors(facts, loaded, kind) for kind in _to_localise(results)),
     )
     write_json(report, folder / JSON_NAME)
-    write_html(report, folder / HTML_NAME)
+    write_page(render_html(report), folder / HTML_NAME)
 
 
 def _engine_info(engine: EngineFacts, path: Path) -> EngineInfo:

@@ -2,19 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from vmamba_deploy.evaluation.intervals import Proportion
-from vmamba_deploy.evaluation.judging import Bars
-from vmamba_deploy.evaluation.report_data import (
-    ArtifactInfo,
-    DataInfo,
-    EvaluationReport,
-    RunInfo,
-    Verdict,
-)
-from vmamba_deploy.evaluation.summary import Agreement, ClassAccuracy, Confusion, Timing
+from vmamba_deploy.evaluation.report_data import EvaluationFacts, EvaluationReport
+from vmamba_deploy.evaluation.summary import Summary
 from vmamba_deploy.reports.machine import describe_machine, tool_versions
 from vmamba_deploy.reports.model import MachineInfo
 
@@ -31,50 +23,23 @@ class MadeWith:
 
 
 @dataclass(frozen=True, kw_only=True)
-class EvaluationDocument:
+class EvaluationDocument(Summary, EvaluationFacts):
     """The content of evaluation.json: an `EvaluationReport` with the figures of its summary.
 
     What depends on the machine and the moment is under `run`, `timing`, `made_with` and `created`;
     everything else is the same however often a run was interrupted and wherever it ran.
     """
 
-    schema_version: str
-    verdict: Verdict
-    shortfalls: tuple[str, ...]
-    created: str
-    artifact: ArtifactInfo
-    data: DataInfo
-    against: str | None
-    bars: Bars
-    timing: Timing | None
-    run: RunInfo
     made_with: MadeWith
-    top1: Proportion
-    top_k: Proportion | None
-    k: int
-    not_finite: int
-    skipped: tuple[tuple[str, str], ...]
-    agreement: Agreement | None
-    classes: tuple[ClassAccuracy, ...]
-    worst: tuple[int, ...]
-    confusion: Confusion | None
 
 
 def evaluation_document(report: EvaluationReport) -> EvaluationDocument:
     """What evaluation.json says of a report; of the changed images it lists the first."""
-    figures: dict[str, Any] = dict(vars(report.summary))
+    content: dict[str, Any] = {
+        one.name: getattr(report, one.name) for one in fields(EvaluationFacts) if one.init
+    }
+    content |= vars(report.summary)
     if (agreement := report.summary.agreement) is not None:
-        figures["agreement"] = replace(agreement, changed=agreement.changed[:LISTED_CHANGES])
-    return EvaluationDocument(
-        schema_version=report.schema_version,
-        verdict=report.verdict,
-        shortfalls=report.shortfalls,
-        created=report.created,
-        artifact=report.artifact,
-        data=report.data,
-        against=report.against,
-        bars=report.bars,
-        run=report.run,
-        made_with=MadeWith(describe_machine(), tool_versions()),
-        **figures,
-    )
+        content["agreement"] = replace(agreement, changed=agreement.changed[:LISTED_CHANGES])
+    made_with = MadeWith(describe_machine(), tool_versions())
+    return EvaluationDocument(made_with=made_with, **content)

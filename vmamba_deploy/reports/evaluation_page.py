@@ -3,35 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-from vmamba_deploy.artifacts.atomic import atomic_write
 from vmamba_deploy.evaluation.intervals import Proportion, images, percent
 from vmamba_deploy.evaluation.report_data import EvaluationReport
-from vmamba_deploy.reports.html_file import figure, gib
+from vmamba_deploy.reports.html_file import figure, gib, page_template
 from vmamba_deploy.reports.machine import describe_machine, tool_versions
-from vmamba_deploy.reports.templating import page_template
 
 SKIPPED_SHOWN = 50
-
-
-def write_evaluation_page(report: EvaluationReport, path: Path) -> None:
-    """Write evaluation.html, whole or not at all.
-
-    Raises:
-        ResourceError, UsageError: the disk is full, or the place not writable.
-    """
-    text = render_evaluation(report)
-    with atomic_write(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
 
 
 def render_evaluation(report: EvaluationReport) -> str:
     """The page, with style, drawing and thumbnails inside; every value is escaped."""
     from markupsafe import Markup
 
-    from vmamba_deploy.reports.confusion_plot import confusion_svg
+    from vmamba_deploy.reports.plots import confusion_svg
 
     filters: dict[str, Callable[..., Any]] = {
         "figure": figure,

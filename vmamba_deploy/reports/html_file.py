@@ -1,25 +1,28 @@
-"""report.html: one file that opens offline."""
+"""report.html: one file that opens offline, and what it shares with the page of an evaluation."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from vmamba_deploy.artifacts.atomic import atomic_write
 from vmamba_deploy.precisions import precision_named
 from vmamba_deploy.reports.model import Report
-from vmamba_deploy.reports.templating import page_template
+
+if TYPE_CHECKING:
+    import jinja2
 
 _DASH = "\N{EN DASH}"
 
 
-def write_html(report: Report, path: Path) -> None:
-    """Write report.html, whole or not at all.
+def write_page(text: str, path: Path) -> None:
+    """Write a page, whole or not at all.
 
     Raises:
         ResourceError, UsageError: the disk is full, or the place not writable.
     """
-    text = render_html(report)
     with atomic_write(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
@@ -46,6 +49,21 @@ def render_html(report: Report) -> str:
         headline=headline(report),
         flat_limits=precision_named(report.precision).flat_thresholds,
     )
+
+
+def page_template(name: str, filters: Mapping[str, Callable[..., Any]]) -> jinja2.Template:
+    """A template of this package: every value is escaped, and one that is missing is an error."""
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("vmamba_deploy.reports", "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= dict(filters)
+    return environment.get_template(name)
 
 
 def headline(report: Report) -> str:
