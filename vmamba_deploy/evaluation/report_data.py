@@ -90,7 +90,7 @@ class EvaluationFacts:
         against: the reference; None without.
     """
 
-    schema_version: str = SCHEMA_VERSION
+    schema_version: str
     verdict: Literal["passed", "failed", "measured"] = field(init=False)
     shortfalls: tuple[str, ...]
     created: str
@@ -110,5 +110,6 @@ class EvaluationFacts:
 class EvaluationReport(EvaluationFacts):
     """An evaluation; `thumbnails` are of some images that changed class, for the page."""
 
+    schema_version: str = SCHEMA_VERSION
     summary: Summary
     thumbnails: tuple[Thumbnail, ...] = ()

@@ -8,7 +8,7 @@ from vmamba_deploy.serving.triton.pbtxt import Message, Name, Value, map_field
 from vmamba_deploy.serving.triton.plan import TritonPlan
 
 LABELS_NAME = "labels.txt"
-IMAGE_INPUT, TOP_OUTPUT = "image", "top5"
+_IMAGE, _TOP = Tensor("image", "TYPE_STRING", (1,)), Tensor("top5", "TYPE_STRING", (1,))
 
 _PLATFORMS = {"tensorrt": "tensorrt_plan", "onnxruntime": "onnxruntime_onnx"}
 _KINDS = {"cpu": "KIND_CPU", "gpu": "KIND_GPU", "auto": "KIND_AUTO"}
@@ -16,6 +16,9 @@ _KINDS = {"cpu": "KIND_CPU", "gpu": "KIND_GPU", "auto": "KIND_AUTO"}
 
 def model_config(plan: TritonPlan, facts: ModelFacts) -> Message:
     """Of the model itself: `pixel_values` to `logits`."""
+    batching: dict[str, Value] = {"max_queue_delay_microseconds": plan.max_queue_delay_us}
+    if facts.preferred_batches:
+        batching["preferred_batch_size"] = list(facts.preferred_batches)
     config: dict[str, Value] = {"name": plan.name}
     if facts.backend in _PLATFORMS:
         config["platform"] = _PLATFORMS[facts.backend]
@@ -24,7 +27,7 @@ def model_config(plan: TritonPlan, facts: ModelFacts) -> Message:
         "max_batch_size": facts.max_batch,
         "input": [_described(facts.image)],
         "output": [_with_labels(facts.logits, facts)],
-        "dynamic_batching": _batching(plan, facts.preferred_batches),
+        "dynamic_batching": batching,
         "instance_group": [_group(plan.instances, facts.device)],
         "model_warmup": _warmup(facts),
     }
@@ -36,29 +39,12 @@ def model_config(plan: TritonPlan, facts: ModelFacts) -> Message:
 
 def preprocess_config(plan: TritonPlan, facts: ModelFacts) -> Message:
     """Of the step from encoded images to `pixel_values`."""
-    return {
-        "name": plan.preprocess_name,
-        "backend": "python",
-        "max_batch_size": facts.max_batch,
-        "input": [_described(Tensor(IMAGE_INPUT, "TYPE_STRING", (1,)))],
-        "output": [_described(facts.image)],
-        # Images of several requests go to one process together, which costs no waiting.
-        "dynamic_batching": _batching(plan, (), delay_us=0),
-        "instance_group": [_group(plan.instances, "cpu")],
-    }
+    return _python_step(plan.preprocess_name, facts, (_IMAGE, facts.image), plan.instances)
 
 
 def top_config(plan: TritonPlan, facts: ModelFacts) -> Message:
     """Of the step from `logits` to the five best labels."""
-    return {
-        "name": plan.top_name,
-        "backend": "python",
-        "max_batch_size": facts.max_batch,
-        "input": [_described(facts.logits)],
-        "output": [_described(Tensor(TOP_OUTPUT, "TYPE_STRING", (1,)))],
-        "dynamic_batching": _batching(plan, (), delay_us=0),
-        "instance_group": [_group(1, "cpu")],
-    }
+    return _python_step(plan.top_name, facts, (facts.logits, _TOP), 1)
 
 
 def ensemble_config(plan: TritonPlan, facts: ModelFacts) -> Message:
@@ -68,16 +54,13 @@ def ensemble_config(plan: TritonPlan, facts: ModelFacts) -> Message:
         "name": plan.ensemble_name,
         "platform": "ensemble",
         "max_batch_size": facts.max_batch,
-        "input": [_described(Tensor(IMAGE_INPUT, "TYPE_STRING", (1,)))],
-        "output": [
-            _described(facts.logits),
-            _described(Tensor(TOP_OUTPUT, "TYPE_STRING", (1,))),
-        ],
+        "input": [_described(_IMAGE)],
+        "output": [_described(facts.logits), _described(_TOP)],
         "ensemble_scheduling": {
             "step": [
-                _step(plan.preprocess_name, {IMAGE_INPUT: IMAGE_INPUT}, {pixels: pixels}),
+                _step(plan.preprocess_name, {_IMAGE.name: _IMAGE.name}, {pixels: pixels}),
                 _step(plan.name, {pixels: pixels}, {logits: logits}),
-                _step(plan.top_name, {logits: logits}, {TOP_OUTPUT: TOP_OUTPUT}),
+                _step(plan.top_name, {logits: logits}, {_TOP.name: _TOP.name}),
             ]
         },
     }
@@ -96,12 +79,19 @@ def _with_labels(tensor: Tensor, facts: ModelFacts) -> Message:
     return described | {"label_filename": LABELS_NAME} if facts.labels else described
 
 
-def _batching(
-    plan: TritonPlan, preferred: tuple[int, ...], *, delay_us: int | None = None
+def _python_step(
+    name: str, facts: ModelFacts, tensors: tuple[Tensor, Tensor], instances: int
 ) -> Message:
-    delay = plan.max_queue_delay_us if delay_us is None else delay_us
-    batching: dict[str, Value] = {"max_queue_delay_microseconds": delay}
-    return batching | {"preferred_batch_size": list(preferred)} if preferred else batching
+    return {
+        "name": name,
+        "backend": "python",
+        "max_batch_size": facts.max_batch,
+        "input": [_described(tensors[0])],
+        "output": [_described(tensors[1])],
+        # Images of several requests go to one process together, which costs no waiting.
+        "dynamic_batching": {"max_queue_delay_microseconds": 0},
+        "instance_group": [_group(instances, "cpu")],
+    }
 
 
 def _group(count: int, device: str) -> Message:

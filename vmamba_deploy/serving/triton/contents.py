@@ -1,4 +1,4 @@
-"""The files of each model of a package, written into a staging folder."""
+"""The files of each model of a package, in a staging folder, and how a server starts on them."""
 
 from __future__ import annotations
 
@@ -22,19 +22,13 @@ from vmamba_deploy.serving.triton import configs
 from vmamba_deploy.serving.triton.facts import ModelFacts
 from vmamba_deploy.serving.triton.pbtxt import Message, to_pbtxt
 from vmamba_deploy.serving.triton.plan import TritonPlan
-from vmamba_deploy.serving.triton.readme import readme
 from vmamba_deploy.serving.triton.registrar import REGISTRAR_LIBRARY, build_registrar
 
 _MODEL_FILES = Path(__file__).parent / "models"
 
 
-def write_models(
-    staging: Path, plan: TritonPlan, facts: ModelFacts, manifest: Manifest
-) -> list[str]:
+def write_models(staging: Path, plan: TritonPlan, facts: ModelFacts, manifest: Manifest) -> None:
     """Write every model of the package below `staging`.
-
-    Returns:
-        Their names, each after the ones that it needs.
 
     Raises:
         IntegrityError: a file changed while it was copied.
@@ -42,12 +36,12 @@ def write_models(
     """
     version = _start(staging, plan.name, configs.model_config(plan, facts))
     _write_labels(staging / plan.name, facts)
-    (staging / plan.name / "README.md").write_text(readme(plan, facts, manifest), encoding="utf-8")
+    (staging / plan.name / "README.md").write_text(_readme(plan, facts, manifest), encoding="utf-8")
     {"tensorrt": _tensorrt, "onnxruntime": _onnxruntime, "python": _python}[facts.backend](
         version, plan, facts, manifest
     )
     if not plan.with_ensemble:
-        return [plan.name]
+        return
     version = _start(staging, plan.preprocess_name, configs.preprocess_config(plan, facts))
     _write_code(version, "preprocess")
     specification = json.dumps(
@@ -58,7 +52,40 @@ def write_models(
     _write_code(version, "top5")
     _write_labels(staging / plan.top_name, facts)
     _start(staging, plan.ensemble_name, configs.ensemble_config(plan, facts))
-    return [plan.name, plan.preprocess_name, plan.top_name, plan.ensemble_name]
+
+
+def server_options(plan: TritonPlan, facts: ModelFacts) -> list[str]:
+    """What `tritonserver` must be started with for this model."""
+    options = [f"--model-repository={plan.server_path}"]
+    if facts.registrar:
+        library = f"{plan.server_path.rstrip('/')}/{plan.name}/1/{REGISTRAR_LIBRARY}"
+        options.append(f"--backend-config=tensorrt,plugins={library}")
+    if facts.host_code:
+        # The one switch with which the back end allows an engine to bring code of its own.
+        options.append("--backend-config=tensorrt,version-compatible=true")
+    return options
+
+
+def _readme(plan: TritonPlan, facts: ModelFacts, manifest: Manifest) -> str:
+    options = " ".join(server_options(plan, facts))
+    lines = [
+        f"# {plan.name}",
+        "",
+        f"{manifest.preset} in {manifest.precision}, for Triton's {facts.backend} back end; "
+        f"batches up to {facts.max_batch}. Written by `vmamba-deploy package`.",
+        "",
+        f"    tritonserver {options}",
+        "",
+        f"- `{plan.name}`: `{facts.image.name}` {list(facts.image.dims)} "
+        f"{facts.image.triton_type} to `{facts.logits.name}` {list(facts.logits.dims)}",
+    ]
+    if plan.with_ensemble:
+        lines += [
+            f"- `{plan.ensemble_name}`: encoded images (`image`, bytes) to `logits` and `top5`, "
+            f"JSON; its steps `{plan.preprocess_name}` and `{plan.top_name}` need vmamba_deploy "
+            "in the server's Python",
+        ]
+    return "\n".join([*lines, "", "`vmamba.json` in each model lists its files with sha256.", ""])
 
 
 def _start(staging: Path, name: str, config: Message) -> Path:

@@ -87,7 +87,8 @@ def read_facts(manifest: Manifest, plan: TritonPlan) -> ModelFacts:
         sample_dims=(height, width, 3) if channels_last else (3, height, width),
         max_batch=max_batch,
         preferred_batches=_preferred(profile, plan, max_batch),
-        labels=_labels(manifest.labels),
+        # A label file has one label a line, so line breaks within one become spaces.
+        labels=tuple(" ".join(label.split()) for label in manifest.labels or ()) or None,
         custom_library=ORT_LIBRARY_NAME in manifest.files,
         registrar=backend == "tensorrt" and not embedded,
         host_code=backend == "tensorrt" and embedded,
@@ -185,8 +186,3 @@ def _preferred(profile: ShapeProfile | None, plan: TritonPlan, max_batch: int) -
 def _tensor(facts: TensorFacts) -> Tensor:
     dims = tuple(side if isinstance(side, int) else -1 for side in facts.shape[1:])
     return Tensor(facts.name, _TYPES[facts.dtype], dims)
-
-
-def _labels(labels: tuple[str, ...] | None) -> tuple[str, ...] | None:
-    """A label file has one label a line, so line breaks within one become spaces."""
-    return tuple(" ".join(label.split()) for label in labels) if labels else None

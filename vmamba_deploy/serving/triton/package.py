@@ -11,12 +11,15 @@ import msgspec
 
 from vmamba_deploy.artifacts.manifest import MANIFEST_NAME, Manifest, describe_file, verify
 from vmamba_deploy.errors import InputFileError
-from vmamba_deploy.serving.triton.contents import write_models
+from vmamba_deploy.serving.triton.contents import server_options, write_models
 from vmamba_deploy.serving.triton.facts import ModelFacts, read_facts
-from vmamba_deploy.serving.triton.ownership import write_record
 from vmamba_deploy.serving.triton.plan import TritonPlan
-from vmamba_deploy.serving.triton.publish import check_targets, publish, staging_folder
-from vmamba_deploy.serving.triton.readme import server_options
+from vmamba_deploy.serving.triton.publish import (
+    check_targets,
+    publish,
+    staging_folder,
+    write_record,
+)
 
 Warn = Callable[[str], None]
 
@@ -64,35 +67,24 @@ def package_for_triton(plan: TritonPlan, *, warn: Warn = lambda _message: None) 
     for message in _warnings(plan, facts, manifest):
         warn(message)
     repository = plan.repository.absolute()
-    names = _names(plan)
+    options = server_options(plan, facts)
     needed = sum(file.size_bytes for file in manifest.files.values())
     with staging_folder(repository, needed_bytes=needed) as staging:
-        check_targets(repository, names, plan.name, force=plan.force)
-        written = write_models(staging, plan, facts, manifest)
+        check_targets(repository, plan.models, plan.name, force=plan.force)
+        write_models(staging, plan, facts, manifest)
         description = {
             "package": plan.name,
             "backend": facts.backend,
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
             "artifact_manifest": msgspec.to_builtins(describe_file(plan.artifact / MANIFEST_NAME)),
             "server_path": plan.server_path,
-            "server_options": server_options(plan, facts),
+            "server_options": options,
             "tensorrt": manifest.engine.version if facts.backend == "tensorrt" else None,
         }
-        for name in written:
+        for name in plan.models:
             write_record(staging / name, description)
-        publish(staging, repository, written, plan.name)
-    return Package(
-        repository,
-        tuple(written),
-        facts.backend,
-        facts.max_batch,
-        tuple(server_options(plan, facts)),
-    )
-
-
-def _names(plan: TritonPlan) -> list[str]:
-    steps = [plan.preprocess_name, plan.top_name, plan.ensemble_name]
-    return [plan.name, *(steps if plan.with_ensemble else [])]
+        publish(staging, repository, plan.models, plan.name)
+    return Package(repository, plan.models, facts.backend, facts.max_batch, tuple(options))
 
 
 def _warnings(plan: TritonPlan, facts: ModelFacts, manifest: Manifest) -> list[str]:

@@ -52,9 +52,11 @@ class TritonPlan:
 
     def __post_init__(self) -> None:
         if self.backend not in BACKENDS:
-            raise UsageError(f"there is no back end {self.backend!r}", hint=_one_of(BACKENDS))
+            hint = f"one of {', '.join(BACKENDS)}"
+            raise UsageError(f"there is no back end {self.backend!r}", hint=hint)
         if self.device not in DEVICES:
-            raise UsageError(f"there is no device {self.device!r}", hint=_one_of(DEVICES))
+            hint = f"one of {', '.join(DEVICES)}"
+            raise UsageError(f"there is no device {self.device!r}", hint=hint)
         if not _NAME.fullmatch(self.name):
             raise UsageError(
                 f"{self.name!r} cannot name a model",
@@ -89,6 +91,8 @@ class TritonPlan:
         """Ensemble from encoded images to labels."""
         return f"{self.name}_images"
 
-
-def _one_of(choices: tuple[str, ...]) -> str:
-    return f"one of {', '.join(choices)}"
+    @property
+    def models(self) -> tuple[str, ...]:
+        """Names of all models of the package, each after the ones that it needs."""
+        steps = (self.preprocess_name, self.top_name, self.ensemble_name)
+        return (self.name, *(steps if self.with_ensemble else ()))

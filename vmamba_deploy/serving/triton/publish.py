@@ -1,21 +1,70 @@
-"""Moving staged models into a repository, so that each appears whole and a failure undoes all."""
+"""Moving staged models into a repository, so that each appears whole and a failure undoes all.
+
+vmamba.json in each model folder says which files are ours, so that nothing else is replaced.
+"""
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
 
 from vmamba_deploy.artifacts import rename
 from vmamba_deploy.artifacts.atomic import PARTIAL_PREFIX, explain_write_error, flush_to_disk
 from vmamba_deploy.artifacts.locking import exclusive
+from vmamba_deploy.artifacts.manifest import describe_file
 from vmamba_deploy.errors import ResourceError, UsageError
-from vmamba_deploy.serving.triton.ownership import owned_package, refuse_foreign_model
+
+RECORD_NAME = "vmamba.json"
+_MAX_RECORD_BYTES = 1 << 20
 
 _RESERVE_BYTES = 20_000_000
+
+
+def write_record(folder: Path, description: Mapping[str, Any]) -> None:
+    """List the files of a model folder with size and sha256, beside what `description` says."""
+    files = {
+        path.relative_to(folder).as_posix(): msgspec.to_builtins(describe_file(path))
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+    record = {"schema_version": 1, **description, "files": files}
+    text = json.dumps(record, indent=2, sort_keys=True) + "\n"
+    (folder / RECORD_NAME).write_text(text, encoding="utf-8")
+
+
+def owned_package(folder: Path) -> str | None:
+    """The package that a model folder belongs to; None if it has no record of ours."""
+    record = _read(folder)
+    return None if record is None else record.package
+
+
+def refuse_foreign_model(folder: Path) -> None:
+    """Raise UsageError unless every file of the folder is in its record."""
+    record = _read(folder)
+    if record is None:
+        raise UsageError(
+            f"{folder} is a model that this tool did not write",
+            hint="choose another --name, or another repository",
+        )
+    present = {
+        path.relative_to(folder).as_posix()
+        for path in folder.rglob("*")
+        # A server that ran here left compiled Python.
+        if not path.is_dir() and path.parent.name != "__pycache__"
+    }
+    if foreign := sorted(present - {RECORD_NAME, *record.files}):
+        raise UsageError(
+            f"{folder} holds files that this tool did not write: {', '.join(foreign[:5])}",
+            hint="move them elsewhere, or choose another --name",
+        )
 
 
 @contextmanager
@@ -31,7 +80,10 @@ def staging_folder(repository: Path, *, needed_bytes: int) -> Iterator[Path]:
     """
     if repository.exists() and not repository.is_dir():
         raise UsageError(f"{repository} is a file", hint="name a folder with --triton")
-    place = _workplace(repository)
+    inside = repository.is_dir() and (
+        repository.is_mount() or not os.access(repository.parent, os.W_OK)
+    )
+    place = repository if inside else repository.parent
     try:
         place.mkdir(parents=True, exist_ok=True)
         free = shutil.disk_usage(place).free
@@ -124,8 +176,17 @@ def _stale(repository: Path, names: Sequence[str], package: str) -> list[Path]:
     return stale
 
 
-def _workplace(repository: Path) -> Path:
-    inside = repository.is_dir() and (
-        repository.is_mount() or not os.access(repository.parent, os.W_OK)
-    )
-    return repository if inside else repository.parent
+class _Record(msgspec.Struct):
+    schema_version: Literal[1]
+    package: str
+    files: dict[str, Any]
+
+
+def _read(folder: Path) -> _Record | None:
+    path = folder / RECORD_NAME
+    try:
+        if path.stat().st_size > _MAX_RECORD_BYTES:
+            return None
+        return msgspec.json.decode(path.read_bytes(), type=_Record)
+    except (OSError, ValueError, RecursionError, msgspec.DecodeError):
+        return None
