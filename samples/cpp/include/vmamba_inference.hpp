@@ -6,7 +6,6 @@
 
 #include "vmamba_inference/classifier.hpp"
 #include "vmamba_inference/error.hpp"
-#include "vmamba_inference/options.hpp"
 #include "vmamba_inference/preprocess.hpp"
 #include "vmamba_inference/read_image.hpp"
 #include "vmamba_inference/verify.hpp"

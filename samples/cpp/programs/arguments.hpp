@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "vmamba_inference/error.hpp"
-#include "vmamba_inference/options.hpp"
+#include "vmamba_inference/session.hpp"
 
 namespace vmamba_programs {
 

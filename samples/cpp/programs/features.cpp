@@ -1,7 +1,5 @@
 // Writes what a network of any task gives for some images: the maps of a backbone, say.
 #include <cstddef>
-#include <cstdint>
-#include <cstring>
 #include <filesystem>
 #include <iostream>
 #include <memory>
@@ -24,28 +22,13 @@ constexpr char kUsage[] = R"(usage: features FOLDER IMAGE... --output DIR [optio
   --help           print this
 )";
 
-std::vector<std::uint8_t> pixels_of(const std::vector<std::string> &images,
-                                    const Preprocessing &spec) {
-  const auto each = static_cast<std::size_t>(spec.bytes_per_image());
-  std::vector<std::uint8_t> pixels(images.size() * each);
-  std::vector<float> values(static_cast<std::size_t>(spec.values_per_image()));
-  for (std::size_t i = 0; i < images.size(); ++i) {
-    const RgbImage crop = resize_and_crop(read_image(images[i]), spec);
-    if (!spec.normalisation_in_graph) normalise(crop, spec, values.data());
-    const void *const from =
-        spec.normalisation_in_graph ? static_cast<const void *>(crop.pixels.data()) : values.data();
-    std::memcpy(pixels.data() + i * each, from, each);
-  }
-  return pixels;
-}
-
 void write_features(const vmamba_programs::Arguments &arguments) {
   const std::vector<std::string> &words = arguments.positional();
   const auto folder = arguments.path("--output");
   if (words.size() < 2 || !folder) {
     throw usage_error("a folder, images and --output are needed", "--help");
   }
-  const std::vector<std::string> images(words.begin() + 1, words.end());
+  const std::vector<std::filesystem::path> images(words.begin() + 1, words.end());
   const Manifest manifest = read_manifest(words[0]);
   verify_files(manifest);
   const std::unique_ptr<Session> session =
@@ -54,8 +37,8 @@ void write_features(const vmamba_programs::Arguments &arguments) {
     throw usage_error("one execution takes " + std::to_string(session->min_batch()) + " to " +
                       std::to_string(session->max_batch()) + " images");
   }
-  const std::vector<std::uint8_t> pixels = pixels_of(images, manifest.preprocessing);
-  for (const auto &[name, array] : session->run(pixels.data(), images.size())) {
+  const PixelBatch pixels = pixels_of(images, manifest.preprocessing);
+  for (const auto &[name, array] : session->run(pixels.bytes.data(), images.size())) {
     write_file(*folder / (name + ".f32"), array.values.data(), array.values.size() * sizeof(float));
     std::cout << name;
     for (const std::size_t side : array.shape) std::cout << ' ' << side;

@@ -16,13 +16,43 @@
 #include "vmamba_inference/error.hpp"
 #include "vmamba_inference/manifest.hpp"
 #include "vmamba_inference/open_session.hpp"
-#include "vmamba_inference/options.hpp"
 #include "vmamba_inference/preprocess.hpp"
 #include "vmamba_inference/read_image.hpp"
 #include "vmamba_inference/session.hpp"
 #include "vmamba_inference/verify.hpp"
 
 namespace vmamba_inference {
+
+// Put an image of the network's size into place `index` of a batch.
+inline void write_pixels(const RgbImage &crop, const Preprocessing &spec, PixelBatch &batch,
+                         std::size_t index) {
+  const auto each = static_cast<std::size_t>(spec.bytes_per_image());
+  if (crop.height != spec.crop_height || crop.width != spec.crop_width ||
+      batch.bytes.size() < (index + 1) * each) {
+    throw usage_error("the image has another size than the network's, or the batch no place " +
+                          std::to_string(index),
+                      "resize_and_crop gives the size; a place has bytes_per_image()");
+  }
+  std::uint8_t *const out = batch.bytes.data() + index * each;
+  if (spec.normalisation_in_graph) {
+    std::copy(crop.pixels.begin(), crop.pixels.end(), out);
+    return;
+  }
+  std::vector<float> values(static_cast<std::size_t>(spec.values_per_image()));
+  normalise(crop, spec, values.data());
+  std::memcpy(out, values.data(), values.size() * sizeof(float));
+}
+
+// What the network gets of image files. Throws Error(kBadInput), whose message names the file.
+inline PixelBatch pixels_of(const std::vector<std::filesystem::path> &images,
+                            const Preprocessing &spec) {
+  PixelBatch batch{images.size(), {}};
+  batch.bytes.resize(images.size() * static_cast<std::size_t>(spec.bytes_per_image()));
+  for (std::size_t i = 0; i < images.size(); ++i) {
+    write_pixels(resize_and_crop(read_image(images[i]), spec), spec, batch, i);
+  }
+  return batch;
+}
 
 struct Prediction {
   std::size_t index = 0;
@@ -72,33 +102,12 @@ class Classifier {
 
   // Throws Error(kBadInput), whose message names the file.
   PixelBatch preprocess(const std::vector<std::filesystem::path> &images) const {
-    PixelBatch batch;
-    batch.images = images.size();
-    const auto each = static_cast<std::size_t>(preprocessing().bytes_per_image());
-    batch.bytes.resize(images.size() * each);
-    for (std::size_t i = 0; i < images.size(); ++i) {
-      write_pixels(resize_and_crop(read_image(images[i]), preprocessing()), batch, i);
-    }
-    return batch;
+    return pixels_of(images, preprocessing());
   }
 
   // Put an image of the network's size into place `index` of a batch.
   void write_pixels(const RgbImage &crop, PixelBatch &batch, std::size_t index) const {
-    const auto each = static_cast<std::size_t>(preprocessing().bytes_per_image());
-    if (crop.height != preprocessing().crop_height || crop.width != preprocessing().crop_width ||
-        batch.bytes.size() < (index + 1) * each) {
-      throw usage_error("the image has another size than the network's, or the batch no place " +
-                            std::to_string(index),
-                        "resize_and_crop gives the size; a place has bytes_per_image()");
-    }
-    std::uint8_t *const out = batch.bytes.data() + index * each;
-    if (preprocessing().normalisation_in_graph) {
-      std::copy(crop.pixels.begin(), crop.pixels.end(), out);
-      return;
-    }
-    std::vector<float> values(static_cast<std::size_t>(preprocessing().values_per_image()));
-    normalise(crop, preprocessing(), values.data());
-    std::memcpy(out, values.data(), values.size() * sizeof(float));
+    vmamba_inference::write_pixels(crop, preprocessing(), batch, index);
   }
 
   // Any number of images; they are run in parts of at most max_batch().

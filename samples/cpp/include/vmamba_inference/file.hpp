@@ -43,26 +43,30 @@ class Descriptor {
   int number_;
 };
 
-// Throws std::system_error where the file cannot be read; std::length_error above the limit.
-inline Bytes read_file(const std::filesystem::path &path, std::uintmax_t limit) {
+// Call `use(data, count)` with the parts of a file, in order. Throws std::system_error where it
+// cannot be read.
+template <typename Use>
+void read_parts(const std::filesystem::path &path, Use &&use) {
   const auto fail = [] { throw std::system_error(errno, std::generic_category()); };
   const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!file) fail();
-  struct stat status{};
-  if (::fstat(file.get(), &status) != 0) fail();
-  if (S_ISDIR(status.st_mode)) throw std::system_error(EISDIR, std::generic_category());
-  Bytes content;
-  std::array<std::uint8_t, 1 << 16> part;
+  Bytes part(1 << 18);
   while (true) {
     const ssize_t count = ::read(file.get(), part.data(), part.size());
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) fail();
-    if (count == 0) return content;
-    if (content.size() + static_cast<std::size_t>(count) > limit) {
-      throw std::length_error("too large");
-    }
-    content.insert(content.end(), part.begin(), part.begin() + count);
+    if (count == 0) return;
+    if (count > 0) use(part.data(), static_cast<std::size_t>(count));
+    if (count < 0 && errno != EINTR) fail();
   }
+}
+
+// Throws std::system_error where the file cannot be read; std::length_error above the limit.
+inline Bytes read_file(const std::filesystem::path &path, std::uintmax_t limit) {
+  Bytes content;
+  read_parts(path, [&](const std::uint8_t *part, std::size_t count) {
+    if (content.size() + count > limit) throw std::length_error("too large");
+    content.insert(content.end(), part, part + count);
+  });
+  return content;
 }
 
 // Write a file under another name beside `path`, flush it, and rename it: an older `path` stays
@@ -101,21 +105,14 @@ inline void write_file(const std::filesystem::path &path, const void *data, std:
 
 // Lower-case hexadecimal sha256 of a file; throws std::system_error where it cannot be read.
 inline std::string sha256_of(const std::filesystem::path &path) {
-  const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!file) throw std::system_error(errno, std::generic_category());
   const std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context(EVP_MD_CTX_new(),
                                                                         EVP_MD_CTX_free);
   if (!context || EVP_DigestInit_ex(context.get(), EVP_sha256(), nullptr) != 1) {
     throw environment_problem("OpenSSL has no sha256 here");
   }
-  std::vector<std::uint8_t> part(1 << 20);
-  while (true) {
-    const ssize_t count = ::read(file.get(), part.data(), part.size());
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) throw std::system_error(errno, std::generic_category());
-    if (count == 0) break;
-    EVP_DigestUpdate(context.get(), part.data(), static_cast<std::size_t>(count));
-  }
+  read_parts(path, [&context](const std::uint8_t *part, std::size_t count) {
+    EVP_DigestUpdate(context.get(), part, count);
+  });
   std::array<std::uint8_t, EVP_MAX_MD_SIZE> digest{};
   unsigned int length = 0;
   EVP_DigestFinal_ex(context.get(), digest.data(), &length);

@@ -8,7 +8,6 @@
 
 #include "vmamba_inference/error.hpp"
 #include "vmamba_inference/manifest.hpp"
-#include "vmamba_inference/options.hpp"
 #include "vmamba_inference/session.hpp"
 
 #ifdef VMAMBA_WITH_ONNXRUNTIME

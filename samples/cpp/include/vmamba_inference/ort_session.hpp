@@ -12,7 +12,6 @@
 
 #include "vmamba_inference/error.hpp"
 #include "vmamba_inference/manifest.hpp"
-#include "vmamba_inference/options.hpp"
 #include "vmamba_inference/session.hpp"
 
 namespace vmamba_inference {

@@ -3,25 +3,198 @@
 
 #include <NvInferRuntime.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <deque>
+#include <filesystem>
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <stdexcept>
 #include <string>
+#include <system_error>
+#include <type_traits>
 #include <vector>
 
 #include "vmamba_inference/cuda_device.hpp"
 #include "vmamba_inference/error.hpp"
+#include "vmamba_inference/file.hpp"
 #include "vmamba_inference/manifest.hpp"
-#include "vmamba_inference/options.hpp"
+#include "vmamba_inference/preprocess.hpp"
 #include "vmamba_inference/session.hpp"
-#include "vmamba_inference/trt_engine.hpp"
 #include "vmamba_inference/trt_flavour.hpp"
-#include "vmamba_inference/trt_plugin.hpp"
 #include "vmamba_inference/verify.hpp"
+
+namespace vmamba_inference::trt {
+
+// Keeps what TensorRT complains of, for the error's text. TensorRT calls it from any thread.
+class Logger final : public nvinfer1::ILogger {
+ public:
+  void log(Severity severity, const char *text) noexcept override {
+    if (severity > Severity::kERROR) return;
+    const std::lock_guard<std::mutex> lock(mutex_);
+    try {
+      if (errors_.size() < kMostBytes) errors_ += (errors_.empty() ? "" : "; ") + std::string(text);
+    } catch (const std::bad_alloc &) {
+      errors_.clear();  // no memory for a message: the error is told without it
+    }
+  }
+  std::string errors() const {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    return errors_;
+  }
+
+ private:
+  static constexpr std::size_t kMostBytes = 4096;
+  mutable std::mutex mutex_;
+  std::string errors_;
+};
+
+// A deserialised engine with one execution context, and what is known of its tensors. Needs a
+// current CUDA context and headers that fit the library.
+class Engine {
+ public:
+  explicit Engine(const Manifest &manifest) : spec_(manifest.preprocessing) {
+    const std::filesystem::path file = manifest.folder / "model.engine";
+    runtime_.reset(nvinfer1::createInferRuntime(logger_));
+    if (runtime_ == nullptr) throw environment_problem(failure("does not start"));
+    // Such engines carry code, which TensorRT runs; the manifest's sha256 vouches for it.
+    runtime_->setEngineHostCodeAllowed(manifest.engine.plugin_embedded ||
+                                       manifest.engine.version_compatible);
+    const Bytes plan = content_of(file);
+    engine_.reset(runtime_->deserializeCudaEngine(plan.data(), plan.size()));
+    if (engine_ == nullptr) {
+      throw integrity_error(failure("refuses " + file.string()),
+                            "build the engine again on this machine");
+    }
+    read_tensors();
+    context_.reset(engine_->createExecutionContext());
+    if (context_ == nullptr) throw resource_error(failure("has no memory for the engine"));
+  }
+
+  std::size_t min_batch() const { return min_batch_; }
+  std::size_t max_batch() const { return max_batch_; }
+  const std::string &input() const { return input_; }
+  const std::vector<std::string> &outputs() const { return outputs_; }
+
+  // Of an output, for the batch that was set last.
+  std::vector<std::size_t> shape(const std::string &output) const {
+    const nvinfer1::Dims dims = context_->getTensorShape(output.c_str());
+    std::vector<std::size_t> shape;
+    for (std::int32_t i = 0; i < dims.nbDims; ++i) {
+      if (dims.d[i] < 1) throw integrity_error("the engine does not tell the shape of " + output);
+      shape.push_back(static_cast<std::size_t>(dims.d[i]));
+    }
+    return shape;
+  }
+
+  void bind(const std::string &tensor, void *buffer) {
+    if (!context_->setTensorAddress(tensor.c_str(), buffer)) {
+      throw build_error(failure("does not take the buffers"));
+    }
+  }
+
+  void set_batch(std::size_t images) {
+    nvinfer1::Dims shape = input_shape();
+    shape.d[0] = static_cast<Extent>(images);
+    if (!context_->setInputShape(input_.c_str(), shape)) {
+      throw usage_error("the engine takes batches from " + std::to_string(min_batch_) + " to " +
+                        std::to_string(max_batch_) + ", got " + std::to_string(images));
+    }
+  }
+
+  bool enqueue(const CudaStream &stream) {
+    return context_->enqueueV3(reinterpret_cast<cudaStream_t>(stream.get()));
+  }
+
+  // A sentence about TensorRT, with its own complaints.
+  std::string failure(const std::string &what) const {
+    const std::string errors = logger_.errors();
+    return std::string(kTitle) + " " + what + (errors.empty() ? "" : ": ") + errors;
+  }
+
+ private:
+  using Extent = std::remove_reference_t<decltype(nvinfer1::Dims().d[0])>;
+
+  static Bytes content_of(const std::filesystem::path &file) {
+    try {
+      return read_file(file, std::uintmax_t{64} << 30);
+    } catch (const std::system_error &error) {
+      throw integrity_error(file.string() + " cannot be read: " + error.code().message());
+    } catch (const std::length_error &) {
+      throw integrity_error(file.string() + " is too large to be an engine");
+    }
+  }
+
+  void read_tensors() {
+    using nvinfer1::DataType, nvinfer1::OptProfileSelector, nvinfer1::TensorIOMode;
+    for (std::int32_t i = 0; i < engine_->getNbIOTensors(); ++i) {
+      const char *const name = engine_->getIOTensorName(i);
+      const bool is_input = engine_->getTensorIOMode(name) == TensorIOMode::kINPUT;
+      if (!is_input) {
+        outputs_.emplace_back(name);
+      } else if (input_.empty()) {
+        input_ = name;
+      } else {
+        wrong_tensors();
+      }
+    }
+    if (input_.empty() || outputs_.empty()) wrong_tensors();
+    const DataType wanted = spec_.normalisation_in_graph ? DataType::kUINT8 : DataType::kFLOAT;
+    const bool floats = std::all_of(outputs_.begin(), outputs_.end(), [this](const auto &name) {
+      return engine_->getTensorDataType(name.c_str()) == DataType::kFLOAT &&
+             engine_->getTensorShape(name.c_str()).nbDims > 0;
+    });
+    if (engine_->getTensorDataType(input_.c_str()) != wanted || !floats || !takes_our_images()) {
+      throw integrity_error("the engine's tensors are not those that its manifest describes");
+    }
+    const auto batch = [this](OptProfileSelector which) {
+      return static_cast<std::size_t>(engine_->getProfileShape(input_.c_str(), 0, which).d[0]);
+    };
+    min_batch_ = batch(OptProfileSelector::kMIN);
+    max_batch_ = batch(OptProfileSelector::kMAX);
+  }
+
+  // Of one image.
+  nvinfer1::Dims input_shape() const {
+    const auto height = static_cast<Extent>(spec_.crop_height);
+    const auto width = static_cast<Extent>(spec_.crop_width);
+    if (spec_.normalisation_in_graph) return {4, {1, height, width, 3}};
+    return {4, {1, 3, height, width}};
+  }
+
+  bool takes_our_images() const {
+    using nvinfer1::OptProfileSelector;
+    const char *const name = input_.c_str();
+    const nvinfer1::Dims least = engine_->getProfileShape(name, 0, OptProfileSelector::kMIN);
+    const nvinfer1::Dims most = engine_->getProfileShape(name, 0, OptProfileSelector::kMAX);
+    const nvinfer1::Dims ours = input_shape();
+    if (least.nbDims != 4 || most.nbDims != 4 || least.d[0] < 1) return false;
+    for (int i = 1; i < 4; ++i) {
+      if (ours.d[i] < least.d[i] || ours.d[i] > most.d[i]) return false;
+    }
+    return true;
+  }
+
+  [[noreturn]] static void wrong_tensors() {
+    throw integrity_error("the engine has not one input and outputs");
+  }
+
+  Preprocessing spec_;
+  Logger logger_;
+  // The runtime must outlive its engine, and the engine its context.
+  std::unique_ptr<nvinfer1::IRuntime> runtime_;
+  std::unique_ptr<nvinfer1::ICudaEngine> engine_;
+  std::unique_ptr<nvinfer1::IExecutionContext> context_;
+  std::string input_;
+  std::vector<std::string> outputs_;
+  std::size_t min_batch_ = 1;
+  std::size_t max_batch_ = 1;
+};
+
+}  // namespace vmamba_inference::trt
 
 namespace vmamba_inference {
 

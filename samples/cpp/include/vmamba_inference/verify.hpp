@@ -3,7 +3,10 @@
 #pragma once
 
 #include <algorithm>
+#include <cctype>
+#include <cstdint>
 #include <filesystem>
+#include <sstream>
 #include <string>
 #include <system_error>
 #include <vector>
@@ -11,9 +14,21 @@
 #include "vmamba_inference/error.hpp"
 #include "vmamba_inference/file.hpp"
 #include "vmamba_inference/manifest.hpp"
-#include "vmamba_inference/version.hpp"
 
 namespace vmamba_inference {
+
+// "10.14.1" -> {10, 14, 1}; what is no number is left out.
+inline std::vector<std::int64_t> numbers_of(const std::string &dotted) {
+  std::vector<std::int64_t> numbers;
+  std::istringstream parts(dotted);
+  for (std::string part; std::getline(parts, part, '.');) {
+    const bool digits =
+        !part.empty() && part.size() < 10 &&
+        std::all_of(part.begin(), part.end(), [](unsigned char c) { return std::isdigit(c) != 0; });
+    if (digits) numbers.push_back(std::stoll(part));
+  }
+  return numbers;
+}
 
 namespace detail {
 
@@ -89,8 +104,9 @@ inline std::string misfit(const EngineFacts &engine, const std::string &flavour,
            ", this machine has " + version;
   }
   if (!capability.empty() && !detail::gpu_fits(engine, capability)) {
-    return "the engine is for GPUs of compute capability " +
-           joined(engine.compute_capabilities, ", ") + ", this one has " + capability;
+    std::string targets;
+    for (const std::string &target : engine.compute_capabilities) targets += target + ", ";
+    return "the engine is for GPUs of compute capability " + targets + "this one has " + capability;
   }
   return "";
 }
