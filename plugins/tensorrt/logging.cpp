@@ -1,11 +1,12 @@
-#include "logging.h"
-
+// Messages of the plugin, through TensorRT's logger.
 #include <dlfcn.h>
 
 #include <atomic>
 #include <cstdarg>
 #include <cstdint>
 #include <cstdio>
+
+#include "plugin.h"
 
 namespace vmamba::tensorrt {
 

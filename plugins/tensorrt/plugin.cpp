@@ -3,8 +3,7 @@
 #include <algorithm>
 #include <new>
 
-#include "logging.h"
-#include "signature.h"
+#include "common/signature.h"
 #include "vmamba/selective_scan_2d.h"
 
 namespace vmamba::tensorrt {
@@ -13,6 +12,41 @@ namespace {
 using nvinfer1::DataType;
 using nvinfer1::DynamicPluginTensorDesc;
 using nvinfer1::PluginTensorDesc;
+
+Shape shape_of(const nvinfer1::Dims &dims) noexcept { return make_shape(dims.d, dims.nbDims); }
+
+Shape shape_of(const nvinfer1::DimsExprs &dims) noexcept {
+  int64_t extents[nvinfer1::Dims::MAX_DIMS];
+  for (int32_t i = 0; i < dims.nbDims; ++i) {
+    extents[i] = dims.d[i]->isConstant() ? dims.d[i]->getConstantValue() : kUnknown;
+  }
+  return make_shape(extents, dims.nbDims);
+}
+
+// The vmamba_dtype of type, or 0.
+int32_t dtype_of(DataType type) noexcept {
+  switch (type) {
+    case DataType::kFLOAT:
+      return VMAMBA_FLOAT32;
+    case DataType::kHALF:
+      return VMAMBA_FLOAT16;
+    case DataType::kBF16:
+      return VMAMBA_BFLOAT16;
+    default:
+      return 0;
+  }
+}
+
+DataType data_type_of(int32_t dtype) noexcept {
+  switch (dtype) {
+    case VMAMBA_FLOAT16:
+      return DataType::kHALF;
+    case VMAMBA_BFLOAT16:
+      return DataType::kBF16;
+    default:
+      return DataType::kFLOAT;
+  }
+}
 
 constexpr int32_t kOk = 0;
 constexpr int32_t kError = -1;
@@ -48,8 +82,6 @@ bool describe_largest(DynamicPluginTensorDesc const *in, int32_t out_dtype,
   }
   return describe(largest, out_dtype, desc);
 }
-
-bool is_float_type(DataType type) noexcept { return dtype_of(type) != 0; }
 
 }  // namespace
 
@@ -109,7 +141,7 @@ bool SelectiveScanPlugin::supportsFormatCombination(int32_t position,
   const DataType x_type = tensors[0].desc.type;
   switch (position) {
     case 0:
-      return is_float_type(tensor.type);
+      return dtype_of(tensor.type) != 0;
     case 1:
       return tensor.type == x_type;
     case kInputs:
@@ -124,10 +156,8 @@ int32_t SelectiveScanPlugin::configurePlugin(DynamicPluginTensorDesc const *in, 
                                              DynamicPluginTensorDesc const *,
                                              int32_t outputs) noexcept {
   vmamba_scan_desc desc{};
-  if (!check_counts(inputs, outputs) || !describe_largest(in, out_dtype_, &desc)) {
-    return kError;
-  }
-  return kOk;
+  const bool fits = check_counts(inputs, outputs) && describe_largest(in, out_dtype_, &desc);
+  return fits ? kOk : kError;
 }
 
 size_t SelectiveScanPlugin::getWorkspaceSize(DynamicPluginTensorDesc const *in, int32_t inputs,
@@ -149,8 +179,7 @@ char const *SelectiveScanPlugin::getTimingCacheID() noexcept { return "selective
 int32_t SelectiveScanPlugin::onShapeChange(PluginTensorDesc const *in, int32_t inputs,
                                            PluginTensorDesc const *, int32_t outputs) noexcept {
   vmamba_scan_desc desc{};
-  if (!check_counts(inputs, outputs) || !describe(in, out_dtype_, &desc)) return kError;
-  return kOk;
+  return check_counts(inputs, outputs) && describe(in, out_dtype_, &desc) ? kOk : kError;
 }
 
 int32_t SelectiveScanPlugin::enqueue(PluginTensorDesc const *input_descs, PluginTensorDesc const *,

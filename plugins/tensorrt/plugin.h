@@ -1,6 +1,5 @@
-// The node SelectiveScan2D as an IPluginV3.
-#ifndef VMAMBA_TENSORRT_PLUGIN_H
-#define VMAMBA_TENSORRT_PLUGIN_H
+// The node SelectiveScan2D as an IPluginV3, and its messages.
+#pragma once
 
 #include <NvInferRuntime.h>
 
@@ -67,6 +66,10 @@ class SelectiveScanPlugin final : public nvinfer1::IPluginV3,
   nvinfer1::PluginFieldCollection fields_;
 };
 
-}  // namespace vmamba::tensorrt
+// What TensorRT tells the library: where its logger is.
+void set_logger_finder(nvinfer1::ILoggerFinder *finder) noexcept;
 
-#endif  // VMAMBA_TENSORRT_PLUGIN_H
+// Formats and logs at severity ERROR; to stderr where TensorRT gave no logger.
+__attribute__((format(printf, 1, 2))) void log_error(const char *format, ...) noexcept;
+
+}  // namespace vmamba::tensorrt

@@ -1,6 +1,5 @@
 // The kernel at 16 lanes, compiled for AVX2.
-#ifndef VMAMBA_TESTS_WIDE_LANES_BUILD_H
-#define VMAMBA_TESTS_WIDE_LANES_BUILD_H
+#pragma once
 
 #include "cpu/block.h"
 
@@ -12,5 +11,3 @@ extern const CpuBuild kWideTestBuild;
 bool sweep_wide_lanes();
 
 }  // namespace vmamba
-
-#endif  // VMAMBA_TESTS_WIDE_LANES_BUILD_H

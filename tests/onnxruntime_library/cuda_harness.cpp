@@ -10,8 +10,10 @@
 #include <string>
 #include <vector>
 
-#include "register.h"
 #include "vmamba/selective_scan_2d.h"
+
+extern "C" OrtStatus *ORT_API_CALL RegisterCustomOps(OrtSessionOptions *options,
+                                                     const OrtApiBase *base);
 
 // The interface's opaque types, as this player of ONNX Runtime needs them.
 struct OrtStatus {

@@ -21,7 +21,7 @@ from vmamba_deploy.testing import ScanCase, random_case
 F32, F16, BF16 = TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.BFLOAT16
 HARNESS = Path(__file__).with_name("cuda_harness.cpp")
 DIMS = ScanDims(2, 7, 9, 37, 1, 4)
-SOURCES = ("register.cpp", "scan_op.cpp", "scan_node.cpp", "compute_cuda.cpp", "compute_cpu.cpp")
+SOURCES = ("register.cpp", "scan_node.cpp")
 
 
 @pytest.fixture(scope="session")

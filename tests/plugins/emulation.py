@@ -18,7 +18,7 @@ EMULATOR_SOURCES = (
     EMULATION / "device.cpp",
     EMULATION / "fiber.cpp",
     EMULATION / "race_detector.cpp",
-    PLUGINS / "kernels" / "common" / "last_error.cpp",
+    PLUGINS / "kernels" / "common" / "validate.cpp",
     PLUGINS / "kernels" / "cuda" / "shared" / "launch_plan.cpp",
     PLUGINS / "kernels" / "cuda" / "one_state" / "plan.cpp",
     PLUGINS / "kernels" / "cuda" / "many_states" / "plan.cpp",
@@ -27,7 +27,6 @@ EMULATED_SOURCES = (
     *EMULATOR_SOURCES,
     PLUGINS / "kernels" / "cuda" / "selective_scan_2d.cu",
     PLUGINS / "kernels" / "cuda" / "shared" / "scan_params.cpp",
-    PLUGINS / "kernels" / "common" / "validate.cpp",
 )
 SANITIZER_FLAGS = ("-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 VECTOR_FLAGS = ("-mfma", "-mf16c")

@@ -22,7 +22,7 @@ from vmamba_deploy.ops.op import BFLOAT16, FLOAT16, FLOAT32
 from vmamba_deploy.ops.selective_scan_2d.specification import ScanDims
 from vmamba_deploy.testing import random_case
 
-PLUGIN_SOURCES = ("creator.cpp", "library.cpp", "logging.cpp", "plugin.cpp", "signature.cpp")
+PLUGIN_SOURCES = ("creator.cpp", "logging.cpp", "plugin.cpp")
 
 
 @pytest.fixture(scope="session")

@@ -1,8 +1,7 @@
 // The op's signature, for the adapters: names, dtypes and shapes of the inputs, and the sizes in
 // them. Frameworks hand over what they know of a call; a reason comes back as text, never as an
 // exception.
-#ifndef VMAMBA_KERNELS_COMMON_SIGNATURE_H
-#define VMAMBA_KERNELS_COMMON_SIGNATURE_H
+#pragma once
 
 #include "vmamba/selective_scan_2d.h"
 
@@ -51,5 +50,3 @@ bool describe_call(const Inputs &inputs, int64_t out_dtype, vmamba_scan_desc *de
 vmamba_scan_args make_args(const void *const (&inputs)[kInputs], void *y) noexcept;
 
 }  // namespace vmamba
-
-#endif  // VMAMBA_KERNELS_COMMON_SIGNATURE_H

@@ -1,9 +1,13 @@
 #include "common/validate.h"
 
-#include "common/last_error.h"
+#include <cstdarg>
+#include <cstdio>
 
 namespace vmamba {
 namespace {
+
+// A plain array: a thread_local with a destructor would keep dlclose from unloading the library.
+thread_local char last_error[512] = "";
 
 constexpr int32_t kMaxState = 256;
 constexpr int32_t kMaxRank = 256;
@@ -60,6 +64,14 @@ vmamba_status check_dtypes(const vmamba_scan_desc &desc) {
 
 }  // namespace
 
+vmamba_status fail(vmamba_status status, const char *format, ...) {
+  va_list values;
+  va_start(values, format);
+  std::vsnprintf(last_error, sizeof(last_error), format, values);
+  va_end(values);
+  return status;
+}
+
 vmamba_status validate_call(const vmamba_scan_desc *desc, const vmamba_scan_args *args) {
   const vmamba_status status = vmamba_scan_validate(desc);
   if (status != VMAMBA_OK) return status;
@@ -95,3 +107,7 @@ extern "C" vmamba_status vmamba_scan_validate(const vmamba_scan_desc *desc) {
   if (status == VMAMBA_OK) status = vmamba::check_address_range(*desc);
   return status;
 }
+
+extern "C" const char *vmamba_last_error(void) { return vmamba::last_error; }
+
+extern "C" uint32_t vmamba_abi_version(void) { return VMAMBA_ABI_VERSION; }

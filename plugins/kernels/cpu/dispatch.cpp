@@ -3,7 +3,7 @@
 #include <cstdlib>
 #include <cstring>
 
-#include "common/last_error.h"
+#include "common/validate.h"
 
 namespace vmamba {
 namespace {

@@ -2,7 +2,6 @@
 #include <atomic>
 #include <new>
 
-#include "common/last_error.h"
 #include "common/validate.h"
 #include "cpu/block.h"
 #include "cpu/dispatch.h"

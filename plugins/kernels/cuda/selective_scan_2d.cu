@@ -1,7 +1,6 @@
 // vmamba_scan_cuda: checks, a plan, and its launches in the caller's stream.
 #include <type_traits>
 
-#include "common/last_error.h"
 #include "common/validate.h"
 #include "cuda/many_states/kernels.cuh"
 #include "cuda/one_state/kernels.cuh"

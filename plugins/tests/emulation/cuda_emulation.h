@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "block_run.h"
-#include "common/last_error.h"
+#include "common/validate.h"
 #include "cuda_builtins.h"
 #include "device.h"
 #include "race_detector.h"

@@ -1,7 +1,6 @@
 // One call of the op as a file: int64 out_dtype, then for each of the six inputs its dtype, rank
 // and extents, then the bytes of all six. What the test programs are given.
-#ifndef VMAMBA_TESTS_SUPPORT_CALL_FILE_H
-#define VMAMBA_TESTS_SUPPORT_CALL_FILE_H
+#pragma once
 
 #include <cstdint>
 #include <cstdio>
@@ -77,5 +76,3 @@ inline void write_bytes(const char *path, const std::vector<char> &bytes) {
 }
 
 }  // namespace vmamba::tests
-
-#endif  // VMAMBA_TESTS_SUPPORT_CALL_FILE_H

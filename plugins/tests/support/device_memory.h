@@ -1,6 +1,5 @@
 // Memory and a stream of the GPU, or of the host where the kernels are emulated there.
-#ifndef VMAMBA_TESTS_SUPPORT_DEVICE_MEMORY_H
-#define VMAMBA_TESTS_SUPPORT_DEVICE_MEMORY_H
+#pragma once
 
 #include <cstdio>
 #include <cstdlib>
@@ -95,5 +94,3 @@ class DeviceBuffer {
 };
 
 }  // namespace vmamba::tests
-
-#endif  // VMAMBA_TESTS_SUPPORT_DEVICE_MEMORY_H

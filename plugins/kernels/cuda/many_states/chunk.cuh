@@ -1,6 +1,5 @@
 // Which channel a thread has, and which eight pixels its warp is at, where N > 1.
-#ifndef VMAMBA_KERNELS_CUDA_MANY_STATES_CHUNK_CUH
-#define VMAMBA_KERNELS_CUDA_MANY_STATES_CHUNK_CUH
+#pragma once
 
 #include "cuda/many_states/shape.h"
 #include "cuda/shared/element.cuh"
@@ -64,5 +63,3 @@ struct Chunk {
 };
 
 }  // namespace vmamba
-
-#endif  // VMAMBA_KERNELS_CUDA_MANY_STATES_CHUNK_CUH

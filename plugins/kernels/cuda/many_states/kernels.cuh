@@ -13,8 +13,7 @@
 //
 // A scan's two warps walk toward each other: both put their results down over the first half of
 // their way, meet, and add the rest to what the other has left. So every sum has one order.
-#ifndef VMAMBA_KERNELS_CUDA_MANY_STATES_KERNELS_CUH
-#define VMAMBA_KERNELS_CUDA_MANY_STATES_KERNELS_CUH
+#pragma once
 
 #include "cuda/many_states/map.cuh"
 #include "cuda/many_states/scan.cuh"
@@ -175,5 +174,3 @@ __global__ void __launch_bounds__(kPairThreads, kResidentChunkWarps / kPairWarps
 }
 
 }  // namespace vmamba
-
-#endif  // VMAMBA_KERNELS_CUDA_MANY_STATES_KERNELS_CUH

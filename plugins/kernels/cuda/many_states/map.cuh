@@ -1,6 +1,5 @@
 // The map in which the four routes of a scan meet where N > 1.
-#ifndef VMAMBA_KERNELS_CUDA_MANY_STATES_MAP_CUH
-#define VMAMBA_KERNELS_CUDA_MANY_STATES_MAP_CUH
+#pragma once
 
 #include "cuda/many_states/chunk.cuh"
 
@@ -78,5 +77,3 @@ class ChannelMerge {
 };
 
 }  // namespace vmamba
-
-#endif  // VMAMBA_KERNELS_CUDA_MANY_STATES_MAP_CUH

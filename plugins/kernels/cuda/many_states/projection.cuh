@@ -1,6 +1,5 @@
 // dt . dt_weight for a chunk, one channel a lane: on tensor cores for the half types.
-#ifndef VMAMBA_KERNELS_CUDA_MANY_STATES_PROJECTION_CUH
-#define VMAMBA_KERNELS_CUDA_MANY_STATES_PROJECTION_CUH
+#pragma once
 
 #include "cuda/many_states/chunk.cuh"
 #include "cuda/shared/tensor_weights.cuh"
@@ -155,5 +154,3 @@ class TensorChunkProjection {
 };
 
 }  // namespace vmamba
-
-#endif  // VMAMBA_KERNELS_CUDA_MANY_STATES_PROJECTION_CUH

@@ -1,6 +1,5 @@
 // One warp's scan of a route for 32 channels with up to 16 states, a chunk at a time.
-#ifndef VMAMBA_KERNELS_CUDA_MANY_STATES_SCAN_CUH
-#define VMAMBA_KERNELS_CUDA_MANY_STATES_SCAN_CUH
+#pragma once
 
 #include "cuda/many_states/projection.cuh"
 #include "cuda/shared/softplus.cuh"
@@ -193,5 +192,3 @@ class ChannelScan {
 };
 
 }  // namespace vmamba
-
-#endif  // VMAMBA_KERNELS_CUDA_MANY_STATES_SCAN_CUH

@@ -1,6 +1,5 @@
 // How a warp covers a piece of a route where N > 1: the shape that kernels and plans share.
-#ifndef VMAMBA_KERNELS_CUDA_MANY_STATES_SHAPE_H
-#define VMAMBA_KERNELS_CUDA_MANY_STATES_SHAPE_H
+#pragma once
 
 #include <cstdint>
 
@@ -42,5 +41,3 @@ constexpr int32_t lane_states(int32_t state) {
 }
 
 }  // namespace vmamba
-
-#endif  // VMAMBA_KERNELS_CUDA_MANY_STATES_SHAPE_H

@@ -12,8 +12,7 @@
 // The warps of a scan go toward each other, half of them forward: all put their results down up to
 // the middle of their way, meet, and add the rest to what the others have left. No atomics: a sum's
 // order is fixed by the plan, and the same call gives the same bits.
-#ifndef VMAMBA_KERNELS_CUDA_ONE_STATE_KERNELS_CUH
-#define VMAMBA_KERNELS_CUDA_ONE_STATE_KERNELS_CUH
+#pragma once
 
 #include "cuda/one_state/map.cuh"
 #include "cuda/one_state/scan.cuh"
@@ -249,5 +248,3 @@ __global__ void __launch_bounds__(kResidentWarps *kWarpLanes, 1) merge_routes(Sc
 }
 
 }  // namespace vmamba
-
-#endif  // VMAMBA_KERNELS_CUDA_ONE_STATE_KERNELS_CUH

@@ -1,6 +1,5 @@
 // Which run and which channels of its warp's tile a thread has.
-#ifndef VMAMBA_KERNELS_CUDA_ONE_STATE_LANE_CUH
-#define VMAMBA_KERNELS_CUDA_ONE_STATE_LANE_CUH
+#pragma once
 
 #include "cuda/one_state/shape.h"
 #include "cuda/shared/element.cuh"
@@ -74,5 +73,3 @@ class Lane {
 };
 
 }  // namespace vmamba
-
-#endif  // VMAMBA_KERNELS_CUDA_ONE_STATE_LANE_CUH

@@ -1,6 +1,5 @@
 // The map in which the four routes of a scan meet where N = 1.
-#ifndef VMAMBA_KERNELS_CUDA_ONE_STATE_MAP_CUH
-#define VMAMBA_KERNELS_CUDA_ONE_STATE_MAP_CUH
+#pragma once
 
 #include "cuda/one_state/scan.cuh"
 
@@ -159,5 +158,3 @@ class Merge {
 };
 
 }  // namespace vmamba
-
-#endif  // VMAMBA_KERNELS_CUDA_ONE_STATE_MAP_CUH

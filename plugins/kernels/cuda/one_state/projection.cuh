@@ -1,6 +1,5 @@
 // v = dt . dt_weight + dt_bias for a tile, in units of log 2: on tensor cores for the half types.
-#ifndef VMAMBA_KERNELS_CUDA_ONE_STATE_PROJECTION_CUH
-#define VMAMBA_KERNELS_CUDA_ONE_STATE_PROJECTION_CUH
+#pragma once
 
 #include "cuda/one_state/lane.cuh"
 #include "cuda/shared/softplus.cuh"
@@ -184,5 +183,3 @@ class TensorProjection {
 };
 
 }  // namespace vmamba
-
-#endif  // VMAMBA_KERNELS_CUDA_ONE_STATE_PROJECTION_CUH

@@ -1,6 +1,5 @@
 // The order in which a route visits the pixels, and the seven that a thread has of a tile.
-#ifndef VMAMBA_KERNELS_CUDA_ONE_STATE_RUN_CUH
-#define VMAMBA_KERNELS_CUDA_ONE_STATE_RUN_CUH
+#pragma once
 
 #include "cuda/one_state/shape.h"
 #include "cuda/shared/platform.cuh"
@@ -93,5 +92,3 @@ __device__ inline Run run_of(const ScanParams &params, int32_t lane_run, int32_t
 }
 
 }  // namespace vmamba
-
-#endif  // VMAMBA_KERNELS_CUDA_ONE_STATE_RUN_CUH

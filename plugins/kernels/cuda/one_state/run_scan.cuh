@@ -1,6 +1,5 @@
 // From the runs of one tile to the state in which each begins.
-#ifndef VMAMBA_KERNELS_CUDA_ONE_STATE_RUN_SCAN_CUH
-#define VMAMBA_KERNELS_CUDA_ONE_STATE_RUN_SCAN_CUH
+#pragma once
 
 #include "cuda/one_state/lane.cuh"
 
@@ -80,5 +79,3 @@ __device__ void find_start(int32_t run, const Link &link, const OpenRoute &open_
 }
 
 }  // namespace vmamba
-
-#endif  // VMAMBA_KERNELS_CUDA_ONE_STATE_RUN_SCAN_CUH

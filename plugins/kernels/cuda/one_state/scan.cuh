@@ -1,6 +1,5 @@
 // One warp's scan of a route for one group of 16 channels where N = 1, a tile at a time.
-#ifndef VMAMBA_KERNELS_CUDA_ONE_STATE_SCAN_CUH
-#define VMAMBA_KERNELS_CUDA_ONE_STATE_SCAN_CUH
+#pragma once
 
 #include "cuda/one_state/projection.cuh"
 #include "cuda/one_state/run.cuh"
@@ -214,5 +213,3 @@ class RouteScan {
 };
 
 }  // namespace vmamba
-
-#endif  // VMAMBA_KERNELS_CUDA_ONE_STATE_SCAN_CUH

@@ -1,6 +1,5 @@
 // How a warp covers a piece of a route where N = 1: the shape that kernels and plans share.
-#ifndef VMAMBA_KERNELS_CUDA_ONE_STATE_SHAPE_H
-#define VMAMBA_KERNELS_CUDA_ONE_STATE_SHAPE_H
+#pragma once
 
 #include <cstdint>
 
@@ -45,5 +44,3 @@ constexpr int32_t tile_barriers(int32_t warps_per_scan) {
 }
 
 }  // namespace vmamba
-
-#endif  // VMAMBA_KERNELS_CUDA_ONE_STATE_SHAPE_H

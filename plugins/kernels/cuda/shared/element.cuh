@@ -1,6 +1,5 @@
 // Loads and stores of four channels of a pixel in the three element types.
-#ifndef VMAMBA_KERNELS_CUDA_SHARED_ELEMENT_CUH
-#define VMAMBA_KERNELS_CUDA_SHARED_ELEMENT_CUH
+#pragma once
 
 #include <type_traits>
 
@@ -57,5 +56,3 @@ __device__ inline void store_quad(T *to, const float (&from)[4]) {
 }
 
 }  // namespace vmamba
-
-#endif  // VMAMBA_KERNELS_CUDA_SHARED_ELEMENT_CUH

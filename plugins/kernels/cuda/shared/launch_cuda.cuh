@@ -1,10 +1,9 @@
 // Launches a kernel and turns the CUDA runtime's error into a status with text.
-#ifndef VMAMBA_KERNELS_CUDA_SHARED_LAUNCH_CUDA_CUH
-#define VMAMBA_KERNELS_CUDA_SHARED_LAUNCH_CUDA_CUH
+#pragma once
 
 #include <cuda_runtime.h>
 
-#include "common/last_error.h"
+#include "common/validate.h"
 #include "cuda/shared/launch_plan.h"
 
 namespace vmamba {
@@ -80,5 +79,3 @@ vmamba_status launch(void (*kernel)(Params), const char *name, const Grid &grid,
 }
 
 }  // namespace vmamba
-
-#endif  // VMAMBA_KERNELS_CUDA_SHARED_LAUNCH_CUDA_CUH

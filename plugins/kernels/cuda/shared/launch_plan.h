@@ -1,6 +1,5 @@
 // Which kernels a call runs, with how many warps: chosen here, from shapes and the GPU's limits.
-#ifndef VMAMBA_KERNELS_CUDA_SHARED_LAUNCH_PLAN_H
-#define VMAMBA_KERNELS_CUDA_SHARED_LAUNCH_PLAN_H
+#pragma once
 
 #include <cstdint>
 
@@ -76,5 +75,3 @@ int64_t most_one_state_segments(const vmamba_scan_desc &desc);
 int64_t most_many_states_segments(const vmamba_scan_desc &desc);
 
 }  // namespace vmamba
-
-#endif  // VMAMBA_KERNELS_CUDA_SHARED_LAUNCH_PLAN_H

@@ -1,8 +1,7 @@
 // What plans are compared by. "Cycles" are those of one multiprocessor, and only order the
 // candidates: they began as counts of instructions and were fitted to the times of all candidates
 // at 88 calls on an H200 (docs/kernel_notes.md).
-#ifndef VMAMBA_KERNELS_CUDA_SHARED_PLAN_COSTS_H
-#define VMAMBA_KERNELS_CUDA_SHARED_PLAN_COSTS_H
+#pragma once
 
 #include <algorithm>
 #include <cmath>
@@ -83,5 +82,3 @@ double launch_cycles(const DeviceLimits &limits, double blocks, int32_t resident
 inline int32_t round_up(int32_t value, int32_t step) { return (value + step - 1) / step * step; }
 
 }  // namespace vmamba
-
-#endif  // VMAMBA_KERNELS_CUDA_SHARED_PLAN_COSTS_H

@@ -1,7 +1,6 @@
 // The CUDA environment, or its stand-in with which the tests run the very same kernels on the host,
 // and what a warp of a launch does: which warp it is, and items as mixed-radix numbers.
-#ifndef VMAMBA_KERNELS_CUDA_SHARED_PLATFORM_CUH
-#define VMAMBA_KERNELS_CUDA_SHARED_PLATFORM_CUH
+#pragma once
 
 #include "cuda/shared/launch_plan.h"
 
@@ -31,5 +30,3 @@ __device__ inline int32_t warp_of_block() {
 }
 
 }  // namespace vmamba
-
-#endif  // VMAMBA_KERNELS_CUDA_SHARED_PLATFORM_CUH

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <initializer_list>
 
-#include "common/last_error.h"
+#include "common/validate.h"
 #include "cuda/many_states/shape.h"
 #include "cuda/one_state/shape.h"
 

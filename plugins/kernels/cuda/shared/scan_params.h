@@ -1,6 +1,5 @@
 // What every kernel of a call receives.
-#ifndef VMAMBA_KERNELS_CUDA_SHARED_SCAN_PARAMS_H
-#define VMAMBA_KERNELS_CUDA_SHARED_SCAN_PARAMS_H
+#pragma once
 
 #include <cstddef>
 #include <cstdint>
@@ -82,5 +81,3 @@ ScanParams make_params(const vmamba_scan_desc &desc, const vmamba_scan_args &arg
                        const LaunchPlan &plan, const Workspace &layout, void *workspace);
 
 }  // namespace vmamba
-
-#endif  // VMAMBA_KERNELS_CUDA_SHARED_SCAN_PARAMS_H

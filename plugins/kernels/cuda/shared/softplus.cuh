@@ -1,6 +1,5 @@
 // softplus in units of log 2, with one special-function instruction.
-#ifndef VMAMBA_KERNELS_CUDA_SHARED_SOFTPLUS_CUH
-#define VMAMBA_KERNELS_CUDA_SHARED_SOFTPLUS_CUH
+#pragma once
 
 #include "cuda/shared/platform.cuh"
 
@@ -38,5 +37,3 @@ __device__ inline float softplus_log2(float v) {
 }
 
 }  // namespace vmamba
-
-#endif  // VMAMBA_KERNELS_CUDA_SHARED_SOFTPLUS_CUH

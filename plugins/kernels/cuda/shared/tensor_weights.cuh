@@ -1,6 +1,5 @@
 // When the dt projection takes the tensor cores, and float weights as their operands.
-#ifndef VMAMBA_KERNELS_CUDA_SHARED_TENSOR_WEIGHTS_CUH
-#define VMAMBA_KERNELS_CUDA_SHARED_TENSOR_WEIGHTS_CUH
+#pragma once
 
 #include <type_traits>
 
@@ -36,5 +35,3 @@ __device__ inline void split_weights(float first, float second,
 }
 
 }  // namespace vmamba
-
-#endif  // VMAMBA_KERNELS_CUDA_SHARED_TENSOR_WEIGHTS_CUH

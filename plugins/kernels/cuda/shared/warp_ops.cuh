@@ -1,7 +1,6 @@
 // The few instructions of the GPU that C++ has no name for. The tests run the same kernels on the
 // host over functions of these names.
-#ifndef VMAMBA_KERNELS_CUDA_SHARED_WARP_OPS_CUH
-#define VMAMBA_KERNELS_CUDA_SHARED_WARP_OPS_CUH
+#pragma once
 
 #include <cuda_bf16.h>
 #include <cuda_fp16.h>
@@ -133,5 +132,3 @@ __device__ __forceinline__ unsigned char *dynamic_shared() {
 }
 
 }  // namespace vmamba
-
-#endif  // VMAMBA_KERNELS_CUDA_SHARED_WARP_OPS_CUH
