@@ -3,7 +3,7 @@
 # Hints: OnnxRuntime_ROOT, a release archive or a prefix; or each by itself:
 #   ONNXRUNTIME_INCLUDE_DIR  the folder of onnxruntime_cxx_api.h
 #   ONNXRUNTIME_LIBRARY      libonnxruntime.so, also as a Python package names it (.so.1.32.0)
-# Defines the target OnnxRuntime::OnnxRuntime, and OnnxRuntime_VERSION_API: the interface's number.
+# Defines the target OnnxRuntime::OnnxRuntime.
 if(NOT ONNXRUNTIME_INCLUDE_DIR AND DEFINED ENV{ONNXRUNTIME_INCLUDE_DIR})
   set(ONNXRUNTIME_INCLUDE_DIR "$ENV{ONNXRUNTIME_INCLUDE_DIR}" CACHE PATH "onnxruntime_cxx_api.h")
 endif()
@@ -17,12 +17,6 @@ find_library(ONNXRUNTIME_LIBRARY onnxruntime)
 if(NOT ONNXRUNTIME_LIBRARY AND _packaged)
   list(GET _packaged 0 _packaged)
   set(ONNXRUNTIME_LIBRARY "${_packaged}" CACHE FILEPATH "libonnxruntime.so" FORCE)
-endif()
-
-if(ONNXRUNTIME_INCLUDE_DIR AND EXISTS "${ONNXRUNTIME_INCLUDE_DIR}/onnxruntime_c_api.h")
-  file(STRINGS "${ONNXRUNTIME_INCLUDE_DIR}/onnxruntime_c_api.h" _line
-    REGEX "^#define ORT_API_VERSION [0-9]+")
-  string(REGEX MATCH "[0-9]+$" OnnxRuntime_VERSION_API "${_line}")
 endif()
 
 include(FindPackageHandleStandardArgs)

@@ -5,7 +5,7 @@
 #include <charconv>
 #include <cstddef>
 #include <filesystem>
-#include <initializer_list>
+#include <iostream>
 #include <map>
 #include <optional>
 #include <string>
@@ -21,8 +21,8 @@ using vmamba_inference::usage_error;
 class Arguments {
  public:
   // Throws Error(kUsage) for an option that is in neither list, or lacks its value.
-  Arguments(int count, char **words, std::initializer_list<const char *> flags,
-            std::initializer_list<const char *> options) {
+  Arguments(int count, char **words, const std::vector<const char *> &flags,
+            const std::vector<const char *> &options) {
     const auto in = [](const auto &list, const std::string &word) {
       return std::find(list.begin(), list.end(), word) != list.end();
     };
@@ -87,7 +87,7 @@ class Arguments {
   std::vector<std::string> positional_;
 };
 
-// The options that both programs have.
+// The options that all programs have.
 inline vmamba_inference::Options runtime_options(const Arguments &arguments) {
   vmamba_inference::Options options;
   options.runtime = vmamba_inference::runtime_named(arguments.text("--runtime", "auto"));
@@ -95,6 +95,22 @@ inline vmamba_inference::Options runtime_options(const Arguments &arguments) {
   options.cuda_graphs = !arguments.has("--no-cuda-graphs");
   options.threads = static_cast<int>(arguments.number("--threads", 0, 0, 1024));
   return options;
+}
+
+// A program's `main`: parse its own options and those above, print the usage or do the work.
+template <typename Work>
+int run(int count, char **words, const char *usage, std::vector<const char *> flags,
+        std::vector<const char *> options, Work &&work) {
+  flags.insert(flags.end(), {"--cuda", "--no-cuda-graphs", "--help"});
+  options.insert(options.end(), {"--runtime", "--threads"});
+  return vmamba_inference::run_program([&] {
+    const Arguments arguments(count, words, flags, options);
+    if (arguments.has("--help")) {
+      std::cout << usage;
+    } else {
+      work(arguments);
+    }
+  });
 }
 
 }  // namespace vmamba_programs

@@ -89,14 +89,6 @@ void classify(const vmamba_programs::Arguments &arguments) {
 }  // namespace
 
 int main(int count, char **words) {
-  return run_program([&] {
-    const vmamba_programs::Arguments arguments(
-        count, words, {"--cuda", "--no-cuda-graphs", "--json", "--help"},
-        {"--top", "--runtime", "--threads", "--logits", "--dump-pixels"});
-    if (arguments.has("--help")) {
-      std::cout << kUsage;
-    } else {
-      classify(arguments);
-    }
-  });
+  return vmamba_programs::run(count, words, kUsage, {"--json"},
+                              {"--top", "--logits", "--dump-pixels"}, classify);
 }

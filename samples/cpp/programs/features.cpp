@@ -49,14 +49,5 @@ void write_features(const vmamba_programs::Arguments &arguments) {
 }  // namespace
 
 int main(int count, char **words) {
-  return run_program([&] {
-    const vmamba_programs::Arguments arguments(count, words,
-                                               {"--cuda", "--no-cuda-graphs", "--help"},
-                                               {"--output", "--runtime", "--threads"});
-    if (arguments.has("--help")) {
-      std::cout << kUsage;
-    } else {
-      write_features(arguments);
-    }
-  });
+  return vmamba_programs::run(count, words, kUsage, {}, {"--output"}, write_features);
 }

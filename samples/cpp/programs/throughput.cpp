@@ -147,14 +147,7 @@ void throughput(const vmamba_programs::Arguments &arguments) {
 }  // namespace
 
 int main(int count, char **words) {
-  return run_program([&] {
-    const vmamba_programs::Arguments arguments(
-        count, words, {"--cuda", "--no-cuda-graphs", "--help"},
-        {"--batch", "--warmup", "--iterations", "--callers", "--runtime", "--threads", "--output"});
-    if (arguments.has("--help")) {
-      std::cout << kUsage;
-    } else {
-      throughput(arguments);
-    }
-  });
+  return vmamba_programs::run(count, words, kUsage, {},
+                              {"--batch", "--warmup", "--iterations", "--callers", "--output"},
+                              throughput);
 }

@@ -6,7 +6,6 @@
 #include <jpeglib.h>
 #include <png.h>
 
-#include <array>
 #include <csetjmp>
 #include <cstddef>
 #include <cstdint>
@@ -46,9 +45,7 @@ class JpegReader {
     decoder_.src->fill_input_buffer = [](j_decompress_ptr) -> boolean { return FALSE; };
     decoder_.src->skip_input_data = skip;
   }
-  ~JpegReader() {
-    if (created_) jpeg_destroy_decompress(&decoder_);
-  }
+  ~JpegReader() { jpeg_destroy_decompress(&decoder_); }
   JpegReader(const JpegReader &) = delete;
   JpegReader &operator=(const JpegReader &) = delete;
 
@@ -190,20 +187,16 @@ class PngReader {
              png_read_info(self.png_, self.info_);
            });
   }
-  // From here on each row is RGB of 8 bits.
-  bool start() {
+  // Each row becomes RGB of 8 bits.
+  bool read_pixels(std::uint8_t **rows) {
+    rows_ = rows;
     return guarded([](PngReader &self) {
       png_set_expand(self.png_);  // palettes and fewer bits; transparency becomes alpha
       png_set_strip_alpha(self.png_);
       png_set_strip_16(self.png_);
       png_set_gray_to_rgb(self.png_);
-      png_set_interlace_handling(self.png_);
-      png_read_update_info(self.png_, self.info_);
+      png_read_image(self.png_, self.rows_);
     });
-  }
-  bool read_image(std::uint8_t **rows) {
-    rows_ = rows;
-    return guarded([](PngReader &self) { png_read_image(self.png_, self.rows_); });
   }
   // The chunks behind the pixels; that they are damaged does not matter.
   void read_rest() {
@@ -257,11 +250,10 @@ inline RgbImage decode_png(const Bytes &file, const std::string &name) {
   if (width > kMaxPixels || height > kMaxPixels || width * height > kMaxPixels) {
     throw too_many_pixels(name);
   }
-  if (!reader.start()) throw damaged();
   RgbImage image(width, height);
   std::vector<std::uint8_t *> rows;
   for (std::int64_t y = 0; y < height; ++y) rows.push_back(image.row(y));
-  if (!reader.read_image(rows.data())) throw damaged();
+  if (!reader.read_pixels(rows.data())) throw damaged();
   reader.read_rest();
   png_uint_32 size = 0;
   png_bytep exif = nullptr;
