@@ -25,27 +25,14 @@ Shape shape_of(const nvinfer1::DimsExprs &dims) noexcept {
 
 // The vmamba_dtype of type, or 0.
 int32_t dtype_of(DataType type) noexcept {
-  switch (type) {
-    case DataType::kFLOAT:
-      return VMAMBA_FLOAT32;
-    case DataType::kHALF:
-      return VMAMBA_FLOAT16;
-    case DataType::kBF16:
-      return VMAMBA_BFLOAT16;
-    default:
-      return 0;
-  }
+  if (type == DataType::kFLOAT) return VMAMBA_FLOAT32;
+  if (type == DataType::kHALF) return VMAMBA_FLOAT16;
+  return type == DataType::kBF16 ? VMAMBA_BFLOAT16 : 0;
 }
 
 DataType data_type_of(int32_t dtype) noexcept {
-  switch (dtype) {
-    case VMAMBA_FLOAT16:
-      return DataType::kHALF;
-    case VMAMBA_BFLOAT16:
-      return DataType::kBF16;
-    default:
-      return DataType::kFLOAT;
-  }
+  if (dtype == VMAMBA_FLOAT16) return DataType::kHALF;
+  return dtype == VMAMBA_BFLOAT16 ? DataType::kBF16 : DataType::kFLOAT;
 }
 
 constexpr int32_t kOk = 0;

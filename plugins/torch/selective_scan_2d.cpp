@@ -37,18 +37,10 @@ struct ScanCall {
 
 // As ONNX numbers it; 0 for what the op does not take.
 int32_t onnx_code(ScalarType dtype) {
-  switch (dtype) {
-    case ScalarType::Float:
-      return VMAMBA_FLOAT32;
-    case ScalarType::Half:
-      return VMAMBA_FLOAT16;
-    case ScalarType::BFloat16:
-      return VMAMBA_BFLOAT16;
-    case ScalarType::Double:
-      return 11;
-    default:
-      return 0;
-  }
+  if (dtype == ScalarType::Float) return VMAMBA_FLOAT32;
+  if (dtype == ScalarType::Half) return VMAMBA_FLOAT16;
+  if (dtype == ScalarType::BFloat16) return VMAMBA_BFLOAT16;
+  return dtype == ScalarType::Double ? 11 : 0;
 }
 
 std::string device_of(const Tensor &tensor) {

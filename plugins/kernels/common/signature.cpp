@@ -38,18 +38,10 @@ Text describe(const Shape &shape) noexcept {
 }
 
 const char *name_of(int32_t dtype) noexcept {
-  switch (dtype) {
-    case VMAMBA_FLOAT32:
-      return "float32";
-    case VMAMBA_FLOAT16:
-      return "float16";
-    case VMAMBA_BFLOAT16:
-      return "bfloat16";
-    case 11:
-      return "float64";
-    default:
-      return "of another type";
-  }
+  if (dtype == VMAMBA_FLOAT32) return "float32";
+  if (dtype == VMAMBA_FLOAT16) return "float16";
+  if (dtype == VMAMBA_BFLOAT16) return "bfloat16";
+  return dtype == 11 ? "float64" : "of another type";
 }
 
 bool has_unknown(const Shape &shape) noexcept {

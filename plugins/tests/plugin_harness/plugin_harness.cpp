@@ -92,14 +92,8 @@ IPluginV3OneRuntime &runtime_side(IPluginV3 &plugin) {
 }
 
 DataType data_type_of(int32_t dtype) {
-  switch (dtype) {
-    case VMAMBA_FLOAT16:
-      return DataType::kHALF;
-    case VMAMBA_BFLOAT16:
-      return DataType::kBF16;
-    default:
-      return DataType::kFLOAT;
-  }
+  if (dtype == VMAMBA_FLOAT16) return DataType::kHALF;
+  return dtype == VMAMBA_BFLOAT16 ? DataType::kBF16 : DataType::kFLOAT;
 }
 
 PluginTensorDesc describe(const CallTensor &tensor) {
