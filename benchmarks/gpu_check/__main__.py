@@ -17,7 +17,7 @@ from benchmarks.gpu_check.parts import PARTS, Part, chosen_parts
 from benchmarks.gpu_check.record import Json, Record, commit_at_hand
 from vmamba_deploy.errors import ExitCode, VmambaError
 from vmamba_deploy.native.layout import DOWNLOADS_VARIABLE, NATIVE_DIR_VARIABLE, cache_folder
-from vmamba_deploy.runtimes.tensorrt.cuda_driver import find_gpus
+from vmamba_deploy.runtimes.cuda_driver import find_gpus
 
 _STOPPED = 143  # as a shell tells a program that SIGTERM ended
 

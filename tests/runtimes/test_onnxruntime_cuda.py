@@ -9,9 +9,9 @@ import pytest
 from vmamba_deploy import native
 from vmamba_deploy.errors import VmambaError
 from vmamba_deploy.runtimes import onnxruntime_cuda
+from vmamba_deploy.runtimes.cuda_driver import GpuSearch
 from vmamba_deploy.runtimes.onnxruntime import create_session
 from vmamba_deploy.runtimes.onnxruntime_cuda import BoundSession, OnnxRuntimeCuda, cuda_package
-from vmamba_deploy.runtimes.tensorrt.cuda_driver import GpuSearch
 
 
 @pytest.fixture
@@ -84,7 +84,7 @@ def test_status_names_what_is_missing(tmp_path, monkeypatch):
     assert runtime.status().reason == "the package onnxruntime-gpu is not installed"
     monkeypatch.setattr(onnxruntime_cuda, "cuda_package", lambda: "1.32.0")
     monkeypatch.setattr(
-        "vmamba_deploy.runtimes.tensorrt.cuda_driver.find_gpus",
+        "vmamba_deploy.runtimes.cuda_driver.find_gpus",
         lambda: GpuSearch((), "no NVIDIA driver"),
     )
     assert runtime.status().reason == "no NVIDIA driver"

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Literal
 
 from vmamba_deploy.native import LIBRARIES, available, toolchain_report
+from vmamba_deploy.runtimes.cuda_driver import find_gpus
 from vmamba_deploy.runtimes.registry import RUNTIMES
 from vmamba_deploy.runtimes.tensorrt.cuda_device import INSTALL_HINT
-from vmamba_deploy.runtimes.tensorrt.cuda_driver import find_gpus
 from vmamba_deploy.runtimes.tensorrt.flavour import FLAVOURS, TENSORRT_RTX
 
 Level = Literal["ok", "missing", "optional"]

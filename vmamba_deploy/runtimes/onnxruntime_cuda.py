@@ -64,7 +64,7 @@ class OnnxRuntimeCuda:
     def status(self) -> RuntimeStatus:
         """Available where onnxruntime-gpu, a GPU and the library are, or can be built."""
         from vmamba_deploy import native
-        from vmamba_deploy.runtimes.tensorrt.cuda_driver import find_gpus
+        from vmamba_deploy.runtimes.cuda_driver import find_gpus
 
         package = cuda_package()
         if package is None:

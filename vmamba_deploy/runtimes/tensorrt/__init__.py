@@ -5,8 +5,8 @@ Importing this package imports neither TensorRT nor onnx.
 
 from __future__ import annotations
 
+from vmamba_deploy.runtimes.cuda_driver import Gpu, GpuSearch, find_gpus
 from vmamba_deploy.runtimes.tensorrt.build import build_engine, check_feasible
-from vmamba_deploy.runtimes.tensorrt.cuda_driver import Gpu, GpuSearch, find_gpus
 from vmamba_deploy.runtimes.tensorrt.flavour import (
     CHOICES,
     FLAVOURS,

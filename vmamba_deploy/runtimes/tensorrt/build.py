@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 from vmamba_deploy.artifacts.atomic import atomic_write
 from vmamba_deploy.errors import BuildError, UsageError
 from vmamba_deploy.export.onnx_model import OnnxModel
+from vmamba_deploy.runtimes.cuda_driver import GpuSearch, find_gpus
 from vmamba_deploy.runtimes.onnxruntime import create_session
 from vmamba_deploy.runtimes.tensorrt.builder_config import (
     configure,
     image_profile,
     target_members,
 )
-from vmamba_deploy.runtimes.tensorrt.cuda_driver import GpuSearch, find_gpus
 from vmamba_deploy.runtimes.tensorrt.flavour import Flavour, choose_flavour
 from vmamba_deploy.runtimes.tensorrt.network import parse_network
 from vmamba_deploy.runtimes.tensorrt.plan import EnginePlan, Profile, Progress

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from vmamba_deploy.errors import EnvironmentProblem, UsageError
 from vmamba_deploy.runtimes.base import RuntimeStatus
-from vmamba_deploy.runtimes.tensorrt.cuda_driver import GpuSearch, find_gpus
+from vmamba_deploy.runtimes.cuda_driver import GpuSearch, find_gpus
 from vmamba_deploy.runtimes.tensorrt.soname_stub import load_soname_stub
 
 if TYPE_CHECKING:

@@ -26,8 +26,8 @@ from vmamba_deploy.runtimes.base import (
     Serving,
     Session,
 )
+from vmamba_deploy.runtimes.cuda_driver import GpuSearch, find_gpus
 from vmamba_deploy.runtimes.tensorrt.cuda_device import CudaDevice
-from vmamba_deploy.runtimes.tensorrt.cuda_driver import GpuSearch, find_gpus
 from vmamba_deploy.runtimes.tensorrt.flavour import (
     FLAVOURS,
     TENSORRT,
