@@ -75,3 +75,8 @@ class ResourceError(VmambaError):
     """Disk, memory or a lock that could not be had."""
 
     exit_code = ExitCode.RESOURCES
+
+
+def printable(text: str) -> str:
+    """Return text that comes from a file, safe in a message: no control or terminal sequences."""
+    return text if text.isprintable() else ascii(text)

@@ -11,8 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vmamba_deploy.errors import InputFileError, UsageError
-from vmamba_deploy.models.checkpoints.contents import printable
+from vmamba_deploy.errors import InputFileError, UsageError, printable
 from vmamba_deploy.models.checkpoints.download import Progress, download, is_url
 from vmamba_deploy.models.checkpoints.reading import file_sha256, read_checkpoint
 from vmamba_deploy.models.checkpoints.strict import differences, fill_strictly

@@ -14,6 +14,7 @@ from vmamba_deploy.errors import (
     VmambaError,
 )
 from vmamba_deploy.export.onnx_model import OnnxModel
+from vmamba_deploy.precisions import precision_named
 from vmamba_deploy.runtimes.base import (
     RuntimeKind,
     RuntimeStatus,
@@ -225,7 +226,7 @@ def _open_folder(serving: Serving) -> ServedModel:
         check_onnx(serving),
         library=listed_library(serving),
         threads=serving.threads,
-        holds_bfloat16=serving.manifest.precision == "bf16",
+        holds_bfloat16=not precision_named(serving.manifest.precision).onnxruntime_cpu,
     )
     # ONNX Runtime's own session takes calls of many threads; each stream gets a turn in it.
     return served(

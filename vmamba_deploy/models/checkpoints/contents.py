@@ -8,7 +8,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from vmamba_deploy.errors import InputFileError
+from vmamba_deploy.errors import InputFileError, printable
 from vmamba_deploy.models.families import FAMILIES
 
 # In this order: where a file has both, `model` is the one with the published accuracy.
@@ -35,11 +35,6 @@ def as_class_labels(value: object) -> tuple[str, ...] | None:
     if isinstance(value, list | tuple) and value and all(isinstance(v, str) for v in value):
         return tuple(value)
     return None
-
-
-def printable(text: str) -> str:
-    """Return text that comes from a file, safe to print: no control or terminal sequences."""
-    return text if text.isprintable() else ascii(text)
 
 
 def unwrap(loaded: object, path: Path) -> CheckpointContents:

@@ -21,8 +21,7 @@ from typing import Any
 
 import torch
 
-from vmamba_deploy.errors import InputFileError
-from vmamba_deploy.models.checkpoints.contents import printable
+from vmamba_deploy.errors import InputFileError, printable
 
 DAMAGED_FILE_ERRORS = (
     pickle.UnpicklingError,

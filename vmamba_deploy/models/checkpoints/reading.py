@@ -10,11 +10,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from vmamba_deploy.errors import InputFileError
+from vmamba_deploy.errors import InputFileError, printable
 from vmamba_deploy.models.checkpoints.contents import (
     CheckpointContents,
     as_class_labels,
-    printable,
     unwrap,
 )
 from vmamba_deploy.models.checkpoints.pickled import DAMAGED_FILE_ERRORS, read_pickled

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from vmamba_deploy.models.checkpoints.contents import printable
+from vmamba_deploy.errors import printable
 
 LISTED_NAMES = 6
 

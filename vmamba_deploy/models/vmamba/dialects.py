@@ -9,8 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from vmamba_deploy.errors import InputFileError
-from vmamba_deploy.models.checkpoints.contents import printable
+from vmamba_deploy.errors import InputFileError, printable
 from vmamba_deploy.ops.selective_scan_2d.specification import ROUTES
 
 _RENAMES = tuple(

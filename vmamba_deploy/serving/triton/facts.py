@@ -12,6 +12,7 @@ from vmamba_deploy.artifacts.manifest import (
     TensorFacts,
 )
 from vmamba_deploy.errors import EnvironmentProblem, UsageError
+from vmamba_deploy.precisions import precision_named
 from vmamba_deploy.serving.triton.plan import TritonPlan
 
 DEFAULT_MAX_BATCH = 32
@@ -140,7 +141,7 @@ def _device(manifest: Manifest, plan: TritonPlan, backend: str) -> str:
         if plan.device == "cpu":
             raise UsageError("TensorRT runs on GPUs", hint="--device gpu, or another --backend")
         return "gpu"
-    if backend == "onnxruntime" and manifest.precision == "bf16":
+    if backend == "onnxruntime" and not precision_named(manifest.precision).onnxruntime_cpu:
         if plan.device == "cpu":
             raise UsageError(
                 "ONNX Runtime has no bfloat16 arithmetic on the CPU",
