@@ -179,6 +179,15 @@ def test_damaged_files_are_told_and_bring_nothing_down(checks: Path, tmp_path: P
         assert str(path) in said or "too long and thin" in said, said
 
 
+@pytest.mark.parametrize("kind", ["jpg", "png"])
+def test_a_truncated_file_is_told_as_one(checks: Path, tmp_path: Path, kind: str) -> None:
+    path = tmp_path / f"half.{kind}"
+    Image.fromarray(drawn(64, 64, 3, seed=1).astype(np.uint8)).save(path)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    (answer,) = preprocess_all(checks, tmp_path, [(path, SMALL)])
+    assert answer.said == f"3 {path} is damaged: the file is truncated"
+
+
 def _bomb(tmp_path: Path, kind: str) -> Path:
     path = tmp_path / f"{kind}.bin"
     if kind == "jpeg":
