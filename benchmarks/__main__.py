@@ -18,7 +18,7 @@ from benchmarks.texts import (
     op_text,
     rows_text,
 )
-from vmamba_deploy.cli.program import run_program
+from vmamba_deploy.cli.reporting import run_program
 from vmamba_deploy.errors import ExitCode
 
 _JSON = click.option(

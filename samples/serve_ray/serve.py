@@ -22,7 +22,7 @@ from ray import serve  # noqa: E402
 
 from samples.serve_ray.app import build  # noqa: E402
 from samples.serve_ray.settings import Settings  # noqa: E402
-from vmamba_deploy.cli.program import run_program  # noqa: E402
+from vmamba_deploy.cli.reporting import run_program  # noqa: E402
 from vmamba_deploy.errors import EnvironmentProblem, UsageError  # noqa: E402
 
 

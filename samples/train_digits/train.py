@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from vmamba_deploy.cli.program import run_program
+from vmamba_deploy.cli.reporting import run_program
 
 WEIGHTS = Path(__file__).with_name("digits.safetensors")
 

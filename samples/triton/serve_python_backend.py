@@ -28,7 +28,7 @@ from pathlib import Path
 
 import click
 
-from vmamba_deploy.cli.program import run_program
+from vmamba_deploy.cli.reporting import run_program
 from vmamba_deploy.errors import EnvironmentProblem
 from vmamba_deploy.native.fetch import pip_packages
 from vmamba_deploy.native.layout import downloads_allowed, toolchain_folder

@@ -1,6 +1,5 @@
 """Ray for real: one start of a local cluster, with a worker that is killed under way."""
 
-import json
 import os
 import signal
 import subprocess
@@ -15,6 +14,7 @@ from vmamba_deploy.errors import InputFileError, IntegrityError, UsageError
 from vmamba_deploy.evaluation import distributed
 from vmamba_deploy.evaluation.distributed import Cluster, Worker, run_on_ray
 from vmamba_deploy.evaluation.running import Work
+from vmamba_deploy.evaluation.samples import Batch, Sample
 from vmamba_deploy.pipeline.evaluate import EvaluationPlan, run_evaluation
 
 
@@ -24,8 +24,8 @@ def killed(monkeypatch):
     victims = []
     original = distributed._outcome
 
-    def and_kill(batches, fields):
-        outcome = original(batches, fields)
+    def and_kill(told):
+        outcome = original(told)
         if not victims:
             victims.append(outcome.worker)
             os.kill(int(outcome.worker.split("/")[-1]), signal.SIGKILL)
@@ -72,21 +72,20 @@ def test_a_cluster_gives_what_one_process_gives_though_a_worker_dies(
 
 
 def run_row(work, path):
-    row = {"number": 0, "start": 0, "samples": [{"path": str(path), "name": "x", "label": 0}]}
-    return json.loads(Worker()({"batch": [json.dumps(row)]}, work)["outcome"][0])
+    return Worker()({"batch": [Batch(0, 0, (Sample(path, "x", 0),))]}, work)["outcome"][0]
 
 
 def test_what_a_worker_meets_is_raised_here_as_it_was(digits_artifact, tmp_path):
     absent = run_row(Work(tmp_path / "absent"), tmp_path / "1.png")
     with pytest.raises(InputFileError, match="there is no folder") as caught:
-        distributed._outcome({}, absent)
+        distributed._outcome(absent)
     assert "vmamba-deploy export" in caught.value.hint
     (tmp_path / "manifest.json").write_text("{}")
     with pytest.raises(IntegrityError, match="schema version"):
-        distributed._outcome({}, run_row(Work(tmp_path), tmp_path / "1.png"))
+        distributed._outcome(run_row(Work(tmp_path), tmp_path / "1.png"))
     work = Work(digits_artifact("fp32", engine=False), runtime="ort")
     with pytest.raises(InputFileError, match=r"gone\.png"):
-        distributed._outcome({}, run_row(work, tmp_path / "gone.png"))
+        distributed._outcome(run_row(work, tmp_path / "gone.png"))
 
 
 @pytest.mark.parametrize("package", ["ray", "pandas"])

@@ -1,8 +1,9 @@
-"""What every command shares: `--json`, `-v`, `-q`, and how an error ends it."""
+"""What commands share: `--json`, `-v`, `-q`, and how an error ends them and other programs."""
 
 from __future__ import annotations
 
 import functools
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -62,3 +63,22 @@ def reporting(body: Body) -> Callable[..., int]:
         return exit_code
 
     return command
+
+
+def run_program(command: click.Command, name: str) -> None:
+    """Run a command of a sample or a benchmark; a user's problem ends it as it ends the product's.
+
+    Args:
+        command: takes its arguments from the process.
+        name: as the user calls the program, for its help.
+
+    Raises:
+        SystemExit: when the command ends; with the error's exit code after message and hint.
+    """
+    try:
+        command(prog_name=name)
+    except VmambaError as error:
+        click.echo(f"error: {error.message}", err=True)
+        if error.hint:
+            click.echo(f"hint: {error.hint}", err=True)
+        sys.exit(int(error.exit_code))

@@ -8,21 +8,18 @@ artefact and images by path: on several machines both lie on storage that all of
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import socket
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from vmamba_deploy import errors
 from vmamba_deploy.errors import EnvironmentProblem, UsageError, VmambaError
-from vmamba_deploy.evaluation.results import ImageResult
 from vmamba_deploy.evaluation.running import BatchOutcome, Work, open_evaluator
-from vmamba_deploy.evaluation.samples import Batch, Sample
+from vmamba_deploy.evaluation.samples import Batch
 from vmamba_deploy.runtimes.registry import services
 
 if TYPE_CHECKING:
@@ -65,12 +62,11 @@ def run_on_ray(
     if not batches:
         return
     ray = import_ray()
-    by_number = {batch.number: batch for batch in batches}
     with _connected(ray, cluster):
         resources = _resources(ray, work, cluster)
         try:
             for row in _stream(ray, batches, work, resources):
-                yield _outcome(by_number, json.loads(row["outcome"]))
+                yield _outcome(row["outcome"])
         except ray.exceptions.RayError as error:
             raise EnvironmentProblem(
                 f"the Ray cluster failed: {_first_line(error)}",
@@ -105,23 +101,18 @@ class Worker:
         self._open = ExitStack()
 
     def __call__(self, rows: Row, work: Work) -> Row:
-        """Run the batches of `rows`; what goes wrong is told as data, for the driver to raise."""
-        outcomes = [self._run(json.loads(text), work) for text in rows["batch"]]
-        return {"outcome": [json.dumps(outcome) for outcome in outcomes]}
+        """Run the batches of `rows`; what goes wrong is told as a callable that makes the error."""
+        return {"outcome": [self._run(batch, work) for batch in rows["batch"]]}
 
-    def _run(self, fields: Row, work: Work) -> Row:
+    def _run(self, batch: Batch, work: Work) -> BatchOutcome | partial[VmambaError]:
         try:
             if self._evaluator is None:
                 self._evaluator = self._open.enter_context(open_evaluator(work))
-            (outcome,) = self._evaluator.run([_batch_from_json(fields)])
+            (outcome,) = self._evaluator.run([batch])
         except VmambaError as error:
-            return {"error": type(error).__name__, "message": error.message, "hint": error.hint}
-        return {
-            "number": outcome.batch.number,
-            "runtime": outcome.runtime,
-            "worker": outcome.worker,
-            "results": [result.as_json() for result in outcome.results],
-        }
+            # Exceptions with keyword arguments do not survive pickling.
+            return partial(type(error), error.message, hint=error.hint)
+        return outcome
 
 
 @dataclass(frozen=True)
@@ -189,7 +180,7 @@ def _stream(ray: Any, batches: Sequence[Batch], work: Work, resources: _Resource
     logging.getLogger("ray.data").setLevel(logging.ERROR)
     workers = min(resources.workers, len(batches))
     rows = ray.data.from_items(
-        [{"batch": json.dumps(_batch_as_json(batch))} for batch in batches],
+        [{"batch": batch} for batch in batches],
         # A block per batch: each outcome comes back when it is there.
         override_num_blocks=len(batches),
     )
@@ -204,30 +195,10 @@ def _stream(ray: Any, batches: Sequence[Batch], work: Work, resources: _Resource
     yield from outcomes.iter_rows()
 
 
-def _outcome(batches: dict[int, Batch], fields: Row) -> BatchOutcome:
-    if "error" in fields:
-        # By name, since exceptions with keyword arguments do not survive pickling.
-        raise getattr(errors, fields["error"])(fields["message"], hint=fields["hint"])
-    results = tuple(ImageResult.from_json(result) for result in fields["results"])
-    batch = batches[fields["number"]]
-    return BatchOutcome(batch, fields["runtime"], results, fields["worker"])
-
-
-def _batch_as_json(batch: Batch) -> Row:
-    fields = asdict(batch)
-    fields["samples"] = [
-        {"path": os.fspath(sample.path), "name": sample.name, "label": sample.label}
-        for sample in batch.samples
-    ]
-    return fields
-
-
-def _batch_from_json(fields: Row) -> Batch:
-    samples = tuple(
-        Sample(Path(sample["path"]), sample["name"], sample["label"])
-        for sample in fields["samples"]
-    )
-    return Batch(fields["number"], fields["start"], samples)
+def _outcome(told: BatchOutcome | partial[VmambaError]) -> BatchOutcome:
+    if isinstance(told, BatchOutcome):
+        return told
+    raise told()
 
 
 def _first_line(error: BaseException) -> str:

@@ -16,7 +16,6 @@ from vmamba_deploy.tasks import CLASSIFICATION
 from vmamba_deploy.tasks.classification import (
     LOGITS,
     Prediction,
-    class_label,
     top_predictions,
 )
 
@@ -73,7 +72,3 @@ class Classifier(Model):
     def top(self, logits: Logits, top_k: int) -> list[tuple[Prediction, ...]]:
         """The `top_k` most probable classes of logits [B, classes]; ties go to the lower index."""
         return top_predictions(logits, self.labels, top_k)
-
-    def label(self, index: int) -> str:
-        """The name of a class; its index as text where there is none."""
-        return class_label(index, self.labels)

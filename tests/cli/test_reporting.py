@@ -1,7 +1,7 @@
 import click
 import pytest
 
-from vmamba_deploy.cli.program import run_program
+from vmamba_deploy.cli.reporting import run_program
 from vmamba_deploy.errors import IntegrityError
 
 
