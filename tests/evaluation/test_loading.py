@@ -7,7 +7,7 @@ import pytest
 from vmamba_deploy.errors import InputFileError
 from vmamba_deploy.evaluation.classes import ModelClasses
 from vmamba_deploy.evaluation.loading import BATCHES_AHEAD, load_batches
-from vmamba_deploy.evaluation.reading import read_samples
+from vmamba_deploy.evaluation.samples import read_samples
 from vmamba_deploy.preprocessing import Preprocessing, preprocess
 
 SMALL = Preprocessing(crop_pixels=(8, 8), resize_pixels=9)

@@ -1,16 +1,27 @@
-"""Labelled images as data: which file has which class, in an order that never changes."""
+"""Labelled images: which file has which class, in an order that never changes.
+
+They lie in an ImageFolder-style tree, or a CSV file with the columns path and label names them.
+"""
 
 from __future__ import annotations
 
+import csv
 import hashlib
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from vmamba_deploy.errors import InputFileError
+from vmamba_deploy.errors import InputFileError, UsageError
+from vmamba_deploy.evaluation.classes import ModelClasses, assign_folders, assign_values
 
 Kind = Literal["folder", "csv"]
+IMAGE_SUFFIXES = frozenset(
+    {".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
+)
+_COLUMNS = ("path", "label")
+_HINT = "a data set is a folder of class folders, or a CSV file with the columns path and label"
 
 
 @dataclass(frozen=True)
@@ -93,3 +104,116 @@ class SampleSet:
             line = f"{sample.name}\0{sample.label}\0{status.st_size}\0{status.st_mtime_ns}\n"
             digest.update(line.encode(errors="surrogateescape"))
         return digest.hexdigest()
+
+
+def read_samples(source: Path, classes: ModelClasses) -> SampleSet:
+    """List the labelled images of a data set; no image is opened.
+
+    Args:
+        source: a folder with one folder per class, images in it at any depth; or a CSV file whose
+            paths are relative to it.
+        classes: of the model.
+
+    Raises:
+        InputFileError: nothing there, no image in it, a file it names is missing, or a class that
+            the model does not have.
+        UsageError: the classes could be meant in more than one way.
+    """
+    if source.is_dir():
+        return _read_folder(source.absolute(), classes)
+    if not source.exists():
+        raise InputFileError(f"there is no data set {source}", hint=_HINT)
+    if source.suffix.lower() != ".csv":
+        raise UsageError(f"{source} is neither a folder nor a .csv file", hint=_HINT)
+    return _read_csv(source.absolute(), classes)
+
+
+def _read_folder(root: Path, classes: ModelClasses) -> SampleSet:
+    folders = sorted(
+        entry.name for entry in root.iterdir() if entry.is_dir() and not _is_hidden(entry.name)
+    )
+    if not folders:
+        raise InputFileError(f"{root} has no class folders", hint=_HINT)
+    assigned = assign_folders(folders, classes)
+    samples, ignored = [], 0
+    for folder in folders:
+        for path in _files_below(root / folder):
+            if path.suffix.lower() not in IMAGE_SUFFIXES:
+                ignored += 1
+                continue
+            name = path.relative_to(root).as_posix()
+            samples.append(Sample(path, name, assigned.index[folder]))
+    if not samples:
+        raise InputFileError(
+            f"{root} has {len(folders)} class folders and no image in them",
+            hint=f"images end with {', '.join(sorted(IMAGE_SUFFIXES))}",
+        )
+    names = classes.names()
+    if classes.labels is None and classes.listed is None:
+        names = tuple(folders)
+    return SampleSet(root, "folder", tuple(samples), names, assigned.rule, ignored)
+
+
+def _files_below(folder: Path) -> Iterator[Path]:
+    """Every visible file at any depth, sorted; links are followed, circles of them not."""
+    visited: set[tuple[int, int]] = set()
+    found: list[Path] = []
+    for place, folders, files in os.walk(folder, followlinks=True):
+        status = Path(place).stat()
+        if (status.st_dev, status.st_ino) in visited:
+            folders.clear()
+            continue
+        visited.add((status.st_dev, status.st_ino))
+        folders[:] = [name for name in folders if not _is_hidden(name)]
+        found += [Path(place, name) for name in files if not _is_hidden(name)]
+    yield from sorted(found)
+
+
+def _is_hidden(name: str) -> bool:
+    return name.startswith(".")
+
+
+def _read_csv(source: Path, classes: ModelClasses) -> SampleSet:
+    rows = _rows(source)
+    if not rows:
+        raise InputFileError(f"{source} lists no image")
+    assigned = assign_values([label for _, _, label in rows], classes)
+    first_line: dict[str, int] = {}
+    for line, path, _ in rows:
+        if path in first_line:
+            raise InputFileError(
+                f"{source} line {line} lists {path} again, after line {first_line[path]}"
+            )
+        first_line[path] = line
+    samples = tuple(
+        Sample(source.parent / path, path, assigned.index[label]) for _, path, label in rows
+    )
+    missing = [sample.name for sample in samples if not sample.path.is_file()]
+    if missing:
+        raise InputFileError(
+            f"{source} names {len(missing)} files that are not there, the first: {missing[0]}",
+            hint="paths are relative to the CSV file",
+        )
+    return SampleSet(source, "csv", samples, classes.names(), assigned.rule)
+
+
+def _rows(source: Path) -> list[tuple[int, str, str]]:
+    """(line, path, label) of each row."""
+    try:
+        with source.open(newline="", encoding="utf-8-sig") as file:
+            table = csv.DictReader(file)
+            columns = table.fieldnames or []
+            if absent := [name for name in _COLUMNS if name not in columns]:
+                raise InputFileError(
+                    f"{source} has no column {' and no column '.join(absent)} in its first line",
+                    hint="the first line is: path,label",
+                )
+            rows = []
+            for row in table:
+                path, label = ((row[name] or "").strip() for name in _COLUMNS)
+                if not path or not label:
+                    raise InputFileError(f"{source} line {table.line_num} lacks a path or a label")
+                rows.append((table.line_num, path, label))
+            return rows
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputFileError(f"cannot read {source}: {error}") from error

@@ -19,10 +19,9 @@ from vmamba_deploy.evaluation.classes import ModelClasses, read_class_list
 from vmamba_deploy.evaluation.intervals import percent
 from vmamba_deploy.evaluation.journal import Identity, open_journal
 from vmamba_deploy.evaluation.judging import Bars, shortfalls
-from vmamba_deploy.evaluation.reading import read_samples
 from vmamba_deploy.evaluation.report_data import ArtifactInfo, DataInfo, EvaluationReport, RunInfo
 from vmamba_deploy.evaluation.running import Work, open_evaluator
-from vmamba_deploy.evaluation.samples import SampleSet
+from vmamba_deploy.evaluation.samples import SampleSet, read_samples
 from vmamba_deploy.evaluation.summary import summarise
 from vmamba_deploy.evaluation.thumbnails import make_thumbnails
 from vmamba_deploy.extras import require_modules

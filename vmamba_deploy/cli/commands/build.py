@@ -38,7 +38,4 @@ def command(terminal: Terminal, *, path: Path, output: Path | None, engine: Engi
         f"in {folder}; run `vmamba-deploy compare {folder}` to prove it",
         good=True,
     )
-    described = manifest.as_json()
-    terminal.result(
-        {"folder": str(folder), "engine": described["engine"], "files": described["files"]}
-    )
+    terminal.result({"folder": folder, "engine": built.as_json(), "files": manifest.files})

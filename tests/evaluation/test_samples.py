@@ -4,7 +4,7 @@ import pytest
 
 from vmamba_deploy.errors import InputFileError, UsageError
 from vmamba_deploy.evaluation.classes import ModelClasses
-from vmamba_deploy.evaluation.reading import read_samples
+from vmamba_deploy.evaluation.samples import read_samples
 
 TWO = ModelClasses(2)
 
