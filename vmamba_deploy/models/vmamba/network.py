@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -18,8 +17,6 @@ from vmamba_deploy.models.vmamba.layers.ss2d import SS2D, ScanBackend
 from vmamba_deploy.models.vmamba.layers.stem import build_stem
 from vmamba_deploy.precisions import PRECISIONS, PrecisionName
 from vmamba_deploy.tasks import CLASSIFICATION, FEATURES
-
-ResidualPrecision = Literal["fp32", "half"]
 
 
 class Stage(nn.Module):
@@ -51,10 +48,8 @@ class Classifier(nn.Module):
 class VMamba(Network):
     """VMamba for inference.
 
-    State-dict names are those of the public checkpoints. Inside, every map is [B, H, W, C].
-
-    Attributes:
-        residual_dtype: dtype of the residual stream; float32 unless converted.
+    State-dict names are those of the public checkpoints. Inside, every map is [B, H, W, C], and the
+    residual stream is float32 in every precision.
     """
 
     config: VMambaConfig
@@ -64,7 +59,6 @@ class VMamba(Network):
         self.config = config
         able = (CLASSIFICATION, FEATURES) if config.num_classes is not None else (FEATURES,)
         self.tasks = tuple(task.name for task in able)
-        self.residual_dtype = torch.float32
         self.patch_embed = build_stem(config.stem, config.in_chans, config.dims[0])
         self.layers = nn.ModuleList(Stage(config, stage) for stage in range(STAGES))
         if config.num_classes is not None:
@@ -115,7 +109,7 @@ class VMamba(Network):
         maps = []
         for stage in self.layers:
             assert isinstance(stage, Stage)
-            x = stage.blocks(cast(x, self.residual_dtype))
+            x = stage.blocks(cast(x, torch.float32))
             maps.append(x)
             x = stage.downsample(x)
         return maps
@@ -150,9 +144,7 @@ def freeze_scan_parameters(model: nn.Module) -> None:
         layer.freeze_scan_parameters()
 
 
-def convert_precision(
-    model: VMamba, precision: PrecisionName, *, residual: ResidualPrecision = "fp32"
-) -> VMamba:
+def convert_precision(model: VMamba, precision: PrecisionName) -> VMamba:
     """Return a copy of a network that computes in the given precision.
 
     Linear layers and convolutions, x_proj included, take the new dtype. LayerNorms, the scan's
@@ -161,7 +153,6 @@ def convert_precision(
     Args:
         model: a float32 network; it is not changed.
         precision: `fp32`, `fp16` or `bf16`.
-        residual: `half` puts the residual stream in the new dtype too.
     """
     dtype: torch.dtype = getattr(torch, PRECISIONS[precision].graph_dtype)
     converted = copy.deepcopy(model)
@@ -173,5 +164,4 @@ def convert_precision(
             module.x_proj_weight.data = module.x_proj_weight.data.to(dtype)
             if module.frozen:
                 module.freeze_scan_parameters()
-    converted.residual_dtype = dtype if residual == "half" else torch.float32
     return converted
