@@ -102,6 +102,16 @@ def test_a_library_is_kept_by_its_compilers_architectures_and_headers(monkeypatc
     assert len(places) == 8
 
 
+def test_libraries_share_a_tree_in_which_the_kernels_are_compiled_once():
+    ort, trt = (
+        BuildPlan.find([layout.library(name)], fetch=False) for name in ("vmamba_ort", "vmamba_trt")
+    )
+    assert ort.tree() == trt.tree()
+    assert ort.tree() != BuildPlan.find([layout.library("vmamba_cpu")]).tree()
+    # A library whose headers are gone must not stop the others.
+    assert "-DVMAMBA_TENSORRT=OFF" in ort.cmake_options()
+
+
 def test_builds_once_and_reports_progress(own_cache):
     steps: list[tuple[str, float | None]] = []
     path = native.library_path("vmamba_cpu", progress=lambda *step: steps.append(step))

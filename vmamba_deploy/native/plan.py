@@ -83,21 +83,25 @@ class BuildPlan:
         return cache_folder() / "native" / build_key(wanted, settings) / wanted.file_name
 
     def tree(self) -> Path:
-        """The CMake tree for these libraries; a change of sources is built in the same one."""
+        """The CMake tree for these compilers: what the libraries share is compiled once in it."""
         settings = [self.host.version, self.cuda.version if self.cuda else ""]
-        text = "\n".join([*settings, *self.cmake_options()])
+        text = "\n".join([*settings, *self._compiler_options()])
         return cache_folder() / "native" / f"tree-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
 
     def cmake_options(self) -> list[str]:
         """Definitions for CMake's command line."""
+        options = self._compiler_options()
+        for name in HEADERS:  # the tree may hold what an earlier library turned on
+            folder = self.includes.get(name)
+            options.append(f"-DVMAMBA_{name}={'OFF' if folder is None else 'ON'}")
+            options += [] if folder is None else [f"-D{name}_INCLUDE_DIR={folder}"]
+        return options
+
+    def _compiler_options(self) -> list[str]:
         options = [
             f"-DCMAKE_MAKE_PROGRAM={self.ninja}",
             f"-DCMAKE_CXX_COMPILER={self.host.path}",
             f"-DVMAMBA_CUDA={'OFF' if self.cuda is None else 'ON'}",
             f"-DVMAMBA_ARCHS={self.archs}",
         ]
-        if self.cuda is not None:
-            options += self.cuda.cmake_options(self.host)
-        for name, folder in sorted(self.includes.items()):
-            options += [f"-DVMAMBA_{name}=ON", f"-D{name}_INCLUDE_DIR={folder}"]
-        return options
+        return options if self.cuda is None else options + self.cuda.cmake_options(self.host)
