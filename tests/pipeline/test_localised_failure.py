@@ -7,9 +7,9 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
-import vmamba_deploy.export
 from vmamba_deploy.errors import ExitCode
 from vmamba_deploy.export.onnx_model import OnnxModel
+from vmamba_deploy.pipeline import export
 from vmamba_deploy.pipeline.export import run_export
 from vmamba_deploy.pipeline.plan import ExportPlan
 from vmamba_deploy.runtimes.tensorrt import EnginePlan
@@ -33,7 +33,7 @@ def spoiled_export(tmp_path, monkeypatch):
     """Runs an export in which `spoil` changes the ONNX file between its making and its proof."""
 
     def run(spoil, **options):
-        export_onnx = vmamba_deploy.export.export_onnx
+        export_onnx = export.export_onnx
 
         def export_and_spoil(loaded, path, asked):
             export_onnx(loaded, path, asked)
@@ -42,7 +42,7 @@ def spoiled_export(tmp_path, monkeypatch):
             onnx.save(model, str(path))
             return OnnxModel.read(path)
 
-        monkeypatch.setattr(vmamba_deploy.export, "export_onnx", export_and_spoil)
+        monkeypatch.setattr(export, "export_onnx", export_and_spoil)
         plan = ExportPlan(
             model=None,
             weights=str(GOLDEN / "vssm_s1.pth"),
