@@ -7,9 +7,11 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from vmamba_deploy.runtimes.registry import runtime_choices
+
 MEBIBYTE = 2**20
 
-Runtime = Literal["auto", "trt", "rtx", "ort", "ort-cuda"]
+Runtime = Literal[*runtime_choices()]
 
 
 class Settings(BaseModel):
