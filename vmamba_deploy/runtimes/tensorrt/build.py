@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vmamba_deploy.artifacts.atomic import atomic_write
 from vmamba_deploy.errors import BuildError, UsageError
-from vmamba_deploy.export.onnx_model import OnnxModel
+from vmamba_deploy.export.onnx_model import OnnxModel, missing_attributes
+from vmamba_deploy.ops.registry import OPS
 from vmamba_deploy.runtimes.cuda_driver import GpuSearch, find_gpus
 from vmamba_deploy.runtimes.onnxruntime import create_session
 from vmamba_deploy.runtimes.tensorrt.builder_config import (
@@ -18,12 +20,10 @@ from vmamba_deploy.runtimes.tensorrt.builder_config import (
     image_profile,
     target_members,
 )
+from vmamba_deploy.runtimes.tensorrt.callbacks import ProgressFeed, make_logger, make_monitor
 from vmamba_deploy.runtimes.tensorrt.flavour import Flavour, choose_flavour
-from vmamba_deploy.runtimes.tensorrt.network import parse_network
 from vmamba_deploy.runtimes.tensorrt.plan import EnginePlan, Profile, Progress
 from vmamba_deploy.runtimes.tensorrt.plugin_library import find_plugin_library, load_plugin
-from vmamba_deploy.runtimes.tensorrt.progress import ProgressFeed, make_monitor
-from vmamba_deploy.runtimes.tensorrt.trt_logging import make_logger
 
 if TYPE_CHECKING:
     from vmamba_deploy.artifacts.manifest import EngineFacts
@@ -173,3 +173,60 @@ def _build_cancellably(
                 done.wait(_POLL_SECONDS)
         raise
     return result[0] if result else None
+
+
+@dataclass(frozen=True)
+class ParsedNetwork:
+    """A network, with the parser that owns its weights."""
+
+    network: Any
+    parser: Any
+    plugin_layers: int
+
+
+def parse_network(flavour: Flavour, builder: Any, logger: Any, model: OnnxModel) -> ParsedNetwork:
+    """Parse the file.
+
+    Raises:
+        BuildError: all of the parser's errors in one, or a scan that did not become the plugin.
+    """
+    trt = flavour.module()
+    # TensorRT 11 and RTX know nothing else than strongly typed; 10.x must be told.
+    strongly_typed = 1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED)
+    network = builder.create_network(strongly_typed)
+    parser = trt.OnnxParser(network, logger)
+    if not parser.parse_from_file(str(model.path)):
+        raise BuildError(
+            f"{flavour.title} cannot parse {model.path}:\n{_parser_errors(parser, logger)}"
+        )
+    # A network of ours has no plugins but those of its ops.
+    kinds = [network.get_layer(index).type for index in range(network.num_layers)]
+    layers = kinds.count(trt.LayerType.PLUGIN_V3)
+    if layers != model.scan_nodes:
+        raise BuildError(_fallback_text(model, layers))
+    return ParsedNetwork(network, parser, layers)
+
+
+def _parser_errors(parser: Any, logger: Any) -> str:
+    lines = []
+    for index in range(parser.num_errors):
+        error = parser.get_error(index)
+        node = f"node {error.node()} {error.node_name()!r} ({error.node_operator()}): "
+        lines.append("  " + (node if error.node_operator() else "") + error.desc().strip())
+    return "\n".join(lines or [f"  {line}" for line in logger.errors] or ["  (no reason given)"])
+
+
+def _fallback_text(model: OnnxModel, layers: int) -> str:
+    text = (
+        f"{model.path} holds {model.scan_nodes} selective scans, but {layers} became our plugin: "
+    )
+    attribute = "plugin_namespace"
+    lacking = [node for node in model.our_nodes if attribute in missing_attributes(node)]
+    if lacking:
+        names = ", ".join(node.name or str(node.outputs[0].name) for node in lacking[:3])
+        namespace = OPS[lacking[0].domain, lacking[0].op_type].fixed_attributes[attribute]
+        return text + (
+            f"{len(lacking)} node(s) lack the attribute {attribute}={namespace!r} ({names}), so "
+            "TensorRT took their function body, a slow loop"
+        )
+    return text + "the others took their function body, or the file brings plugins of its own"

@@ -27,6 +27,7 @@ from vmamba_deploy.runtimes.base import (
     Session,
 )
 from vmamba_deploy.runtimes.cuda_driver import GpuSearch, find_gpus
+from vmamba_deploy.runtimes.tensorrt.callbacks import make_logger
 from vmamba_deploy.runtimes.tensorrt.cuda_device import CudaDevice
 from vmamba_deploy.runtimes.tensorrt.flavour import (
     FLAVOURS,
@@ -40,7 +41,6 @@ from vmamba_deploy.runtimes.tensorrt.plugin_library import (
     find_plugin_library,
     load_plugin,
 )
-from vmamba_deploy.runtimes.tensorrt.trt_logging import make_logger
 
 if TYPE_CHECKING:
     import numpy as np

@@ -1,14 +1,48 @@
-"""TensorRT's progress monitor, so made that no code of ours runs inside TensorRT's call stack."""
+"""What TensorRT calls: its log and its progress monitor.
+
+Both are so made that no exception of ours travels through TensorRT's frames.
+"""
 
 from __future__ import annotations
 
+import logging
 import queue
 import threading
 from typing import Any
 
 from vmamba_deploy.runtimes.tensorrt.plan import Progress
 
+LOGGER = logging.getLogger("vmamba_deploy.tensorrt")
 Event = tuple[str, int, int]
+
+
+def make_logger(trt: Any) -> Any:
+    """A TensorRT logger; its attribute `errors` lists what was reported as an error.
+
+    TensorRT's information is our debug level: it writes a line per kernel.
+    """
+    levels = {
+        trt.ILogger.INTERNAL_ERROR: logging.ERROR,
+        trt.ILogger.ERROR: logging.ERROR,
+        trt.ILogger.WARNING: logging.INFO,
+        trt.ILogger.INFO: logging.DEBUG,
+        trt.ILogger.VERBOSE: logging.DEBUG - 1,
+    }
+
+    class Bridge(trt.ILogger):  # type: ignore[misc]
+        def __init__(self) -> None:
+            trt.ILogger.__init__(self)
+            self.errors: list[str] = []
+
+        def log(self, severity: Any, message: str) -> None:
+            level = levels.get(severity, logging.DEBUG)
+            if level == logging.ERROR:
+                # The caller raises these; logging them too would print them twice.
+                self.errors.append(message)
+                level = logging.DEBUG
+            LOGGER.log(level, "%s", message)
+
+    return Bridge()
 
 
 class ProgressFeed:
