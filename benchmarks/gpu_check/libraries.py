@@ -1,4 +1,4 @@
-"""The libraries for the GPU at hand: prebuilt ones, else built.
+"""The libraries for the GPU at hand: prebuilt ones, else built, by nvcc alone before by CMake.
 
 Each is tried by one launch before it is trusted: a library for another architecture or of another C
 library loads and then fails.
@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from benchmarks.gpu_check.nvcc_build import build_with_nvcc
 from benchmarks.gpu_check.record import Json
 from vmamba_deploy import native
 from vmamba_deploy.errors import VmambaError
@@ -39,6 +40,7 @@ def choose_library(prebuilt: Path | None, work: Path, archs: str, attempt: Try) 
     candidates: dict[str, Callable[[], Path]] = {}
     if prebuilt is not None:
         candidates["prebuilt"] = lambda: prebuilt
+    candidates["nvcc"] = lambda: build_with_nvcc(work / "nvcc", archs)
     candidates["CMake"] = lambda: build_libraries(work / "native", archs)
     for made_by, make in candidates.items():
         try:

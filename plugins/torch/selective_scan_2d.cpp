@@ -93,6 +93,7 @@ ScanCall prepare_call(std::array<Tensor, kInputs> inputs, int64_t out_dtype) {
   return {desc, args, std::move(inputs), std::move(y)};
 }
 
+#ifndef VMAMBA_TORCH_CUDA_ALONE  // whose build has no kernel for the CPU
 void parallel_for(void * /*context*/, int64_t count, vmamba_task task, void *arg) {
   torch::stable::parallel_for(0, count, 1, [task, arg](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) task(arg, i);
@@ -107,6 +108,7 @@ Tensor scan_cpu(Tensor x, Tensor proj, Tensor dt_weight, Tensor dt_bias, Tensor 
   check_scan(vmamba_scan_cpu(&call.desc, &call.args, &executor));
   return call.y;
 }
+#endif
 
 #ifdef VMAMBA_TORCH_CUDA
 using CurrentStream = AOTITorchError (*)(int32_t device, void **stream);
@@ -172,9 +174,11 @@ const DefinedOnce defined;
 
 }  // namespace
 
+#ifndef VMAMBA_TORCH_CUDA_ALONE
 STABLE_TORCH_LIBRARY_IMPL(vmamba, CPU, library) {
   library.impl("selective_scan_2d", TORCH_BOX(&scan_cpu));
 }
+#endif
 
 #ifdef VMAMBA_TORCH_CUDA
 STABLE_TORCH_LIBRARY_IMPL(vmamba, CUDA, library) {

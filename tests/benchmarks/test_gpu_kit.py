@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 import tarfile
 from pathlib import Path
 
@@ -11,15 +14,15 @@ from click.testing import CliRunner
 
 from benchmarks.__main__ import main
 from benchmarks.c_interface import NativeLibrary
-from benchmarks.gpu_check import kit
+from benchmarks.gpu_check import kit, nvcc_build
 from benchmarks.gpu_check.libraries import LIBRARIES
-from benchmarks.gpu_check.nvcc_build import HARNESS_NAME
+from benchmarks.gpu_check.nvcc_build import HARNESS_NAME, NAMES, build_with_nvcc
 from benchmarks.gpu_check.record import commit_at_hand
 from vmamba_deploy import native
 from vmamba_deploy.errors import EnvironmentProblem
 from vmamba_deploy.native import cuda
 from vmamba_deploy.native.headers import TENSORRT
-from vmamba_deploy.native.layout import DEFAULT_ARCHS
+from vmamba_deploy.native.layout import DEFAULT_ARCHS, NATIVE_DIR_VARIABLE, cache_folder
 
 LARGEST_BYTES = 16_000_000
 
@@ -125,3 +128,56 @@ def test_the_libraries_are_built_for_one_architecture(tmp_path: Path) -> None:
     assert commit_at_hand(folder) == commit_at_hand(None)
     library = NativeLibrary(folder / "libvmamba_cuda.so", "vmamba_cuda")
     assert library.function("vmamba_abi_version")() == 1
+
+
+@pytest.mark.slow
+def test_nvcc_alone_builds_the_cuda_libraries() -> None:
+    skip_without()
+    folder = cache_folder() / "nvcc_alone"  # so that they are compiled again for other sources only
+    build_with_nvcc(folder, DEFAULT_ARCHS)
+    cuda_library = NativeLibrary(folder / "libvmamba_cuda.so", "vmamba_cuda")
+    assert cuda_library.function("vmamba_abi_version")() == 1
+    script = """
+import torch
+from vmamba_deploy.errors import EnvironmentProblem
+from vmamba_deploy.ops.selective_scan_2d.specification import ScanDims
+from vmamba_deploy.ops.selective_scan_2d.torch_op import selective_scan_2d
+from vmamba_deploy.testing import random_tensors
+try:
+    selective_scan_2d(*random_tensors(ScanDims(1, 2, 2, 4, 1, 1), torch.float32, "cpu").scan, 1)
+except EnvironmentProblem as problem:
+    print(problem.message)
+print(torch._C._dispatch_has_kernel_for_dispatch_key("vmamba::selective_scan_2d", "CUDA"))
+"""
+    environment = os.environ | {NATIVE_DIR_VARIABLE: str(folder)}
+    done = subprocess.run(
+        [sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True
+    )
+    problem, on_cuda = done.stdout.splitlines()
+    assert "no kernel of vmamba::selective_scan_2d for cpu" in problem
+    assert on_cuda == "True"
+
+
+def test_nvcc_compiles_again_for_other_sources_or_architectures_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    skip_without()
+    compiled: list[list[str]] = []
+
+    def compile_it(command: list[str | Path]) -> str:
+        compiled.append([str(word) for word in command])
+        Path(command[-1]).write_text(f"library {len(compiled)}")
+        return ""
+
+    monkeypatch.setattr(nvcc_build, "output_of", compile_it)
+    for archs, count in (("90", 2), ("90", 2), ("80;90", 4), ("80;90", 4)):
+        folder = build_with_nvcc(tmp_path / "native", archs)
+        assert len(compiled) == count
+        assert (folder / "libvmamba_torch.so").read_text() == f"library {count}"
+    assert "-gencode=arch=compute_80,code=sm_80" in compiled[2]
+    assert "-gencode=arch=compute_80,code=sm_80" not in compiled[0]
+    (folder / "vmamba_cuda.key").write_text("of other sources")
+    build_with_nvcc(tmp_path / "native", "80;90")
+    assert (folder / "libvmamba_cuda.so").read_text() == "library 5"
+    files = {f"lib{name}.so" for name in NAMES} | {f"{name}.key" for name in NAMES}
+    assert {file.name for file in folder.iterdir()} == files

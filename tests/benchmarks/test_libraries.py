@@ -25,17 +25,25 @@ class Machine:
         self.refusals: dict[Path, str] = {}
         self._built = folder
         monkeypatch.setattr(native, "build", self._cmake)
+        monkeypatch.setattr(libraries, "build_with_nvcc", self._nvcc)
+
+    def _nvcc(self, folder: Path, archs: str) -> Path:
+        self._ask("nvcc", archs)
+        return folder
 
     def _cmake(self, names: Sequence[str], archs: str) -> dict[str, Path]:
-        assert archs == "90"
-        self.asked.append("CMake")
-        if "CMake" in self.problems:
-            raise self.problems["CMake"]
+        self._ask("CMake", archs)
         paths = {name: self._built / name / f"lib{name}.so" for name in names}
         for path in paths.values():
             path.parent.mkdir(parents=True)
             path.write_text(path.name)
         return paths
+
+    def _ask(self, how: str, archs: str) -> None:
+        assert archs == "90"
+        self.asked.append(how)
+        if how in self.problems:
+            raise self.problems[how]
 
     def launch(self, folder: Path) -> str | None:
         self.tried.append(folder)
@@ -56,26 +64,40 @@ def test_prebuilt_libraries_that_launch_are_taken(machine: Machine, tmp_path: Pa
     assert machine.asked == []
 
 
-def test_where_they_do_not_they_are_built(machine: Machine, tmp_path: Path) -> None:
+def test_where_they_do_not_nvcc_builds(machine: Machine, tmp_path: Path) -> None:
     machine.refusals[PREBUILT] = "no kernel image for this GPU"
-    folder = tmp_path / "native"
     assert choose_library(PREBUILT, tmp_path, "90", machine.launch) == {
+        "folder": str(tmp_path / "nvcc"),
+        "made_by": "nvcc",
+        "refused": {"prebuilt": "no kernel image for this GPU"},
+    }
+    assert machine.asked == ["nvcc"]
+
+
+def test_where_nvcc_alone_fails_cmake_builds(machine: Machine, tmp_path: Path) -> None:
+    machine.problems["nvcc"] = EnvironmentProblem("there is no nvcc")
+    folder = tmp_path / "native"
+    assert choose_library(None, tmp_path, "90", machine.launch) == {
         "folder": str(folder),
         "made_by": "CMake",
-        "refused": {"prebuilt": "no kernel image for this GPU"},
+        "refused": {"nvcc": "there is no nvcc"},
     }
     # One folder for all, as VMAMBA_NATIVE_DIR must name it.
     assert {file.name for file in folder.iterdir()} == {f"lib{n}.so" for n in LIBRARIES}
-    assert machine.tried == [PREBUILT, folder]
+    assert machine.tried == [folder]
 
 
 def test_where_nothing_launches_every_reason_is_told(machine: Machine, tmp_path: Path) -> None:
-    machine.refusals = {PREBUILT: "of another C library"}
+    machine.refusals = {PREBUILT: "of another C library", tmp_path / "nvcc": "wrong result"}
     machine.problems["CMake"] = EnvironmentProblem("there is no CMake")
     assert choose_library(PREBUILT, tmp_path, "90", machine.launch) == {
         "folder": None,
         "made_by": None,
-        "refused": {"prebuilt": "of another C library", "CMake": "there is no CMake"},
+        "refused": {
+            "prebuilt": "of another C library",
+            "nvcc": "wrong result",
+            "CMake": "there is no CMake",
+        },
     }
 
 
