@@ -202,7 +202,9 @@ def test_manifests_of_release_0_1_0_are_read_and_written_as_they_were(name, tmp_
         (lambda document: document["onnx"]["inputs"][0].update(shape=[1.5]), "$.onnx.inputs[0]"),
         (lambda document: document["engine"].update(flavour="other"), "$.engine.flavour"),
         (lambda document: document["files"]["model.onnx"].pop("sha256"), "$.files[...]"),
-        (lambda document: document["preprocessing"].update(mean=[0.5]), "$.preprocessing.mean"),
+        (lambda document: document["preprocessing"].update(mean=[0.5]), "$.preprocessing"),
+        (lambda document: document["preprocessing"].update(mean=[2.5] * 3), "$.preprocessing.mean"),
+        (lambda document: document["preprocessing"].update(std=[0.5, 0, 1]), "$.preprocessing.std"),
         (lambda document: document["weights"].update(surprise=1), "$.weights"),
     ],
 )

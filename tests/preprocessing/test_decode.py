@@ -31,6 +31,36 @@ def test_grey_is_replicated():
         np.testing.assert_array_equal(read_image(source), np.stack([grey] * 3, axis=-1))
 
 
+def test_grey_of_colours_is_their_luma(tmp_path):
+    red, green, blue = np.moveaxis(ARRAY.astype(np.int64), 2, 0)
+    # ITU-R 601: 0.299, 0.587 and 0.114, in 16 bits.
+    luma = (19595 * red + 38470 * green + 7471 * blue + 32768) >> 16
+    path = tmp_path / "a.png"
+    path.write_bytes(encoded(Image.fromarray(ARRAY)))
+    for source in (path, Image.fromarray(ARRAY), encoded(Image.fromarray(ARRAY))):
+        np.testing.assert_array_equal(read_image(source, channels=1), luma[:, :, None])
+    grey = ARRAY[:, :, 0]
+    for source in (grey, grey[:, :, None], encoded(Image.fromarray(grey))):
+        np.testing.assert_array_equal(read_image(source, channels=1), grey[:, :, None])
+
+
+def test_networks_of_other_channels_take_arrays_alone(tmp_path):
+    path = tmp_path / "a.png"
+    path.write_bytes(encoded(Image.fromarray(ARRAY)))
+    for channels in (2, 4, 13):
+        array = RNG.integers(0, 256, (5, 7, channels), dtype=np.uint8)
+        np.testing.assert_array_equal(read_image(array, channels), array)
+        for source in (path, path.read_bytes(), Image.fromarray(ARRAY)):
+            with pytest.raises(
+                InputFileError, match=f"network takes {channels} channels"
+            ) as refused:
+                read_image(source, channels)
+            assert f"[H,W,{channels}]" in refused.value.hint
+        for wrong in (ARRAY, ARRAY[..., 0], array[None], array.astype(np.float32)):
+            with pytest.raises(InputFileError, match=rf"expected uint8 \[H,W,{channels}\]"):
+                read_image(wrong, channels)
+
+
 def test_alpha_is_dropped():
     alpha = RNG.integers(0, 256, (5, 7, 1), dtype=np.uint8)
     image = Image.fromarray(np.concatenate([ARRAY, alpha], axis=-1))

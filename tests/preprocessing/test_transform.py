@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -13,31 +15,59 @@ from vmamba_deploy.preprocessing import (
 )
 
 
-def weights(length: int, resized: int, crop: int) -> np.ndarray:
-    """[crop, length] float64: the cubic kernel (a = -1/2), stretched where the image shrinks."""
+def cubic(x: np.ndarray) -> np.ndarray:
+    """The cubic kernel with a = -1/2."""
+    near = (1.5 * x - 2.5) * x * x + 1
+    far = ((-0.5 * x + 2.5) * x - 4) * x + 2
+    return np.where(x < 1, near, np.where(x < 2, far, 0.0))
+
+
+KERNELS = {
+    "bicubic": cubic,
+    "bilinear": lambda x: np.maximum(1 - x, 0),
+    "hamming": lambda x: np.where(x < 1, np.sinc(x) * (0.54 + 0.46 * np.cos(np.pi * x)), 0.0),
+    "lanczos": lambda x: np.where(x < 3, np.sinc(x) * np.sinc(x / 3), 0.0),
+}
+
+
+def weights(length: int, resized: int, crop: int, kernel=cubic) -> np.ndarray:
+    """[crop, length] float64: the kernel of each output pixel, wider where the image shrinks."""
     scale = length / resized
     stretch = max(scale, 1.0)
     first = round((resized - crop) / 2)
     centres = (np.arange(first, first + crop) + 0.5) * scale
-    x = np.abs((np.arange(length) + 0.5 - centres[:, None]) / stretch)
-    near = (1.5 * x - 2.5) * x * x + 1
-    far = ((-0.5 * x + 2.5) * x - 4) * x + 2
-    kernel = np.where(x < 1, near, np.where(x < 2, far, 0.0))
-    return kernel / kernel.sum(axis=1, keepdims=True)
+    kept = kernel(np.abs((np.arange(length) + 0.5 - centres[:, None]) / stretch))
+    return kept / kept.sum(axis=1, keepdims=True)
 
 
-@settings(max_examples=15)
-@given(height=st.integers(1, 300), width=st.integers(1, 300), seed=st.integers(0, 2**32 - 1))
-def test_resizing_is_the_cubic_of_the_specification(height, width, seed):
-    sized = IMAGENET_PREPROCESSING.for_size((32, 48))
-    image = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+@settings(max_examples=25)
+@given(
+    height=st.integers(1, 300),
+    width=st.integers(1, 300),
+    channels=st.sampled_from([1, 2, 3, 4, 13]),
+    interpolation=st.sampled_from(sorted(KERNELS)),
+    stretched=st.booleans(),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_resizing_is_the_filter_of_the_specification(
+    height, width, channels, interpolation, stretched, seed
+):
+    sized = replace(
+        IMAGENET_PREPROCESSING.for_size((32, 48)), interpolation=interpolation, stretched=stretched
+    )
+    image = np.random.default_rng(seed).integers(0, 256, (height, width, channels), dtype=np.uint8)
     resized = sized.resized(height, width)
-    rows = np.einsum("xw,hwc->hxc", weights(width, resized[1], 48), image.astype(np.float64))
-    exact = np.einsum("yh,hxc->yxc", weights(height, resized[0], 32), np.clip(rows, 0, 255))
+    kernel = KERNELS[interpolation]
+    by_columns, by_rows = (
+        weights(width, resized[1], 48, kernel),
+        weights(height, resized[0], 32, kernel),
+    )
+    rows = np.einsum("xw,hwc->hxc", by_columns, image.astype(np.float64))
+    exact = np.einsum("yh,hxc->yxc", by_rows, np.clip(rows, 0, 255))
     got = resize_and_crop(image, sized)
-    assert got.shape == (32, 48, 3)
+    assert got.shape == (32, 48, channels)
     # Two roundings to eight bits, and the tails of the second pass.
-    assert np.abs(got - np.clip(exact, 0, 255)).max() <= 1.5
+    assert np.abs(got - np.clip(exact, 0, 255)).max() <= 2
 
 
 def test_the_centre_is_cut_out():
@@ -59,6 +89,18 @@ def test_normalise_by_hand():
     assert got[:, 0, 0] == pytest.approx(
         [(1 - 0.485) / 0.229, (1 - 0.456) / 0.224, (1 - 0.406) / 0.225]
     )
+
+
+def test_each_channel_is_prepared_by_itself():
+    own = replace(
+        IMAGENET_PREPROCESSING, mean=(0.1, 0.2, 0.3, 0.4), std=(0.5, 0.6, 0.7, 0.8)
+    ).for_size((40, 56))
+    image = np.random.default_rng().integers(0, 256, (90, 70, 4), dtype=np.uint8)
+    got = preprocess(image, own)
+    assert got.shape == (4, 40, 56)
+    for channel in range(4):
+        one = replace(own, mean=own.mean[channel : channel + 1], std=own.std[channel : channel + 1])
+        np.testing.assert_array_equal(got[channel], preprocess(image[..., channel], one)[0])
 
 
 def test_the_manifest_says_who_normalises():

@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from vmamba_deploy.artifacts.atomic import PARTIAL_PREFIX, atomic_write
 from vmamba_deploy.errors import IntegrityError, UsageError
@@ -194,20 +194,25 @@ class PreprocessingFacts(Struct, frozen=True, kw_only=True):
     Old manifests lack what has a default here; later ones may hold more.
     """
 
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
+    mean: tuple[Annotated[float, Meta(ge=0, le=1)], ...]
+    std: tuple[Annotated[float, Meta(gt=0)], ...]
     crop_pixels: tuple[_Positive, _Positive]
     resize_pixels: _Positive
     interpolation: str
     specification: _Positive = 1
     normalisation_in_graph: bool = False
-    layout: Literal["NCHW float32 RGB", "NHWC uint8 RGB"] | None = None
+    stretched: bool | UnsetType = UNSET
+    layout: str | None = None
+
+    def __post_init__(self) -> None:
+        if not self.mean or len(self.mean) != len(self.std):
+            raise ValueError("mean and std must have one value for each channel")
 
     def by_this_release(self) -> Preprocessing:
         """What this release can do.
 
         Raises:
-            IntegrityError: it follows another specification, or another interpolation.
+            IntegrityError: it follows a later specification, or holds what none allows.
         """
         return Preprocessing.from_manifest(msgspec.to_builtins(self))
 

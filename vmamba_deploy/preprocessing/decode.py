@@ -16,7 +16,10 @@ from vmamba_deploy.preprocessing.specification import MAX_PIXELS
 
 ByteArray = npt.NDArray[np.uint8]
 ImageSource: TypeAlias = str | Path | bytes | Image.Image | npt.NDArray[np.generic]
-"""Path of an image file, its content, a Pillow image, or uint8 RGB [H,W,3] or grey [H,W]."""
+"""Path of an image file, its content, a Pillow image, or a uint8 array: [H,W,C], or [H,W] grey."""
+
+GREY, RGB = 1, 3
+"""Channels of the networks that take image files; others take arrays."""
 
 _ORIENTATION = 0x0112
 _UPRIGHT = {
@@ -32,27 +35,47 @@ _UPRIGHT = {
 _DAMAGED = (ValueError, SyntaxError, EOFError, IndexError, KeyError, struct.error, OverflowError)
 
 
-def read_image(source: ImageSource) -> ByteArray:
-    """Decode an image, turn it upright by its EXIF orientation, and make it 8-bit RGB.
+def read_image(source: ImageSource, channels: int = RGB) -> ByteArray:
+    """Decode an image, turn it upright by its EXIF orientation, and make it 8-bit RGB or grey.
 
     Grey is replicated, palettes are expanded, alpha is dropped, 16-bit samples keep their high
-    byte, CMYK is converted without a colour profile.
+    byte, CMYK is converted without a colour profile. Grey of colours is their luma of ITU-R 601.
 
     Args:
         source: see `ImageSource`. Arrays are taken as they are.
+        channels: C, that the network takes.
 
     Returns:
-        [H, W, 3] uint8.
+        [H, W, C] uint8.
 
     Raises:
-        InputFileError: cannot be read, is damaged, or has more than 178,956,970 pixels; the
-            message names the file.
+        InputFileError: cannot be read, is damaged, has other channels than C, or has more than
+            178,956,970 pixels; the message names the file.
     """
     if isinstance(source, np.ndarray):
-        return _from_array(source)
+        return _from_array(source, channels)
+    name = _name(source)
+    if channels not in (GREY, RGB):
+        raise InputFileError(
+            f"the network takes {channels} channels, so {name} is no input for it",
+            hint=f"give uint8 arrays [H,W,{channels}]; files are for networks of 1 or 3 channels",
+        )
+    rgb = _decoded(source, name)
+    if channels == RGB:
+        return rgb
+    return np.asarray(Image.fromarray(rgb).convert("L"), dtype=np.uint8)[:, :, None]
+
+
+def _name(source: str | Path | bytes | Image.Image) -> str:
     if isinstance(source, Image.Image):
-        return _to_rgb(source, "the image")
-    name = f"the image of {len(source)} bytes" if isinstance(source, bytes) else str(source)
+        return "the image"
+    return f"the image of {len(source)} bytes" if isinstance(source, bytes) else str(source)
+
+
+def _decoded(source: str | Path | bytes | Image.Image, name: str) -> ByteArray:
+    """[H, W, 3] uint8, upright."""
+    if isinstance(source, Image.Image):
+        return _to_rgb(source, name)
     try:
         opened = io.BytesIO(source) if isinstance(source, bytes) else Path(source)
         with Image.open(opened) as image:
@@ -108,18 +131,20 @@ def _turn(image: Image.Image, orientation: int) -> Image.Image:
     return image if method is None else image.transpose(method)
 
 
-def _from_array(array: npt.NDArray[np.generic]) -> ByteArray:
+def _from_array(array: npt.NDArray[np.generic], channels: int) -> ByteArray:
     shape, dtype = array.shape, array.dtype
-    rgb = len(shape) == 3 and shape[2] == 3
-    if dtype != np.uint8 or not (rgb or len(shape) == 2) or 0 in shape:
+    grey = len(shape) == 2 and channels in (GREY, RGB)
+    fits = grey or (len(shape) == 3 and shape[2] == channels)
+    if dtype != np.uint8 or not fits or 0 in shape:
+        or_grey = " or [H,W] grey" if channels in (GREY, RGB) else ""
         raise InputFileError(
             f"an array of shape {list(shape)} and dtype {dtype} is no image; expected uint8 "
-            "[H,W,3] RGB or [H,W] grey"
+            f"[H,W,{channels}]{' RGB' if channels == RGB else ''}{or_grey}"
         )
     if shape[0] * shape[1] > MAX_PIXELS:
         raise _too_large("the array")
     pixels = array.astype(np.uint8, copy=False)
-    return pixels if rgb else np.repeat(pixels[:, :, None], 3, axis=2)
+    return np.repeat(pixels[:, :, None], channels, axis=2) if grey else pixels
 
 
 def _too_large(name: str) -> InputFileError:

@@ -2,77 +2,132 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from vmamba_deploy.errors import IntegrityError
 
-SPECIFICATION = 1
-"""Version of docs/preprocessing.md that this release implements."""
+SPECIFICATION = 2
+"""Version of docs/preprocessing.md that this release implements; it reads the earlier ones."""
+
+INTERPOLATIONS = ("bilinear", "hamming", "bicubic", "lanczos")
+"""Filters of Pillow, by its names: those that the published evaluation can be told to take."""
 
 MAX_PIXELS = 178_956_970
 """Of an image as decoded and as resized; the point from which Pillow refuses to decode."""
 
-_LAYOUTS = {False: "NCHW float32 RGB", True: "NHWC uint8 RGB"}
+_COLOURS = {1: " grey", 3: " RGB"}
 
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """Evaluation preprocessing of a classifier (docs/preprocessing.md).
+    """Evaluation preprocessing of a network (docs/preprocessing.md).
 
     Attributes:
         crop_pixels: (height, width) of the centre that is cut out, the network's input.
         resize_pixels: length that the shorter side is resized to before.
-        interpolation: `bicubic`, antialiased.
-        mean: per RGB channel, of values in 0..1.
-        std: per RGB channel; a value becomes (value - mean) / std.
-        normalisation_in_graph: the model takes uint8 [B,H,W,3] and does the last step itself.
+        interpolation: one of `INTERPOLATIONS`, antialiased.
+        mean: per channel, of values in 0..1.
+        std: per channel; a value becomes (value - mean) / std.
+        normalisation_in_graph: the model takes uint8 [B,H,W,C] and does the last step itself.
+        stretched: the image is resized straight to `crop_pixels`, whatever its shape, and
+            nothing is cut off; `resize_pixels` has no meaning then.
+
+    Raises:
+        ValueError: a value out of its range; the message names it.
     """
 
     crop_pixels: tuple[int, int] = (224, 224)
     resize_pixels: int = 256
     interpolation: str = "bicubic"
-    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
-    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+    mean: tuple[float, ...] = (0.485, 0.456, 0.406)
+    std: tuple[float, ...] = (0.229, 0.224, 0.225)
     normalisation_in_graph: bool = False
+    stretched: bool = False
+
+    def __post_init__(self) -> None:
+        if min(*self.crop_pixels, self.resize_pixels) < 1:
+            raise ValueError("crop_pixels and resize_pixels must be at least 1")
+        if self.interpolation not in INTERPOLATIONS:
+            raise ValueError(
+                f"interpolation {self.interpolation!r} is not one of {', '.join(INTERPOLATIONS)}"
+            )
+        if not self.mean or len(self.mean) != len(self.std):
+            raise ValueError("mean and std must have one value for each channel")
+        if not all(0 <= value <= 1 for value in self.mean):
+            raise ValueError(f"mean {_listed(self.mean)} must be of pixel values from 0 to 1")
+        if not all(0 < value < math.inf for value in self.std):
+            raise ValueError(f"std {_listed(self.std)} must be finite and above 0")
+
+    @property
+    def channels(self) -> int:
+        """C, the channels of the network's input."""
+        return len(self.mean)
+
+    @property
+    def specification(self) -> int:
+        """The earliest version of docs/preprocessing.md that can say it."""
+        earliest = self.interpolation == "bicubic" and self.channels == 3 and not self.stretched
+        return 1 if earliest else SPECIFICATION
 
     @classmethod
     def from_manifest(cls, fields: Mapping[str, Any]) -> Preprocessing:
         """Read the manifest's `preprocessing`.
 
         Raises:
-            IntegrityError: it follows another specification, or another interpolation.
+            IntegrityError: it follows a later specification, or says what its own cannot.
         """
-        version = fields.get("specification", SPECIFICATION)
-        if version != SPECIFICATION or fields["interpolation"] != "bicubic":
+        version = fields.get("specification", 1)
+        height, width = fields["crop_pixels"]
+        try:
+            read = cls(
+                crop_pixels=(height, width),
+                resize_pixels=fields["resize_pixels"],
+                interpolation=fields["interpolation"],
+                mean=tuple(fields["mean"]),
+                std=tuple(fields["std"]),
+                normalisation_in_graph=bool(fields.get("normalisation_in_graph", False)),
+                stretched=bool(fields.get("stretched", False)),
+            )
+        except ValueError as error:
+            raise IntegrityError(f"the manifest's preprocessing is unusable: {error}") from error
+        if not read.specification <= version <= SPECIFICATION:
             raise IntegrityError(
-                f"the manifest's preprocessing (specification {version}, "
-                f"{fields['interpolation']}) is not the one of this release "
-                f"(specification {SPECIFICATION}, bicubic)",
+                f"the manifest's preprocessing (specification {version}, {read.interpolation}, "
+                f"{read.channels} channels) is not the one of this release "
+                f"(specification {SPECIFICATION})",
                 hint="use the release that wrote it, or export again",
             )
-        height, width = fields["crop_pixels"]
-        return cls(
-            crop_pixels=(height, width),
-            resize_pixels=fields["resize_pixels"],
-            mean=_rgb(fields["mean"]),
-            std=_rgb(fields["std"]),
-            normalisation_in_graph=bool(fields.get("normalisation_in_graph", False)),
-        )
+        return read
 
     def as_manifest(self) -> dict[str, Any]:
         """The manifest's `preprocessing`."""
+        layout = "NHWC uint8" if self.normalisation_in_graph else "NCHW float32"
         return {
-            "specification": SPECIFICATION,
+            "specification": self.specification,
             "crop_pixels": list(self.crop_pixels),
             "resize_pixels": self.resize_pixels,
             "interpolation": self.interpolation,
             "mean": list(self.mean),
             "std": list(self.std),
             "normalisation_in_graph": self.normalisation_in_graph,
-            "layout": _LAYOUTS[self.normalisation_in_graph],
+            "layout": layout + _COLOURS.get(self.channels, ""),
+            **({"stretched": True} if self.stretched else {}),
         }
+
+    def for_channels(self, channels: int) -> Preprocessing:
+        """The same for a network whose input has another number of channels, as timm does it.
+
+        Twice as many: mean and std twice; else the average of each, in every channel.
+        """
+        if channels == self.channels:
+            return self
+        if channels == 2 * self.channels:
+            return replace(self, mean=self.mean * 2, std=self.std * 2)
+        means, stds = ((sum(each) / len(each),) * channels for each in (self.mean, self.std))
+        return replace(self, mean=means, std=stds)
 
     def for_size(self, size: tuple[int, int]) -> Preprocessing:
         """The same for a network that takes (height, width), with the ratio of resize to crop."""
@@ -82,9 +137,12 @@ class Preprocessing:
     def resized(self, height: int, width: int) -> tuple[int, int]:
         """(height, width) that an image of the given size is resized to.
 
-        For a square crop the shorter side becomes `resize_pixels` and the longer one is rounded
-        down; for another crop the image is made just large enough to leave the same margin.
+        A stretched one gets the crop's own size. Else, for a square crop, the shorter side becomes
+        `resize_pixels` and the longer one is rounded down; for another crop the image is made just
+        large enough to leave the same margin.
         """
+        if self.stretched:
+            return self.crop_pixels
         shorter = min(self.crop_pixels)
         target_height = self.resize_pixels * self.crop_pixels[0] // shorter
         target_width = self.resize_pixels * self.crop_pixels[1] // shorter
@@ -93,9 +151,8 @@ class Preprocessing:
         return target_height, target_height * width // height
 
 
-def _rgb(values: Any) -> tuple[float, float, float]:
-    red, green, blue = values
-    return red, green, blue
+def _listed(values: tuple[float, ...]) -> str:
+    return ",".join(f"{value:g}" for value in values)
 
 
 IMAGENET_PREPROCESSING = Preprocessing()

@@ -7,7 +7,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from vmamba_deploy.errors import InputFileError
-from vmamba_deploy.preprocessing.decode import ByteArray, ImageSource, read_image
+from vmamba_deploy.preprocessing.decode import RGB, ByteArray, ImageSource, read_image
 from vmamba_deploy.preprocessing.specification import MAX_PIXELS, Preprocessing
 
 FloatArray = npt.NDArray[np.float32]
@@ -19,50 +19,59 @@ def preprocess(
     """One image as the model takes it.
 
     Returns:
-        [3, H, W] float32, normalised; or [H, W, 3] uint8 for a model that normalises itself.
+        [C, H, W] float32, normalised; or [H, W, C] uint8 for a model that normalises itself.
 
     Raises:
         InputFileError: see `read_image` and `resize_and_crop`.
     """
-    rgb = resize_and_crop(read_image(source), preprocessing)
-    return rgb if preprocessing.normalisation_in_graph else normalise(rgb, preprocessing)
+    pixels = resize_and_crop(read_image(source, preprocessing.channels), preprocessing)
+    return pixels if preprocessing.normalisation_in_graph else normalise(pixels, preprocessing)
 
 
-def resize_and_crop(rgb: ByteArray, preprocessing: Preprocessing) -> ByteArray:
-    """Resize the shorter side, bicubic and antialiased, and cut out the centre.
+def resize_and_crop(pixels: ByteArray, preprocessing: Preprocessing) -> ByteArray:
+    """Resize the shorter side, antialiased, and cut out the centre.
 
     Args:
-        rgb: [h, w, 3] uint8.
-        preprocessing: whose `crop_pixels` and `resize_pixels` count.
+        pixels: [h, w, C] uint8.
+        preprocessing: whose sizes and interpolation count.
 
     Returns:
-        [H, W, 3] uint8, contiguous.
+        [H, W, C] uint8, contiguous.
 
     Raises:
         InputFileError: an image so long and thin that it would be resized to more than
             178,956,970 pixels.
     """
-    height, width = preprocessing.resized(rgb.shape[0], rgb.shape[1])
+    height, width = preprocessing.resized(pixels.shape[0], pixels.shape[1])
     if height * width > MAX_PIXELS:
         raise InputFileError(
-            f"an image of {rgb.shape[1]}x{rgb.shape[0]} pixels is too long and thin: it would be "
-            f"resized to {width}x{height}",
+            f"an image of {pixels.shape[1]}x{pixels.shape[0]} pixels is too long and thin: it would "
+            f"be resized to {width}x{height}",
             hint="crop it first",
         )
-    # Two calls, so that every release of Pillow takes the horizontal pass first: which one comes
-    # first shows in the last bit, and releases differ.
-    image = Image.fromarray(rgb).resize((width, rgb.shape[0]), Image.Resampling.BICUBIC)
-    resized = image.resize((width, height), Image.Resampling.BICUBIC)
     crop_height, crop_width = preprocessing.crop_pixels
     top, left = _centre(height, crop_height), _centre(width, crop_width)
-    return np.asarray(resized.crop((left, top, left + crop_width, top + crop_height)))
+    box = (left, top, left + crop_width, top + crop_height)
+    filtered = Image.Resampling[preprocessing.interpolation.upper()]
+
+    def cropped(plane: ByteArray) -> ByteArray:
+        # Two calls, so that every release of Pillow takes the horizontal pass first: which one
+        # comes first shows in the last bit, and releases differ.
+        image = Image.fromarray(plane).resize((width, plane.shape[0]), filtered)
+        return np.asarray(image.resize((width, height), filtered).crop(box))
+
+    if pixels.shape[2] == RGB:
+        return cropped(pixels)
+    # One by one: of two or four channels Pillow would take the last for alpha.
+    planes = [cropped(np.ascontiguousarray(plane)) for plane in np.moveaxis(pixels, 2, 0)]
+    return np.stack(planes, axis=-1)
 
 
-def normalise(rgb: ByteArray, preprocessing: Preprocessing) -> FloatArray:
-    """Map [H, W, 3] uint8 to [3, H, W] float32: (value / 255 - mean) / std per channel."""
+def normalise(pixels: ByteArray, preprocessing: Preprocessing) -> FloatArray:
+    """Map [H, W, C] uint8 to [C, H, W] float32: (value / 255 - mean) / std per channel."""
     mean = np.asarray(preprocessing.mean, dtype=np.float32)
     std = np.asarray(preprocessing.std, dtype=np.float32)
-    values = (rgb.astype(np.float32) / np.float32(255) - mean) / std
+    values = (pixels.astype(np.float32) / np.float32(255) - mean) / std
     return np.ascontiguousarray(values.transpose(2, 0, 1), dtype=np.float32)
 
 
