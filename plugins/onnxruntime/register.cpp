@@ -1,4 +1,5 @@
 // The op as ONNX Runtime sees it, and the one function that this library exports.
+#include <array>
 #include <memory>
 #include <string>
 #include <vector>
@@ -13,7 +14,9 @@ const OrtApi *api = nullptr;
 namespace {
 
 // The oldest interface that has all that is used here: 1.17 brought shape inference and ParallelFor
-// to custom ops, 1.18 scratch buffers. Any newer ONNX Runtime still offers it.
+// to custom ops, 1.18 scratch buffers. Any newer ONNX Runtime still offers it. 1.18 itself takes
+// the type of a result from the inputs' types alone, the first op below that fits: no narrow
+// result.
 constexpr uint32_t kOrtApiVersion = 18;
 
 using ComputeFn = void (*)(const ScanNode &, OrtKernelContext *);
@@ -82,9 +85,22 @@ OrtStatus *ORT_API_CALL compute_kernel(void *kernel, OrtKernelContext *context) 
   });
 }
 
-// x, proj and y have the dtype that the file gives them; the kernel checks that they fit together.
-ONNXTensorElementDataType ORT_API_CALL input_type(const OrtCustomOp *, size_t index) {
-  return index < 2 ? ONNX_TENSOR_ELEMENT_DATA_TYPE_UNDEFINED : ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT;
+// ONNX Runtime below 1.22 takes no op with several inputs of any type, so there is an op for each
+// pair of types that the kernels take, all of one name. `base` is first: a pointer to it is one to
+// the whole.
+struct TypedOp {
+  OrtCustomOp base;
+  ONNXTensorElementDataType in, out;
+};
+
+const TypedOp &typed(const OrtCustomOp *op) { return *reinterpret_cast<const TypedOp *>(op); }
+
+ONNXTensorElementDataType ORT_API_CALL input_type(const OrtCustomOp *op, size_t index) {
+  return index < 2 ? typed(op).in : ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT;
+}
+
+ONNXTensorElementDataType ORT_API_CALL output_type(const OrtCustomOp *op, size_t) {
+  return typed(op).out;
 }
 
 // One table of functions for each execution provider.
@@ -97,9 +113,7 @@ OrtCustomOp describe_op(decltype(OrtCustomOp::GetExecutionProviderType) provider
   op.GetName = [](const OrtCustomOp *) { return "SelectiveScan2D"; };
   op.GetInputType = input_type;
   op.GetInputTypeCount = [](const OrtCustomOp *) { return size_t{kInputs}; };
-  op.GetOutputType = [](const OrtCustomOp *, size_t) {
-    return ONNX_TENSOR_ELEMENT_DATA_TYPE_UNDEFINED;
-  };
+  op.GetOutputType = output_type;
   op.GetOutputTypeCount = [](const OrtCustomOp *) { return size_t{1}; };
   op.GetInputCharacteristic = [](const OrtCustomOp *, size_t) { return INPUT_OUTPUT_REQUIRED; };
   op.GetOutputCharacteristic = [](const OrtCustomOp *, size_t) { return INPUT_OUTPUT_REQUIRED; };
@@ -116,18 +130,35 @@ OrtCustomOp describe_op(decltype(OrtCustomOp::GetExecutionProviderType) provider
   return op;
 }
 
+constexpr ONNXTensorElementDataType kFloat32 = ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT;
+constexpr ONNXTensorElementDataType kFloat16 = ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT16;
+constexpr ONNXTensorElementDataType kBfloat16 = ONNX_TENSOR_ELEMENT_DATA_TYPE_BFLOAT16;
+using TypedOps = std::array<TypedOp, 5>;
+
+TypedOps for_each_type(const OrtCustomOp &op) {
+  return {{{op, kFloat32, kFloat32},
+           {op, kFloat16, kFloat32},
+           {op, kFloat16, kFloat16},
+           {op, kBfloat16, kFloat32},
+           {op, kBfloat16, kBfloat16}}};
+}
+
+void add_ops(OrtCustomOpDomain *domain, const TypedOps &ops) {
+  for (const TypedOp &op : ops) check(api->CustomOpDomain_Add(domain, &op.base));
+}
+
 // One domain for all sessions of the process. It is never released: sessions that use it may
 // outlive any static object.
 OrtCustomOpDomain *make_domain() {
   OrtCustomOpDomain *domain = nullptr;
   check(api->CreateCustomOpDomain("vmamba", &domain));
-  static const OrtCustomOp cpu = describe_op(
-      [](const OrtCustomOp *) { return "CPUExecutionProvider"; }, create_kernel<compute_cpu>);
-  check(api->CustomOpDomain_Add(domain, &cpu));
+  static const TypedOps cpu = for_each_type(describe_op(
+      [](const OrtCustomOp *) { return "CPUExecutionProvider"; }, create_kernel<compute_cpu>));
+  add_ops(domain, cpu);
 #ifdef VMAMBA_ORT_CUDA
-  static const OrtCustomOp cuda = describe_op(
-      [](const OrtCustomOp *) { return "CUDAExecutionProvider"; }, create_kernel<compute_cuda>);
-  check(api->CustomOpDomain_Add(domain, &cuda));
+  static const TypedOps cuda = for_each_type(describe_op(
+      [](const OrtCustomOp *) { return "CUDAExecutionProvider"; }, create_kernel<compute_cuda>));
+  add_ops(domain, cuda);
 #endif
   return domain;
 }
@@ -141,9 +172,9 @@ RegisterCustomOps(OrtSessionOptions *options, const OrtApiBase *base) {
   const OrtApi *offered = base->GetApi(kOrtApiVersion);
   if (offered == nullptr) {
     // Without that interface only what every version has can be used: the first one's CreateStatus.
-    const std::string text =
-        std::string("libvmamba_ort.so needs ONNX Runtime 1.18 or newer, this is ") +
-        base->GetVersionString();
+    const std::string text = "libvmamba_ort.so needs ONNX Runtime 1." +
+                             std::to_string(kOrtApiVersion) + " or newer, this is " +
+                             base->GetVersionString();
     return base->GetApi(1)->CreateStatus(ORT_NOT_IMPLEMENTED, text.c_str());
   }
   api = offered;

@@ -95,9 +95,8 @@ def test_an_unknown_out_dtype_is_refused(ort_library):
 
 
 def test_a_narrow_output_of_wide_inputs_is_refused(ort_library):
-    session = open_session(scan_model(F32, F16), ort_library)
     with pytest.raises(Exception, match="SelectiveScan2D"):
-        run(session, random_case(CASES[1], F32, 0).by_name, F32, F16)
+        open_session(scan_model(F32, F16), ort_library)
 
 
 def test_exports_one_symbol(ort_library):

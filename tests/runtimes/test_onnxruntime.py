@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from vmamba_deploy import native
-from vmamba_deploy.errors import InputFileError, VmambaError
+from vmamba_deploy.errors import EnvironmentProblem, InputFileError, VmambaError
 from vmamba_deploy.export import ExportOptions, export_onnx
 from vmamba_deploy.models import load_weights
 from vmamba_deploy.runtimes.onnxruntime import (
@@ -54,6 +54,13 @@ def test_body_and_library_agree_with_pytorch_on_one_file(exported, loaded):
             assert logits.shape == expected.shape
             assert np.sum((logits - expected) ** 2) <= limit * np.sum(expected**2)
         session.close()
+
+
+def test_a_library_that_does_not_load_is_told(tmp_path):
+    library = tmp_path / "libvmamba_ort.so"
+    library.write_bytes(b"no library")
+    with pytest.raises(EnvironmentProblem, match=r"ONNX Runtime cannot use .*libvmamba_ort\.so"):
+        create_session(tmp_path / "model.onnx", library=library)
 
 
 def test_the_library_runs_the_kernel_and_stock_the_body(exported, tmp_path):

@@ -56,7 +56,8 @@ def create_session(
 
     Raises:
         InputFileError: ONNX Runtime does not accept the model.
-        EnvironmentProblem: on `cuda`, nodes would run on the CPU.
+        EnvironmentProblem: ONNX Runtime cannot use the library; on `cuda`, nodes would run on the
+            CPU.
     """
     try:
         import onnxruntime as ort
@@ -69,7 +70,7 @@ def create_session(
     options.intra_op_num_threads = threads
     options.log_severity_level = 3
     if library is not None:
-        options.register_custom_ops_library(str(library))
+        _register(options, library)
     providers: list[Any] = ["CPUExecutionProvider"]
     name = model if isinstance(model, Path) else getattr(model, "path", "the model")
     if device == "cuda":
@@ -80,8 +81,7 @@ def create_session(
     try:
         return ort.InferenceSession(source, options, providers=providers)
     except Exception as error:
-        # onnxruntime raises a class per status code, all directly below Exception.
-        if type(error).__module__.startswith("onnxruntime"):
+        if _is_status(error):
             if "fallback to CPU EP" in str(error):
                 raise EnvironmentProblem(
                     f"{name} would run on the CPU: ONNX Runtime's CUDA provider did not start, or "
@@ -90,6 +90,24 @@ def create_session(
                 ) from error
             raise InputFileError(f"ONNX Runtime cannot load {name}: {error}") from error
         raise
+
+
+def _is_status(error: Exception) -> bool:
+    """onnxruntime raises a class per status code, all directly below Exception."""
+    return type(error).__module__.startswith("onnxruntime")
+
+
+def _register(options: Any, library: Path) -> None:
+    try:
+        options.register_custom_ops_library(str(library))
+    except Exception as error:
+        if not _is_status(error):
+            raise
+        raise EnvironmentProblem(
+            f"ONNX Runtime cannot use {library}: {error}",
+            hint="docs/onnxruntime.md names the oldest ONNX Runtime; a library is for the kind of "
+            "machine that it was built on",
+        ) from error
 
 
 def _source(model: Path | OnnxModel | ir.Model, *, widen: bool) -> str | bytes:
