@@ -11,9 +11,8 @@ import onnxruntime as ort
 import pytest
 import torch
 
-from vmamba_deploy.errors import BuildError, UsageError
+from vmamba_deploy.errors import UsageError
 from vmamba_deploy.export import ExportOptions, deployable_module, export_onnx
-from vmamba_deploy.export.checks import check_exported
 from vmamba_deploy.export.onnx_model import OnnxModel, module_scopes
 from vmamba_deploy.runtimes.onnxruntime import create_session
 
@@ -157,29 +156,6 @@ def test_two_exports_are_the_same_bytes(small, exported, tmp_path):
 def test_bad_options_are_named(change, message):
     with pytest.raises(UsageError, match=message):
         ExportOptions(**change)
-
-
-def test_checks_notice_a_node_that_tensorrt_would_not_give_to_the_plugin(small, exported, tmp_path):
-    path, scans = tmp_path / "model.onnx", sum(small.model.config.depths)
-    model = onnx.load(exported(small))
-    node = scan_nodes(model)[0]
-    kept = [attribute for attribute in node.attribute if attribute.name != "plugin_namespace"]
-    del node.attribute[:]
-    node.attribute.extend(kept)
-    onnx.save(model, path)
-    with pytest.raises(BuildError, match="attribute"):
-        check_exported(OnnxModel.read(path), expected_scans=scans)
-    with pytest.raises(BuildError, match="expected 3"):
-        check_exported(OnnxModel.read(path), expected_scans=3)
-
-
-def test_checks_notice_a_file_without_its_body(small, exported, tmp_path):
-    path, scans = tmp_path / "model.onnx", sum(small.model.config.depths)
-    model = onnx.load(exported(small))
-    del model.functions[:]
-    onnx.save(model, path)
-    with pytest.raises(BuildError):
-        check_exported(OnnxModel.read(path), expected_scans=scans)
 
 
 def test_deployable_module_leaves_the_loaded_model_alone(small):

@@ -1,20 +1,66 @@
-"""What an exported file must pass before anybody else sees it."""
+"""What an exported file must pass before anybody else sees it: it is what was asked for."""
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
 from vmamba_deploy.errors import BuildError, InputFileError
 from vmamba_deploy.export.onnx_model import OnnxModel, missing_attributes
+from vmamba_deploy.export.options import INPUT_NAME, ExportOptions
+from vmamba_deploy.ops.registry import OPS
+from vmamba_deploy.tasks import Output, Task
+
+if TYPE_CHECKING:
+    from vmamba_deploy.artifacts.manifest import TensorFacts
+    from vmamba_deploy.models.family import OpCalls
+
+_Axis = int | str | None
+"""Of a shape that was asked for: so many; free, under a name; or None: fixed to whatever fits."""
 
 
-def check_exported(model: OnnxModel, *, expected_scans: int) -> None:
+@dataclass(frozen=True)
+class Asked:
+    """What a file is asked to be.
+
+    Attributes:
+        options: of the export.
+        task: whose outputs it gives.
+        calls: of ops of ours, by its network.
+        classes: of its logits; None for a backbone.
+    """
+
+    options: ExportOptions
+    task: Task
+    calls: Sequence[OpCalls]
+    classes: int | None
+
+    @property
+    def op_sets(self) -> dict[str, int]:
+        """The version of each op set by its domain."""
+        called = [OPS[each.op] for each in self.calls]
+        return {"ai.onnx": self.options.target_opset} | {op.domain: op.version for op in called}
+
+    def output_shape(self, output: Output) -> tuple[_Axis, ...]:
+        """The shape of an output in the file."""
+        batch, size = self.options.input_shape[0], ("height", "width")
+        if output.kind == "logits":
+            return batch, self.classes
+        return batch, None, *(size if self.options.dynamic_size else (None, None))
+
+
+def check_exported(model: OnnxModel, asked: Asked) -> None:
     """Check the file as it lies on disk.
 
-    Runs onnx.checker (full, which includes strict shape inference), and asserts that every node of
-    ours is there, carries the attributes that make TensorRT take the plugin, and that its function
-    body is in the file.
+    Runs onnx.checker (full, which includes strict shape inference), and compares what was written
+    with what was asked for: op sets; name, dtype, free and fixed axes of every input and output;
+    the nodes of ours, each with the attributes that make TensorRT take the plugin, and the function
+    bodies of their ops.
 
     Raises:
-        BuildError: with the first thing that does not hold.
+        BuildError: with all that differs.
     """
     try:
         model.check(strictly=True)
@@ -22,14 +68,74 @@ def check_exported(model: OnnxModel, *, expected_scans: int) -> None:
         raise BuildError(
             f"the exported file does not pass onnx.checker: {error.__cause__}"
         ) from error
-    nodes = model.our_nodes
-    if len(nodes) != expected_scans:
+    if differences := [*_op_sets(model, asked), *_interface(model, asked), *_nodes(model, asked)]:
         raise BuildError(
-            f"the exported graph has {len(nodes)} selective scan nodes, expected {expected_scans}"
+            f"the exported file is not what was asked for: {'; '.join(differences)}",
+            hint="this is a fault of the exporter: try another --image-size or --opset, or another "
+            "release of PyTorch",
         )
+
+
+def _op_sets(model: OnnxModel, asked: Asked) -> Iterator[str]:
+    if model.op_sets != asked.op_sets:
+        yield f"it uses the op sets {model.op_sets}, asked for {asked.op_sets}"
+    for function in model.ir.functions.values():
+        imports = {
+            domain or "ai.onnx": version for domain, version in function.opset_imports.items()
+        }
+        if not imports.items() <= model.op_sets.items():
+            yield f"the function {function.name} uses the op sets {imports}"
+
+
+def _interface(model: OnnxModel, asked: Asked) -> Iterator[str]:
+    options = asked.options
+    yield from _tensors(
+        "input", model.inputs, [(INPUT_NAME, options.input_dtype, options.input_shape)]
+    )
+    yield from _tensors(
+        "output",
+        model.outputs,
+        [(each.name, "float32", asked.output_shape(each)) for each in asked.task.outputs],
+    )
+
+
+def _tensors(
+    kind: str,
+    written: Sequence[TensorFacts],
+    wanted: Sequence[tuple[str, str, tuple[_Axis, ...]]],
+) -> Iterator[str]:
+    names = [tensor.name for tensor in written]
+    if names != [name for name, _, _ in wanted]:
+        yield f"its {kind}s are {', '.join(names)}, asked for {', '.join(w[0] for w in wanted)}"
+        return
+    for tensor, (name, dtype, shape) in zip(written, wanted, strict=True):
+        fits = len(shape) == len(tensor.shape) and all(map(_fits, tensor.shape, shape))
+        if not fits or tensor.dtype != dtype:
+            yield (
+                f"{kind} {name} is {tensor.dtype} {_text(tensor.shape)}, "
+                f"asked for {dtype} {_text(shape)}"
+            )
+
+
+def _fits(written: int | str, wanted: _Axis) -> bool:
+    """Whether an axis is the number that was asked for, or free or fixed as it should be."""
+    return written == wanted if isinstance(wanted, int) else isinstance(written, type(wanted or 0))
+
+
+def _text(shape: Sequence[_Axis]) -> str:
+    return f"[{','.join('fixed' if axis is None else str(axis) for axis in shape)}]"
+
+
+def _nodes(model: OnnxModel, asked: Asked) -> Iterator[str]:
+    nodes = model.our_nodes
+    written = Counter((node.domain, node.op_type) for node in nodes)
+    wanted = Counter({each.op: each.count for each in asked.calls})
+    for domain, op_type in written.keys() | wanted.keys():
+        key = domain, op_type
+        if written[key] != wanted[key]:
+            yield f"it has {written[key]} nodes {domain}::{op_type}, expected {wanted[key]}"
     for node in nodes:
         if missing_attributes(node):
-            raise BuildError(f"node {node.name} lacks an attribute that its plugin needs")
-    bodies = {identifier[:2] for identifier in model.ir.functions}
-    if not {(node.domain, node.op_type) for node in nodes} <= bodies:
-        raise BuildError("the exported file does not carry the function body of the scan")
+            yield f"node {node.name} lacks an attribute that its plugin needs"
+    lacking = written.keys() - {identifier[:2] for identifier in model.ir.functions}
+    yield from (f"it lacks the function body of {'::'.join(key)}" for key in sorted(lacking))

@@ -8,24 +8,23 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 import vmamba_deploy
-from vmamba_deploy.ops.registry import OPS
 from vmamba_deploy.tasks import CLASSIFICATION
 
 if TYPE_CHECKING:
-    from vmamba_deploy.export.options import ExportOptions
+    from vmamba_deploy.export.checks import Asked
     from vmamba_deploy.models import LoadedModel
-    from vmamba_deploy.tasks import Task
 
 _TOOLS = ("torch", "onnx", "onnxscript", "onnxruntime")
 
 
-def model_metadata(loaded: LoadedModel, options: ExportOptions, task: Task) -> dict[str, str]:
+def model_metadata(loaded: LoadedModel, asked: Asked) -> dict[str, str]:
     """Flat string metadata; structured values are JSON.
 
     Keys: preset, task, precision, weights_source, weights_sha256, opsets, preprocessing and
     tool_versions; labels, when known, of a classifier; num_classes, when the weights have a
     classifier that the file leaves out.
     """
+    options, task = asked.options, asked.task
     # Another size keeps the preset's ratio of the resized shorter side to the crop.
     sized = loaded.preprocessing.for_size(options.size)
     preprocessing = replace(sized, normalisation_in_graph=options.preprocess)
@@ -35,9 +34,7 @@ def model_metadata(loaded: LoadedModel, options: ExportOptions, task: Task) -> d
         "precision": options.precision,
         "weights_source": loaded.source,
         "weights_sha256": loaded.sha256,
-        "opsets": _json(
-            {"ai.onnx": options.target_opset} | {op.domain: op.version for op in OPS.values()}
-        ),
+        "opsets": _json(asked.op_sets),
         "preprocessing": _json(preprocessing.as_manifest()),
         "tool_versions": _json(tool_versions()),
     }

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from vmamba_deploy.artifacts.atomic import atomic_write
 from vmamba_deploy.errors import UsageError
-from vmamba_deploy.export.checks import check_exported
+from vmamba_deploy.export.checks import Asked, check_exported
 from vmamba_deploy.export.metadata import model_metadata
 from vmamba_deploy.export.onnx_model import OnnxModel
 from vmamba_deploy.export.options import ExportOptions
@@ -39,16 +39,18 @@ def export_onnx(loaded: LoadedModel, path: Path, options: ExportOptions) -> Onnx
     )
 
     module = deployable_module(loaded, options)
-    calls = loaded.family.op_calls(loaded.model.config)
-    task = chosen_task(loaded, options)
-    model = trace(module, options, task.output_names)
+    config = loaded.model.config
+    asked = Asked(
+        options, chosen_task(loaded, options), loaded.family.op_calls(config), config.num_classes
+    )
+    model = trace(module, options, asked.task.output_names)
     ir.passes.Sequential(
         DropSourceTraces(),
         NameLinearWeights(),
-        CarryFunctionBodies({each.op: each.sizes for each in calls}),
-        WriteMetadata(model_metadata(loaded, options, task)),
+        CarryFunctionBodies({each.op: each.sizes for each in asked.calls}),
+        WriteMetadata(model_metadata(loaded, asked)),
     )(model)
-    return _save(model, path, options, expected_scans=sum(each.count for each in calls))
+    return _save(model, path, asked)
 
 
 def deployable_module(loaded: LoadedModel, options: ExportOptions) -> nn.Module:
@@ -88,16 +90,16 @@ def chosen_task(loaded: LoadedModel, options: ExportOptions) -> Task:
     return TASKS[name]
 
 
-def _save(model: ir.Model, path: Path, options: ExportOptions, *, expected_scans: int) -> OnnxModel:
+def _save(model: ir.Model, path: Path, asked: Asked) -> OnnxModel:
     import onnx
     import onnx_ir as ir
 
     proto = ir.to_proto(model)
-    if proto.ByteSize() < options.external_data_bytes:
+    if proto.ByteSize() < asked.options.external_data_bytes:
         with atomic_write(path) as temporary:
             onnx.save_model(proto, str(temporary))
             saved = OnnxModel.read(temporary)
-            check_exported(saved, expected_scans=expected_scans)
+            check_exported(saved, asked)
         return replace(saved, path=path)
     data = path.with_name(path.name + ".data")
     # The graph names its data file, so both must be checked under their final names: the data is
@@ -113,7 +115,7 @@ def _save(model: ir.Model, path: Path, options: ExportOptions, *, expected_scans
                 size_threshold=1024,
             )
             saved = OnnxModel.read(temporary)
-            check_exported(saved, expected_scans=expected_scans)
+            check_exported(saved, asked)
     except BaseException:
         data.unlink(missing_ok=True)
         raise

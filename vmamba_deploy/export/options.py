@@ -67,6 +67,18 @@ class ExportOptions:
         return PRECISIONS[self.precision].min_opset if self.opset is None else self.opset
 
     @property
+    def input_shape(self) -> tuple[int | str, ...]:
+        """Of `pixel_values` in the file: free axes are names."""
+        batch: int | str = "batch" if self.dynamic_batch else 1
+        sides: tuple[int | str, ...] = ("height", "width") if self.dynamic_size else self.size
+        return (batch, *sides, 3) if self.preprocess else (batch, 3, *sides)
+
+    @property
+    def input_dtype(self) -> str:
+        """Of `pixel_values`, as NumPy and PyTorch name it."""
+        return "uint8" if self.preprocess else "float32"
+
+    @property
     def size(self) -> tuple[int, int]:
         """(height, width) of the traced image."""
         if isinstance(self.image_size, int):

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from torch import nn
 
 _MAX_SIDE = 8192
+# Of an example whose sides are free: the last map, 1/32 of it, is then larger than 1.
+_LEAST_SIDE = 2 * MIN_IMAGE_SIZE
 
 
 def trace(model: nn.Module, options: ExportOptions, outputs: Sequence[str]) -> ir.Model:
@@ -54,27 +56,28 @@ def trace(model: nn.Module, options: ExportOptions, outputs: Sequence[str]) -> i
 
 
 def example_input(options: ExportOptions) -> torch.Tensor:
-    """Two images of the traced size: a batch of 1 would be specialised by torch.export."""
+    """Images of the traced size, larger than what torch.export would take for a constant.
+
+    That is a batch of 1, and a side from which a network makes a map of 1.
+    """
     import torch
 
-    batch = 2 if options.dynamic_batch else 1
     height, width = options.size
-    if options.preprocess:
-        return torch.zeros(batch, height, width, 3, dtype=torch.uint8)
-    return torch.zeros(batch, 3, height, width)
+    free = {"batch": 2, "height": max(height, _LEAST_SIDE), "width": max(width, _LEAST_SIDE)}
+    shape = [free[axis] if isinstance(axis, str) else axis for axis in options.input_shape]
+    return torch.zeros(shape, dtype=getattr(torch, options.input_dtype))
 
 
 def _dynamic_axes(options: ExportOptions) -> dict[int, Any]:
     from torch.export import Dim
 
-    axes: dict[int, Any] = {}
-    if options.dynamic_batch:
-        axes[0] = Dim("batch", min=1)
-    if options.dynamic_size:
-        first = 1 if options.preprocess else 2
-        axes[first] = Dim("height", min=MIN_IMAGE_SIZE, max=_MAX_SIDE)
-        axes[first + 1] = Dim("width", min=MIN_IMAGE_SIZE, max=_MAX_SIDE)
-    return axes
+    side = {"min": MIN_IMAGE_SIZE, "max": _MAX_SIDE}
+    limits = {"batch": {"min": 1}, "height": side, "width": side}
+    return {
+        index: Dim(axis, **limits[axis])
+        for index, axis in enumerate(options.input_shape)
+        if isinstance(axis, str)
+    }
 
 
 @contextlib.contextmanager

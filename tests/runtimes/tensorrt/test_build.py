@@ -6,7 +6,9 @@ import logging
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 
+import msgspec
 import onnx
 import pytest
 
@@ -123,6 +125,22 @@ def test_parser_errors_name_the_node(build, scan_model, tmp_path):
     onnx.save(proto, str(model))
     with pytest.raises(BuildError, match="the_culprit"):
         build(model, tmp_path / "e")
+
+
+@pytest.mark.parametrize(
+    ("part", "change"),
+    [("inputs", {"shape": ("batch", 3, "h", "w")}), ("outputs", {"name": "stage1"})],
+)
+def test_a_network_that_is_not_the_file_that_was_read(
+    rtx, plugin, scan_model, tmp_path, part, change
+):
+    model = OnnxModel.read(scan_model())
+    (tensor,) = getattr(model, part)
+    other = replace(model, **{part: (msgspec.structs.replace(tensor, **change),)})
+    with pytest.raises(BuildError, match=r"; parsed was pixel_values float32 \[-1, 3, 6, 5\]"):
+        build_engine(
+            EnginePlan("rtx"), other, tmp_path / "e", profile=PROFILE, plugin_library=plugin
+        )
 
 
 def test_a_missing_plugin_library_is_named(build, scan_model, tmp_path):

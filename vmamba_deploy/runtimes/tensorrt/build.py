@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -204,7 +205,24 @@ def parse_network(flavour: Flavour, builder: Any, logger: Any, model: OnnxModel)
     layers = kinds.count(trt.LayerType.PLUGIN_V3)
     if layers != model.scan_nodes:
         raise BuildError(_fallback_text(model, layers))
+    _check_interface(trt, network, model)
     return ParsedNetwork(network, parser, layers)
+
+
+def _check_interface(trt: Any, network: Any, model: OnnxModel) -> None:
+    """Names and dtypes as the file has them, and the input's free and fixed axes."""
+
+    def told(name: str, dtype: str, shape: Sequence[int | str]) -> str:
+        return f"{name} {dtype} {[axis if isinstance(axis, int) else -1 for axis in shape]}"
+
+    inputs = [network.get_input(index) for index in range(network.num_inputs)]
+    outputs = [network.get_output(index) for index in range(network.num_outputs)]
+    parsed = [told(each.name, trt.nptype(each.dtype).__name__, each.shape) for each in inputs]
+    parsed += [told(each.name, trt.nptype(each.dtype).__name__, ()) for each in outputs]
+    read = [told(each.name, each.dtype, each.shape) for each in model.inputs]
+    read += [told(each.name, each.dtype, ()) for each in model.outputs]
+    if parsed != read:
+        raise BuildError(f"{model.path} has {', '.join(read)}; parsed was {', '.join(parsed)}")
 
 
 def _parser_errors(parser: Any, logger: Any) -> str:
