@@ -8,18 +8,20 @@ from torch import nn
 
 
 class Network(nn.Module):
-    """A network that takes pixel_values [B,3,H,W], normalised.
+    """A network that takes pixel_values [B,C,H,W], normalised.
 
     Each of its tasks names the method that gives the task's outputs.
 
     Attributes:
         config: the architecture, the family's own dataclass.
         tasks: names of what the network can do, the one it was made for first.
+        image_size: (height, width) of the only images that it takes; None: of any size.
         preset_name: name of the preset with this architecture; None if there is none.
         class_labels: names of the classes, where the checkpoint carried them.
     """
 
     config: Any
     tasks: tuple[str, ...]
+    image_size: tuple[int, int] | None = None
     preset_name: str | None = None
     class_labels: tuple[str, ...] | None = None

@@ -107,3 +107,43 @@ def test_one_weight_in_two_dialects(s2_weights: Weights, checkpoint: Path) -> No
     torch.save(both, checkpoint)
     with pytest.raises(InputFileError, match=r"classifier\.head\.weight' twice"):
         load_model(checkpoint)
+
+
+HEADS = {
+    "head.fc": "head.fc.",
+    "fc": "fc.",
+    "classifier": "classifier.",
+    "Sequential(Dropout, Linear)": "head.1.",
+    "the same inside the classifier": "classifier.head.1.",
+    "mmpretrain": "cls_head.fc.",
+}
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_heads_named_otherwise(head: str, s2_weights: Weights, checkpoint: Path) -> None:
+    named = renamed(s2_weights, r"^classifier\.norm\.", "norm.")
+    assert_loads(renamed(named, r"^classifier\.head\.", HEADS[head]), s2_weights, checkpoint)
+
+
+def test_a_head_of_several_layers_is_refused(s2_weights: Weights, checkpoint: Path) -> None:
+    several = renamed(s2_weights, r"^classifier\.head\.", "head.0.")
+    several |= {"head.2.weight": torch.ones(10, 10), "head.2.bias": torch.ones(10)}
+    torch.save(several, checkpoint)
+    with pytest.raises(InputFileError, match=r"'classifier\.head\.\w+' twice"):
+        load_model(checkpoint)
+
+
+def test_second_port_of_the_first_paper(v0_weights: Weights, checkpoint: Path) -> None:
+    weights = renamed(v0_weights, r"^patch_embed\.0\.", "embeddings.projection.")
+    weights = renamed(weights, r"^patch_embed\.2\.", "embeddings.norm.")
+    weights = renamed(weights, r"^classifier\.norm", "layernorm")
+    assert_loads(weights, v0_weights, checkpoint)
+
+
+def test_mmpretrain(s2_weights: Weights, checkpoint: Path) -> None:
+    weights = renamed(s2_weights, r"^classifier\.norm\.", "outnorm3.")
+    weights = renamed(weights, r"^(?!classifier)", "backbone.")
+    weights = renamed(weights, r"^classifier\.head\.", "head.fc.")
+    outnorm = {f"outnorm3.{k}": s2_weights[f"classifier.norm.{k}"] for k in ("weight", "bias")}
+    torch.save({"state_dict": weights}, checkpoint)
+    assert_loads(weights, s2_weights | outnorm, checkpoint)

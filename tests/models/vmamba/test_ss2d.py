@@ -19,13 +19,14 @@ def sigmoid(v: Any) -> Any:
     return 1 / (1 + np.exp(-v))
 
 
-def depthwise_conv3x3(image: Any, weight: Any, bias: Any) -> Any:
-    """[H, W, D] with weight [D, 1, 3, 3]."""
+def depthwise_conv(image: Any, weight: Any, bias: Any) -> Any:
+    """[H, W, D] with weight [D, 1, side, side]."""
     height, width, _ = image.shape
-    padded = np.pad(image, ((1, 1), (1, 1), (0, 0)))
+    side, edge = weight.shape[-1], weight.shape[-1] // 2
+    padded = np.pad(image, ((edge, edge), (edge, edge), (0, 0)))
     out = np.zeros_like(image) + bias
-    for i in range(3):
-        for j in range(3):
+    for i in range(side):
+        for j in range(side):
             out += padded[i : i + height, j : j + width] * weight[:, 0, i, j]
     return out
 
@@ -53,7 +54,8 @@ def ss2d_in_words(image: Any, p: dict[str, Any], gated: bool) -> Any:
     x = image @ p["in_proj.weight"].T
     if gated:
         x, gate = np.split(x, 2, axis=-1)
-    x = depthwise_conv3x3(x, p["conv2d.weight"], p.get("conv2d.bias", 0.0))
+    if "conv2d.weight" in p:
+        x = depthwise_conv(x, p["conv2d.weight"], p.get("conv2d.bias", 0.0))
     x = x * sigmoid(x)
     rows = x.reshape(height * width, -1)
     columns = x.transpose(1, 0, 2).reshape(height * width, -1)
@@ -69,10 +71,20 @@ def ss2d_in_words(image: Any, p: dict[str, Any], gated: bool) -> Any:
 
 @torch.no_grad()
 @pytest.mark.parametrize(("height", "width"), [(3, 5), (6, 2), (1, 4)])
-@pytest.mark.parametrize(("gated", "state"), [(False, 1), (True, 5)])
-def test_ss2d(gated: bool, state: int, height: int, width: int) -> None:
+@pytest.mark.parametrize(
+    ("gated", "state", "conv_side"), [(False, 1, 3), (True, 5, 3), (False, 1, 0), (True, 1, 5)]
+)
+def test_ss2d(gated: bool, state: int, conv_side: int, height: int, width: int) -> None:
     layer = SS2D(
-        SS2DSizes(channels=6, inner_channels=10, state=state, rank=3, gated=gated, conv_bias=gated)
+        SS2DSizes(
+            channels=6,
+            inner_channels=10,
+            state=state,
+            rank=3,
+            gated=gated,
+            conv_bias=gated,
+            conv_side=conv_side,
+        )
     )
     for parameter in layer.parameters():
         parameter.normal_(0, 0.6)

@@ -6,7 +6,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 STAGES = 4
+PATCH_PIXELS = 4
+"""Side of the square of pixels that the stem makes one pixel of the first map."""
 CHANNELS_PER_DT_RANK = 16
+_ROUNDING = 1e-6
 
 
 class StemKind(StrEnum):
@@ -25,6 +28,8 @@ class DownsampleKind(StrEnum):
     """2x2 pixels side by side, LayerNorm, linear."""
     CONV = "conv"
     """One 3x3 convolution of stride 2, then LayerNorm."""
+    CONV_2X2 = "conv_2x2"
+    """One 2x2 convolution of stride 2, which leaves an odd last row or column out, then LayerNorm."""
 
 
 @dataclass(frozen=True)
@@ -39,12 +44,15 @@ class VMambaConfig:
         dt_rank: R, the rank of the step; None means ceil(channels / 16) in each stage.
         mlp_ratio: hidden channels of the MLP per channel; 0 means that blocks have no MLP.
         gated: the first paper's block, whose in_proj also makes a gate z.
-        conv_bias: whether the depthwise convolution of SS2D has a bias.
+        conv_side: of the kernel of SS2D's depthwise convolution, odd; 0 where there is none.
+        conv_bias: whether that convolution has a bias.
         stem: kind of the stem.
         downsample: kind of the three downsampling layers.
         num_classes: features of the head; None for a backbone, which has no classifier.
         in_chans: channels of the input image.
         outnorm_indices: the stages whose map passes a LayerNorm in `forward_features`.
+        pos_embed: (rows, columns) of the position embedding that is added to the stem's map, so
+            that images have one size; None where there is none.
     """
 
     depths: tuple[int, ...]
@@ -54,12 +62,14 @@ class VMambaConfig:
     dt_rank: int | None = None
     mlp_ratio: float = 4.0
     gated: bool = False
+    conv_side: int = 3
     conv_bias: bool = False
     stem: StemKind = StemKind.CONV
     downsample: DownsampleKind = DownsampleKind.CONV
     num_classes: int | None = 1000
     in_chans: int = 3
     outnorm_indices: tuple[int, ...] = ()
+    pos_embed: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
         if len(self.depths) != STAGES or len(self.dims) != STAGES:
@@ -73,8 +83,16 @@ class VMambaConfig:
 
     def inner_channels(self, stage: int) -> int:
         """D, the channels of the selective scan in the given stage."""
-        return round(self.ssm_ratio * self.dims[stage])
+        return int(self.ssm_ratio * self.dims[stage] + _ROUNDING)
 
     def mlp_channels(self, stage: int) -> int:
         """Hidden channels of the MLP in the given stage; 0 where there is none."""
-        return round(self.mlp_ratio * self.dims[stage])
+        return int(self.mlp_ratio * self.dims[stage] + _ROUNDING)
+
+    @property
+    def image_size(self) -> tuple[int, int] | None:
+        """(height, width) of the only images that the network takes; None: of any size."""
+        if self.pos_embed is None:
+            return None
+        rows, columns = self.pos_embed
+        return rows * PATCH_PIXELS, columns * PATCH_PIXELS

@@ -16,8 +16,12 @@ from vmamba_deploy.models.vmamba.config import (
     VMambaConfig,
 )
 
-_BLOCK = re.compile(r"^layers\.(\d+)\.blocks\.(\d+)\.")
+MAX_BLOCKS = 500
+"""Of a network; the deepest published one has 33. More are refused before anything is built."""
+
+_BLOCK = re.compile(r"^layers\.(\d{1,9})\.blocks\.(\d{1,9})\.")
 _FIRST_BLOCK = "layers.{}.blocks.0."
+_DOWNSAMPLE = "layers.0.downsample."
 
 
 def detect_config(weights: Mapping[str, Tensor]) -> VMambaConfig:
@@ -27,31 +31,34 @@ def detect_config(weights: Mapping[str, Tensor]) -> VMambaConfig:
     business.
 
     Raises:
-        NotThisFamilyError: a weight that tells the architecture is missing or has an odd shape.
+        NotThisFamilyError: a weight that tells the architecture is missing or has an odd shape, or
+            there are more than `MAX_BLOCKS` blocks.
     """
     dims = tuple(_size(weights, _FIRST_BLOCK.format(i) + "norm.weight", 0) for i in range(STAGES))
-    first = _FIRST_BLOCK.format(0)
-    inner = _size(weights, first + "op.out_norm.weight", 0)
+    # The widest stage: there the ratios, which the training code rounds down, are told best.
+    block = _FIRST_BLOCK.format(STAGES - 1)
+    inner = _size(weights, block + "op.out_norm.weight", 0)
     mlp_channels = 0
-    if first + "mlp.fc1.weight" in weights:
-        mlp_channels = _size(weights, first + "mlp.fc1.weight", 0)
+    if block + "mlp.fc1.weight" in weights:
+        mlp_channels = _size(weights, block + "mlp.fc1.weight", 0)
     if min(dims) < 1 or inner < 1:
         raise NotThisFamilyError(f"the stages have {dims} channels and the scan {inner}")
-    merging = "layers.0.downsample.reduction.weight" in weights
     return VMambaConfig(
         depths=_depths(weights),
         dims=dims,
-        ssm_ratio=inner / dims[0],
-        d_state=_size(weights, first + "op.A_logs", 1),
+        ssm_ratio=inner / dims[-1],
+        d_state=_size(weights, block + "op.A_logs", 1),
         dt_rank=_dt_rank(weights, dims),
-        mlp_ratio=mlp_channels / dims[0],
-        gated=_size(weights, first + "op.in_proj.weight", 0) == 2 * inner,
-        conv_bias=first + "op.conv2d.bias" in weights,
+        mlp_ratio=mlp_channels / dims[-1],
+        gated=_size(weights, block + "op.in_proj.weight", 0) == 2 * inner,
+        conv_side=_conv_side(weights, block + "op.conv2d.weight"),
+        conv_bias=block + "op.conv2d.bias" in weights,
         stem=StemKind.CONV if "patch_embed.5.weight" in weights else StemKind.PATCH,
-        downsample=DownsampleKind.PATCH_MERGING if merging else DownsampleKind.CONV,
+        downsample=_downsample(weights),
         num_classes=detect_num_classes(weights),
         in_chans=_size(weights, "patch_embed.0.weight", 1),
         outnorm_indices=detect_outnorms(weights),
+        pos_embed=_pos_embed(weights),
     )
 
 
@@ -78,7 +85,12 @@ def _depths(weights: Mapping[str, Tensor]) -> tuple[int, ...]:
         match = _BLOCK.match(name)
         if match and int(match.group(1)) < STAGES:
             blocks[int(match.group(1))].add(int(match.group(2)))
-    return tuple(len(found) for found in blocks)
+    depths = tuple(len(found) for found in blocks)
+    if sum(depths) > MAX_BLOCKS:
+        raise NotThisFamilyError(
+            f"the stages have {', '.join(map(str, depths))} blocks, a network at most {MAX_BLOCKS}"
+        )
+    return depths
 
 
 def _dt_rank(weights: Mapping[str, Tensor], dims: tuple[int, ...]) -> int | None:
@@ -88,6 +100,31 @@ def _dt_rank(weights: Mapping[str, Tensor], dims: tuple[int, ...]) -> int | None
     if ranks == [-(-channels // CHANNELS_PER_DT_RANK) for channels in dims]:
         return None
     return ranks[0]
+
+
+def _conv_side(weights: Mapping[str, Tensor], name: str) -> int:
+    """An even side would change the size of the map: no network can have one."""
+    if name not in weights:
+        return 0
+    side = _size(weights, name, 2)
+    if side % 2 == 0:
+        raise NotThisFamilyError(f"'{name}' has shape {tuple(weights[name].shape)}")
+    return side
+
+
+def _downsample(weights: Mapping[str, Tensor]) -> DownsampleKind:
+    if _DOWNSAMPLE + "reduction.weight" in weights:
+        return DownsampleKind.PATCH_MERGING
+    convolution = _DOWNSAMPLE + "1.weight"
+    two_by_two = convolution in weights and weights[convolution].shape[2:] == (2, 2)
+    return DownsampleKind.CONV_2X2 if two_by_two else DownsampleKind.CONV
+
+
+def _pos_embed(weights: Mapping[str, Tensor]) -> tuple[int, int] | None:
+    name = "pos_embed.weight"
+    if name not in weights:
+        return None
+    return _size(weights, name, 2), _size(weights, name, 3)
 
 
 def _size(weights: Mapping[str, Tensor], name: str, axis: int) -> int:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from vmamba_deploy.models.vmamba.layers.ss2d import SS2D
+from vmamba_deploy.models.vmamba.layers.stem import PositionEmbedding
 from vmamba_deploy.ops.selective_scan_2d.specification import ROUTES
 
 DELTA_MIN, DELTA_MAX, DELTA_FLOOR = 1e-3, 1e-1, 1e-4
@@ -38,6 +39,8 @@ def initialize(model: nn.Module, seed: int) -> None:
         elif isinstance(module, nn.LayerNorm):
             module.weight.uniform_(*NORM_WEIGHT_RANGE, generator=generator)
             module.bias.normal_(0, BIAS_STD, generator=generator)
+        elif isinstance(module, PositionEmbedding):
+            module.weight.normal_(generator=generator)
         elif isinstance(module, SS2D):
             _initialize_scan(module, generator)
 

@@ -14,7 +14,7 @@ from vmamba_deploy.models.vmamba.layers.block import VSSBlock
 from vmamba_deploy.models.vmamba.layers.casting import LayerNorm, Linear, cast
 from vmamba_deploy.models.vmamba.layers.downsample import build_downsample
 from vmamba_deploy.models.vmamba.layers.ss2d import SS2D, ScanBackend
-from vmamba_deploy.models.vmamba.layers.stem import build_stem
+from vmamba_deploy.models.vmamba.layers.stem import PositionEmbedding, build_stem
 from vmamba_deploy.precisions import PRECISIONS, PrecisionName
 from vmamba_deploy.tasks import CLASSIFICATION, FEATURES
 
@@ -56,10 +56,12 @@ class VMamba(Network):
 
     def __init__(self, config: VMambaConfig) -> None:
         super().__init__()
-        self.config = config
+        self.config, self.image_size = config, config.image_size
         able = (CLASSIFICATION, FEATURES) if config.num_classes is not None else (FEATURES,)
         self.tasks = tuple(task.name for task in able)
         self.patch_embed = build_stem(config.stem, config.in_chans, config.dims[0])
+        if config.pos_embed is not None:
+            self.pos_embed = PositionEmbedding(config.dims[0], *config.pos_embed)
         self.layers = nn.ModuleList(Stage(config, stage) for stage in range(STAGES))
         if config.num_classes is not None:
             self.classifier = Classifier(config.dims[-1], config.num_classes)
@@ -70,7 +72,7 @@ class VMamba(Network):
         """Classify images.
 
         Args:
-            pixel_values: [B, 3, H, W], normalised.
+            pixel_values: [B, I, H, W], normalised; I is the configuration's `in_chans`.
 
         Returns:
             logits [B, num_classes], float32.
@@ -90,7 +92,7 @@ class VMamba(Network):
         """Return the map of each stage before its downsampling.
 
         Args:
-            pixel_values: [B, 3, H, W], normalised.
+            pixel_values: [B, I, H, W], normalised; I is the configuration's `in_chans`.
 
         Returns:
             Four maps [B, C, H, W] at 1/4, 1/8, 1/16 and 1/32 of the size, each through its
@@ -106,6 +108,8 @@ class VMamba(Network):
     def _stage_maps(self, pixel_values: Tensor) -> list[Tensor]:
         """Maps [B, H, W, C] of the four stages, before downsampling."""
         x = self.patch_embed(pixel_values)
+        if self.config.pos_embed is not None:
+            x = self.pos_embed(x)
         maps = []
         for stage in self.layers:
             assert isinstance(stage, Stage)

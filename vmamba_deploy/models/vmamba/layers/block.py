@@ -38,6 +38,7 @@ class VSSBlock(nn.Module):
                 rank=config.rank(stage),
                 gated=config.gated,
                 conv_bias=config.conv_bias,
+                conv_side=config.conv_side,
             )
         )
         self.has_mlp = config.mlp_channels(stage) > 0

@@ -1,4 +1,4 @@
-"""Downsampling between stages: [B, H, W, C] to [B, ceil(H/2), ceil(W/2), 2C]."""
+"""Downsampling between stages: [B, H, W, C] to [B, H/2, W/2, 2C], an odd side rounded up or down."""
 
 from __future__ import annotations
 
@@ -38,12 +38,15 @@ def _is_zero(size: int | torch.SymInt) -> bool:
 
 
 class ConvDownsample(nn.Sequential):
-    """A 3x3 convolution of stride 2, normalised; at the positions that the checkpoints name."""
+    """A convolution of stride 2, normalised; at the positions that the checkpoints name.
 
-    def __init__(self, channels: int) -> None:
+    3x3 kernels reach over the edge, so that an odd side is rounded up; 2x2 kernels round it down.
+    """
+
+    def __init__(self, channels: int, kernel_size: int) -> None:
         super().__init__(
             nn.Identity(),
-            Conv2d(channels, 2 * channels, kernel_size=3, stride=2, padding=1),
+            Conv2d(channels, 2 * channels, kernel_size, stride=2, padding=(kernel_size - 1) // 2),
             nn.Identity(),
             LayerNorm(2 * channels),
         )
@@ -51,6 +54,6 @@ class ConvDownsample(nn.Sequential):
 
 def build_downsample(kind: DownsampleKind, channels: int) -> nn.Module:
     """Build the downsampling layer of that kind, for C = channels."""
-    return (
-        PatchMerging(channels) if kind is DownsampleKind.PATCH_MERGING else ConvDownsample(channels)
-    )
+    if kind is DownsampleKind.PATCH_MERGING:
+        return PatchMerging(channels)
+    return ConvDownsample(channels, kernel_size=3 if kind is DownsampleKind.CONV else 2)

@@ -20,7 +20,10 @@ _FROZEN_NAMES = ("frozen_dt_weight", "frozen_dt_bias", "frozen_a", "frozen_d")
 
 @dataclass(frozen=True)
 class SS2DSizes:
-    """Sizes of one SS2D: channels C, inner channels D, state N, rank R, and its two options."""
+    """Sizes of one SS2D: channels C, inner channels D, state N, rank R, and its options.
+
+    The depthwise convolution has kernels of `conv_side` x `conv_side`; 0 means that there is none.
+    """
 
     channels: int
     inner_channels: int
@@ -28,10 +31,11 @@ class SS2DSizes:
     rank: int
     gated: bool
     conv_bias: bool
+    conv_side: int = 3
 
 
 class SS2D(nn.Module):
-    """in_proj, depthwise convolution, SiLU, four-route selective scan, LayerNorm, out_proj.
+    """in_proj, depthwise convolution if any, SiLU, four-route scan, LayerNorm, out_proj.
 
     Parameters carry the names and shapes of the public checkpoints; `scan_parameters` lays them out
     as the operator wants them. `scan_backend` chooses the implementation of the scan.
@@ -46,8 +50,11 @@ class SS2D(nn.Module):
         self.gated = sizes.gated
         self.frozen = False
         self.in_proj = Linear(sizes.channels, inner * (2 if sizes.gated else 1), bias=False)
-        self.conv2d = Conv2d(
-            inner, inner, kernel_size=3, padding=1, groups=inner, bias=sizes.conv_bias
+        side = sizes.conv_side
+        self.conv2d = (
+            Conv2d(inner, inner, side, padding=side // 2, groups=inner, bias=sizes.conv_bias)
+            if side
+            else nn.Identity()
         )
         self.x_proj_weight = nn.Parameter(torch.empty(ROUTES, rank + 2 * state, inner))
         self.dt_projs_weight = nn.Parameter(torch.empty(ROUTES, inner, rank))

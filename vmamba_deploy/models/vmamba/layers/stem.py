@@ -1,10 +1,12 @@
-"""Stems: from an image [B, 3, H, W] to the first feature map [B, H/4, W/4, C]."""
+"""Stems: from an image [B, I, H, W] to the first feature map [B, H/4, W/4, C]."""
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
-from vmamba_deploy.models.vmamba.config import StemKind
+from vmamba_deploy.errors import UsageError
+from vmamba_deploy.models.vmamba.config import PATCH_PIXELS, StemKind
 from vmamba_deploy.models.vmamba.layers.casting import Conv2d, LayerNorm
 
 
@@ -15,7 +17,7 @@ class Stem(nn.Sequential):
     """
 
     def forward(self, image: Tensor) -> Tensor:
-        """Map [B, 3, H, W] to [B, H/4, W/4, C]."""
+        """Map [B, I, H, W] to [B, H/4, W/4, C]."""
         first, *others = self
         assert isinstance(first, Conv2d)
         x = first.forward_image(image)
@@ -41,3 +43,26 @@ def build_stem(kind: StemKind, in_chans: int, channels: int) -> Stem:
         nn.Identity(),
         LayerNorm(channels),
     )
+
+
+class PositionEmbedding(nn.Module):
+    """A learned map that is added to the stem's, of one size."""
+
+    def __init__(self, channels: int, rows: int, columns: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(1, channels, rows, columns))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map [B, rows, columns, C] to the same shape.
+
+        Raises:
+            UsageError: x has another size.
+        """
+        embedding = self.weight.permute(0, 2, 3, 1)
+        if x.shape[1:3] != embedding.shape[1:3]:
+            height, width = (side * PATCH_PIXELS for side in embedding.shape[1:3])
+            raise UsageError(
+                f"The network takes images of {height}x{width} pixels alone: it has a position "
+                "embedding of that size."
+            )
+        return x + embedding
