@@ -13,7 +13,7 @@ from vmamba_deploy.native import building, cuda, headers, layout, toolchain
 from vmamba_deploy.native.plan import BuildPlan
 
 TINY_PROJECT = """
-cmake_minimum_required(VERSION 3.24)
+cmake_minimum_required(VERSION 3.22)
 project(tiny LANGUAGES CXX)
 set(CMAKE_LIBRARY_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/lib")
 add_library(vmamba_cpu SHARED kernels/cpu/tiny.cpp)

@@ -11,7 +11,7 @@ from filelock import FileLock
 from vmamba_deploy.native import layout, toolchain
 
 USERS_PROJECT = """
-cmake_minimum_required(VERSION 3.24)
+cmake_minimum_required(VERSION 3.22)
 project(app LANGUAGES CXX)
 find_package(vmamba 1 REQUIRED)
 add_executable(app app.cpp)

@@ -13,7 +13,7 @@ from pathlib import Path
 from vmamba_deploy.errors import EnvironmentProblem
 from vmamba_deploy.native.processes import output_of
 
-CMAKE_AT_LEAST = (3, 24)
+CMAKE_AT_LEAST = (3, 22)  # of Ubuntu 22.04 and JetPack 6
 _COMPILER_HINT = "apt-get install build-essential, or name a C++17 compiler in CXX"
 
 
@@ -68,8 +68,9 @@ def require_tool(name: str) -> Path:
     for path in (Path(sys.executable).parent / name, Path(shutil.which(name) or "/nonexistent")):
         if os.access(path, os.X_OK) and path.is_file() and _is_recent(name, path):
             return path
+    major, minor = CMAKE_AT_LEAST
     raise EnvironmentProblem(
-        f"no {name} found" + (" of version 3.24 or newer" if name == "cmake" else ""),
+        f"no {name} found" + (f" of version {major}.{minor} or newer" if name == "cmake" else ""),
         hint="pip install cmake ninja, or apt-get install cmake ninja-build",
     )
 
