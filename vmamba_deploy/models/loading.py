@@ -12,8 +12,10 @@ import torch
 from torch import Tensor
 
 from vmamba_deploy.errors import InputFileError, UsageError, printable
+from vmamba_deploy.files import file_sha256
 from vmamba_deploy.models.checkpoints.download import Progress, download, is_url
-from vmamba_deploy.models.checkpoints.reading import file_sha256, read_checkpoint
+from vmamba_deploy.models.checkpoints.limits import MAX_FILE_BYTES
+from vmamba_deploy.models.checkpoints.reading import read_checkpoint
 from vmamba_deploy.models.checkpoints.strict import differences, fill_strictly
 from vmamba_deploy.models.families import FAMILIES, family_of, resolve_preset
 from vmamba_deploy.models.family import Family, NotThisFamilyError, Preset
@@ -82,7 +84,7 @@ def load_weights(
         digest = weights_sha256(model.state_dict())
         return LoadedModel(model, family, f"{RANDOM} (seed {seed})", digest)
     path = download(spec, progress=progress) if is_url(spec) else Path(spec)
-    digest = file_sha256(path)
+    digest = file_sha256(path, what="a checkpoint", limit_bytes=MAX_FILE_BYTES)
     family, model = _load(path, preset)
     return LoadedModel(model, family, spec.partition("#sha256=")[0], digest)
 
@@ -143,38 +145,40 @@ def _load(path: Path, preset: str | None) -> tuple[Family[Any], Network]:
     """See `load_model`."""
     chosen = resolve_preset(preset) if preset is not None else None
     contents = read_checkpoint(path)
-    reasons = []
+    shapes, reasons = contents.shapes, []
     for family in [family_of(chosen)] if chosen is not None else FAMILIES.values():
-        weights = family.canonical_weights(contents.tensors, path)
+        weights = family.canonical_weights(shapes, path)
         try:
             config = family.like_file(chosen.config, weights) if chosen else family.detect(weights)
         except NotThisFamilyError as error:
             reasons.append(f"a {family.name}: {error}")
             continue
-        model = _filled(family, config, weights, path, chosen)
+        model = _fitting(family, config, weights, path, chosen).to_empty(device="cpu").eval()
+        fill_strictly(model, family.canonical_weights(contents.read(), path))
         if contents.class_labels and len(contents.class_labels) == config.num_classes:
             model.class_labels = contents.class_labels
         return family, model
-    some = printable(", ".join(list(contents.tensors)[:4]))
+    some = printable(", ".join(list(shapes)[:4]))
     raise InputFileError(
         f"{path} does not hold the weights of {'; nor of '.join(reasons)}. "
-        f"It holds {len(contents.tensors)} tensors: {some}, ..."
+        f"It holds {len(shapes)} tensors: {some}, ..."
     )
 
 
-def _filled(
+def _fitting(
     family: Family[Any],
     config: Any,
     weights: Mapping[str, Tensor],
     path: Path,
     chosen: Preset[Any] | None,
 ) -> Network:
-    """The network of an architecture with the weights of a file.
+    """The network of an architecture that weights fit, on the meta device like them.
+
+    Shapes that a hostile file claims cost no memory before they are checked.
 
     Raises:
         InputFileError: they do not fit.
     """
-    # On the meta device: shapes that a hostile file claims cost no memory before they are checked.
     model = _skeleton(family, config)
     name = chosen.name if chosen is not None else family.preset_with(config)
     if diff := differences(model, weights):
@@ -187,8 +191,6 @@ def _filled(
             f"{path} does not fit {expected}; nothing was loaded.\n{diff}",
             hint=_hint_of_other_preset(weights, chosen) if chosen is not None else None,
         )
-    model = model.to_empty(device="cpu").eval()
-    fill_strictly(model, weights)
     model.preset_name = name
     return model
 

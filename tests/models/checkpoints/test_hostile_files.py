@@ -21,6 +21,7 @@ from torch import Tensor
 from vmamba_deploy.errors import InputFileError
 from vmamba_deploy.models import load_model
 from vmamba_deploy.models.checkpoints.pickled import read_pickled
+from vmamba_deploy.models.checkpoints.stand_in import plain
 
 Weights = dict[str, Tensor]
 
@@ -72,14 +73,9 @@ def test_a_bare_pickle_is_not_run(checkpoint: Path, tmp_path: Path) -> None:
 def test_the_training_configuration_becomes_plain_data(s2_path: Path) -> None:
     content = read_pickled(s2_path)
     assert isinstance(content, dict)
-    assert isinstance(content["config"], dict)
+    settings = plain(content["config"])
+    assert settings["MODEL"]["VSSM"]["EMBED_DIM"] == 8
     assert "yacs" not in sys.modules
-
-
-def test_the_stand_ins_are_gone_after_reading(s2_path: Path) -> None:
-    load_model(s2_path)
-    with pytest.raises(pickle.UnpicklingError):
-        torch.load(s2_path, weights_only=True)
 
 
 @pytest.mark.parametrize("content", [b"", b"x", b"not a checkpoint\n" * 50, b"\0" * 4096, b"PK"])
@@ -92,7 +88,7 @@ def test_other_files(content: bytes, checkpoint: Path) -> None:
 def test_no_file_and_a_folder(tmp_path: Path) -> None:
     with pytest.raises(InputFileError, match="No such file"):
         load_model(tmp_path / "absent.pth")
-    with pytest.raises(InputFileError, match="cannot be read"):
+    with pytest.raises(InputFileError, match="is a folder"):
         load_model(tmp_path)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from torch import Tensor
 
 from vmamba_deploy.errors import InputFileError, printable
+from vmamba_deploy.models.checkpoints.stored import StoredTensor
 from vmamba_deploy.models.families import FAMILIES
 
 # In this order: where a file has both, `model` is the one with the published accuracy.
@@ -21,8 +22,17 @@ BACKBONE_PREFIX = "backbone."
 class CheckpointContents:
     """Tensors by the name that the file gives them, and class labels where the file has them."""
 
-    tensors: Mapping[str, Tensor]
+    stored: Mapping[str, StoredTensor]
     class_labels: tuple[str, ...] | None = None
+
+    @property
+    def shapes(self) -> dict[str, Tensor]:
+        """The tensors on the meta device: what the network is, is told before a number is read."""
+        return {name: stored.meta for name, stored in self.stored.items()}
+
+    def read(self) -> dict[str, Tensor]:
+        """The tensors with their numbers; see `StoredTensor.read`."""
+        return {name: stored.read() for name, stored in self.stored.items()}
 
 
 def as_class_labels(value: object) -> tuple[str, ...] | None:
@@ -58,7 +68,7 @@ def unwrap(loaded: object, path: Path) -> CheckpointContents:
     )
 
 
-def without_wrappers(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def without_wrappers(tensors: Mapping[str, StoredTensor]) -> dict[str, StoredTensor]:
     """Drop the prefixes of data-parallel, compiled and detector wrappers from the names.
 
     Of a detector only the backbone is kept.
@@ -78,13 +88,13 @@ def without_wrappers(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return unwrapped
 
 
-def _tensors_of(value: object) -> dict[str, Tensor]:
+def _tensors_of(value: object) -> dict[str, StoredTensor]:
     if not isinstance(value, Mapping):
         return {}
     return {
         name: tensor
         for name, tensor in value.items()
-        if isinstance(name, str) and isinstance(tensor, Tensor)
+        if isinstance(name, str) and isinstance(tensor, StoredTensor)
     }
 
 

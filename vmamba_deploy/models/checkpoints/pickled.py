@@ -1,144 +1,142 @@
-"""Reading `torch.save` files without ever doing what their pickle asks for.
-
-The file goes through `torch.load(weights_only=True)`, whose unpickler knows a short list of tensor
-constructors and refuses everything else. Some training scripts store their configuration or their
-log next to the weights as objects of classes that are not on the list; those names are answered
-with stand-ins that run nothing.
-"""
+"""Reading `torch.save` files without ever doing what their pickle asks for."""
 
 from __future__ import annotations
 
+import io
+import os
 import pickle
 import re
 import struct
-import threading
-import warnings
-import zipfile
-from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
-
-import torch
+from typing import BinaryIO
 
 from vmamba_deploy.errors import InputFileError, printable
+from vmamba_deploy.files import open_file, shown, understood
+from vmamba_deploy.models.checkpoints.limits import MAX_FILE_BYTES, MAX_PICKLE_BYTES
+from vmamba_deploy.models.checkpoints.modules import with_weights_of_modules
+from vmamba_deploy.models.checkpoints.pickle_program import follow
+from vmamba_deploy.models.checkpoints.sections import AGAIN, Section, zip_records
+from vmamba_deploy.models.checkpoints.stand_in import StandIn
+from vmamba_deploy.models.checkpoints.storages import TENSOR_CALLS, Storages
 
-DAMAGED_FILE_ERRORS = (
-    pickle.UnpicklingError,
-    struct.error,
-    zipfile.BadZipFile,
-    ArithmeticError,
-    AssertionError,
-    AttributeError,
-    EOFError,
-    ImportError,
-    LookupError,
-    MemoryError,
-    OSError,
-    RuntimeError,
-    TypeError,
-    ValueError,
+CLEAN_FILE = (
+    "Where the file was made, write the weights alone: "
+    'torch.save({"model": model.state_dict()}, "clean.pth")'
 )
-"""What torch.load was seen to raise on damaged, truncated and hostile files."""
-
-_REFUSED_NAME = re.compile(r"nsupported (?:global: )?(?:GLOBAL|class|function)\s+([\w.]+)")
-_UNPICKLER_REASON = re.compile(r"WeightsUnpickler error:\s*(.+)")
-# torch keeps the accepted names in one table for the whole process.
-_SAFE_GLOBALS_LOCK = threading.Lock()
-
-
-class InertObject:
-    """Stands for an object of the training script's that loading weights does not need."""
-
-    def __init__(self, *_args: object) -> None:
-        """Drop the arguments that the pickle gives to the original class."""
-
-    def __setstate__(self, _state: object) -> None:
-        """Drop the state that the pickle gives to the original object."""
-
-
-class InertMapping:
-    """Stands for a dict subclass of the training script's: its instances are ordered dicts.
-
-    The unpickler stores items into the exact built-in types only, hence not a subclass.
-    """
-
-    def __new__(cls, *_args: object) -> OrderedDict[object, object]:  # type: ignore[misc]
-        """Make an empty ordered dict, which the pickle then fills with plain values."""
-        return OrderedDict()
-
-
-# Classes and functions found beside the weights in published checkpoints.
-STAND_INS: list[Callable[..., Any] | tuple[Callable[..., Any], str]] = [
-    (InertMapping, "yacs.config.CfgNode"),
-    *(
-        (InertObject, f"{module}.{name}")
-        for module in ("numpy.core.multiarray", "numpy._core.multiarray")
-        for name in ("_reconstruct", "scalar")
-    ),
-    (InertObject, "numpy.dtype"),
-    (InertObject, "numpy.ndarray"),
-]
+_PROGRAM = "data.pkl"
+_LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
+_LEGACY_VERSION = 1001
+_LEGACY_COUNT = struct.Struct("<q")
+# Nothing is called in any case; but who wants these called, wants no weights read.
+_RUNS_PROGRAMS = re.compile(
+    r"(asyncio|code|ctypes|importlib|marshal|multiprocessing|nt|os|posix|_?pickle|pty|runpy|shutil"
+    r"|socket|subprocess|sys|threading|torch\.hub|webbrowser)\.|"
+    r"((_?io\.open|torch\.serialization\.load)"
+    r"|builtins\.(__import__|breakpoint|compile|eval|exec|exit|getattr|input|open|quit|setattr))\b"
+)
 
 
 def read_pickled(path: Path) -> object:
-    """Read a file written by `torch.save`, in the zip layout or the older one.
+    """Read a file written by `torch.save`, in the zip layout or the one before PyTorch 1.6.
 
     Returns:
-        What the file holds: containers, numbers, strings, CPU tensors and stand-ins.
+        What the file holds, as `stand_in` describes it: containers, plain values, a `StoredTensor`
+        for each tensor, and stand-ins. Of a whole module, its weights by name.
 
     Raises:
-        InputFileError: the file is damaged, or its pickle asks for something other than tensors.
+        InputFileError: the file is damaged, larger than any checkpoint, or asks to run programs.
     """
-    _refuse_compressed_records(path)
-    try:
-        with (
-            _SAFE_GLOBALS_LOCK,
-            torch.serialization.safe_globals(STAND_INS),
-            warnings.catch_warnings(action="ignore"),
-        ):
-            return torch.load(path, map_location="cpu", weights_only=True)
-    except DAMAGED_FILE_ERRORS as error:
-        raise _explain(path, error) from error
+    what = "a checkpoint"
+    with (
+        open_file(path, what=what, limit_bytes=MAX_FILE_BYTES) as file,
+        understood(path, what=what, hint=AGAIN),
+    ):
+        is_zip = file.read(4) == b"PK\3\4"
+        tree = _read_zip(path, file) if is_zip else _read_legacy(path, file)
+        return with_weights_of_modules(tree)
 
 
-def _refuse_compressed_records(path: Path) -> None:
-    """torch.save never compresses; a compressed record is a small file that unpacks to a huge one.
-
-    Raises:
-        InputFileError: the file is a zip archive with compressed or overlong records.
-    """
-    try:
-        if not zipfile.is_zipfile(path):
-            return
-        with zipfile.ZipFile(path) as archive:
-            records = archive.infolist()
-    except DAMAGED_FILE_ERRORS as error:
-        raise _explain(path, error) from error
-    stored = all(record.compress_type == zipfile.ZIP_STORED for record in records)
-    if not stored or sum(record.file_size for record in records) > path.stat().st_size:
-        raise InputFileError(
-            f"{path} is a zip archive, but not one that torch.save writes: its records are "
-            "compressed or claim more bytes than the file has.",
-            hint="Use the checkpoint file itself, not an archive of it.",
-        )
+def _read_zip(path: Path, file: BinaryIO) -> object:
+    records = zip_records(path, file)
+    (prefix,) = (name[: -len(_PROGRAM)] for name in records if name.endswith(f"/{_PROGRAM}"))
+    order = records.get(f"{prefix}byteorder")
+    if order is not None and order.read() != b"little":
+        raise InputFileError(f"{shown(path)} is of a big-endian machine.", hint=CLEAN_FILE)
+    program = records[f"{prefix}{_PROGRAM}"]
+    if program.size > MAX_PICKLE_BYTES:
+        raise pickle.UnpicklingError(f"its pickle has {program.size:,} bytes")
+    storages = Storages()
+    tree = _follow(path, io.BytesIO(program.read()), storages)
+    for key in storages:
+        storages.place(key, records[f"{prefix}data/{key}"])
+    return tree
 
 
-def _explain(path: Path, error: BaseException) -> InputFileError:
-    text = str(error).strip()
-    refused = _REFUSED_NAME.search(text)
-    if refused:
-        name = refused.group(1)
-        return InputFileError(
-            f"{path} asks for the Python object '{name}' when it is read. A checkpoint is expected "
-            "to hold tensors and plain values only; nothing of it was run and nothing was loaded.",
-            hint="If you trust its author, ask for the weights as a safetensors file.",
-        )
-    reason = _UNPICKLER_REASON.search(text)
-    first_line = reason.group(1) if reason else (text.splitlines() or [""])[0]
-    detail = f"{type(error).__name__}: {printable(first_line[:160])}".removesuffix(": ")
-    return InputFileError(
-        f"{path} cannot be read as a checkpoint: it is damaged, cut short, or no checkpoint at all "
-        f"({detail}).",
-        hint="Get the file again and compare its sha256 with the published one.",
+def _read_legacy(path: Path, file: BinaryIO) -> object:
+    """Five pickles - magic number, version, machine, content, order - and then the storages."""
+    file.seek(0)
+    programs = io.BytesIO(file.read(MAX_PICKLE_BYTES))
+    storages = Storages()
+    magic, version, machine = (_follow(path, programs, storages) for _ in range(3))
+    if (magic, version) != (_LEGACY_MAGIC, _LEGACY_VERSION):
+        raise pickle.UnpicklingError("a pickle that torch.save did not write")
+    if not isinstance(machine, dict) or not machine.get("little_endian"):
+        raise InputFileError(f"{shown(path)} is of a big-endian machine.", hint=CLEAN_FILE)
+    tree = _follow(path, programs, storages)
+    keys = _follow(path, programs, storages)
+    if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys):
+        raise pickle.UnpicklingError("storages without names")
+    if sorted(keys) != sorted(storages):
+        raise pickle.UnpicklingError("other storages than its tensors want")
+    offset = programs.tell()
+    for key in keys:
+        file.seek(offset)
+        count = file.read(_LEGACY_COUNT.size)
+        (numel,) = _LEGACY_COUNT.unpack(count)
+        offset += len(count)
+        storages.place(key, Section(path, offset, numel * storages[key].dtype.itemsize))
+        offset += storages[key].nbytes
+    if offset > file.seek(0, os.SEEK_END):
+        raise EOFError("numbers are missing")
+    return tree
+
+
+def _follow(path: Path, program: BinaryIO, storages: Storages) -> object:
+    def check_name(name: str) -> None:
+        if _RUNS_PROGRAMS.match(name):
+            raise InputFileError(
+                f"{shown(path)} asks for the Python object '{printable(name)}' when it is read. "
+                "A checkpoint is expected to hold tensors and plain values only; nothing of it was "
+                "run and nothing was loaded.",
+                hint="Do not use a file of this author.",
+            )
+
+    return follow(
+        program,
+        calls={**TENSOR_CALLS, **_PLAIN_CALLS, "_codecs.encode": _Encoder()},
+        persistent=storages.refer,
+        check_name=check_name,
     )
+
+
+class _Encoder(dict[str, bytes]):
+    """Bytes, which old pickles have as text: of one text once, however often they are wanted."""
+
+    def __call__(self, text: object, _encoding: object = None) -> bytes:
+        if not isinstance(text, str):
+            raise pickle.UnpicklingError("bytes of something that is no text")
+        if text not in self:
+            self[text] = text.encode("latin1")
+        return self[text]
+
+
+def _ordered_dict(*arguments: object) -> object:
+    return StandIn("collections.OrderedDict", arguments) if arguments else {}
+
+
+_PLAIN_CALLS: Mapping[str, Callable[..., object]] = {
+    "collections.OrderedDict": _ordered_dict,
+    "collections.defaultdict": lambda *_: {},
+    "collections.Counter": lambda counts=None: {} if counts is None else counts,
+}

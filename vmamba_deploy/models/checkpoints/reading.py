@@ -2,123 +2,82 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
+import math
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
 from vmamba_deploy.errors import InputFileError, printable
-from vmamba_deploy.models.checkpoints.contents import (
-    CheckpointContents,
-    as_class_labels,
-    unwrap,
+from vmamba_deploy.files import open_file, shown
+from vmamba_deploy.models.checkpoints.contents import CheckpointContents, unwrap
+from vmamba_deploy.models.checkpoints.limits import (
+    MAX_FILE_BYTES,
+    MAX_NAME_CHARACTERS,
+    MAX_TENSORS,
 )
-from vmamba_deploy.models.checkpoints.pickled import DAMAGED_FILE_ERRORS, read_pickled
-
-_HASH_BLOCK_BYTES = 1 << 20
-
-
-def file_sha256(path: Path) -> str:
-    """Return the sha256 of a file in hexadecimal.
-
-    Raises:
-        InputFileError: the file cannot be read.
-    """
-    digest = hashlib.sha256()
-    try:
-        with path.open("rb") as file:
-            while block := file.read(_HASH_BLOCK_BYTES):
-                digest.update(block)
-    except OSError as error:
-        raise _unreadable(path, error) from error
-    return digest.hexdigest()
+from vmamba_deploy.models.checkpoints.pickled import read_pickled
+from vmamba_deploy.models.checkpoints.safe import read_safetensors
+from vmamba_deploy.models.checkpoints.stored import StoredTensor
 
 
 def read_checkpoint(path: Path) -> CheckpointContents:
     """Read the weights of a checkpoint: safetensors, or any published `torch.save` layout.
 
-    The format is told from the content, not from the name.
+    The format is told from the content, not from the name. No numbers are read yet.
 
     Raises:
         InputFileError: no such file, a damaged or hostile one, or one without weights.
     """
-    try:
-        with path.open("rb") as file:
-            start = file.read(9)
-    except OSError as error:
-        raise _unreadable(path, error) from error
+    with open_file(path, what="a checkpoint", limit_bytes=MAX_FILE_BYTES) as file:
+        start = file.read(9)
+        size = file.seek(0, os.SEEK_END)
     if not start:
-        raise InputFileError(f"{path} is empty; a checkpoint was expected.")
-    is_safetensors = len(start) == 9 and start[8:] == b"{" and start[:2] != b"PK"
-    contents = _read_safetensors(path) if is_safetensors else unwrap(read_pickled(path), path)
-    for name, tensor in contents.tensors.items():
-        _check_tensor(path, name, tensor)
+        raise InputFileError(f"{shown(path)} is empty; a checkpoint was expected.")
+    header_bytes = int.from_bytes(start[:8], "little")
+    is_safetensors = start[8:] == b"{" and header_bytes <= size
+    if is_safetensors:
+        contents = read_safetensors(path, header_bytes)
+    else:
+        contents = unwrap(read_pickled(path), path)
+    _check(path, contents.stored, size)
     return contents
 
 
-def _read_safetensors(path: Path) -> CheckpointContents:
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(path, framework="pt", device="cpu") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            metadata: Mapping[str, str] = file.metadata() or {}
-    except (SafetensorError, *DAMAGED_FILE_ERRORS) as error:
-        raise InputFileError(
-            f"{path} cannot be read as a safetensors file: {error}",
-            hint="Get the file again and compare its sha256 with the published one.",
-        ) from error
-    if not tensors:
-        raise InputFileError(f"{path} is a safetensors file without a single tensor.")
-    return CheckpointContents(tensors, _labels_from_metadata(metadata))
-
-
-def _labels_from_metadata(metadata: Mapping[str, str]) -> tuple[str, ...] | None:
-    for key in ("class_labels", "id2label"):
-        try:
-            labels = as_class_labels(json.loads(metadata.get(key, "null")))
-        except ValueError:
-            continue
-        if labels:
-            return labels
-    return None
-
-
-def _check_tensor(path: Path, name: str, tensor: Tensor) -> None:
-    """Refuse tensors that are not plain numbers in memory.
+def _check(path: Path, stored: Mapping[str, StoredTensor], size: int) -> None:
+    """Refuse more than a checkpoint has, and what is not plain numbers in memory.
 
     Raises:
-        InputFileError: a sparse, quantised or empty-handed tensor (a view that repeats few numbers
-            can claim any size).
+        InputFileError: too many, too large or too strangely named tensors, or one that is not of
+            floating-point numbers, each with a place of its own in the file.
     """
-    plain = tensor.layout is torch.strided and tensor.is_floating_point()
-    # Half-written files and views of nothing would only fail later, and less readably.
-    dense = plain and tensor.device.type == "cpu" and _bytes_claimed(tensor) <= _bytes_held(tensor)
-    if not dense and not _is_counter(tensor):
+    if len(stored) > MAX_TENSORS:
+        raise InputFileError(f"{shown(path)} has {len(stored):,} tensors; at most {MAX_TENSORS:,}.")
+    claimed = 0
+    for name, tensor in stored.items():
+        if len(name) > MAX_NAME_CHARACTERS:
+            raise InputFileError(
+                f"{shown(path)} has a tensor with a name of {len(name):,} characters."
+            )
+        claimed += _check_tensor(path, name, tensor.meta)
+    # A tensor may be saved under two names.
+    if claimed > 2 * size:
         raise InputFileError(
-            f"{path}: '{printable(name)}' is not a plain tensor of floating-point numbers "
-            f"(dtype {tensor.dtype}, shape {tuple(tensor.shape)})."
+            f"{shown(path)} has {size:,} bytes, but its tensors claim {claimed:,} together."
         )
 
 
-def _is_counter(tensor: Tensor) -> bool:
-    """Integers (of other layers of a detector) are no weights of ours; the strict load decides."""
-    return tensor.layout is torch.strided and not tensor.is_complex() and tensor.numel() <= 1
-
-
-def _bytes_claimed(tensor: Tensor) -> int:
-    return tensor.numel() * tensor.element_size()
-
-
-def _bytes_held(tensor: Tensor) -> int:
-    return tensor.untyped_storage().nbytes()
-
-
-def _unreadable(path: Path, error: OSError) -> InputFileError:
-    return InputFileError(
-        f"{path} cannot be read: {error.strerror or error}.",
-        hint="Give the path of a checkpoint file, an https URL, or 'random'.",
-    )
+def _check_tensor(path: Path, name: str, meta: Tensor) -> int:
+    """The bytes that a tensor takes."""
+    numbers = math.prod(meta.shape)
+    bytes_taken = numbers * meta.element_size()
+    # Views that repeat few numbers can claim any size.
+    own_place = bytes_taken <= meta.untyped_storage().nbytes()
+    is_counter = numbers <= 1 and not meta.is_complex()
+    if not own_place or not (meta.is_floating_point() or is_counter):
+        raise InputFileError(
+            f"{shown(path)}: '{printable(name)}' is not a plain tensor of floating-point numbers "
+            f"(dtype {meta.dtype}, shape {tuple(meta.shape)})."
+        )
+    return bytes_taken

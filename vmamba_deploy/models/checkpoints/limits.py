@@ -1,0 +1,20 @@
+"""What a checkpoint of an image network may claim; more is refused before it costs anything."""
+
+from __future__ import annotations
+
+from typing import Final
+
+MAX_FILE_BYTES: Final = 8 << 30
+# What stands around the numbers: a pickle, a list of the records of an archive, a header of JSON.
+MAX_PICKLE_BYTES: Final = 64 << 20
+MAX_DIRECTORY_BYTES: Final = 64 << 20
+MAX_HEADER_BYTES: Final = 16 << 20
+MAX_STEPS: Final = 5_000_000
+"""Of a pickle: a second and up to 100 MB for each million; published files have some 100,000."""
+MAX_INTEGER_BITS: Final = 1024
+MAX_NAME_CHARACTERS: Final = 300
+MAX_DIMENSIONS: Final = 16
+MAX_TENSORS: Final = 20_000
+MAX_DEPTH: Final = 60
+MAX_VALUES: Final = 1_000_000
+"""Of settings beside the weights, shared parts counted each time."""

@@ -1,0 +1,185 @@
+"""What stands in a read checkpoint for the objects of somebody else's classes.
+
+`read_pickled` gives a tree of dicts with keys of text or numbers, lists, tuples, text, bytes,
+numbers and None; a `StoredTensor` for each tensor, and a `StandIn` for everything else. Who looks
+for settings in it calls `plain` on the part that may hold them:
+
+    settings = plain(tree["args"])  # an argparse.Namespace becomes a dict
+
+Parts may be shared between places and may hold themselves, for a pickle can say so.
+"""
+
+from __future__ import annotations
+
+import datetime
+import struct
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import PurePath, PurePosixPath, PureWindowsPath
+from typing import Any
+
+from vmamba_deploy.errors import InputFileError
+from vmamba_deploy.models.checkpoints.limits import MAX_DEPTH, MAX_VALUES
+
+
+@dataclass(eq=False, slots=True)
+class StandIn:
+    """An object of any class but the built-in ones, or a class or function itself; it does nothing.
+
+    Attributes:
+        name: of the class or function with its module: "argparse.Namespace".
+        arguments: that the class or function was to be called with.
+        state: what the object was to be restored from, mostly the dict of its attributes.
+        items: what a subclass of dict or list was to be filled with.
+    """
+
+    name: str
+    arguments: tuple[object, ...] = ()
+    state: object = None
+    items: dict[object, object] | list[object] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        return f"StandIn({self.name!r})"
+
+
+def plain(value: object) -> Any:
+    """A part of a read checkpoint with settings as dicts, lists, text, numbers and None.
+
+    Namespaces and the configuration classes of yacs, mmengine, EasyDict and OmegaConf become
+    dicts; sets and tuples lists; paths and dates text; NumPy's numbers numbers. Tensors and
+    stand-ins of other classes stay.
+
+    Raises:
+        InputFileError: deeper than `MAX_DEPTH` or of more than `MAX_VALUES` values.
+    """
+    left = MAX_VALUES
+
+    def convert(value: object, depth: int) -> object:
+        nonlocal left
+        left -= 1
+        if depth > MAX_DEPTH or left < 0:
+            raise InputFileError(
+                f"The values beside the weights are nested deeper than {MAX_DEPTH} levels or are "
+                f"more than {MAX_VALUES:,}."
+            )
+        if isinstance(value, StandIn):
+            meant = _MEANINGS.get(value.name, _itself)(value)
+            return value if meant is value else convert(meant, depth + 1)
+        if isinstance(value, Mapping):
+            return {key: convert(item, depth + 1) for key, item in value.items()}
+        if isinstance(value, list | tuple):
+            return [convert(item, depth + 1) for item in value]
+        return value
+
+    return convert(value, 0)
+
+
+def _itself(found: StandIn) -> object:
+    return found
+
+
+def _in_state(key: str | int) -> Callable[[StandIn], object]:
+    def meaning(found: StandIn) -> object:
+        match found.state, key:
+            case dict(state), _ if key in state:
+                return state[key]
+            case tuple(state), int() if key < len(state):
+                return state[key]
+        return found
+
+    return meaning
+
+
+def _attributes(found: StandIn) -> object:
+    return {} if found.state is None else found.state
+
+
+def _items(found: StandIn) -> object:
+    match found.arguments, found.items:
+        case (dict(first), *_), dict(items):
+            return first | items
+    return found.items
+
+
+def _first_argument(found: StandIn) -> object:
+    return found.arguments[0] if found.arguments else []
+
+
+def _path(kind: type[PurePath]) -> Callable[[StandIn], object]:
+    def meaning(found: StandIn) -> object:
+        parts = [part for part in found.arguments if isinstance(part, str)]
+        return str(kind(*parts)) if len(parts) == len(found.arguments) else found
+
+    return meaning
+
+
+def _date(kind: type[datetime.date | datetime.time]) -> Callable[[StandIn], object]:
+    def meaning(found: StandIn) -> object:
+        match found.arguments:
+            case (bytes(),):
+                # The classes of the standard library take the bytes of their own pickles.
+                with suppress(TypeError, ValueError):
+                    return kind(*found.arguments).isoformat()  # type: ignore[arg-type]
+        return found
+
+    return meaning
+
+
+_NUMPY_CODES = {"f2": "e", "f4": "f", "f8": "d", "b1": "?"} | {
+    f"{sign}{size}": code.upper() if sign == "u" else code
+    for sign in "iu"
+    for size, code in ((1, "b"), (2, "h"), (4, "i"), (8, "q"))
+}
+
+
+def _numpy_scalar(found: StandIn) -> object:
+    match found.arguments:
+        case (StandIn(arguments=(str(code), *_), state=(_, str(order), *_)), bytes(data)):
+            form = f"{'>' if order == '>' else '<'}{_NUMPY_CODES.get(code, '0s')}"
+            if struct.calcsize(form) == len(data) > 0:
+                return struct.unpack(form, data)[0]
+    return found
+
+
+_MEANINGS: Mapping[str, Callable[[StandIn], object]] = {
+    **dict.fromkeys(("argparse.Namespace", "types.SimpleNamespace"), _attributes),
+    **dict.fromkeys(
+        (
+            "yacs.config.CfgNode",
+            "fvcore.common.config.CfgNode",
+            "detectron2.config.config.CfgNode",
+            "easydict.EasyDict",
+            "addict.addict.Dict",
+            "mmcv.utils.config.ConfigDict",
+            "mmengine.config.config.ConfigDict",
+        ),
+        _items,
+    ),
+    **dict.fromkeys(("mmcv.utils.config.Config", "mmengine.config.config.Config"), _in_state(0)),
+    "ml_collections.config_dict.config_dict.ConfigDict": _in_state("_fields"),
+    **dict.fromkeys(
+        ("omegaconf.dictconfig.DictConfig", "omegaconf.listconfig.ListConfig"),
+        _in_state("_content"),
+    ),
+    **dict.fromkeys(
+        (
+            f"omegaconf.nodes.{kind}Node"
+            for kind in ("Any", "Boolean", "Float", "Integer", "String")
+        ),
+        _in_state("_val"),
+    ),
+    **dict.fromkeys(("builtins.set", "builtins.frozenset"), _first_argument),
+    **{
+        f"{module}.{prefix}{kind.__name__.removeprefix('Pure')}": _path(kind)
+        for module in ("pathlib", "pathlib._local")
+        for prefix in ("", "Pure")
+        for kind in (PurePosixPath, PureWindowsPath)
+    },
+    "datetime.date": _date(datetime.date),
+    "datetime.datetime": _date(datetime.datetime),
+    "datetime.time": _date(datetime.time),
+    "numpy.core.multiarray.scalar": _numpy_scalar,
+    "numpy._core.multiarray.scalar": _numpy_scalar,
+}
+"""What an object means as a plain value, by its class; itself where that cannot be told."""
