@@ -1,16 +1,22 @@
 import json
+import os
 import re
 import secrets
+import shutil
 from pathlib import Path
 
 import jsonschema
 import msgspec
 import pytest
 
+from tests.artifacts.bad_manifests import GOOD, ROWS, bad_manifest
 from vmamba_deploy.artifacts.manifest import (
     MANIFEST_NAME,
+    MAX_MANIFEST_BYTES,
     Description,
     read_manifest,
+    read_verified,
+    require_files,
     verify,
     write_manifest,
 )
@@ -151,12 +157,85 @@ def test_names_that_leave_the_folder_are_refused(folder, name):
         read_manifest(folder)
 
 
-def test_a_link_out_of_the_folder_is_refused(folder, tmp_path_factory):
-    outside = tmp_path_factory.mktemp("outside") / "model.onnx"
-    (folder / "model.onnx").rename(outside)
-    (folder / "model.onnx").symlink_to(outside)
-    with pytest.raises(IntegrityError, match="outside its folder"):
+def test_links_are_followed_for_the_content_is_what_counts(folder, tmp_path_factory):
+    """The caches of Hugging Face, Kubernetes volumes (`..data`), DVC and Bazel are made of them."""
+    blobs, snapshot = tmp_path_factory.mktemp("blobs"), tmp_path_factory.mktemp("snapshot")
+    shutil.copytree(folder, blobs / "..2026_11_26")
+    (snapshot / "..data").symlink_to(blobs / "..2026_11_26")
+    for file in folder.iterdir():
+        (snapshot / file.name).symlink_to(Path("..data") / file.name)
+    assert verify(snapshot) == verify(folder)
+    (snapshot / "model.onnx").resolve().write_bytes(bytes(1000))
+    with pytest.raises(IntegrityError, match=r"model\.onnx has sha256"):
+        verify(snapshot)
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device", "folder", "nothing"])
+def test_a_link_to_what_is_no_file_is_refused(folder, kind):
+    place = folder.with_name(f"{folder.name}-{kind}")
+    (folder / "model.onnx").unlink()
+    (folder / "model.onnx").symlink_to("/dev/zero" if kind == "device" else place)
+    if kind == "pipe":
+        os.mkfifo(place)
+    elif kind == "folder":
+        place.mkdir()
+    said = "is missing" if kind == "nothing" else f"is a {kind}"
+    with pytest.raises(IntegrityError, match=said):
         verify(folder)
+    with pytest.raises(IntegrityError, match=r"model\.onnx"):
+        require_files(folder, read_manifest(folder))
+
+
+def test_code_that_the_manifest_does_not_list_is_refused(folder):
+    require_files(folder, verify(folder))
+    (folder / "libvmamba_ort.so").symlink_to("nowhere")
+    for check in (verify, lambda folder: require_files(folder, read_manifest(folder))):
+        with pytest.raises(IntegrityError, match=r"libvmamba_ort\.so lies in .* does not list it"):
+            check(folder)
+
+
+def test_what_is_loaded_is_what_was_compared(folder):
+    manifest = verify(folder)
+    content = (folder / "model.engine").read_bytes()
+    assert read_verified(folder, manifest, "model.engine") == content
+    (folder / "model.engine").write_bytes(content[::-1])
+    with pytest.raises(IntegrityError, match="has sha256"):
+        read_verified(folder, manifest, "model.engine")
+    (folder / "model.engine").write_bytes(content + b"x")
+    with pytest.raises(IntegrityError, match="501 bytes"):
+        read_verified(folder, manifest, "model.engine")
+    with pytest.raises(IntegrityError, match=r"does not list model\.pt2"):
+        read_verified(folder, manifest, "model.pt2")
+
+
+@pytest.mark.parametrize("why", ROWS)
+def test_a_manifest_that_nobody_could_use_is_refused(tmp_path, why):
+    (tmp_path / MANIFEST_NAME).write_text(bad_manifest(why))
+    with pytest.raises(IntegrityError, match=ROWS[why].get("says", "manifest")):
+        read_manifest(tmp_path)
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, Path.mkdir, lambda path: path.symlink_to("/dev/zero")])
+def test_a_manifest_that_is_no_file_is_refused_at_once(tmp_path, make):
+    make(tmp_path / MANIFEST_NAME)
+    with pytest.raises(IntegrityError, match="a manifest is a file"):
+        read_manifest(tmp_path)
+
+
+def test_a_huge_manifest_is_refused_unread(tmp_path):
+    padding = MAX_MANIFEST_BYTES - len(GOOD)
+    (tmp_path / MANIFEST_NAME).write_text(GOOD + " " * padding)
+    read_manifest(tmp_path)
+    (tmp_path / MANIFEST_NAME).write_text(GOOD + " " * (padding + 1))
+    with pytest.raises(IntegrityError, match="at most 16,777,216"):
+        read_manifest(tmp_path)
+
+
+def test_a_description_that_nobody_could_read_is_not_written(folder):
+    before = (folder / MANIFEST_NAME).read_text()
+    with pytest.raises(IntegrityError, match="control characters"):
+        write_description(folder, status_reason="\x1b[2J")
+    assert (folder / MANIFEST_NAME).read_text() == before
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,12 @@ DESCRIPTION = {
     "precision": "fp32",
     "weights": {"source": "random", "sha256": "0" * 64},
     "versions": {},
-    "onnx": {"opset": 20, "op_sets": {}, "inputs": [], "outputs": []},
+    "onnx": {
+        "opset": 20,
+        "op_sets": {},
+        "inputs": [{"name": "pixel_values", "dtype": "float32", "shape": [1, 3, 224, 224]}],
+        "outputs": [{"name": "logits", "dtype": "float32", "shape": [1, 1000]}],
+    },
     "engine": {"built": False, "reason": "not asked for"},
     "preprocessing": {
         "mean": [0, 0, 0],

@@ -1,14 +1,17 @@
 """manifest.json: what the files of an artefact folder are, and whether they still are that.
 
 The types below are its shape; `python -m vmamba_deploy.reports.schema manifest` prints it as a JSON
-schema. Loading starts with `verify`, so that a changed file, or an engine for another TensorRT or
-GPU, is refused before TensorRT reads a byte of it.
+schema. What passes can be used: samples/cpp reads it by the same rules, and both are held to
+tests/data/bad_manifests.json. Loading starts with `verify`, so that a changed file, or an engine
+for another TensorRT or GPU, is refused before TensorRT reads a byte of it.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import math
+import os
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal
@@ -17,27 +20,43 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from vmamba_deploy.artifacts.atomic import PARTIAL_PREFIX, atomic_write
-from vmamba_deploy.errors import IntegrityError, UsageError
+from vmamba_deploy.artifacts.strict_json import parse_json, require_plain_texts
+from vmamba_deploy.errors import IntegrityError, UsageError, VmambaError, printable
+from vmamba_deploy.files import open_file, read_file, shown, understood
 from vmamba_deploy.precisions import PrecisionName
 from vmamba_deploy.preprocessing import Preprocessing
-from vmamba_deploy.tasks import CLASSIFICATION
+from vmamba_deploy.tasks import CLASSIFICATION, TASKS
 
 MANIFEST_NAME = "manifest.json"
 ONNX_NAME, ENGINE_NAME = "model.onnx", "model.engine"
 ORT_LIBRARY_NAME, TRT_LIBRARY_NAME = "libvmamba_ort.so", "libvmamba_trt.so"
+PACKAGE_NAME, TORCH_LIBRARY_NAME = "model.pt2", "libvmamba_torch.so"
+CODE_NAMES = (ENGINE_NAME, PACKAGE_NAME, ORT_LIBRARY_NAME, TRT_LIBRARY_NAME, TORCH_LIBRARY_NAME)
+"""What a runtime loads by its name, and executes."""
 SCHEMA_VERSION = 1
 
 REBUILD_HINT = "export again, or build an engine for this machine with `vmamba-deploy build`"
-_MAX_MANIFEST_BYTES = 16 << 20
 
-Count = Annotated[int, Meta(ge=0)]
-_Positive = Annotated[int, Meta(ge=1)]
-Sha256 = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+MAX_MANIFEST_BYTES = 16 << 20
+_MAX_FILES = 4096
+_MAX_CLASSES = 1 << 20
+_LEAST_STD = 1e-6
+_LARGEST = 2**63 - 1
+
+Count = Annotated[int, Meta(ge=0, le=_LARGEST)]
+_Positive = Annotated[int, Meta(ge=1, le=_LARGEST)]
+_Side = Annotated[int, Meta(ge=1, le=1 << 16)]
+_Name = Annotated[str, Meta(min_length=1)]
+# What an application feeds or gets; NumPy knows each by this name.
+_Dtype = Annotated[str, Meta(pattern="^(uint8|float16|float32|float64)$")]
+# `$` alone would take a newline behind the last digit.
+Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$(?!\n)")]
 Shape = tuple[_Positive, ...]
 FlavourName = Literal["tensorrt", "tensorrt_rtx"]
 Status = Literal["complete", "unproven", "failed"]
-# Where a listed file leads is judged by `_inside`.
+# Where a listed file leads is judged by `path_inside`.
 _FileName = Annotated[str, Meta(pattern=r"^[^/\\:\x00][^\\:\x00]*$")]
+_RANKS = {"logits": 2, "map": 4}
 
 
 class FileFacts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -55,20 +74,23 @@ class WeightsFacts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class TensorFacts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Name, NumPy dtype name and shape of an input or output; free axes are strings."""
+    """Name, NumPy dtype name and shape of an input or output; free axes are strings.
 
-    name: str
-    dtype: str
-    shape: tuple[int | str, ...]
+    Of a foreign ONNX file the dtype may be `unknown` and axes 0; in a manifest they may not.
+    """
+
+    name: _Name
+    dtype: _Dtype
+    shape: tuple[_Positive | _Name, ...]
 
 
 class OnnxInterface(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What the ONNX file takes and gives: the standard op set, all op sets, and the tensors."""
 
     opset: _Positive
-    op_sets: dict[str, int]
-    inputs: tuple[TensorFacts, ...]
-    outputs: tuple[TensorFacts, ...]
+    op_sets: dict[str, _Positive]
+    inputs: Annotated[tuple[TensorFacts, ...], Meta(min_length=1, max_length=64)]
+    outputs: Annotated[tuple[TensorFacts, ...], Meta(min_length=1, max_length=64)]
 
 
 class ShapeProfile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -77,6 +99,14 @@ class ShapeProfile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     min: Shape
     opt: Shape
     max: Shape
+
+    def __post_init__(self) -> None:
+        ranks = {len(self.min), len(self.opt), len(self.max)}
+        if ranks != {4} or not all(
+            low <= usual <= high
+            for low, usual, high in zip(self.min, self.opt, self.max, strict=True)
+        ):
+            raise ValueError("a profile has four sides each, that do not shrink from min to max")
 
 
 class PluginFacts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -195,9 +225,9 @@ class PreprocessingFacts(Struct, frozen=True, kw_only=True):
     """
 
     mean: tuple[Annotated[float, Meta(ge=0, le=1)], ...]
-    std: tuple[Annotated[float, Meta(gt=0)], ...]
-    crop_pixels: tuple[_Positive, _Positive]
-    resize_pixels: _Positive
+    std: tuple[Annotated[float, Meta(ge=_LEAST_STD)], ...]
+    crop_pixels: tuple[_Side, _Side]
+    resize_pixels: _Side
     interpolation: str
     specification: _Positive = 1
     normalisation_in_graph: bool = False
@@ -207,6 +237,8 @@ class PreprocessingFacts(Struct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         if not self.mean or len(self.mean) != len(self.std):
             raise ValueError("mean and std must have one value for each channel")
+        if not all(map(math.isfinite, (*self.mean, *self.std))):
+            raise ValueError("mean and std must be finite")
 
     def by_this_release(self) -> Preprocessing:
         """What this release can do.
@@ -236,8 +268,12 @@ class Description(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     onnx: OnnxInterface
     engine: EngineFacts
     preprocessing: PreprocessingFacts
-    labels: tuple[str, ...] | None
-    task: str = CLASSIFICATION.name
+    labels: Annotated[tuple[str, ...], Meta(max_length=_MAX_CLASSES)] | None
+    task: _Name = CLASSIFICATION.name
+
+    def __post_init__(self) -> None:
+        if (fault := _fault_of_input(self) or _fault_of_outputs(self)) is not None:
+            raise ValueError(fault)
 
     def require_classifier(self, folder: Path) -> None:
         """Raise UsageError unless the artefacts of `folder` give logits."""
@@ -255,12 +291,22 @@ class Manifest(Description, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     schema_version: Literal[1] = 1
     created: str
-    files: dict[_FileName, FileFacts]
+    files: Annotated[dict[_FileName, FileFacts], Meta(max_length=_MAX_FILES)]
 
     @property
     def classes(self) -> int:
         """How many classes the logits have."""
         return int(self.onnx.outputs[0].shape[-1])
+
+    def listed(self, folder: Path, name: str) -> FileFacts:
+        """What the manifest says of a file that a runtime needs.
+
+        Raises:
+            IntegrityError: nothing.
+        """
+        if name not in self.files:
+            raise IntegrityError(f"the manifest of {shown(folder)} does not list {name}")
+        return self.files[name]
 
     def as_json(self) -> dict[str, Any]:
         """The document, as plain values; a classifier's is the one that older releases read."""
@@ -278,7 +324,7 @@ def write_manifest(folder: Path, description: Description) -> Manifest:
         description: the other fields.
 
     Raises:
-        IntegrityError: the description holds what its types do not allow.
+        IntegrityError: the description holds what a reader would refuse.
     """
     manifest = Manifest(
         **{name: getattr(description, name) for name in Description.__struct_fields__},
@@ -286,10 +332,7 @@ def write_manifest(folder: Path, description: Description) -> Manifest:
         files={name: describe_file(folder / name) for name in _artefacts(folder)},
     )
     path, document = folder / MANIFEST_NAME, manifest.as_json()
-    try:
-        msgspec.convert(document, Manifest)
-    except msgspec.ValidationError as error:
-        raise IntegrityError(f"{path} does not fit its schema: {error}") from error
+    _checked(path, document)
     with atomic_write(path) as temporary:
         temporary.write_text(json.dumps(document, indent=2, sort_keys=True) + "\n")
     return manifest
@@ -299,32 +342,30 @@ def read_manifest(folder: Path) -> Manifest:
     """Read and validate the manifest of a folder; the files it names are not looked at.
 
     Raises:
-        IntegrityError: absent, not JSON, another schema version, or a file name that leaves the
-            folder.
+        IntegrityError: absent, not JSON, another schema version, what no reader could use, or a
+            file name that leaves the folder.
     """
     path = folder / MANIFEST_NAME
+    if not os.path.lexists(path):
+        raise IntegrityError(f"{shown(folder)} has no {MANIFEST_NAME}")
+    content = read_file(
+        path, what="a manifest", limit_bytes=MAX_MANIFEST_BYTES, error=IntegrityError
+    )
     try:
-        if path.stat().st_size > _MAX_MANIFEST_BYTES:
-            raise IntegrityError(f"{path} is too large to be a manifest")
-        text = path.read_bytes()
-        # Before the rest, for another version may have other fields.
-        document = msgspec.json.decode(text)
-    except FileNotFoundError as error:
-        raise IntegrityError(f"{folder} has no {MANIFEST_NAME}") from error
-    except (OSError, ValueError, RecursionError) as error:
-        raise IntegrityError(f"{path} cannot be read: {error}") from error
+        document = parse_json(content)
+    except ValueError as error:
+        raise IntegrityError(f"{shown(path)} cannot be read: {printable(str(error))}") from error
+    # Before the rest, for another version may have other fields.
     version = document.get("schema_version") if isinstance(document, dict) else None
-    if version != SCHEMA_VERSION:
+    if version != SCHEMA_VERSION or isinstance(version, bool):
         raise IntegrityError(
-            f"{path} has schema version {version!r}, this release reads {SCHEMA_VERSION}",
+            f"{shown(path)} has schema version {printable(repr(version)[:80])}, this release reads "
+            f"{SCHEMA_VERSION}",
             hint="use the release that wrote it, or export again",
         )
-    try:
-        manifest = msgspec.convert(document, Manifest)
-    except msgspec.ValidationError as error:
-        raise IntegrityError(f"{path} does not fit its schema: {error}") from error
+    manifest = _checked(path, document)
     for name in manifest.files:
-        _inside(folder, name)
+        path_inside(folder, name)
     return manifest
 
 
@@ -336,6 +377,9 @@ def verify(
     compute_capability: str | None = None,
 ) -> Manifest:
     """Check the folder's files, and its engine against this machine where that is given.
+
+    A listed file may be a link: its content is what is checked. Files that are not listed do not
+    matter, unless they are code that a runtime would load.
 
     Args:
         folder: an artefact folder.
@@ -354,11 +398,12 @@ def verify(
     manifest = read_manifest(folder)
     if manifest.status == "failed":
         raise IntegrityError(
-            f"the artefacts in {folder} are marked as failed: {manifest.status_reason}",
+            f"the artefacts in {shown(folder)} are marked as failed: {manifest.status_reason}",
             hint="look at report.html, and do not deploy them",
         )
-    for name, expected in manifest.files.items():
-        _verify_file(_inside(folder, name), name, expected)
+    for name in manifest.files:
+        verify_file(folder, manifest, name)
+    _require_code_listed(folder, manifest)
     if any(asked is not None for asked in (flavour, version, compute_capability)):
         reason = manifest.engine.fits(
             flavour=flavour, version=version, compute_capability=compute_capability
@@ -368,16 +413,111 @@ def verify(
     return manifest
 
 
+def verify_file(folder: Path, manifest: Manifest, name: str) -> Path:
+    """The path of a file whose content is what the manifest says.
+
+    Raises:
+        IntegrityError: not listed, missing, no regular file, or another content.
+    """
+    expected, path = manifest.listed(folder, name), path_inside(folder, name)
+    if not path.exists():
+        raise IntegrityError(f"{name} is missing from {shown(path.parent)}", hint="export again")
+    _require_same(name, describe_file(path), expected)
+    return path
+
+
+def read_verified(folder: Path, manifest: Manifest, name: str) -> bytes:
+    """The content of a listed file: what was checked is what the caller then loads.
+
+    Raises:
+        IntegrityError: see `verify_file`.
+    """
+    expected = manifest.listed(folder, name)
+    content = read_file(
+        path_inside(folder, name),
+        what="an artefact",
+        limit_bytes=expected.size_bytes,
+        error=IntegrityError,
+    )
+    found = FileFacts(sha256=hashlib.sha256(content).hexdigest(), size_bytes=len(content))
+    _require_same(name, found, expected)
+    return content
+
+
+def require_files(folder: Path, manifest: Manifest) -> None:
+    """Check that each listed file is one, so that no reader hangs on it; its content is not read.
+
+    Raises:
+        IntegrityError: one is missing, or is a pipe, a device or a folder.
+    """
+    for name in manifest.files:
+        with open_file(path_inside(folder, name), what="an artefact", error=IntegrityError):
+            pass
+    _require_code_listed(folder, manifest)
+
+
 def listed_files(folder: Path) -> set[str]:
     """The names of the files that belong to the artefacts of `folder`, manifest.json included."""
     return {MANIFEST_NAME, *read_manifest(folder).files}
 
 
-def describe_file(path: Path) -> FileFacts:
-    """The sha256 and the size of a file."""
-    with path.open("rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256").hexdigest()
-    return FileFacts(sha256=digest, size_bytes=path.stat().st_size)
+def describe_file(path: Path, error: type[VmambaError] = IntegrityError) -> FileFacts:
+    """The sha256 and the size of a regular file.
+
+    Raises:
+        VmambaError: of class `error`: it is none, or cannot be read.
+    """
+    with open_file(path, what="an artefact", error=error) as file:
+        size = os.fstat(file.fileno()).st_size
+        with understood(path, what="an artefact", error=error):
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return FileFacts(sha256=digest, size_bytes=size)
+
+
+def path_inside(folder: Path, name: str) -> Path:
+    """The path of a listed file.
+
+    Only its name is judged: what links in the folder lead to, the sha256 vouches for.
+
+    Raises:
+        IntegrityError: the name leads out of the folder.
+    """
+    pure = PurePosixPath(name)
+    if pure.is_absolute() or ".." in pure.parts or "\\" in name:
+        raise IntegrityError(f"the manifest names a file outside its folder: '{printable(name)}'")
+    return folder / name
+
+
+def _checked(path: Path, document: Any) -> Manifest:
+    try:
+        require_plain_texts(document)
+        return msgspec.convert(document, Manifest)
+    except ValueError as error:
+        raise IntegrityError(f"{shown(path)} does not fit its schema: {error}") from error
+
+
+def _require_code_listed(folder: Path, manifest: Manifest) -> None:
+    """Refuse a library or engine that a runtime would load and the manifest does not vouch for."""
+    for name in CODE_NAMES:
+        if name not in manifest.files and os.path.lexists(folder / name):
+            raise IntegrityError(
+                f"{name} lies in {shown(folder)}, and the manifest does not list it",
+                hint="it would be executed: remove it, or copy the whole folder again",
+            )
+
+
+def _require_same(name: str, found: FileFacts, expected: FileFacts) -> None:
+    if found.size_bytes != expected.size_bytes:
+        raise IntegrityError(
+            f"{name} has {found.size_bytes} bytes, the manifest says {expected.size_bytes}",
+            hint="the file was changed or cut short; copy the whole folder again, or export again",
+        )
+    if found.sha256 != expected.sha256:
+        raise IntegrityError(
+            f"{name} has sha256 {found.sha256[:16]}..., the manifest says "
+            f"{expected.sha256[:16]}...",
+            hint="the file was changed after the export; do not load it",
+        )
 
 
 def _artefacts(folder: Path) -> list[str]:
@@ -389,32 +529,37 @@ def _artefacts(folder: Path) -> list[str]:
     return sorted(name for name in names if name != MANIFEST_NAME)
 
 
-def _verify_file(path: Path, name: str, expected: FileFacts) -> None:
-    if not path.is_file():
-        raise IntegrityError(f"{name} is missing from {path.parent}", hint="export again")
-    size = path.stat().st_size
-    if size != expected.size_bytes:
-        raise IntegrityError(
-            f"{name} has {size} bytes, the manifest says {expected.size_bytes}",
-            hint="the file was changed or cut short; copy the whole folder again, or export again",
-        )
-    digest = describe_file(path).sha256
-    if digest != expected.sha256:
-        raise IntegrityError(
-            f"{name} has sha256 {digest[:16]}..., the manifest says {expected.sha256[:16]}...",
-            hint="the file was changed after the export; do not load it",
-        )
-
-
 def _as_numbers(dotted: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in dotted.split(".") if part.isdigit())
+    return tuple(int(part) for part in dotted.split(".") if part.isdigit() and len(part) < 10)
 
 
-def _inside(folder: Path, name: str) -> Path:
-    """The path of a listed file; a name that leads out of the folder is refused."""
-    pure = PurePosixPath(name)
-    path = folder / name
-    escapes = pure.is_absolute() or ".." in pure.parts or "\\" in name
-    if escapes or not path.resolve().is_relative_to(folder.resolve()):
-        raise IntegrityError(f"the manifest names a file outside its folder: {name!r}")
-    return path
+def _fault_of_input(described: Description) -> str | None:
+    """Why images prepared as described would not be what the network takes; None when they are."""
+    image, prepared = described.onnx.inputs[0], described.preprocessing
+    taken = {True: "uint8", False: "float32"}[prepared.normalisation_in_graph]
+    if image.dtype != taken or len(image.shape) != 4:
+        return f"the first input must be four-dimensional and {taken}"
+    channels, crop = len(prepared.mean), prepared.crop_pixels
+    given = (*crop, channels) if prepared.normalisation_in_graph else (channels, *crop)
+    for side, expected in zip(image.shape[1:], given, strict=True):
+        if isinstance(side, int) and side != expected:
+            return f"the input takes {list(image.shape[1:])}, the preprocessing gives {list(given)}"
+    return None
+
+
+def _fault_of_outputs(described: Description) -> str | None:
+    """Why the outputs are not those of the task; None when they are, or it is unknown."""
+    if (task := TASKS.get(described.task)) is None:
+        return None
+    given = described.onnx.outputs
+    if tuple(output.name for output in given) != task.output_names:
+        return f"the outputs of {task.name} are {', '.join(task.output_names)}"
+    for output, wanted in zip(given, task.outputs, strict=True):
+        if len(output.shape) != _RANKS[wanted.kind]:
+            return f"the output {output.name} must have {_RANKS[wanted.kind]} axes"
+    classes = given[0].shape[-1]
+    if task is CLASSIFICATION and not isinstance(classes, int):
+        return "the number of classes must be known"
+    if task is CLASSIFICATION and described.labels and len(described.labels) != classes:
+        return f"there are {len(described.labels)} labels for {classes} classes"
+    return None
