@@ -22,7 +22,7 @@ _HEADER = struct.Struct("<16sHHIQQQIHHHHH")
 _SEGMENT = struct.Struct("<IIQQQQ")
 _IDENTITY = b"\x7fELF\x02\x01"  # 64-bit, little-endian
 _SHARED_OBJECT, _LOADED = 3, 1
-_HINT = "copy it again, or build it: `make native`"
+_HINT = "make native"
 
 
 def check_loadable(path: Path) -> None:
