@@ -7,11 +7,12 @@ MODEL ?= t
 PRECISION ?= fp16
 PYTEST_ARGS ?=
 GPU_CHECK_ARGS ?=
+STRESS_ARGS ?=
 # Modules are compiled when they are imported first: most of what is installed never is.
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help setup compiler export test check lint format types layers native docs gpu-check kernel-budget clean
+.PHONY: help setup compiler export test check lint format types layers native docs gpu-check kernel-budget stress clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -59,6 +60,9 @@ docs: $(VENV)/.dev ## the documentation as a site, in build/site
 
 test: $(VENV)/.dev check ## the checks, then the test suite
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
+
+stress: $(VENV)/.dev ## 200 exports killed at random moments, 25 rounds of 8 that meet; STRESS_ARGS="--kills 20"
+	$(BIN)/python -m tests.stress $(STRESS_ARGS)
 
 check: $(VENV)/.dev lint types layers ## lint, types and the direction of imports
 

@@ -6,7 +6,8 @@ import pytest
 
 from tests.artifacts.rewriting import rewrite
 from tests.artifacts.test_manifest import ENGINE
-from vmamba_deploy.artifacts.manifest import read_manifest
+from vmamba_deploy.artifacts.manifest import read_manifest, verify
+from vmamba_deploy.artifacts.rename import exchange
 from vmamba_deploy.errors import (
     EnvironmentProblem,
     InputFileError,
@@ -125,3 +126,31 @@ def test_max_batch_limits_an_execution(artifact, images):
     with load(artifact, runtime="ort", max_batch=5) as model:
         assert model.max_batch == 5
         assert model(model.preprocess(images[:12])).shape == (12, 10)
+
+
+@pytest.mark.parametrize("times", [1, 1000])
+def test_a_folder_that_is_replaced_while_it_is_opened(
+    digits_artifact, images, tmp_path, monkeypatch, times
+):
+    """By another export, after it was verified and before its files are read."""
+    folder, other = tmp_path / "folder", tmp_path / "other"
+    shutil.copytree(digits_artifact("fp32", engine=False), folder)
+    shutil.copytree(digits_artifact("fp16", engine=False), other)
+    with load(other, runtime="ort") as model:
+        pixels = model.preprocess(images[:2])
+        expected = model.outputs(pixels)["logits"]
+    left = iter(range(times))
+
+    def verify_and_replace(path):
+        verify(path)
+        if next(left, None) is not None:
+            exchange(folder, other)
+
+    monkeypatch.setattr("vmamba_deploy.runtimes.onnxruntime.verify", verify_and_replace)
+    if times > 1:
+        with pytest.raises(IntegrityError, match="was replaced 5 times while it was opened"):
+            load(folder, runtime="ort")
+        return
+    with load(folder, runtime="ort") as model:
+        assert model.manifest.precision == "fp16"
+        np.testing.assert_array_equal(model.outputs(pixels)["logits"], expected)

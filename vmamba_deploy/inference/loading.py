@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from vmamba_deploy.artifacts.manifest import read_manifest
-from vmamba_deploy.errors import InputFileError, IntegrityError, UsageError
+from vmamba_deploy.artifacts.manifest import MANIFEST_NAME, read_manifest
+from vmamba_deploy.errors import InputFileError, IntegrityError, UsageError, VmambaError
 from vmamba_deploy.inference.classifier import Classifier
 from vmamba_deploy.inference.lanes import LanePool
 from vmamba_deploy.inference.model import Model, OpenModel
@@ -18,6 +19,9 @@ RUNTIMES = runtime_choices()
 """`trt` and `rtx`: the folder's engine, built by that TensorRT; `ort`: ONNX Runtime on the CPU;
 `ort-cuda`: on a GPU; `auto`: the first of engine, ONNX Runtime on a GPU and on the CPU that can run
 here."""
+
+
+_ATTEMPTS = 5
 
 
 def load(
@@ -32,7 +36,8 @@ def load(
 ) -> Model:
     """Open an artefact folder for inference.
 
-    One that classifies gives a `Classifier`.
+    One that classifies gives a `Classifier`. A folder that an export replaces meanwhile is opened
+    again, so that all of it is of one export.
 
     Args:
         folder: written by `vmamba-deploy export`.
@@ -59,19 +64,27 @@ def load(
         raise UsageError("streams and max_batch must be at least 1")
     if not path.is_dir():
         raise InputFileError(f"there is no folder {path}", hint="`vmamba-deploy export` makes one")
-    manifest = read_manifest(path)
-    if manifest.task not in TASKS:
-        raise IntegrityError(
-            f"{path} is for the task {manifest.task!r}, unknown to this release",
-            hint="use the release that wrote it",
-        )
-    serving = Serving(path, manifest, streams, threads, cuda_graphs, verify)
-    service = _automatic(serving) if runtime == "auto" else services()[runtime]
-    served = service.open(serving)
-    lanes = LanePool(served.sessions)
-    opened = OpenModel(served.runtime, lanes, _batches(served, max_batch), served.release)
-    task = TASKS[manifest.task]
-    return Classifier(manifest, opened) if task is CLASSIFICATION else Model(manifest, opened, task)
+    for _ in range(_ATTEMPTS):
+        of_manifest = _identities(path, [MANIFEST_NAME])
+        manifest = read_manifest(path)
+        names = [MANIFEST_NAME, *manifest.files]
+        before = of_manifest + _identities(path, names[1:])
+        try:
+            model = _open(
+                Serving(path, manifest, streams, threads, cuda_graphs, verify), runtime, max_batch
+            )
+        except VmambaError:
+            if _identities(path, names) == before:
+                raise
+            continue
+        if _identities(path, names) == before:
+            return model
+        # An export took the place of what was verified: this may be the old manifest of a new file.
+        model.close()
+    raise IntegrityError(
+        f"{path} was replaced {_ATTEMPTS} times while it was opened",
+        hint="load it when the exports into it have ended",
+    )
 
 
 def load_classifier(folder: str | Path, **options: Any) -> Classifier:
@@ -85,6 +98,34 @@ def load_classifier(folder: str | Path, **options: Any) -> Classifier:
     model = load(folder, **options)
     assert isinstance(model, Classifier)  # its manifest said so
     return model
+
+
+def _open(serving: Serving, runtime: str, max_batch: int | None) -> Model:
+    manifest = serving.manifest
+    if manifest.task not in TASKS:
+        raise IntegrityError(
+            f"{serving.folder} is for the task {manifest.task!r}, unknown to this release",
+            hint="use the release that wrote it",
+        )
+    service = _automatic(serving) if runtime == "auto" else services()[runtime]
+    served = service.open(serving)
+    lanes = LanePool(served.sessions)
+    opened = OpenModel(served.runtime, lanes, _batches(served, max_batch), served.release)
+    task = TASKS[manifest.task]
+    return Classifier(manifest, opened) if task is CLASSIFICATION else Model(manifest, opened, task)
+
+
+def _identities(folder: Path, names: Iterable[str]) -> list[tuple[int, ...] | None]:
+    """Which files have these names now: what differs when another took the place of one."""
+    found: list[tuple[int, ...] | None] = []
+    for name in names:
+        try:
+            status = (folder / name).stat()
+        except OSError:
+            found.append(None)
+        else:
+            found.append((status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns))
+    return found
 
 
 def _automatic(serving: Serving) -> Service:

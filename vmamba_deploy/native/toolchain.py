@@ -28,9 +28,7 @@ class HostCompiler:
 
 @cache
 def _describe_compiler(path: Path) -> HostCompiler:
-    version, *_ = output_of([path, "--version"]).splitlines() or [""]
-    if not version.isprintable() or not version:
-        raise EnvironmentProblem(f"{path} does not say which compiler it is", hint=_COMPILER_HINT)
+    version = output_of([path, "--version"]).splitlines()[0]
     if "clang" in version.lower():
         return HostCompiler(path, version, None)
     major = output_of([path, "-dumpversion"]).split(".")[0].strip()
