@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
+import traceback
 from importlib.util import find_spec
 
-from vmamba_deploy.errors import EnvironmentProblem
+from vmamba_deploy.errors import EnvironmentProblem, printable
 
 MODULES = {
     "onnxruntime": "inference",
@@ -20,19 +22,46 @@ MODULES = {
     "torch": "export",
     "ray": "ray",
 }
-"""Top-level modules by the smallest extra that has them."""
+"""Top-level modules by the smallest extra that has them; the package itself brings the others."""
+
+_OURS = {"", "vmamba_deploy", "__main__"}
 
 
 def missing_module(name: str | None) -> EnvironmentProblem | None:
-    """What to tell a user whose machine lacks a module; None when no extra has it."""
+    """What to tell a user whose machine lacks a module; None for one of ours or of Python's."""
     module = (name or "").partition(".")[0]
-    extra = MODULES.get(module)
-    if extra is None:
+    if module in _OURS or module in sys.stdlib_module_names:
         return None
     return EnvironmentProblem(
-        f"this needs the Python module {module}, which is not installed",
-        hint=f"pip install 'vmamba-deploy[{extra}]'",
+        f"this needs the Python module {module}, which is not installed", hint=_command(module)
     )
+
+
+def failed_import(error: Exception) -> EnvironmentProblem | None:
+    """What to tell a user whose machine has a package of others that cannot be imported.
+
+    Args:
+        error: as it was caught, with its traceback.
+
+    Returns:
+        None where it came of something else than such an import.
+    """
+    if isinstance(error, ModuleNotFoundError):
+        return missing_module(error.name)
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        module = str(frame.f_globals.get("__name__", "")).partition(".")[0]
+        # The body of a module runs when it is imported.
+        if frame.f_code.co_name == "<module>" and module not in _OURS:
+            return EnvironmentProblem(
+                f"the Python module {module} cannot be imported: {printable(str(error))}",
+                hint=f"install it again: {_command(module)} --force-reinstall",
+            )
+    return None
+
+
+def _command(module: str) -> str:
+    extra = MODULES.get(module)
+    return f"pip install 'vmamba-deploy[{extra}]'" if extra else "pip install vmamba-deploy"
 
 
 def require_modules(*names: str) -> None:

@@ -11,7 +11,7 @@ import click
 
 from vmamba_deploy.cli.stopping import ends_if_asked
 from vmamba_deploy.errors import ExitCode, ResourceError, VmambaError
-from vmamba_deploy.extras import missing_module
+from vmamba_deploy.extras import failed_import
 
 Body = Callable[..., ExitCode | None]
 
@@ -44,20 +44,17 @@ def reporting(body: Body) -> Callable[..., int]:
         except BrokenPipeError:
             # The reader of our output went away; there is nobody to tell.
             code = ExitCode.OK
-        except ModuleNotFoundError as error:
-            problem = missing_module(error.name)
-            if problem is None:
-                terminal.bug(error)
-            else:
-                terminal.error(problem)
-            code = ExitCode.BUG if problem is None else problem.exit_code
         except MemoryError:
             hint = "use a smaller model, image size or largest batch"
             terminal.error(ResourceError("not enough memory", hint=hint))
             code = ExitCode.RESOURCES
         except Exception as error:  # noqa: BLE001 - the last stop before the user
-            terminal.bug(error)
-            code = ExitCode.BUG
+            problem = failed_import(error)
+            if problem is None:
+                terminal.bug(error)
+            else:
+                terminal.error(problem)
+            code = ExitCode.BUG if problem is None else problem.exit_code
         exit_code = int(code or ExitCode.OK)
         click.get_current_context().exit(exit_code)
         return exit_code

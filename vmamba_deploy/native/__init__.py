@@ -5,5 +5,13 @@ from __future__ import annotations
 from vmamba_deploy.native.building import available, build, library_path
 from vmamba_deploy.native.layout import LIBRARIES
 from vmamba_deploy.native.report import toolchain_report
+from vmamba_deploy.native.shared_object import check_loadable
 
-__all__ = ["LIBRARIES", "available", "build", "library_path", "toolchain_report"]
+__all__ = [
+    "LIBRARIES",
+    "available",
+    "build",
+    "check_loadable",
+    "library_path",
+    "toolchain_report",
+]

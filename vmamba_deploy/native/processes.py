@@ -23,7 +23,9 @@ def output_of(command: Sequence[str | Path]) -> str:
         EnvironmentProblem: it cannot be run, or fails.
     """
     try:
-        done = subprocess.run([str(part) for part in command], capture_output=True, text=True)
+        done = subprocess.run(
+            [str(part) for part in command], capture_output=True, text=True, errors="replace"
+        )
     except OSError as error:
         raise EnvironmentProblem(f"{command[0]} cannot be run: {error.strerror}") from error
     if done.returncode != 0:

@@ -28,7 +28,9 @@ class HostCompiler:
 
 @cache
 def _describe_compiler(path: Path) -> HostCompiler:
-    version = output_of([path, "--version"]).splitlines()[0]
+    version, *_ = output_of([path, "--version"]).splitlines() or [""]
+    if not version.isprintable() or not version:
+        raise EnvironmentProblem(f"{path} does not say which compiler it is", hint=_COMPILER_HINT)
     if "clang" in version.lower():
         return HostCompiler(path, version, None)
     major = output_of([path, "-dumpversion"]).split(".")[0].strip()

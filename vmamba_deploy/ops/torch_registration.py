@@ -37,6 +37,9 @@ def register(op: Op, reference: Callable[..., Tensor]) -> None:
     namespace, name = op.torch_name.split("::")
 
     def load_and_call(*call: Any) -> Tensor:
+        for operand, tensor in zip(op.inputs, call, strict=False):
+            if tensor.layout is not torch.strided or tensor.is_quantized:
+                raise ValueError(f"{operand.name} is not a dense tensor")  # no device's kernel
         load_library()
         device = call[0].device
         if not torch._C._dispatch_has_kernel_for_dispatch_key(op.torch_name, device.type.upper()):
@@ -97,6 +100,7 @@ def load_library() -> None:
         raise EnvironmentProblem(
             f"lib{LIBRARY}.so cannot be had: {error.message}", hint="make native"
         ) from error
+    native.check_loadable(path)
     try:
         torch.ops.load_library(path)  # type: ignore[no-untyped-call]
     except OSError as error:

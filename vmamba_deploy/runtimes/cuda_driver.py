@@ -40,8 +40,16 @@ def find_gpus() -> GpuSearch:
     """Ask the driver; never raises, for a machine without a GPU is an ordinary one."""
     try:
         driver = ctypes.CDLL(_DRIVER_LIBRARY)
-    except OSError:
-        return GpuSearch((), f"no NVIDIA driver here ({_DRIVER_LIBRARY} is not found)")
+    except OSError as error:
+        absent = "is not found" if "No such file" in str(error) else str(error)
+        return GpuSearch((), f"no NVIDIA driver here ({_DRIVER_LIBRARY} {absent})")
+    try:
+        return _ask(driver)
+    except AttributeError as error:  # ctypes' for a function that is not there
+        return GpuSearch((), f"{_DRIVER_LIBRARY} is no NVIDIA driver that CUDA can use: {error}")
+
+
+def _ask(driver: ctypes.CDLL) -> GpuSearch:
     code = driver.cuInit(0)
     if code != 0:
         return GpuSearch((), f"the NVIDIA driver finds no usable GPU ({_error_name(driver, code)})")
@@ -68,6 +76,7 @@ def _describe(driver: ctypes.CDLL, index: int) -> Gpu:
 
 def _error_name(driver: ctypes.CDLL, code: int) -> str:
     text = ctypes.c_char_p()
-    if driver.cuGetErrorName(code, ctypes.byref(text)) == 0 and text.value:
+    named = hasattr(driver, "cuGetErrorName") and driver.cuGetErrorName(code, ctypes.byref(text))
+    if named == 0 and text.value:
         return text.value.decode()
     return f"error {code}"

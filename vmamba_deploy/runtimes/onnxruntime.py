@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from vmamba_deploy.artifacts.manifest import MANIFEST_NAME, ONNX_NAME, ORT_LIBRARY_NAME, verify
 from vmamba_deploy.errors import (
+    BuildError,
     EnvironmentProblem,
     InputFileError,
     IntegrityError,
+    ResourceError,
     VmambaError,
+    printable,
 )
 from vmamba_deploy.export.onnx_model import OnnxModel
+from vmamba_deploy.native import check_loadable
 from vmamba_deploy.precisions import precision_named
 from vmamba_deploy.runtimes.base import (
     RuntimeKind,
@@ -32,6 +38,11 @@ if TYPE_CHECKING:
 
 CUSTOM_OP_LIBRARY = "vmamba_ort"
 _USUAL_LARGEST_BATCH = 32
+_NO_MEMORY = ("Failed to allocate memory", "bad allocation", "bad_alloc", "out of memory")
+_LIBRARY_HINT = (
+    "docs/onnxruntime.md names the oldest ONNX Runtime; a library is for the kind of machine that "
+    "it was built on"
+)
 
 
 def create_session(
@@ -58,6 +69,7 @@ def create_session(
         InputFileError: ONNX Runtime does not accept the model.
         EnvironmentProblem: ONNX Runtime cannot use the library; on `cuda`, nodes would run on the
             CPU.
+        ResourceError: there is not enough memory for it.
     """
     try:
         import onnxruntime as ort
@@ -70,7 +82,9 @@ def create_session(
     options.intra_op_num_threads = threads
     options.log_severity_level = 3
     if library is not None:
-        _register(options, library)
+        check_loadable(library)
+        with explained(f"use {library}", EnvironmentProblem, hint=_LIBRARY_HINT):
+            options.register_custom_ops_library(str(library))
     providers: list[Any] = ["CPUExecutionProvider"]
     name = model if isinstance(model, Path) else getattr(model, "path", "the model")
     if device == "cuda":
@@ -79,35 +93,44 @@ def create_session(
     widen = device == "cpu" and holds_bfloat16 is not False
     source = _source(model, widen=widen)
     try:
-        return ort.InferenceSession(source, options, providers=providers)
-    except Exception as error:
-        if _is_status(error):
-            if "fallback to CPU EP" in str(error):
-                raise EnvironmentProblem(
-                    f"{name} would run on the CPU: ONNX Runtime's CUDA provider did not start, or "
-                    "libvmamba_ort.so was built without CUDA",
-                    hint="ONNX Runtime's own messages, above, say which libraries it lacks",
-                ) from error
-            raise InputFileError(f"ONNX Runtime cannot load {name}: {error}") from error
-        raise
-
-
-def _is_status(error: Exception) -> bool:
-    """onnxruntime raises a class per status code, all directly below Exception."""
-    return type(error).__module__.startswith("onnxruntime")
-
-
-def _register(options: Any, library: Path) -> None:
-    try:
-        options.register_custom_ops_library(str(library))
-    except Exception as error:
-        if not _is_status(error):
+        with explained(f"load {name}", InputFileError):
+            return ort.InferenceSession(source, options, providers=providers)
+    except InputFileError as error:
+        if "fallback to CPU EP" not in error.message:
             raise
         raise EnvironmentProblem(
-            f"ONNX Runtime cannot use {library}: {error}",
-            hint="docs/onnxruntime.md names the oldest ONNX Runtime; a library is for the kind of "
-            "machine that it was built on",
+            f"{name} would run on the CPU: ONNX Runtime's CUDA provider did not start, or "
+            "libvmamba_ort.so was built without CUDA",
+            hint="ONNX Runtime's own messages, above, say which libraries it lacks",
         ) from error
+
+
+@contextmanager
+def explained(
+    what: str, otherwise: type[VmambaError], *, hint: str | None = None
+) -> Iterator[None]:
+    """Turn what ONNX Runtime raises into an error of ours.
+
+    Args:
+        what: it cannot do then.
+        otherwise: class of what is raised where memory is not the reason.
+        hint: what to do then.
+
+    Raises:
+        ResourceError: the memory did not suffice.
+    """
+    try:
+        yield
+    except Exception as error:
+        # onnxruntime raises a class per status code, all directly below Exception.
+        if not type(error).__module__.startswith("onnxruntime"):
+            raise
+        if any(sign in str(error) for sign in _NO_MEMORY):
+            raise ResourceError(
+                f"not enough memory to {what}", hint="use smaller batches or images"
+            ) from error
+        text = f"ONNX Runtime cannot {what}: {printable(str(error))}"
+        raise otherwise(text, hint=hint) from error
 
 
 def _source(model: Path | OnnxModel | ir.Model, *, widen: bool) -> str | bytes:
@@ -187,12 +210,18 @@ class OnnxRuntimeSession:
         self._outputs = [output.name for output in session.get_outputs()]
 
     def __call__(self, pixel_values: npt.NDArray[np.generic]) -> Outputs:
-        """Map pixel_values, in the file's own layout, to float32 arrays by name."""
+        """Map pixel_values, in the file's own layout, to float32 arrays by name.
+
+        Raises:
+            ResourceError: there is not enough memory for such a batch.
+            BuildError: the execution failed.
+        """
         import numpy as np
 
         if self._session is None:
             raise VmambaError("this ONNX Runtime session is closed")
-        arrays = self._session.run(self._outputs, {self._input: pixel_values})
+        with explained(f"run a batch of {len(pixel_values)}", BuildError):
+            arrays = self._session.run(self._outputs, {self._input: pixel_values})
         return {
             name: np.asarray(array, dtype=np.float32)
             for name, array in zip(self._outputs, arrays, strict=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vmamba_deploy.artifacts.manifest import ONNX_NAME, ORT_LIBRARY_NAME
-from vmamba_deploy.errors import EnvironmentProblem, VmambaError
+from vmamba_deploy.errors import BuildError, EnvironmentProblem, VmambaError
 from vmamba_deploy.runtimes.base import (
     Ability,
     ModelFiles,
@@ -21,6 +21,7 @@ from vmamba_deploy.runtimes.onnxruntime import (
     CUSTOM_OP_LIBRARY,
     check_onnx,
     create_session,
+    explained,
     listed_library,
     served,
 )
@@ -115,11 +116,25 @@ class BoundSession:
         self._bound: dict[tuple[int, ...], _Bound] = {}
 
     def __call__(self, pixel_values: npt.NDArray[np.generic]) -> Outputs:
-        """Map pixel_values, in the file's own layout, to float32 arrays by name."""
-        import numpy as np
+        """Map pixel_values, in the file's own layout, to float32 arrays by name.
 
+        Raises:
+            ResourceError: the GPU has not enough memory for such a batch.
+            BuildError: the execution failed.
+        """
         if self._session is None:
             raise VmambaError("this ONNX Runtime session is closed")
+        with explained(f"run a batch of {len(pixel_values)}", BuildError):
+            return self._run(pixel_values)
+
+    def close(self) -> None:
+        """Free the session and its buffers."""
+        self._bound.clear()
+        self._session = None
+
+    def _run(self, pixel_values: npt.NDArray[np.generic]) -> Outputs:
+        import numpy as np
+
         pixels = np.ascontiguousarray(pixel_values)
         bound = self._bound.get(pixels.shape)
         if bound is None:
@@ -133,11 +148,6 @@ class BoundSession:
             name: np.array(buffer.numpy(), dtype=np.float32)
             for name, buffer in bound.outputs.items()
         }
-
-    def close(self) -> None:
-        """Free the session and its buffers."""
-        self._bound.clear()
-        self._session = None
 
     def _bind(self, pixels: npt.NDArray[np.generic]) -> _Bound:
         import numpy as np

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from vmamba_deploy.errors import BuildError, EnvironmentProblem
+from vmamba_deploy.native import check_loadable
 from vmamba_deploy.ops.registry import OPS
 from vmamba_deploy.runtimes.tensorrt.flavour import Flavour
 
@@ -37,16 +38,18 @@ def load_plugin(flavour: Flavour, library: Path) -> None:
     They live as long as the process, so a second call does nothing.
 
     Raises:
+        EnvironmentProblem: it is no shared library for this machine, or was cut short.
         BuildError: the library cannot be loaded, or is not our plugin.
     """
     registry = flavour.module().get_plugin_registry()
     if _has_any(registry):
         return
+    check_loadable(library)
     handle = registry.load_library(str(library))
     if handle is None:
         raise BuildError(
             f"{flavour.title} cannot load the plugin library {library}",
-            hint="it may be truncated or made for another machine: build it again (`make native`)",
+            hint="build it again (`make native`)",
         )
     if not _has_any(registry):
         registry.deregister_library(handle)

@@ -18,8 +18,8 @@ import tempfile
 from pathlib import Path
 
 from vmamba_deploy.errors import EnvironmentProblem
+from vmamba_deploy.native.shared_object import ELF_MACHINES
 
-_MACHINES = {"x86_64": 62, "aarch64": 183}
 _HEADER_BYTES, _SEGMENT_BYTES, _SYMBOL_BYTES = 64, 56, 24
 _PT_LOAD, _PT_DYNAMIC, _PT_GNU_STACK = 1, 2, 0x6474E551
 _READ, _READ_WRITE = 4, 6
@@ -40,7 +40,7 @@ def soname_stub(soname: str, needed: str, *, machine: str | None = None) -> byte
         EnvironmentProblem: another machine.
     """
     machine = machine or platform.machine()
-    if machine not in _MACHINES:
+    if machine not in ELF_MACHINES:
         raise EnvironmentProblem(
             f"TensorRT-RTX plugins need a 64-bit x86 or ARM machine, this one is {machine}"
         )
@@ -72,7 +72,7 @@ def soname_stub(soname: str, needed: str, *, machine: str | None = None) -> byte
     # Without this entry the loader would ask for an executable stack.
     table += _segment(_PT_GNU_STACK, _READ_WRITE, 0, 0, 16)
     body = strings + b"\0" * _SYMBOL_BYTES + hash_table + dynamic
-    return _header(_MACHINES[machine], segments) + table + body
+    return _header(ELF_MACHINES[machine], segments) + table + body
 
 
 def load_soname_stub(soname: str, needed: str) -> ctypes.CDLL:
