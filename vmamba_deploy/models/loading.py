@@ -14,6 +14,7 @@ from torch import Tensor
 from vmamba_deploy.errors import InputFileError, UsageError, printable
 from vmamba_deploy.files import file_sha256
 from vmamba_deploy.models.checkpoints.download import Progress, download, is_url
+from vmamba_deploy.models.checkpoints.folders import checkpoint_file
 from vmamba_deploy.models.checkpoints.limits import MAX_FILE_BYTES
 from vmamba_deploy.models.checkpoints.reading import read_checkpoint
 from vmamba_deploy.models.checkpoints.strict import differences, fill_strictly
@@ -83,7 +84,7 @@ def load_weights(
         model = create_model(preset, num_classes=num_classes, seed=seed)
         digest = weights_sha256(model.state_dict())
         return LoadedModel(model, family, f"{RANDOM} (seed {seed})", digest)
-    path = download(spec, progress=progress) if is_url(spec) else Path(spec)
+    path = download(spec, progress=progress) if is_url(spec) else checkpoint_file(Path(spec))
     digest = file_sha256(path, what="a checkpoint", limit_bytes=MAX_FILE_BYTES)
     family, model = _load(path, preset)
     return LoadedModel(model, family, spec.partition("#sha256=")[0], digest)
@@ -116,7 +117,7 @@ def load_model(path: str | Path, preset: str | None = None) -> Network:
 
     Args:
         path: safetensors, or a `torch.save` file in any published layout and naming. Its pickle is
-            never executed.
+            never executed. Also a folder with a `model.safetensors` or `pytorch_model.bin`.
         preset: name or alias that the file must fit; without it the shapes tell the architecture,
             which need not be a preset's. The number of classes is the file's in either case, and a
             file without classifier gives a backbone.
@@ -128,7 +129,7 @@ def load_model(path: str | Path, preset: str | None = None) -> Network:
         UsageError: unknown preset.
         InputFileError: the file cannot be read or understood, or does not fit.
     """
-    return _load(Path(path), preset)[1]
+    return _load(checkpoint_file(Path(path)), preset)[1]
 
 
 def weights_sha256(weights: Mapping[str, Tensor]) -> str:

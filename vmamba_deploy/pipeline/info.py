@@ -10,6 +10,7 @@ import msgspec
 from vmamba_deploy.artifacts.manifest import MANIFEST_NAME, describe_file, read_manifest, verify
 from vmamba_deploy.errors import InputFileError
 from vmamba_deploy.export.onnx_model import OnnxModel
+from vmamba_deploy.models.checkpoints.folders import checkpoint_file, is_checkpoint_folder
 
 _ENGINE_SUFFIXES = {".engine", ".plan", ".trt"}
 
@@ -26,7 +27,7 @@ def describe_path(path: Path) -> dict[str, Any]:
     """
     if not path.exists():
         raise InputFileError(f"there is no file or folder {path}")
-    if path.is_dir():
+    if path.is_dir() and ((path / MANIFEST_NAME).exists() or not is_checkpoint_folder(path)):
         manifest = verify(path)
         return {"kind": "artefact folder", "task": manifest.task, **manifest.as_json()}
     suffix = path.suffix.lower()
@@ -76,10 +77,12 @@ def _describe_engine(path: Path) -> dict[str, Any]:
 def _describe_checkpoint(path: Path) -> dict[str, Any]:
     from vmamba_deploy.models import load_weights
 
+    path = checkpoint_file(path)
     loaded = load_weights(str(path))
     config = loaded.model.config
     return {
         "kind": "checkpoint",
+        "file": path.name,
         "sha256": loaded.sha256,
         "size_bytes": path.stat().st_size,
         "preset": loaded.preset_name or "custom",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import io
 import os
 import pickle
 import random
@@ -20,7 +21,9 @@ from torch import Tensor
 
 from vmamba_deploy.errors import InputFileError
 from vmamba_deploy.models import load_model
+from vmamba_deploy.models.checkpoints import pickled, sections
 from vmamba_deploy.models.checkpoints.pickled import read_pickled
+from vmamba_deploy.models.checkpoints.reading import read_checkpoint
 from vmamba_deploy.models.checkpoints.stand_in import plain
 
 Weights = dict[str, Tensor]
@@ -111,7 +114,6 @@ def test_truncated_files(
                 load_model(checkpoint)
 
 
-@pytest.mark.filterwarnings("ignore")
 def test_damaged_files_load_or_give_one_error(
     s2_weights: Weights, checkpoint: Path, tmp_path: Path, seed_of_the_test: int
 ) -> None:
@@ -128,6 +130,204 @@ def test_damaged_files_load_or_give_one_error(
             except InputFileError:
                 refused += 1
     assert refused > 40, f"seed {seed_of_the_test}"
+
+
+def position_of(tensor: Tensor, content: bytes) -> int:
+    found = content.find(tensor.numpy().tobytes())
+    assert found > 0
+    return found
+
+
+def test_one_flipped_bit_is_noticed(
+    s2_weights: Weights, checkpoint: Path, seed_of_the_test: int
+) -> None:
+    rng = random.Random(seed_of_the_test)
+    torch.save({"model": s2_weights}, checkpoint)
+    content = checkpoint.read_bytes()
+    for tensor in rng.sample([t for t in s2_weights.values() if t.numel() > 3], 5):
+        damaged = bytearray(content)
+        bit = rng.randrange(tensor.nbytes * 8)
+        damaged[position_of(tensor, content) + bit // 8] ^= 1 << bit % 8
+        checkpoint.write_bytes(damaged)
+        with pytest.raises(InputFileError, match="CRC32"):
+            load_model(checkpoint)
+    damaged = bytearray(content)
+    damaged[content.index(b"patch_embed")] ^= 4
+    checkpoint.write_bytes(damaged)
+    with pytest.raises(InputFileError, match="CRC32"):
+        load_model(checkpoint)
+
+
+def test_files_written_without_checksums(s2_weights: Weights, checkpoint: Path) -> None:
+    torch.serialization.set_crc32_options(False)
+    try:
+        torch.save({"model": s2_weights}, checkpoint)
+    finally:
+        torch.serialization.set_crc32_options(True)
+    state = load_model(checkpoint).state_dict()
+    assert all(torch.equal(state[name], s2_weights[name]) for name in s2_weights)
+
+
+def test_a_file_that_is_cut_while_it_is_read(s2_weights: Weights, checkpoint: Path) -> None:
+    torch.save({"model": s2_weights}, checkpoint)
+    stored = list(read_checkpoint(checkpoint).stored.values())
+    os.truncate(checkpoint, 2000)
+    with pytest.raises(InputFileError, match="are missing"):
+        stored[-1].read()
+
+
+RECORDS: dict[str, Any] = {
+    "repeated": lambda records: records.append(records[-1]),
+    "overlapping": lambda records: setattr(records[-1], "header_offset", records[-2].header_offset),
+    "longer than the file": lambda records: [
+        setattr(records[-1], size, 1 << 20) for size in ("file_size", "compress_size")
+    ],
+    "of two sizes": lambda records: setattr(records[-1], "compress_size", 1),
+    "encrypted": lambda records: setattr(records[-1], "flag_bits", 1),
+    "into the list of records": lambda records: [
+        setattr(records[-1], size, getattr(records[-1], size) + 1)
+        for size in ("file_size", "compress_size")
+    ],
+}
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+@pytest.mark.parametrize("name", RECORDS)
+def test_archives_that_torch_does_not_write(name: str, checkpoint: Path) -> None:
+    with zipfile.ZipFile(checkpoint, "w") as archive:
+        archive.writestr("a/data.pkl", pickle.dumps({"x": 1}, 2))
+        archive.writestr("a/data/0", bytes(100))
+    assert read_pickled(checkpoint) == {"x": 1}
+    with zipfile.ZipFile(checkpoint, "a") as archive:
+        RECORDS[name](archive.filelist)
+        archive._didModify = True
+    with pytest.raises(InputFileError, match="compressed or claim"):
+        read_pickled(checkpoint)
+
+
+def test_records_that_are_not_where_the_list_says(checkpoint: Path) -> None:
+    with zipfile.ZipFile(checkpoint, "w") as archive:
+        archive.writestr("a/data.pkl", pickle.dumps(1, 2))
+        archive.filelist[0].header_offset = 3
+    with pytest.raises(InputFileError, match="no record at byte 3"):
+        read_pickled(checkpoint)
+
+
+def test_a_list_of_records_that_is_too_long(
+    checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for limit in (3, 1):  # Longer lists than the limit have an end of another form.
+        monkeypatch.setattr(zipfile, "ZIP_FILECOUNT_LIMIT", limit)
+        with zipfile.ZipFile(checkpoint, "w") as archive:
+            for name in range(2):
+                archive.writestr(f"a/{name}/data.pkl", b"N.")
+        assert (b"PK\6\6" in checkpoint.read_bytes()) == (limit == 1)
+        with monkeypatch.context() as patch:
+            patch.setattr(sections, "MAX_DIRECTORY_BYTES", 100)
+            with pytest.raises(InputFileError, match="its list of records has"):
+                read_pickled(checkpoint)
+
+
+def test_pickles_that_are_too_long(checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.save({"a": "b" * 3000}, checkpoint)
+    monkeypatch.setattr(pickled, "MAX_PICKLE_BYTES", 2000)
+    with pytest.raises(InputFileError, match="its pickle has"):
+        read_pickled(checkpoint)
+
+
+def test_tensors_that_share_memory(s2_weights: Weights, checkpoint: Path) -> None:
+    shared = torch.ones(1 << 18)
+    tied = {"first": shared, "second": shared}
+    torch.save(tied, checkpoint)
+    stored = read_checkpoint(checkpoint).stored
+    assert stored["first"].read().data_ptr() == stored["second"].read().data_ptr()
+    torch.save(tied | {str(i): shared for i in range(3)}, checkpoint)
+    with pytest.raises(InputFileError, match="claim"):
+        read_checkpoint(checkpoint)
+
+
+def program(*tensor: object, storage: tuple[object, ...] = ("0", "cpu", 4)) -> bytes:
+    """A pickle of one tensor `x` with these arguments, and a reference to its storage in front."""
+
+    class Reference:
+        pass
+
+    class Pickler(pickle.Pickler):
+        def persistent_id(self, value: object) -> object:
+            return (
+                ("storage", torch.FloatStorage, *storage) if isinstance(value, Reference) else None
+            )
+
+    target = io.BytesIO()
+    Pickler(target, 2).dump({"x": Payload(torch._utils._rebuild_tensor_v2, Reference(), *tensor)})
+    return target.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("tensor", "storage"),
+    [
+        ((0, (5,), (1,)), ("0", "cpu", 4)),
+        ((1, (4,), (1,)), ("0", "cpu", 4)),
+        ((-1, (4,), (1,)), ("0", "cpu", 4)),
+        ((0, (2, 2), (3, 1)), ("0", "cpu", 4)),
+        ((0, (4,), (-1,)), ("0", "cpu", 4)),
+        ((0, (-4,), (1,)), ("0", "cpu", 4)),
+        ((0, (4,), (1, 1)), ("0", "cpu", 4)),
+        ((0, (1 << 70,), (0,)), ("0", "cpu", 4)),
+        ((0, (1,) * 17, (1,) * 17), ("0", "cpu", 4)),
+        ((0, ("4",), (1,)), ("0", "cpu", 4)),
+        ((0, (4,), (1,)), ("0", "cpu", 5)),
+        ((0, (3,), (1,)), ("0", "cpu", 3)),
+        ((0, (4,), (1,)), ("1", "cpu", 4)),
+        ((0, (4,), (1,)), ("0", "cpu", 4, ("0", 0, 4))),
+        ((0, (4,), (1,)), ("0", "cpu", "4")),
+        ((0, (4,), (1,)), ("../0", "cpu", 4)),
+    ],
+)
+def test_tensors_beyond_their_storage(tensor: Any, storage: Any, checkpoint: Path) -> None:
+    def write(content: bytes) -> None:
+        with zipfile.ZipFile(checkpoint, "w") as archive:
+            archive.writestr("a/data.pkl", content)
+            archive.writestr("a/data/0", bytes(16))
+
+    write(program(0, (2, 2), (2, 1), False, {}))
+    assert read_checkpoint(checkpoint).stored["x"].read().shape == (2, 2)
+    write(program(*tensor, False, {}, storage=storage))
+    with pytest.raises(InputFileError, match="cannot be read as a checkpoint"):
+        read_checkpoint(checkpoint)
+
+
+def test_big_endian_files(s2_weights: Weights, checkpoint: Path) -> None:
+    with zipfile.ZipFile(checkpoint, "w") as archive:
+        archive.writestr("a/data.pkl", pickle.dumps({"x": 1}, 2))
+        archive.writestr("a/byteorder", "big")
+    with pytest.raises(InputFileError, match="big-endian"):
+        read_pickled(checkpoint)
+    torch.save(s2_weights, checkpoint, _use_new_zipfile_serialization=False)
+    content = checkpoint.read_bytes()
+    at = content.index(b"little_endian") + len(b"little_endian")
+    at = content.index(b"\x88", at)
+    checkpoint.write_bytes(content[:at] + b"\x89" + content[at + 1 :])
+    with pytest.raises(InputFileError, match="big-endian"):
+        read_pickled(checkpoint)
+
+
+class Wrapped:
+    """Keeps a network in its own way."""
+
+    def __init__(self, weights: Weights) -> None:
+        self.weights = weights
+
+
+@pytest.mark.parametrize("wrap", [lambda held: held, lambda held: {"net": [held], "epoch": 1}])
+def test_tensors_within_objects(
+    wrap: Any, s2_weights: Weights, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, Wrapped.__module__, sys.modules[__name__])
+    torch.save(wrap(Wrapped(s2_weights)), checkpoint)
+    with pytest.raises(InputFileError, match=r"class '.*\.Wrapped'") as error:
+        load_model(checkpoint)
+    assert 'torch.save({"model": model.state_dict()}, "clean.pth")' in (error.value.hint or "")
 
 
 def test_compressed_archive(s2_path: Path, checkpoint: Path) -> None:

@@ -16,5 +16,5 @@ MAX_NAME_CHARACTERS: Final = 300
 MAX_DIMENSIONS: Final = 16
 MAX_TENSORS: Final = 20_000
 MAX_DEPTH: Final = 60
-MAX_VALUES: Final = 1_000_000
-"""Of settings beside the weights, shared parts counted each time."""
+MAX_VALUES: Final = 5_000_000
+"""In its containers, shared ones counted in each place."""

@@ -17,13 +17,10 @@ from vmamba_deploy.models.checkpoints.limits import MAX_FILE_BYTES, MAX_PICKLE_B
 from vmamba_deploy.models.checkpoints.modules import with_weights_of_modules
 from vmamba_deploy.models.checkpoints.pickle_program import follow
 from vmamba_deploy.models.checkpoints.sections import AGAIN, Section, zip_records
-from vmamba_deploy.models.checkpoints.stand_in import StandIn
+from vmamba_deploy.models.checkpoints.stand_in import StandIn, check_size
 from vmamba_deploy.models.checkpoints.storages import TENSOR_CALLS, Storages
+from vmamba_deploy.models.checkpoints.unreadable import CLEAN_FILE, refuse_other_tensors
 
-CLEAN_FILE = (
-    "Where the file was made, write the weights alone: "
-    'torch.save({"model": model.state_dict()}, "clean.pth")'
-)
 _PROGRAM = "data.pkl"
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 _LEGACY_VERSION = 1001
@@ -52,9 +49,12 @@ def read_pickled(path: Path) -> object:
         open_file(path, what=what, limit_bytes=MAX_FILE_BYTES) as file,
         understood(path, what=what, hint=AGAIN),
     ):
-        is_zip = file.read(4) == b"PK\3\4"
+        is_zip = file.read(2) == b"PK"
         tree = _read_zip(path, file) if is_zip else _read_legacy(path, file)
-        return with_weights_of_modules(tree)
+        check_size(tree)
+        tree = with_weights_of_modules(tree)
+        refuse_other_tensors(tree, path)
+        return tree
 
 
 def _read_zip(path: Path, file: BinaryIO) -> object:

@@ -17,9 +17,11 @@ from vmamba_deploy.models.checkpoints.limits import (
     MAX_NAME_CHARACTERS,
     MAX_TENSORS,
 )
+from vmamba_deploy.models.checkpoints.other_files import START_BYTES, refuse_other_file
 from vmamba_deploy.models.checkpoints.pickled import read_pickled
 from vmamba_deploy.models.checkpoints.safe import read_safetensors
 from vmamba_deploy.models.checkpoints.stored import StoredTensor
+from vmamba_deploy.models.checkpoints.unreadable import refuse_tensors_within_objects
 
 
 def read_checkpoint(path: Path) -> CheckpointContents:
@@ -31,18 +33,27 @@ def read_checkpoint(path: Path) -> CheckpointContents:
         InputFileError: no such file, a damaged or hostile one, or one without weights.
     """
     with open_file(path, what="a checkpoint", limit_bytes=MAX_FILE_BYTES) as file:
-        start = file.read(9)
+        start = file.read(START_BYTES)
         size = file.seek(0, os.SEEK_END)
     if not start:
         raise InputFileError(f"{shown(path)} is empty; a checkpoint was expected.")
     header_bytes = int.from_bytes(start[:8], "little")
-    is_safetensors = start[8:] == b"{" and header_bytes <= size
-    if is_safetensors:
+    if start[8:9] == b"{" and header_bytes <= size:
         contents = read_safetensors(path, header_bytes)
     else:
-        contents = unwrap(read_pickled(path), path)
+        refuse_other_file(path, start)
+        contents = _unwrapped(read_pickled(path), path)
     _check(path, contents.stored, size)
     return contents
+
+
+def _unwrapped(tree: object, path: Path) -> CheckpointContents:
+    try:
+        return unwrap(tree, path)
+    except InputFileError:
+        # Of the two reasons why there are no weights, the one that the user can act on.
+        refuse_tensors_within_objects(tree, path)
+        raise
 
 
 def _check(path: Path, stored: Mapping[str, StoredTensor], size: int) -> None:
@@ -60,7 +71,7 @@ def _check(path: Path, stored: Mapping[str, StoredTensor], size: int) -> None:
             raise InputFileError(
                 f"{shown(path)} has a tensor with a name of {len(name):,} characters."
             )
-        claimed += _check_tensor(path, name, tensor.meta)
+        claimed += _check_tensor(path, name, tensor.meta, size)
     # A tensor may be saved under two names.
     if claimed > 2 * size:
         raise InputFileError(
@@ -68,12 +79,14 @@ def _check(path: Path, stored: Mapping[str, StoredTensor], size: int) -> None:
         )
 
 
-def _check_tensor(path: Path, name: str, meta: Tensor) -> int:
-    """The bytes that a tensor takes."""
+def _check_tensor(path: Path, name: str, meta: Tensor, size: int) -> int:
+    """The bytes that a tensor takes; see `_check`."""
     numbers = math.prod(meta.shape)
     bytes_taken = numbers * meta.element_size()
-    # Views that repeat few numbers can claim any size.
-    own_place = bytes_taken <= meta.untyped_storage().nbytes()
+    # Views that repeat few numbers can claim any size, and so can empty tensors.
+    own_place = (
+        bytes_taken <= meta.untyped_storage().nbytes() and max(meta.shape, default=0) <= size
+    )
     is_counter = numbers <= 1 and not meta.is_complex()
     if not own_place or not (meta.is_floating_point() or is_counter):
         raise InputFileError(

@@ -13,6 +13,7 @@ from typing import BinaryIO
 from vmamba_deploy.errors import InputFileError
 from vmamba_deploy.files import open_file, shown
 from vmamba_deploy.models.checkpoints.limits import MAX_DIRECTORY_BYTES
+from vmamba_deploy.models.checkpoints.other_files import refuse_other_archive
 
 AGAIN = "Get the file again and compare its sha256 with the published one."
 _END, _END_BYTES = b"PK\5\6", 22
@@ -67,12 +68,14 @@ def zip_records(path: Path, file: BinaryIO) -> dict[str, Section]:
     `torch.serialization.set_crc32_options(False)` has it; damage does not look like that.
 
     Raises:
-        InputFileError: compressed, encrypted, repeated, overlapping or overlong records.
+        InputFileError: it is another archive, or its records are compressed, encrypted, repeated,
+            overlapping or overlong.
         Exception: of any class, for the archive is damaged.
     """
     _check_directory(file)
     with zipfile.ZipFile(file) as archive:
         records, end = archive.infolist(), archive.start_dir
+    refuse_other_archive(path, [record.filename for record in records])
     records.sort(key=lambda record: record.header_offset)
     has_checksums = any(record.CRC for record in records)
     sections: dict[str, Section] = {}

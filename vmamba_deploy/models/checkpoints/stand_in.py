@@ -6,7 +6,8 @@ for settings in it calls `plain` on the part that may hold them:
 
     settings = plain(tree["args"])  # an argparse.Namespace becomes a dict
 
-Parts may be shared between places and may hold themselves, for a pickle can say so.
+Containers may be shared between places, but the tree is no larger and no deeper for it than
+`check_size` allows. What a stand-in holds may also hold the stand-in.
 """
 
 from __future__ import annotations
@@ -21,6 +22,11 @@ from typing import Any
 
 from vmamba_deploy.errors import InputFileError
 from vmamba_deploy.models.checkpoints.limits import MAX_DEPTH, MAX_VALUES
+
+_TOO_MUCH = (
+    f"What the checkpoint holds is nested deeper than {MAX_DEPTH} levels or is more than "
+    f"{MAX_VALUES:,} values."
+)
 
 
 @dataclass(eq=False, slots=True)
@@ -43,6 +49,32 @@ class StandIn:
         return f"StandIn({self.name!r})"
 
 
+def check_size(tree: object) -> None:
+    """Refuse a tree that walking through its containers would take for ever.
+
+    Raises:
+        InputFileError: they hold themselves, are nested deeper than `MAX_DEPTH`, or hold more than
+            `MAX_VALUES` values, shared ones counted in each place.
+    """
+    sizes: dict[int, tuple[int, int]] = {}
+
+    def size_and_height(value: Any, depth: int) -> tuple[int, int]:
+        if not isinstance(value, dict | list | tuple) or not value:
+            return 1, 0
+        if id(value) not in sizes and depth < MAX_DEPTH:
+            sizes[id(value)] = (0, MAX_DEPTH)  # Until its parts are known: it may be one of them.
+            parts = value.values() if isinstance(value, dict) else value
+            measured = [size_and_height(part, depth + 1) for part in parts]
+            size, height = sum(size for size, _ in measured), max(height for _, height in measured)
+            sizes[id(value)] = size + 1, height + 1
+        size, height = sizes.get(id(value), (0, 1))
+        if size > MAX_VALUES or depth + height > MAX_DEPTH:
+            raise InputFileError(_TOO_MUCH)
+        return size, height
+
+    size_and_height(tree, 0)
+
+
 def plain(value: object) -> Any:
     """A part of a read checkpoint with settings as dicts, lists, text, numbers and None.
 
@@ -53,26 +85,29 @@ def plain(value: object) -> Any:
     Raises:
         InputFileError: deeper than `MAX_DEPTH` or of more than `MAX_VALUES` values.
     """
-    left = MAX_VALUES
+    done: dict[int, tuple[object, object]] = {}
 
     def convert(value: object, depth: int) -> object:
-        nonlocal left
-        left -= 1
-        if depth > MAX_DEPTH or left < 0:
-            raise InputFileError(
-                f"The values beside the weights are nested deeper than {MAX_DEPTH} levels or are "
-                f"more than {MAX_VALUES:,}."
-            )
+        if not isinstance(value, StandIn | dict | list | tuple):
+            return value
+        if depth > MAX_DEPTH:
+            raise InputFileError(_TOO_MUCH)
+        if id(value) not in done:
+            done[id(value)] = value, converted(value, depth + 1)
+        return done[id(value)][1]
+
+    def converted(value: object, depth: int) -> object:
         if isinstance(value, StandIn):
             meant = _MEANINGS.get(value.name, _itself)(value)
-            return value if meant is value else convert(meant, depth + 1)
-        if isinstance(value, Mapping):
-            return {key: convert(item, depth + 1) for key, item in value.items()}
-        if isinstance(value, list | tuple):
-            return [convert(item, depth + 1) for item in value]
-        return value
+            return value if meant is value else convert(meant, depth)
+        if isinstance(value, dict):
+            return {key: convert(item, depth) for key, item in value.items()}
+        assert isinstance(value, list | tuple)
+        return [convert(item, depth) for item in value]
 
-    return convert(value, 0)
+    settings = convert(value, 0)
+    check_size(settings)
+    return settings
 
 
 def _itself(found: StandIn) -> object:
