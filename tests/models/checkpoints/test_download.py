@@ -53,7 +53,7 @@ class FakeServer(urllib.request.BaseHandler):
 @pytest.fixture
 def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeServer]:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    fake = FakeServer(body=b"weights" * 100_000)
+    fake = FakeServer(body=b"\x80weights" * 100_000)
     opener = download_module._HttpsOnlyRedirects
     monkeypatch.setattr(
         download_module, "_default_opener", lambda: urllib.request.build_opener(fake, opener())
@@ -100,9 +100,16 @@ def test_too_few_bytes(server: FakeServer) -> None:
 
 
 def test_too_many_bytes(server: FakeServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(download_module, "MAX_BYTES", 1000)
+    monkeypatch.setattr(download_module, "MAX_FILE_BYTES", 1000)
     with pytest.raises(InputFileError, match="larger"):
         download(URL)
+
+
+def test_a_page_is_not_kept(server: FakeServer) -> None:
+    server.body = b"<!DOCTYPE html><title>Quota exceeded</title>"
+    with pytest.raises(InputFileError, match=r"weights\.example.*HTML page.*Quota exceeded"):
+        download(URL)
+    assert leftovers() == []
 
 
 @pytest.mark.parametrize("target", ["http://weights.example/a", "ftp://weights.example/a"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import zipfile
 from pathlib import Path
 
@@ -68,6 +69,14 @@ def test_other_folders(tmp_path: Path) -> None:
     with pytest.raises(InputFileError, match=r"without model\.safetensors") as error:
         load_model(tmp_path)
     assert "best.pth, last.pth." in (error.value.hint or "")
+
+
+def test_pipes_and_devices(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", Path("/dev/zero")):
+        for use in (load_model, describe_path):
+            with pytest.raises(InputFileError, match="a checkpoint is a file"):
+                use(path)
 
 
 def test_a_path_that_is_none(tmp_path: Path) -> None:

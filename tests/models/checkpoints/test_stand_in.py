@@ -32,6 +32,9 @@ class Own:
         self.values = [1, 2]
         self.me = self
 
+    class Within:
+        pass
+
 
 def saved(value: object, path: Path, protocol: int = 2) -> Any:
     """Value as it is read again from a checkpoint beside the weights."""
@@ -77,6 +80,7 @@ def test_settings_as_plain_values(value: Any, meaning: Any, checkpoint: Path) ->
 
 OBJECTS: list[tuple[Any, str]] = [
     (Own(), f"{Own.__module__}.Own"),
+    (Own.Within(), f"{Own.__module__}.Own.Within"),
     (Colour.RED, f"{Colour.__module__}.Colour"),
     (functools.partial(max, 3), "functools.partial"),
     (np.zeros(3), "numpy._core.multiarray._reconstruct"),

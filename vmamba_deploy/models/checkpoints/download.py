@@ -16,11 +16,14 @@ from pathlib import Path
 from typing import IO, BinaryIO
 
 from vmamba_deploy.errors import InputFileError, ResourceError, UsageError
+from vmamba_deploy.files import file_sha256
+from vmamba_deploy.models.checkpoints.limits import MAX_FILE_BYTES
+from vmamba_deploy.models.checkpoints.other_files import START_BYTES, refuse_other_file
 
 Progress = Callable[[int, int | None], None]
 
 TIMEOUT_SECONDS = 30
-MAX_BYTES = 8 << 30
+_WHAT = "a checkpoint"
 _BLOCK_BYTES = 1 << 18
 _SHA256_FRAGMENT = re.compile(r"sha256=([0-9a-fA-F]{64})")
 _SCHEME = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]*://")
@@ -68,13 +71,14 @@ def download(
 
     Raises:
         UsageError: not an https URL, or a fragment that is no sha256.
-        InputFileError: the server cannot be reached, sends too little, or sends another file.
+        InputFileError: the server cannot be reached, sends too little, another file, or what is no
+            checkpoint: a page that would stand in the file's place from then on.
         ResourceError: the cache folder cannot be written, or the disk is full.
     """
     address, wanted_sha256 = _split(url)
     target = cache_folder() / _cache_name(address)
     if target.is_file():
-        if wanted_sha256 is None or _sha256(target) == wanted_sha256:
+        if wanted_sha256 is None or file_sha256(target, what=_WHAT) == wanted_sha256:
             return target
         target.unlink()
     try:
@@ -93,6 +97,8 @@ def download(
             raise InputFileError(
                 f"{address} has sha256 {received}, expected {wanted_sha256}; it was not kept."
             )
+        with partial.open("rb") as file:
+            refuse_other_file(address, file.read(START_BYTES))
         partial.replace(target)
     finally:
         partial.unlink(missing_ok=True)
@@ -173,15 +179,10 @@ def _copy(response: IO[bytes], file: BinaryIO, total: int | None, progress: Prog
         file.write(block)
         digest.update(block)
         received += len(block)
-        if received > MAX_BYTES:
-            raise urllib.error.URLError(f"it is larger than {MAX_BYTES >> 30} GiB")
+        if received > MAX_FILE_BYTES:
+            raise urllib.error.URLError(f"it is larger than {MAX_FILE_BYTES >> 30} GiB")
         if progress is not None:
             progress(received, total)
     if total is not None and received != total:
         raise urllib.error.URLError(f"the server sent {received} of {total} bytes")
     return digest.hexdigest()
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -85,11 +85,11 @@ _ARCHIVES = (
 )
 
 
-def refuse_other_file(path: Path, start: bytes) -> None:
+def refuse_other_file(path: Path | str, start: bytes) -> None:
     """Refuse a file that is no checkpoint, by what it is.
 
     Args:
-        path: of the file.
+        path: of the file, or its address.
         start: its first `START_BYTES`.
 
     Raises:

@@ -30,7 +30,7 @@ _RUNS_PROGRAMS = re.compile(
     r"(asyncio|code|ctypes|importlib|marshal|multiprocessing|nt|os|posix|_?pickle|pty|runpy|shutil"
     r"|socket|subprocess|sys|threading|torch\.hub|webbrowser)\.|"
     r"((_?io\.open|torch\.serialization\.load)"
-    r"|builtins\.(__import__|breakpoint|compile|eval|exec|exit|getattr|input|open|quit|setattr))\b"
+    r"|builtins\.(__import__|breakpoint|compile|eval|exec|exit|getattr\.|input|open|quit|setattr))\b"
 )
 
 
