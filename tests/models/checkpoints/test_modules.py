@@ -85,3 +85,10 @@ def laughs() -> StandIn:
 def test_modules_without_end(module: StandIn) -> None:
     with pytest.raises(InputFileError, match="pickled module"):
         with_weights_of_modules({"model": module})
+
+
+def test_many_modules() -> None:
+    networks = {str(number): module_with({}) for number in range(20)}
+    assert with_weights_of_modules(networks) == {name: {} for name in networks}
+    with pytest.raises(InputFileError, match="20 pickled modules"):
+        with_weights_of_modules({**networks, "one": module_with({})})

@@ -18,6 +18,7 @@ import pytest
 import torch
 
 from vmamba_deploy.errors import InputFileError
+from vmamba_deploy.models.checkpoints import stand_in
 from vmamba_deploy.models.checkpoints.limits import MAX_DEPTH, MAX_VALUES
 from vmamba_deploy.models.checkpoints.pickled import read_pickled
 from vmamba_deploy.models.checkpoints.stand_in import StandIn, check_size, plain
@@ -131,7 +132,7 @@ def test_configurations_that_are_dicts(
 
 
 @pytest.mark.parametrize(
-    ("stand_in", "meaning"),
+    ("found", "meaning"),
     [
         (StandIn("mmengine.config.config.Config", (), ({"a": 1}, "file.py")), {"a": 1}),
         (StandIn("mmengine.config.config.ConfigDict", ({"a": 1},)), {"a": 1}),
@@ -144,14 +145,15 @@ def test_configurations_that_are_dicts(
             {"a": 1},
         ),
         (StandIn("builtins.set"), []),
+        (StandIn("easydict.EasyDict"), {}),
     ],
 )
-def test_configurations_that_keep_their_values_inside(stand_in: StandIn, meaning: Any) -> None:
-    assert plain(stand_in) == meaning
+def test_configurations_that_keep_their_values_inside(found: StandIn, meaning: Any) -> None:
+    assert plain(found) == meaning
 
 
 @pytest.mark.parametrize(
-    "stand_in",
+    "found",
     [
         StandIn("mmengine.config.config.Config", (), ()),
         StandIn("omegaconf.dictconfig.DictConfig", (), {}),
@@ -165,10 +167,10 @@ def test_configurations_that_keep_their_values_inside(stand_in: StandIn, meaning
             (StandIn("numpy.dtype", ("f8",), (3, "<")), b"\0" * 4),
         ),
     ],
-    ids=lambda stand_in: stand_in.name,
+    ids=lambda found: found.name,
 )
-def test_what_cannot_be_told_stays(stand_in: StandIn) -> None:
-    assert plain(stand_in) is stand_in
+def test_what_cannot_be_told_stays(found: StandIn) -> None:
+    assert plain(found) is found
 
 
 def test_the_byte_order_of_numbers() -> None:
@@ -210,6 +212,44 @@ def test_stand_ins_without_end() -> None:
     namespace.state = {"me": namespace}
     with pytest.raises(InputFileError, match="deeper"):
         plain(namespace)
+
+
+def shared(name: str, count: int) -> list[StandIn]:
+    """Objects that all hold the same thousand values."""
+    values = {"many": [0] * 1000}
+    return [StandIn(name, (), values) for _ in range(count)]
+
+
+@pytest.fixture
+def few_values(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stand_in, "MAX_VALUES", 5000)
+
+
+@pytest.mark.usefixtures("few_values")
+@pytest.mark.parametrize("name", ["argparse.Namespace", "own.Class"])
+def test_what_objects_share_is_counted_for_each(name: str) -> None:
+    check_size(shared(name, 3))
+    with pytest.raises(InputFileError, match="deeper"):
+        check_size(shared(name, 6))
+
+
+@pytest.mark.usefixtures("few_values")
+def test_objects_of_other_classes_are_counted_once() -> None:
+    (large,) = shared("own.Class", 1)
+    check_size([large] * 100)
+    with pytest.raises(InputFileError, match="deeper"):
+        check_size(shared("argparse.Namespace", 1) * 100)
+    large.state = {"me": large, "list": deep(MAX_DEPTH - 3)}
+    check_size(large)
+    large.state = deep(MAX_DEPTH + 1)
+    with pytest.raises(InputFileError, match="deeper"):
+        check_size(large)
+
+
+def test_long_paths_stay() -> None:
+    for parts in (("a",) * 101, ("a" * 5000,)):
+        path = StandIn("pathlib.PosixPath", parts)
+        assert plain(path) is path
 
 
 def test_shared_parts_are_counted_in_each_place() -> None:

@@ -15,6 +15,6 @@ MAX_INTEGER_BITS: Final = 1024
 MAX_NAME_CHARACTERS: Final = 300
 MAX_DIMENSIONS: Final = 16
 MAX_TENSORS: Final = 20_000
-MAX_DEPTH: Final = 60
+MAX_DEPTH: Final = 100
 MAX_VALUES: Final = 5_000_000
 """In its containers, shared ones counted in each place."""

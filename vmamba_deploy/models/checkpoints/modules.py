@@ -9,14 +9,18 @@ from vmamba_deploy.models.checkpoints.limits import MAX_NAME_CHARACTERS, MAX_TEN
 from vmamba_deploy.models.checkpoints.stand_in import StandIn
 from vmamba_deploy.models.checkpoints.stored import StoredTensor
 
+_MAX_MODULES = 20
+
 
 def with_weights_of_modules(tree: object) -> object:
     """A read checkpoint in which a module, it or one of its values, is the dict of its weights.
 
     Raises:
-        InputFileError: modules within modules without end.
+        InputFileError: too many modules, or modules within modules without end.
     """
     if isinstance(tree, dict):
+        if sum(map(_is_module, tree.values())) > _MAX_MODULES:
+            raise InputFileError(f"The file holds more than {_MAX_MODULES} pickled modules.")
         return {key: _weights(value) if _is_module(value) else value for key, value in tree.items()}
     return _weights(tree) if _is_module(tree) else tree
 

@@ -19,9 +19,10 @@ from vmamba_deploy.models.checkpoints.pickle_program import follow
 from vmamba_deploy.models.checkpoints.sections import AGAIN, Section, zip_records
 from vmamba_deploy.models.checkpoints.stand_in import StandIn, check_size
 from vmamba_deploy.models.checkpoints.storages import TENSOR_CALLS, Storages
-from vmamba_deploy.models.checkpoints.unreadable import CLEAN_FILE, refuse_other_tensors
+from vmamba_deploy.models.checkpoints.unreadable import refuse_other_tensors
 
 _PROGRAM = "data.pkl"
+_ORDER, _ORDER_HINT = b"little", "Load it with PyTorch on this machine, and save it again."
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 _LEGACY_VERSION = 1001
 _LEGACY_COUNT = struct.Struct("<q")
@@ -61,8 +62,8 @@ def _read_zip(path: Path, file: BinaryIO) -> object:
     records = zip_records(path, file)
     (prefix,) = (name[: -len(_PROGRAM)] for name in records if name.endswith(f"/{_PROGRAM}"))
     order = records.get(f"{prefix}byteorder")
-    if order is not None and order.read() != b"little":
-        raise InputFileError(f"{shown(path)} is of a big-endian machine.", hint=CLEAN_FILE)
+    if order is not None and (order.size != len(_ORDER) or order.read() != _ORDER):
+        raise InputFileError(f"{shown(path)} is of a big-endian machine.", hint=_ORDER_HINT)
     program = records[f"{prefix}{_PROGRAM}"]
     if program.size > MAX_PICKLE_BYTES:
         raise pickle.UnpicklingError(f"its pickle has {program.size:,} bytes")
@@ -82,7 +83,7 @@ def _read_legacy(path: Path, file: BinaryIO) -> object:
     if (magic, version) != (_LEGACY_MAGIC, _LEGACY_VERSION):
         raise pickle.UnpicklingError("a pickle that torch.save did not write")
     if not isinstance(machine, dict) or not machine.get("little_endian"):
-        raise InputFileError(f"{shown(path)} is of a big-endian machine.", hint=CLEAN_FILE)
+        raise InputFileError(f"{shown(path)} is of a big-endian machine.", hint=_ORDER_HINT)
     tree = _follow(path, programs, storages)
     keys = _follow(path, programs, storages)
     if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys):

@@ -23,6 +23,7 @@ from typing import Any
 from vmamba_deploy.errors import InputFileError
 from vmamba_deploy.models.checkpoints.limits import MAX_DEPTH, MAX_VALUES
 
+_MAX_PARTS, _MAX_PATH_CHARACTERS = 100, 4096
 _TOO_MUCH = (
     f"What the checkpoint holds is nested deeper than {MAX_DEPTH} levels or is more than "
     f"{MAX_VALUES:,} values."
@@ -50,29 +51,44 @@ class StandIn:
 
 
 def check_size(tree: object) -> None:
-    """Refuse a tree that walking through its containers would take for ever.
+    """Refuse a tree that takes for ever to be walked through.
+
+    Objects of classes that `plain` does not know are counted once, and may hold themselves.
 
     Raises:
-        InputFileError: they hold themselves, are nested deeper than `MAX_DEPTH`, or hold more than
-            `MAX_VALUES` values, shared ones counted in each place.
+        InputFileError: containers hold themselves, are nested deeper than `MAX_DEPTH`, or hold
+            more than `MAX_VALUES` values, shared ones counted in each place.
     """
-    sizes: dict[int, tuple[int, int]] = {}
+    measured: dict[int, tuple[object, int, int]] = {}
+    ahead = [tree]
 
-    def size_and_height(value: Any, depth: int) -> tuple[int, int]:
-        if not isinstance(value, dict | list | tuple) or not value:
+    def size_and_height(value: object, depth: int) -> tuple[int, int]:
+        if not isinstance(value, StandIn | dict | list | tuple):
             return 1, 0
-        if id(value) not in sizes and depth < MAX_DEPTH:
-            sizes[id(value)] = (0, MAX_DEPTH)  # Until its parts are known: it may be one of them.
-            parts = value.values() if isinstance(value, dict) else value
-            measured = [size_and_height(part, depth + 1) for part in parts]
-            size, height = sum(size for size, _ in measured), max(height for _, height in measured)
-            sizes[id(value)] = size + 1, height + 1
-        size, height = sizes.get(id(value), (0, 1))
+        if id(value) not in measured and depth < MAX_DEPTH:
+            measured[id(value)] = value, 0, MAX_DEPTH  # Until its parts are known.
+            sizes = [(0, -1), *(size_and_height(part, depth + 1) for part in parts_of(value))]
+            height = max(height for _, height in sizes) + 1
+            measured[id(value)] = value, sum(size for size, _ in sizes) + 1, height
+        _, size, height = measured.get(id(value), (value, 0, 1))
         if size > MAX_VALUES or depth + height > MAX_DEPTH:
             raise InputFileError(_TOO_MUCH)
         return size, height
 
-    size_and_height(tree, 0)
+    def parts_of(value: StandIn | dict[object, object] | list[object] | tuple[object, ...]) -> Any:
+        if isinstance(value, StandIn):
+            meant = _meaning(value)
+            if meant is not value:
+                return (meant,)
+            ahead.extend((value.arguments, value.state, value.items))
+            return ()
+        return value.values() if isinstance(value, dict) else value
+
+    total = 0
+    while ahead:
+        total += size_and_height(ahead.pop(), 0)[0]
+        if total > MAX_VALUES:
+            raise InputFileError(_TOO_MUCH)
 
 
 def plain(value: object) -> Any:
@@ -98,7 +114,7 @@ def plain(value: object) -> Any:
 
     def converted(value: object, depth: int) -> object:
         if isinstance(value, StandIn):
-            meant = _MEANINGS.get(value.name, _itself)(value)
+            meant = _meaning(value)
             return value if meant is value else convert(meant, depth)
         if isinstance(value, dict):
             return {key: convert(item, depth) for key, item in value.items()}
@@ -110,8 +126,9 @@ def plain(value: object) -> Any:
     return settings
 
 
-def _itself(found: StandIn) -> object:
-    return found
+def _meaning(found: StandIn) -> object:
+    """What an object means as a plain value; itself where that cannot be told."""
+    return _MEANINGS[found.name](found) if found.name in _MEANINGS else found
 
 
 def _in_state(key: str | int) -> Callable[[StandIn], object]:
@@ -131,10 +148,7 @@ def _attributes(found: StandIn) -> object:
 
 
 def _items(found: StandIn) -> object:
-    match found.arguments, found.items:
-        case (dict(first), *_), dict(items):
-            return first | items
-    return found.items
+    return found.items or (found.arguments[0] if found.arguments else {})
 
 
 def _first_argument(found: StandIn) -> object:
@@ -143,8 +157,9 @@ def _first_argument(found: StandIn) -> object:
 
 def _path(kind: type[PurePath]) -> Callable[[StandIn], object]:
     def meaning(found: StandIn) -> object:
-        parts = [part for part in found.arguments if isinstance(part, str)]
-        return str(kind(*parts)) if len(parts) == len(found.arguments) else found
+        parts = [part for part in found.arguments[:_MAX_PARTS] if isinstance(part, str)]
+        short = sum(map(len, parts)) < _MAX_PATH_CHARACTERS
+        return str(kind(*parts)) if short and len(parts) == len(found.arguments) else found
 
     return meaning
 
@@ -217,4 +232,7 @@ _MEANINGS: Mapping[str, Callable[[StandIn], object]] = {
     "numpy.core.multiarray.scalar": _numpy_scalar,
     "numpy._core.multiarray.scalar": _numpy_scalar,
 }
-"""What an object means as a plain value, by its class; itself where that cannot be told."""
+"""What an object means as a plain value, by its class; itself where that cannot be told.
+
+None of them copies what may be shared and large.
+"""

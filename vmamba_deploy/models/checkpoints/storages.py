@@ -29,9 +29,9 @@ _DTYPES: Mapping[str, torch.dtype] = {
     "torch.BoolStorage": torch.bool,
     "torch.ComplexFloatStorage": torch.complex64,
     "torch.ComplexDoubleStorage": torch.complex128,
-    "torch.QInt8Storage": torch.qint8,
-    "torch.QUInt8Storage": torch.quint8,
-    "torch.QInt32Storage": torch.qint32,
+    "torch.QInt8Storage": torch.int8,
+    "torch.QUInt8Storage": torch.uint8,
+    "torch.QInt32Storage": torch.int32,
     "torch.storage.UntypedStorage": torch.uint8,
     "torch.UntypedStorage": torch.uint8,
 }
@@ -104,6 +104,8 @@ def _tensor(
     dtype = dtype or storage.dtype
     if not len(shape) == len(stride) <= MAX_DIMENSIONS or min(offset, *shape, *stride, 0) < 0:
         raise pickle.UnpicklingError("a tensor of impossible shape")
+    if storage.nbytes % dtype.itemsize:
+        raise pickle.UnpicklingError("a tensor whose numbers do not fill its storage")
     if 0 not in shape:
         last = offset + sum((n - 1) * step for n, step in zip(shape, stride, strict=True))
         if (last + 1) * dtype.itemsize > storage.nbytes:
@@ -126,7 +128,8 @@ def _tensor_v3(
 
 
 def _of_a_subclass(function: Any, _kind: object, arguments: Any, _state: object) -> object:
-    return TENSOR_CALLS[function.name](*arguments)
+    call = TENSOR_CALLS.get(function.name)
+    return call(*arguments) if call is not None else StandIn(function.name, arguments)
 
 
 def _itself(value: object, *_: object) -> object:

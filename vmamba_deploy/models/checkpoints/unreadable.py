@@ -40,12 +40,12 @@ def refuse_tensors_within_objects(tree: object, path: Path) -> None:
     Raises:
         InputFileError: it has such objects, and no tensors outside of them.
     """
-    met = list(_reached(tree, through_objects=False))
+    met, seen = list(_reached(tree, set())), set[int]()
     if any(isinstance(value, StoredTensor) for value in met):
         return
     for value in met:
         if isinstance(value, StandIn) and any(
-            isinstance(within, StoredTensor) for within in _reached(value, through_objects=True)
+            isinstance(within, StoredTensor) for within in _reached(value, seen, within=True)
         ):
             raise InputFileError(
                 f"{shown(path)} holds its tensors within an object of the class "
@@ -54,9 +54,8 @@ def refuse_tensors_within_objects(tree: object, path: Path) -> None:
             )
 
 
-def _reached(start: object, *, through_objects: bool) -> Iterator[object]:
-    """Everything that a part of a tree holds, once each."""
-    seen: set[int] = set()
+def _reached(start: object, seen: set[int], *, within: bool = False) -> Iterator[object]:
+    """What a part of a tree holds, also within objects, but for what was seen before."""
     ahead = [start]
     while ahead:
         value = ahead.pop()
@@ -68,5 +67,5 @@ def _reached(start: object, *, through_objects: bool) -> Iterator[object]:
             ahead += value.values()
         elif isinstance(value, list | tuple):
             ahead += value
-        elif isinstance(value, StandIn) and through_objects:
+        elif isinstance(value, StandIn) and within:
             ahead += (value.arguments, value.state, value.items)
