@@ -2,7 +2,7 @@
 //
 // usage: classify FOLDER PIXELS BATCH HEIGHT WIDTH [LOGITS]
 //   FOLDER  holds model.pt2 and libvmamba_torch.so
-//   PIXELS  float32 [BATCH,3,HEIGHT,WIDTH], normalised; no header
+//   PIXELS  float32 [BATCH,C,HEIGHT,WIDTH], normalised; no header, so its size tells C
 //   LOGITS  where to write float32 [BATCH,classes]
 // exit codes: 0 done, 1 failed, 2 wrong usage
 #include <dlfcn.h>
@@ -15,7 +15,6 @@
 #include <fstream>
 #include <stdexcept>
 #include <string>
-#include <vector>
 
 namespace {
 
@@ -27,15 +26,21 @@ void load_op(const std::string &folder) {
   if (dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL) == nullptr) throw std::runtime_error(dlerror());
 }
 
-torch::Tensor read_pixels(const std::string &path, const std::vector<int64_t> &shape) {
-  torch::Tensor pixels = torch::empty(shape);
-  const auto bytes = static_cast<std::streamsize>(pixels.nbytes());
+struct Images {
+  int64_t count, height, width;
+};
+
+torch::Tensor read_pixels(const std::string &path, const Images &images) {
   std::ifstream file(path, std::ios::binary | std::ios::ate);
   if (!file) throw std::runtime_error("cannot open " + path);
-  if (file.tellg() != bytes) {
-    throw std::runtime_error(path + " has " + std::to_string(file.tellg()) + " bytes, expected " +
-                             std::to_string(bytes));
+  const std::streamsize bytes = file.tellg();
+  const auto each = static_cast<std::streamsize>(sizeof(float)) * images.count * images.height *
+                    images.width;  // of one channel
+  if (each <= 0 || bytes == 0 || bytes % each != 0) {
+    throw std::runtime_error(path + " has " + std::to_string(bytes) + " bytes, expected " +
+                             std::to_string(each) + " for each channel");
   }
+  torch::Tensor pixels = torch::empty({images.count, bytes / each, images.height, images.width});
   file.seekg(0);
   file.read(static_cast<char *>(pixels.data_ptr()), bytes);
   return pixels;
@@ -61,14 +66,14 @@ void print_top(const torch::Tensor &logits) {
   }
 }
 
-void classify(const std::string &folder, const std::string &pixels_path,
-              const std::vector<int64_t> &shape, const char *logits_path) {
+void classify(const std::string &folder, const std::string &pixels_path, const Images &images,
+              const char *logits_path) {
   const torch::InferenceMode inference;
   load_op(folder);
   torch::inductor::AOTIModelPackageLoader package(folder + "/model.pt2");
   const auto metadata = package.get_metadata();
   const torch::Device device(metadata.at("AOTI_DEVICE_KEY"));
-  const torch::Tensor pixels = read_pixels(pixels_path, shape).to(device);
+  const torch::Tensor pixels = read_pixels(pixels_path, images).to(device);
   const torch::Tensor logits = package.run({pixels}).at(0).to(torch::kCPU, torch::kFloat);
   print_top(logits);
   if (logits_path != nullptr) write_logits(logits_path, logits.contiguous());
@@ -82,9 +87,9 @@ int main(int count, char **arguments) {
     return 2;
   }
   try {
-    const std::vector<int64_t> shape = {std::stoll(arguments[3]), 3, std::stoll(arguments[4]),
-                                        std::stoll(arguments[5])};
-    classify(arguments[1], arguments[2], shape, count == 7 ? arguments[6] : nullptr);
+    const Images images = {std::stoll(arguments[3]), std::stoll(arguments[4]),
+                           std::stoll(arguments[5])};
+    classify(arguments[1], arguments[2], images, count == 7 ? arguments[6] : nullptr);
   } catch (const std::exception &error) {
     std::fprintf(stderr, "error: %s\n", error.what());
     return 1;

@@ -31,10 +31,12 @@ def build(arguments: Mapping[str, Any]) -> Application:
     Raises:
         pydantic.ValidationError: an argument that is unknown or out of its range.
         InputFileError, IntegrityError: the folder is no artefact.
+        UsageError: no image file can be an input of its network.
     """
     settings = Settings.model_validate(dict(arguments))
     manifest = read_manifest(Path(settings.artifact))
     preprocessing = manifest.preprocessing.by_this_release()
+    preprocessing.require_files("serve it with Triton: `vmamba-deploy package --no-ensemble`")
     log = LoggingConfig(enable_access_log=settings.access_log)
     classifier = Classifier.options(
         num_replicas=settings.replicas,

@@ -116,7 +116,7 @@ class Classifier:
         self._run_batch.set_max_batch_size(self._max_batch)
         self._run_batch.set_batch_wait_timeout_s(settings.batch_wait_ms / 1000)
         crop = self._model.preprocessing.crop_pixels
-        self._probe = self._model.preprocess([np.zeros((*crop, 3), np.uint8)])
+        self._probe = self._model.preprocess(np.zeros(crop, np.uint8))
         # The first execution of a shape allocates, and no request should wait for that.
         self._model(np.repeat(self._probe, self._max_batch, axis=0))
         self._check_model()

@@ -28,7 +28,7 @@ SPLIT_SEED = 0
 TEST_SHARE = 0.25
 """Of the 1797 images, stratified by class: 450."""
 PREPROCESSING: Preprocessing = IMAGENET_PREPROCESSING.for_size((32, 32))
-"""Resize to 37x37, cut out the centre 32x32, ImageNet's mean and standard deviation."""
+"""Resize to 32x32, ImageNet's mean and standard deviation: as published for that size."""
 
 _BRIGHTEST = 16
 

@@ -52,6 +52,21 @@ def test_every_kind_of_image_gives_the_same(model, images):
     assert all(other == first for other in others)
 
 
+def test_one_array_is_one_image_and_a_batch_is_several(model):
+    rgb = np.random.default_rng().integers(0, 256, (3, 40, 50, 3), dtype=np.uint8)
+    one_by_one = model.classify(list(rgb))
+    assert model.classify(rgb) == one_by_one
+    assert model.classify(rgb[0]) == one_by_one[:1]
+    assert model.classify(rgb[0, ..., 0]) == model.classify([rgb[0, ..., 0]])
+    assert model.classify(rgb[:0]) == []
+    for shape in [(40,), (1, 3, 40, 50, 3)]:
+        with pytest.raises(UsageError, match=r"nor a batch \[B,H,W,C\]"):
+            model.classify(np.zeros(shape, np.uint8))
+    for wrong in (rgb[..., 0], rgb.transpose(0, 3, 1, 2), rgb[0, :0], rgb.astype(np.float32)):
+        with pytest.raises(InputFileError, match=r"expected uint8 \[H,W,3\] RGB or \[H,W\] grey"):
+            model.classify(wrong)
+
+
 def test_many_threads_get_their_own_results(model):
     digits = digits_of("test")
     pixels = model.preprocess(list(digits.images[:60]))

@@ -42,6 +42,19 @@ def test_raw_images_are_what_the_normalised_ones_come_from():
         assert np.array_equal(normalise(image, IMAGENET_PREPROCESSING), expected)
 
 
+@pytest.mark.parametrize("channels", [1, 2, 4, 13])
+def test_networks_of_other_channels_are_compared_on_as_many(channels):
+    sized = SMALL.for_channels(channels)
+    photos, *others = build_inputs((7,), sized)
+    raw, *_ = build_inputs((7,), sized, raw=True)
+    assert photos.pixel_values.shape == (7, channels, 32, 32)
+    assert raw.pixel_values.shape == (7, 32, 32, channels)
+    assert np.array_equal(normalise(raw.pixel_values[0], sized), photos.pixel_values[0])
+    assert all(one.pixel_values.shape == photos.pixel_values.shape for one in others)
+    planes = {raw.pixel_values[0, ..., channel].tobytes() for channel in range(channels)}
+    assert len(planes) == min(channels, 12)  # three colours in four positions
+
+
 @pytest.mark.parametrize("name", PHOTOS)
 def test_photographs_are_photographs(name):
     image = load_photo(name)

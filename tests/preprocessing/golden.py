@@ -30,13 +30,14 @@ class Row:
 
     def __str__(self) -> str:
         height, width = self.spec.crop_pixels
-        return f"{self.name}-{height}x{width}"
+        kind = f"{self.spec.interpolation}-{self.spec.channels}"
+        return f"{self.name}-{height}x{width}-{kind}{'-stretched' * self.spec.stretched}"
 
     def check(self, crop: npt.NDArray[np.uint8]) -> None:
-        """Fail where uint8 [H,W,3] is not what the table says, naming a pixel that shows it."""
-        assert crop.shape == (*self.spec.crop_pixels, 3)
-        for y, x, *rgb in self.pixels:
-            assert crop[y, x].tolist() == rgb, f"{self} at {y}, {x}"
+        """Fail where uint8 [H,W,C] is not what the table says, naming a pixel that shows it."""
+        assert crop.shape == (*self.spec.crop_pixels, self.spec.channels)
+        for y, x, *channels in self.pixels:
+            assert crop[y, x].tolist() == channels, f"{self} at {y}, {x}"
         assert hashlib.sha256(crop.tobytes()).hexdigest() == self.sha256, str(self)
 
 
@@ -64,7 +65,12 @@ def _row(fields: dict[str, Any]) -> Row:
         fields["name"],
         fields["committed"],
         (upright_height, upright_width),
-        Preprocessing(crop_pixels=(height, width), resize_pixels=fields["resize"]),
+        Preprocessing(
+            crop_pixels=(height, width),
+            resize_pixels=fields["resize"],
+            interpolation=fields.get("interpolation", "bicubic"),
+            stretched=fields.get("stretched", False),
+        ).for_channels(fields.get("channels", 3)),
         fields["sha256"],
         tuple(tuple(pixel) for pixel in fields["pixels"]),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,22 +12,24 @@ import numpy.typing as npt
 from PIL import Image
 
 from tests.preprocessing.png_writer import write_png
+from vmamba_deploy.preprocessing import Preprocessing
 
 Pixels = npt.NDArray[np.integer]
-Size = tuple[int, int, int]
-# Crop height and width, and what the shorter side is resized to.
-SQUARE: Size = (224, 224, 256)
-WIDE: Size = (32, 64, 37)
-SMALL: Size = (32, 32, 32)
+SQUARE = Preprocessing()
+WIDE = Preprocessing(crop_pixels=(32, 64), resize_pixels=37)
+SMALL = Preprocessing(crop_pixels=(32, 32), resize_pixels=32)
+GREY_WIDE = WIDE.for_channels(1)
+FILTERS = tuple(replace(WIDE, interpolation=name) for name in ("bilinear", "hamming", "lanczos"))
+STRETCHED = replace(SQUARE, stretched=True)
 
 
 @dataclass(frozen=True)
 class GoldenImage:
-    """How an image is made: a sentence, the bytes of its file, and what it is preprocessed to."""
+    """How an image is made: a sentence, the bytes of its file, and how it is preprocessed."""
 
     how: str
     encode: Callable[[], bytes]
-    sizes: tuple[Size, ...] = (WIDE,)
+    specs: tuple[Preprocessing, ...] = (WIDE,)
 
 
 def write_image(path: Path, image: GoldenImage) -> None:
@@ -116,11 +118,13 @@ BOTH = (SQUARE, WIDE)
 
 COMMITTED: dict[str, GoldenImage] = {
     "photo_420.jpg": GoldenImage(
-        "JPEG, 4:2:0, odd size", lambda: jpeg(197, 301, subsampling=2), BOTH
+        "JPEG, 4:2:0, odd size", lambda: jpeg(197, 301, subsampling=2), (*BOTH, *FILTERS)
     ),
-    "tall_422.jpg": GoldenImage("JPEG, 4:2:2", lambda: jpeg(150, 61, subsampling=1), BOTH),
+    "tall_422.jpg": GoldenImage(
+        "JPEG, 4:2:2", lambda: jpeg(150, 61, subsampling=1), (*BOTH, STRETCHED, GREY_WIDE)
+    ),
     "small_444.jpg": GoldenImage(
-        "JPEG, 4:4:4, enlarged", lambda: jpeg(17, 31, subsampling=0), BOTH
+        "JPEG, 4:4:4, enlarged", lambda: jpeg(17, 31, subsampling=0), (*BOTH, *FILTERS)
     ),
     "progressive.jpg": GoldenImage("progressive JPEG", lambda: jpeg(83, 64, progressive=True)),
     "grey.jpg": GoldenImage("grey JPEG", lambda: jpeg(60, 45, mode="L")),
@@ -130,13 +134,13 @@ COMMITTED: dict[str, GoldenImage] = {
     ),
     "same_side.png": GoldenImage("RGB PNG whose shorter side is 37", _png(2, 8, size=(37, 80))),
     "rgb.png": GoldenImage("RGB PNG, odd size", _png(2, 8, size=(53, 37)), BOTH),
-    "rgba.png": GoldenImage("RGBA PNG: alpha is dropped", _png(6, 8)),
+    "rgba.png": GoldenImage("RGBA PNG: alpha is dropped", _png(6, 8), (WIDE, GREY_WIDE)),
     "grey.png": GoldenImage("grey PNG", _png(0, 8)),
     "grey_alpha.png": GoldenImage("LA PNG", _png(4, 8)),
     "bits_1.png": GoldenImage("PNG of 1 bit", _png(0, 1)),
     "bits_2.png": GoldenImage("grey PNG of 2 bits", _png(0, 2)),
     "bits_4.png": GoldenImage("grey PNG of 4 bits", _png(0, 4)),
-    "grey_16.png": GoldenImage("grey PNG of 16 bits", _png(0, 16)),
+    "grey_16.png": GoldenImage("grey PNG of 16 bits", _png(0, 16), (WIDE, GREY_WIDE)),
     "rgb_16.png": GoldenImage("RGB PNG of 16 bits", _png(2, 16)),
     "grey_alpha_16.png": GoldenImage("LA PNG of 16 bits", _png(4, 16)),
     "rgba_16.png": GoldenImage("RGBA PNG of 16 bits", _png(6, 16)),
@@ -186,6 +190,6 @@ LARGE: dict[str, GoldenImage] = {
     "large.png": GoldenImage(
         "1,501 x 2,003 pixels, drawn(1501, 2003)",
         lambda: pillow(drawn(1501, 2003, 3), "RGB", "PNG"),
-        (SQUARE, SMALL),
+        (SQUARE, SMALL, *FILTERS),
     ),
 }

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vmamba_deploy.errors import IntegrityError
-from vmamba_deploy.preprocessing import IMAGENET_PREPROCESSING, Preprocessing
+from vmamba_deploy.preprocessing import IMAGENET_PREPROCESSING, Preprocessing, preprocess
 
 SIDES = st.integers(1, 20_000)
 
@@ -95,6 +95,25 @@ def test_every_crop_is_covered_and_no_larger_than_needed(height, width, crop):
     assert (resized == margin).any()
 
 
-def test_sizes_keep_the_published_ratio():
-    assert IMAGENET_PREPROCESSING.for_size((32, 32)).resize_pixels == 37
-    assert IMAGENET_PREPROCESSING.for_size((448, 640)).resize_pixels == 512
+@pytest.mark.parametrize(
+    ("side", "resize"), [(32, 32), (33, 37), (224, 256), (256, 292), (320, 365), (384, 438)]
+)
+def test_sizes_are_resized_as_published(side, resize):
+    assert IMAGENET_PREPROCESSING.for_size((side, side)).resize_pixels == resize
+    assert IMAGENET_PREPROCESSING.for_size((side, 2 * side)).resize_pixels == resize
+    back = IMAGENET_PREPROCESSING.for_size((side, side)).for_size((224, 224))
+    assert back == IMAGENET_PREPROCESSING
+
+
+@given(side=st.integers(33, 8192))
+def test_a_ratio_of_ones_own_is_kept_and_rounded_down(side):
+    own = replace(IMAGENET_PREPROCESSING, resize_pixels=248)
+    assert own.for_size((side, side)).resize_pixels in {248 * side // 224, 248 * side // 224 - 1}
+    whole = replace(IMAGENET_PREPROCESSING, resize_pixels=224)
+    assert whole.for_size((side, side)).resize_pixels == side
+
+
+def test_an_image_of_the_size_of_a_small_network_is_taken_as_it_is():
+    image = np.random.default_rng().integers(0, 256, (32, 32, 3), dtype=np.uint8)
+    small = replace(IMAGENET_PREPROCESSING.for_size((32, 32)), normalisation_in_graph=True)
+    np.testing.assert_array_equal(preprocess(image, small), image)

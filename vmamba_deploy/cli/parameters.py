@@ -13,6 +13,8 @@ import click
 
 from vmamba_deploy.errors import UsageError
 from vmamba_deploy.precisions import PRECISIONS, PrecisionName
+from vmamba_deploy.preprocessing import INTERPOLATIONS
+from vmamba_deploy.preprocessing.options import CENTER, STRETCH, PreprocessingOptions
 
 if TYPE_CHECKING:
     _Parameter = click.ParamType[Any]
@@ -76,6 +78,35 @@ class ImageSize(_Parameter):
         return int(match[1]), int(match[2] or match[1])
 
 
+class Numbers(_Parameter):
+    """`0.485,0.456,0.406`: one number, or one for each channel."""
+
+    name = "x,x,..."
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[float, ...]:
+        """A tuple of floats; their range is the plan's business."""
+        if isinstance(value, tuple):
+            return value
+        try:
+            return tuple(float(part) for part in str(value).split(","))
+        except ValueError:
+            self.fail(f"{value!r} is not a list of numbers such as 0.485,0.456,0.406", param, ctx)
+
+
+class Crop(_Parameter):
+    """`center`, `none`, or a share such as 0.875."""
+
+    name = "center|none|x"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> str | float:
+        """One of the words, or a float whose range is the plan's business."""
+        text = str(value)
+        try:
+            return text if text in (CENTER, STRETCH) else float(text)
+        except ValueError:
+            self.fail(f"{value!r} is not center, none or a share such as 0.875", param, ctx)
+
+
 class Capabilities(_Parameter):
     """`86` or `8.6,12.0`: compute capabilities."""
 
@@ -91,6 +122,48 @@ class Capabilities(_Parameter):
         if not all(matches):
             self.fail(f"{value!r} is not a compute capability such as 86 or 8.6", param, ctx)
         return tuple((int(match[1]), int(match[2])) for match in matches if match)
+
+
+_PREPROCESSING_OPTIONS = (
+    click.option(
+        "--mean",
+        type=Numbers(),
+        help="Of the pixel values from 0 to 1: one number, or one for each channel.  "
+        "[default: the weights' own, else ImageNet's]",
+    ),
+    click.option("--std", type=Numbers(), help="Standard deviation, likewise."),
+    click.option(
+        "--resize",
+        type=int,
+        help="What the shorter side of an image is resized to, in pixels, before the centre is cut "
+        "out.  [default: 256 / 224 of the image size; from 32 down the image size itself]",
+    ),
+    click.option(
+        "--interpolation",
+        type=click.Choice(INTERPOLATIONS),
+        help="Filter of the resize.  [default: the weights' own, else bicubic]",
+    ),
+    click.option(
+        "--crop",
+        type=Crop(),
+        help="center: cut the centre out of the resized image; none: resize straight to the image "
+        "size, whatever the shape; or the share of the resized side that is kept (timm's crop_pct)."
+        "  [default: center]",
+    ),
+)
+
+
+def preprocessing_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that say how images are prepared, and hand them over as `preprocessing`."""
+
+    @functools.wraps(function)
+    def with_options(*arguments: Any, **options: Any) -> Any:
+        asked = {one.name: options.pop(one.name) for one in fields(PreprocessingOptions)}
+        return function(*arguments, preprocessing=PreprocessingOptions(**asked), **options)
+
+    for option in reversed(_PREPROCESSING_OPTIONS):
+        with_options = option(with_options)
+    return with_options
 
 
 _ENGINE_OPTIONS = (

@@ -8,7 +8,7 @@ import logging
 import os
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -56,7 +56,7 @@ def export_aoti(
         loaded: the fp32 network.
         path: of the `.pt2` file, replaced only when the new one is complete.
         options: precision, image size and preprocessing, as for the ONNX file; the input is
-            pixel_values [B,3,H,W] float32, or [B,H,W,3] uint8 with `options.preprocess`.
+            pixel_values [B,C,H,W] float32, or [B,H,W,C] uint8 with `options.preprocess`.
         largest_batch: the batch size is free from 1 to this.
         device: `auto` takes CUDA where PyTorch sees a GPU.
 
@@ -70,6 +70,7 @@ def export_aoti(
         raise UsageError("an AOTInductor package has one image size", hint="drop --dynamic-size")
     chosen = choose_device(device)
     _require_compiler()
+    options = replace(options, channels=loaded.model.in_chans)
     module = deployable_module(loaded, options)
     partial = path.with_name(f".{path.stem}.{os.getpid()}.pt2")
     try:

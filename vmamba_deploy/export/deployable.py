@@ -11,7 +11,7 @@ from vmamba_deploy.preprocessing import Preprocessing
 class Deployable(nn.Module):
     """Calls one method of a network, on camera bytes where the normalisation is in the graph.
 
-    Then [B,H,W,3] uint8 RGB become the [B,3,H,W] float32 that the network expects as
+    Then [B,H,W,C] uint8 become the [B,C,H,W] float32 that the network expects as
     (pixel / 255 - mean) / std, one multiply and one add per channel. Resizing and cropping stay
     with the caller: they depend on the size of each image.
 

@@ -38,6 +38,7 @@ def export_onnx(loaded: LoadedModel, path: Path, options: ExportOptions) -> Onnx
         WriteMetadata,
     )
 
+    options = replace(options, channels=loaded.model.in_chans)
     module = deployable_module(loaded, options)
     config = loaded.model.config
     asked = Asked(

@@ -222,8 +222,20 @@ class OnnxModel:
         return int(sides[0]), int(sides[1])
 
     def takes_bytes(self) -> bool:
-        """Whether the graph does the preprocessing: uint8 [B,H,W,3] instead of float [B,3,H,W]."""
+        """Whether the graph does the preprocessing: uint8 [B,H,W,C] instead of float [B,C,H,W]."""
         return self.inputs[0].dtype == "uint8"
+
+    def channels(self) -> int:
+        """C, the channels of the input.
+
+        Raises:
+            InputFileError: the input's shape does not say.
+        """
+        shape = self.inputs[0].shape
+        channels = shape[3 if self.takes_bytes() else 1] if len(shape) == 4 else None
+        if not isinstance(channels, int):
+            raise InputFileError(f"{self.path} does not say how many channels an image has")
+        return channels
 
     def has_free_size(self) -> bool:
         """Whether height or width is left free."""

@@ -27,7 +27,8 @@ class ExportOptions:
         dynamic_size: leave height and width free, from 32 pixels on.
         opset: version of the standard op set; None takes the lowest that the precision allows: 20,
             22 for bf16.
-        preprocess: take uint8 NHWC RGB and normalise inside the graph.
+        preprocess: take uint8 NHWC and normalise inside the graph.
+        channels: C, of an image; an export takes it from its network.
         labels: class names, kept in the metadata of a classifier.
         task: what the file is for, a name of `vmamba_deploy.tasks.TASKS`; None takes
             `classification` if the network has a classifier, else `features`.
@@ -43,6 +44,7 @@ class ExportOptions:
     dynamic_size: bool = False
     opset: int | None = None
     preprocess: bool = False
+    channels: int = 3
     labels: Sequence[str] | None = None
     task: str | None = None
     external_data_bytes: int = EXTERNAL_DATA_BYTES
@@ -71,7 +73,7 @@ class ExportOptions:
         """Of `pixel_values` in the file: free axes are names."""
         batch: int | str = "batch" if self.dynamic_batch else 1
         sides: tuple[int | str, ...] = ("height", "width") if self.dynamic_size else self.size
-        return (batch, *sides, 3) if self.preprocess else (batch, 3, *sides)
+        return (batch, *sides, self.channels) if self.preprocess else (batch, self.channels, *sides)
 
     @property
     def input_dtype(self) -> str:

@@ -27,7 +27,7 @@ _LEAST_SIDE = 2 * MIN_IMAGE_SIZE
 def trace(model: nn.Module, options: ExportOptions, outputs: Sequence[str]) -> ir.Model:
     """Export `model` (eval mode, final precision) with torch.export.
 
-    The input is `pixel_values` [B,3,H,W] float32, or [B,H,W,3] uint8 with `options.preprocess`;
+    The input is `pixel_values` [B,C,H,W] float32, or [B,H,W,C] uint8 with `options.preprocess`;
     `outputs` are the names of what the model gives.
 
     Raises:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,8 +9,7 @@ import numpy.typing as npt
 
 from vmamba_deploy.artifacts.manifest import Manifest
 from vmamba_deploy.errors import UsageError
-from vmamba_deploy.inference.model import Model, OpenModel
-from vmamba_deploy.preprocessing import ImageSource
+from vmamba_deploy.inference.model import Images, Model, OpenModel, one_by_one
 from vmamba_deploy.tasks import CLASSIFICATION
 from vmamba_deploy.tasks.classification import (
     LOGITS,
@@ -34,25 +32,27 @@ class Classifier(Model):
         super().__init__(manifest, opened, CLASSIFICATION)
         self.labels = manifest.labels or None
 
-    def classify(
-        self, images: Sequence[ImageSource], *, top_k: int = 5
-    ) -> list[tuple[Prediction, ...]]:
+    def classify(self, images: Images, *, top_k: int = 5) -> list[tuple[Prediction, ...]]:
         """The most probable classes of images.
 
         Args:
-            images: paths, encoded files as bytes, Pillow images, or uint8 arrays [H,W,3] or [H,W].
+            images: paths, encoded files as bytes, Pillow images, or uint8 arrays [H,W,C] or [H,W]
+                grey. One array alone is one image; [B,H,W,C] are B images.
             top_k: classes per image; all of them where there are fewer.
 
         Returns:
             Per image its `top_k` predictions, the most probable first.
 
         Raises:
-            InputFileError: an image that cannot be read; the message names it.
-            UsageError: `top_k` below 1, or one image where a sequence is expected.
+            InputFileError: an image that cannot be read, or is none for this network; the message
+                names it.
+            UsageError: `top_k` below 1, one file where a sequence is expected, or an array that is
+                neither an image nor a batch.
         """
         if top_k < 1:
             raise UsageError(f"top_k must be at least 1, got {top_k}")
-        return self.top(self(self.preprocess(images)), top_k) if len(images) else []
+        listed = one_by_one(images)
+        return self.top(self(self.preprocess(listed)), top_k) if listed else []
 
     def __call__(self, pixel_values: npt.NDArray[np.generic]) -> Logits:  # type: ignore[override]
         """Logits of prepared images: the one output itself, where other models give them by name.

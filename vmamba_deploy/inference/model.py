@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,10 @@ from vmamba_deploy.tasks import Task
 
 if TYPE_CHECKING:
     from vmamba_deploy.runtimes.base import Outputs
+
+
+Images: TypeAlias = Sequence[ImageSource] | npt.NDArray[np.generic]
+"""A sequence of images; one array [H,W,C] or [H,W] is one image, and [B,H,W,C] are several."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,24 @@ class OpenModel:
     lanes: LanePool
     batches: tuple[int, int]
     release: Callable[[], None]
+
+
+def one_by_one(images: Images) -> list[ImageSource]:
+    """The images of a sequence or of an array [B,H,W,C]; an array of one image gives that one.
+
+    Raises:
+        UsageError: one file where a sequence is expected, or an array of another shape.
+    """
+    if isinstance(images, np.ndarray):
+        if images.ndim not in (2, 3, 4):
+            raise UsageError(
+                f"an array of shape {list(images.shape)} is neither an image [H,W,C] or [H,W], nor "
+                "a batch [B,H,W,C]"
+            )
+        return list(images) if images.ndim == 4 else [images]
+    if isinstance(images, str | bytes) or not isinstance(images, Iterable):
+        raise UsageError("one image was given", hint="give a list: classify([image])")
+    return list(images)
 
 
 class Model:
@@ -61,19 +83,18 @@ class Model:
         image = manifest.onnx.inputs[0]
         self._sample_shape, self._dtype = image.shape[1:], np.dtype(image.dtype)
 
-    def preprocess(self, images: Sequence[ImageSource]) -> npt.NDArray[Any]:
+    def preprocess(self, images: Images) -> npt.NDArray[Any]:
         """Decode, resize, crop and normalise (docs/preprocessing.md).
 
         Returns:
-            [B,3,H,W] float32, or [B,H,W,3] uint8 for a model that normalises itself.
+            [B,C,H,W] float32, or [B,H,W,C] uint8 for a model that normalises itself.
 
         Raises:
-            InputFileError: an image that cannot be read; the message names it.
-            UsageError: one image where a sequence is expected, or none.
+            InputFileError: an image that cannot be read, or is none for this network; the message
+                names it.
+            UsageError: one file where a sequence is expected, or no image.
         """
-        if isinstance(images, str | bytes) or not isinstance(images, Iterable):
-            raise UsageError("one image was given", hint="give a list: classify([image])")
-        pixels = [preprocess(image, self.preprocessing) for image in images]
+        pixels = [preprocess(image, self.preprocessing) for image in one_by_one(images)]
         if not pixels:
             raise UsageError("no image was given")
         return np.stack(pixels)

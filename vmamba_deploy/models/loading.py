@@ -35,24 +35,19 @@ class LoadedModel:
         family: that it is one of.
         source: the path, the URL, or `random (seed N)`.
         sha256: of the file; for random weights, of the weights themselves.
+        preprocessing: how images are prepared; one mean and std for each channel of its input.
     """
 
     model: Network
     family: Family[Any]
     source: str
     sha256: str
+    preprocessing: Preprocessing = IMAGENET_PREPROCESSING
 
     @property
     def preset_name(self) -> str | None:
         """Name of the preset; None for an architecture that is not a preset."""
         return self.model.preset_name
-
-    @property
-    def preprocessing(self) -> Preprocessing:
-        """How images are prepared: as the preset says, as for ImageNet where there is none."""
-        if self.preset_name is None:
-            return IMAGENET_PREPROCESSING
-        return self.family.presets[self.preset_name].preprocessing
 
 
 def load_weights(
@@ -83,11 +78,14 @@ def load_weights(
         family = family_of(resolve_preset(preset))
         model = create_model(preset, num_classes=num_classes, seed=seed)
         digest = weights_sha256(model.state_dict())
-        return LoadedModel(model, family, f"{RANDOM} (seed {seed})", digest)
+        return LoadedModel(
+            model, family, f"{RANDOM} (seed {seed})", digest, _preprocessing(family, model)
+        )
     path = download(spec, progress=progress) if is_url(spec) else checkpoint_file(Path(spec))
     digest = file_sha256(path, what="a checkpoint", limit_bytes=MAX_FILE_BYTES)
     family, model = _load(path, preset)
-    return LoadedModel(model, family, spec.partition("#sha256=")[0], digest)
+    source = spec.partition("#sha256=")[0]
+    return LoadedModel(model, family, source, digest, _preprocessing(family, model))
 
 
 def create_model(preset: str, num_classes: int = 1000, seed: int = 0) -> Network:
@@ -140,6 +138,13 @@ def weights_sha256(weights: Mapping[str, Tensor]) -> str:
         digest.update(f"{name}|{tensor.dtype}|{tuple(tensor.shape)}\n".encode())
         digest.update(tensor.view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()
+
+
+def _preprocessing(family: Family[Any], model: Network) -> Preprocessing:
+    """As the preset says, as for ImageNet where there is none, for the channels of the network."""
+    preset = family.presets.get(model.preset_name or "")
+    own = preset.preprocessing if preset is not None else IMAGENET_PREPROCESSING
+    return own.for_channels(model.in_chans)
 
 
 def _load(path: Path, preset: str | None) -> tuple[Family[Any], Network]:

@@ -14,6 +14,7 @@ class Network(nn.Module):
 
     Attributes:
         config: the architecture, the family's own dataclass.
+        in_chans: C, the channels of its input.
         tasks: names of what the network can do, the one it was made for first.
         image_size: (height, width) of the only images that it takes; None: of any size.
         preset_name: name of the preset with this architecture; None if there is none.
@@ -21,6 +22,7 @@ class Network(nn.Module):
     """
 
     config: Any
+    in_chans: int = 3
     tasks: tuple[str, ...]
     image_size: tuple[int, int] | None = None
     preset_name: str | None = None

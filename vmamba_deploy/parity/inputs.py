@@ -17,6 +17,7 @@ from vmamba_deploy.preprocessing import (
     read_image,
     resize_and_crop,
 )
+from vmamba_deploy.preprocessing.specification import GREY, RGB
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -36,8 +37,8 @@ class InputSet:
 
     Attributes:
         name: unique among the sets of a comparison, `photos-b8`.
-        pixel_values: [B, 3, H, W] float32, normalised; or [B, H, W, 3] uint8 RGB for a model that
-            does the preprocessing itself.
+        pixel_values: [B, C, H, W] float32, normalised; or [B, H, W, C] uint8 for a model that does
+            the preprocessing itself.
         images: what each image of the batch is, B names.
     """
 
@@ -71,9 +72,9 @@ def build_inputs(
 
     Args:
         batches: batch sizes, usually the smallest, usual and largest of an engine's profile.
-        preprocessing: of the model, for its size.
+        preprocessing: of the model, for its size and channels.
         seed: of the noise.
-        raw: give uint8 images [B, H, W, 3], for a model with the preprocessing in its graph.
+        raw: give uint8 images [B, H, W, C], for a model with the preprocessing in its graph.
 
     Raises:
         UsageError: no batch size, or one below 1.
@@ -99,11 +100,23 @@ def load_photo(name: str) -> Image:
         return Image.open(stream).convert("RGB")
 
 
+def photo_of_channels(name: str, channels: int) -> ByteArray:
+    """A photograph [h, w, C]: grey, RGB, or for other C its colours again and again.
+
+    Each repetition is turned upside down or mirrored, so that few channels are alike.
+    """
+    if channels in (GREY, RGB):
+        return read_image(load_photo(name), channels)
+    rgb = read_image(load_photo(name))
+    turned = (rgb, rgb[::-1], rgb[:, ::-1], rgb[::-1, ::-1])
+    return np.stack([turned[i // RGB % 4][..., i % RGB] for i in range(channels)], axis=-1)
+
+
 class _ImageSource:
     """Makes images by name, each noise image a fresh one."""
 
     def __init__(self, preprocessing: Preprocessing, rng: np.random.Generator, raw: bool) -> None:
-        self._size = preprocessing.crop_pixels
+        self._size, self._channels = preprocessing.crop_pixels, preprocessing.channels
         self._preprocessing, self._rng, self._raw = preprocessing, rng, raw
         self._photos: dict[str, ByteArray] = {}
 
@@ -120,12 +133,13 @@ class _ImageSource:
     def _image(self, name: str) -> Any:
         if name == "normal" and not self._raw:
             # Standard normal after normalisation: values that no 8-bit image can have.
-            return self._rng.standard_normal((3, *self._size), dtype=np.float32)
-        rgb = self._rgb(name)
-        return rgb if self._raw else normalise(rgb, self._preprocessing)
+            shape = (self._channels, *self._size)
+            return self._rng.standard_normal(shape, dtype=np.float32)
+        pixels = self._pixels(name)
+        return pixels if self._raw else normalise(pixels, self._preprocessing)
 
-    def _rgb(self, name: str) -> ByteArray:
-        shape = (*self._size, 3)
+    def _pixels(self, name: str) -> ByteArray:
+        shape = (*self._size, self._channels)
         if name == "normal":
             values = self._rng.normal(128.0, 48.0, shape)
             return np.clip(values, 0, 255).astype(np.uint8)
@@ -135,8 +149,7 @@ class _ImageSource:
             return np.full(shape, 0 if name == "black" else 255, dtype=np.uint8)
         photo = name.removesuffix("-mirrored")
         if photo not in self._photos:
-            self._photos[photo] = resize_and_crop(
-                read_image(load_photo(photo)), self._preprocessing
-            )
+            image = photo_of_channels(photo, self._channels)
+            self._photos[photo] = resize_and_crop(image, self._preprocessing)
         pixels = self._photos[photo]
         return pixels[:, ::-1] if photo != name else pixels

@@ -122,7 +122,7 @@ def interleaved(
 
 
 def random_input(facts: OnnxModel, batch: int) -> npt.NDArray[np.generic]:
-    """Random pixels in the file's own layout: float32 [B,3,H,W], or uint8 [B,H,W,3].
+    """Random pixels in the file's own layout: float32 [B,C,H,W], or uint8 [B,H,W,C].
 
     Raises:
         UsageError: the file has another, fixed batch size.
@@ -131,11 +131,11 @@ def random_input(facts: OnnxModel, batch: int) -> npt.NDArray[np.generic]:
     fixed = facts.inputs[0].shape[0]
     if isinstance(fixed, int) and fixed != batch:
         raise UsageError(f"{facts.path} takes batches of {fixed} only, got {batch}")
-    height, width = facts.image_size()
+    channels, (height, width) = facts.channels(), facts.image_size()
     generator = np.random.default_rng(batch)
     if facts.takes_bytes():
-        return generator.integers(0, 256, (batch, height, width, 3), dtype=np.uint8)
-    return generator.standard_normal((batch, 3, height, width), dtype=np.float32)
+        return generator.integers(0, 256, (batch, height, width, channels), dtype=np.uint8)
+    return generator.standard_normal((batch, channels, height, width), dtype=np.float32)
 
 
 @contextmanager

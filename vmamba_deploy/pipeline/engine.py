@@ -110,8 +110,9 @@ def size_profile(facts: OnnxModel) -> tuple[tuple[int, int], tuple[int, int], tu
 
 def engine_profile(facts: OnnxModel, batches: tuple[int, int, int]) -> Profile:
     """The smallest, usual and largest shape of the input, in the file's own layout."""
+    channels = facts.channels()
     smallest, usual, largest = (
-        (batch, *size, 3) if facts.takes_bytes() else (batch, 3, *size)
+        (batch, *size, channels) if facts.takes_bytes() else (batch, channels, *size)
         for batch, size in zip(batches, size_profile(facts), strict=True)
     )
     return smallest, usual, largest

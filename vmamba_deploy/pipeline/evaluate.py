@@ -114,6 +114,9 @@ def _read_artifact(folder: Path) -> Manifest:
         )
     manifest = verify(folder)
     manifest.require_classifier(folder)
+    manifest.preprocessing.by_this_release().require_files(
+        "give arrays to vmamba_deploy.inference.load(...).classify, and count"
+    )
     return manifest
 
 

@@ -35,6 +35,8 @@ from vmamba_deploy.pipeline.parity import check_parity
 from vmamba_deploy.pipeline.plan import ExportPlan
 from vmamba_deploy.pipeline.report import write_reports
 from vmamba_deploy.precisions import PRECISIONS
+from vmamba_deploy.preprocessing import IMAGENET_PREPROCESSING, Preprocessing
+from vmamba_deploy.preprocessing.specification import RGB
 from vmamba_deploy.runtimes.aotinductor import PACKAGE_NAME
 
 if TYPE_CHECKING:
@@ -102,8 +104,20 @@ def run_export(plan: ExportPlan, on_event: OnEvent) -> ExportOutcome:
         loaded = _load_weights(plan, steps)
         size = plan.image_size or loaded.preprocessing.crop_pixels
         plan = replace(plan, image_size=size)
+        prepared = plan.preprocessing.applied(loaded.preprocessing.for_size(size))
+        _warn_of_guesses(prepared, steps)
+        loaded = replace(loaded, preprocessing=prepared)
         output.require_space(_estimate_bytes(loaded, plan))
         return _run_in(output, loaded, plan, steps)
+
+
+def _warn_of_guesses(prepared: Preprocessing, steps: Steps) -> None:
+    guessed = IMAGENET_PREPROCESSING.for_channels(prepared.channels)
+    if prepared.channels != RGB and (prepared.mean, prepared.std) == (guessed.mean, guessed.std):
+        steps.warn(
+            f"the network takes {prepared.channels} channels, and nothing says their mean and std: "
+            "they are guessed from ImageNet's; say yours with --mean and --std"
+        )
 
 
 def _run_in(

@@ -7,7 +7,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from vmamba_deploy.artifacts.manifest import EngineFacts
+import msgspec
+
+from vmamba_deploy.artifacts.manifest import EngineFacts, PreprocessingFacts
 from vmamba_deploy.errors import InputFileError
 from vmamba_deploy.export import ExportOptions, deployable_module
 from vmamba_deploy.export.onnx_model import OnnxModel
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from vmamba_deploy.models import LoadedModel
     from vmamba_deploy.parity.inputs import InputSet
     from vmamba_deploy.parity.results import RunResult
+    from vmamba_deploy.preprocessing import Preprocessing
 
 
 Progress = Callable[[str, float | None], None]
@@ -146,4 +149,15 @@ def load_reference(facts: OnnxModel, weights: str | None = None) -> LoadedModel:
             f"{expected[:16]}...",
             hint="give the right file with --weights",
         )
-    return loaded
+    return replace(loaded, preprocessing=_preprocessing_of(facts))
+
+
+def _preprocessing_of(facts: OnnxModel) -> Preprocessing:
+    """As the file says: it may have been asked for otherwise than the weights say."""
+    try:
+        said = msgspec.convert(facts.structured("preprocessing"), PreprocessingFacts)
+    except msgspec.ValidationError as error:
+        raise InputFileError(
+            f"{facts.path} does not say how its images are prepared: {error}"
+        ) from error
+    return said.by_this_release()

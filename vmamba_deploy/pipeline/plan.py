@@ -10,6 +10,7 @@ from vmamba_deploy.export.aoti_package import AotiDevice
 from vmamba_deploy.export.options import ExportOptions
 from vmamba_deploy.precisions import PrecisionName
 from vmamba_deploy.preprocessing import IMAGENET_PREPROCESSING
+from vmamba_deploy.preprocessing.options import PreprocessingOptions
 from vmamba_deploy.runtimes.tensorrt.plan import EnginePlan
 from vmamba_deploy.tasks import CLASSIFICATION
 
@@ -26,7 +27,9 @@ class ExportPlan:
         model: preset or alias; None lets the checkpoint's shapes tell.
         weights: path, https URL or `random`.
         task: see `ExportOptions.task`.
-        image_size: (height, width); None takes the preset's, 224 x 224 where there is none.
+        image_size: (height, width); None takes that of the weights, 224 x 224 where they say
+            nothing.
+        preprocessing: how images are prepared, where it is not as the weights say.
         output: artefact folder; None takes `artifacts/<preset>-<precision>`.
         build_engine: False for `--no-engine`.
         check_parity: False for `--no-parity`.
@@ -48,6 +51,7 @@ class ExportPlan:
     check_parity: bool = True
     aoti: bool = False
     aoti_device: AotiDevice = "auto"
+    preprocessing: PreprocessingOptions = field(default_factory=PreprocessingOptions)
     engine: EnginePlan = field(default_factory=EnginePlan)
 
     def __post_init__(self) -> None:

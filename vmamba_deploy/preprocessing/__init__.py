@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from vmamba_deploy.preprocessing.specification import (
     IMAGENET_PREPROCESSING,
+    INTERPOLATIONS,
     Preprocessing,
 )
 
@@ -27,6 +28,7 @@ _LAZY = {
 
 __all__ = [
     "IMAGENET_PREPROCESSING",
+    "INTERPOLATIONS",
     "ImageSource",
     "Preprocessing",
     "normalise",

@@ -12,14 +12,11 @@ import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
 from vmamba_deploy.errors import InputFileError
-from vmamba_deploy.preprocessing.specification import MAX_PIXELS
+from vmamba_deploy.preprocessing.specification import GREY, MAX_PIXELS, RGB
 
 ByteArray = npt.NDArray[np.uint8]
 ImageSource: TypeAlias = str | Path | bytes | Image.Image | npt.NDArray[np.generic]
 """Path of an image file, its content, a Pillow image, or a uint8 array: [H,W,C], or [H,W] grey."""
-
-GREY, RGB = 1, 3
-"""Channels of the networks that take image files; others take arrays."""
 
 _ORIENTATION = 0x0112
 _UPRIGHT = {

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from vmamba_deploy.errors import IntegrityError
+from vmamba_deploy.errors import IntegrityError, UsageError
 
 SPECIFICATION = 2
 """Version of docs/preprocessing.md that this release implements; it reads the earlier ones."""
@@ -18,7 +18,11 @@ INTERPOLATIONS = ("bilinear", "hamming", "bicubic", "lanczos")
 MAX_PIXELS = 178_956_970
 """Of an image as decoded and as resized; the point from which Pillow refuses to decode."""
 
-_COLOURS = {1: " grey", 3: " RGB"}
+GREY, RGB = 1, 3
+"""Channels of the networks that take image files; others take arrays."""
+
+_COLOURS = {GREY: " grey", RGB: " RGB"}
+_UNRESIZED_SIDE = 32
 
 
 @dataclass(frozen=True)
@@ -69,7 +73,7 @@ class Preprocessing:
     @property
     def specification(self) -> int:
         """The earliest version of docs/preprocessing.md that can say it."""
-        earliest = self.interpolation == "bicubic" and self.channels == 3 and not self.stretched
+        earliest = self.interpolation == "bicubic" and self.channels == RGB and not self.stretched
         return 1 if earliest else SPECIFICATION
 
     @classmethod
@@ -129,10 +133,29 @@ class Preprocessing:
         means, stds = ((sum(each) / len(each),) * channels for each in (self.mean, self.std))
         return replace(self, mean=means, std=stds)
 
+    def require_files(self, hint: str) -> None:
+        """Raise UsageError, with that hint, where no image file can be an input."""
+        if self.channels not in (GREY, RGB):
+            raise UsageError(
+                f"the network takes {self.channels} channels; image files are for networks of 1 "
+                "(grey) or 3 (RGB)",
+                hint=hint,
+            )
+
     def for_size(self, size: tuple[int, int]) -> Preprocessing:
-        """The same for a network that takes (height, width), with the ratio of resize to crop."""
-        ratio = self.resize_pixels / min(self.crop_pixels)
-        return replace(self, crop_pixels=size, resize_pixels=round(min(size) * ratio))
+        """The same for a network that takes (height, width).
+
+        What is resized as published stays so; else the ratio of resize to crop is kept, rounded
+        down.
+        """
+        if size == self.crop_pixels:
+            return self
+        before, after = min(self.crop_pixels), min(size)
+        if self.resize_pixels == published_resize(before):
+            resize_pixels = published_resize(after)
+        else:
+            resize_pixels = max(1, int((self.resize_pixels / before) * after))
+        return replace(self, crop_pixels=size, resize_pixels=resize_pixels)
 
     def resized(self, height: int, width: int) -> tuple[int, int]:
         """(height, width) that an image of the given size is resized to.
@@ -149,6 +172,14 @@ class Preprocessing:
         if target_width * height >= target_height * width:
             return target_width * height // width, target_width
         return target_height, target_height * width // height
+
+
+def published_resize(side: int) -> int:
+    """What the published evaluation resizes the shorter side to, for a network of that side.
+
+    Up to a side of 32 it takes images as they are, so they must have that side already.
+    """
+    return int((256 / 224) * side) if side > _UNRESIZED_SIDE else side
 
 
 def _listed(values: tuple[float, ...]) -> str:

@@ -7,8 +7,8 @@ import numpy.typing as npt
 from PIL import Image
 
 from vmamba_deploy.errors import InputFileError
-from vmamba_deploy.preprocessing.decode import RGB, ByteArray, ImageSource, read_image
-from vmamba_deploy.preprocessing.specification import MAX_PIXELS, Preprocessing
+from vmamba_deploy.preprocessing.decode import ByteArray, ImageSource, read_image
+from vmamba_deploy.preprocessing.specification import MAX_PIXELS, RGB, Preprocessing
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -45,8 +45,8 @@ def resize_and_crop(pixels: ByteArray, preprocessing: Preprocessing) -> ByteArra
     height, width = preprocessing.resized(pixels.shape[0], pixels.shape[1])
     if height * width > MAX_PIXELS:
         raise InputFileError(
-            f"an image of {pixels.shape[1]}x{pixels.shape[0]} pixels is too long and thin: it would "
-            f"be resized to {width}x{height}",
+            f"an image of {pixels.shape[1]}x{pixels.shape[0]} pixels is too long and thin: it "
+            f"would be resized to {width}x{height}",
             hint="crop it first",
         )
     crop_height, crop_width = preprocessing.crop_pixels

@@ -53,7 +53,7 @@ class Session(Protocol):
     def __call__(self, pixel_values: npt.NDArray[np.generic]) -> Outputs:
         """Map pixel_values to the model's outputs by name, each float32 with the batch first.
 
-        `pixel_values` are in the layout that was exported: [B,3,H,W] float32 or [B,H,W,3] uint8.
+        `pixel_values` are in the layout that was exported: [B,C,H,W] float32 or [B,H,W,C] uint8.
         """
         ...
 

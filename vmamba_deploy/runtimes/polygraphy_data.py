@@ -28,7 +28,7 @@ def save_polygraphy_io(
 
     Args:
         path_prefix: folder and first part of the names.
-        inputs: per iteration the input tensors by name, as {"pixel_values": [B,3,H,W] float32}.
+        inputs: per iteration the input tensors by name, as {"pixel_values": [B,C,H,W] float32}.
         outputs: per iteration the reference's output tensors by name, as {"logits": [B,classes]}.
 
     Returns:

@@ -28,7 +28,7 @@ constexpr char kUsage[] = R"(usage: classify FOLDER IMAGE... [options]
   --threads N         of ONNX Runtime on the CPU; 0 lets it choose (0)
   --json              print JSON
   --logits FILE       write float32 [images,classes], without a header
-  --dump-pixels FILE  write what the network gets: float32 [images,3,H,W], or uint8 [images,H,W,3]
+  --dump-pixels FILE  write what the network gets: float32 [images,C,H,W], or uint8 [images,H,W,C]
                       for a model that normalises by itself
   --help              print this
 

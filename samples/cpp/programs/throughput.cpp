@@ -57,7 +57,7 @@ PixelBatch noise(const Classifier &model, std::size_t images) {
   PixelBatch batch;
   batch.images = images;
   batch.bytes.resize(images * static_cast<std::size_t>(spec.bytes_per_image()));
-  RgbImage image(spec.crop_width, spec.crop_height);
+  Image image(spec.crop_width, spec.crop_height, spec.channels());
   for (std::size_t i = 0; i < images; ++i) {
     for (std::uint8_t &value : image.pixels) value = static_cast<std::uint8_t>(random() >> 24);
     model.write_pixels(image, batch, i);

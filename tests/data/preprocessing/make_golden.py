@@ -17,26 +17,35 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
-from tests.preprocessing.golden_images import COMMITTED, LARGE, Size, write_image
+from tests.preprocessing.golden_images import COMMITTED, LARGE, write_image
 from vmamba_deploy.preprocessing import Preprocessing, read_image, resize_and_crop
 
 HERE = Path(__file__).resolve().parent
 
 
-def describe(name: str, how: str, path: Path, size: Size) -> dict[str, Any]:
+def describe(name: str, how: str, path: Path, spec: Preprocessing) -> dict[str, Any]:
     """One row of the table."""
-    crop_height, crop_width, resize = size
-    spec = Preprocessing(crop_pixels=(crop_height, crop_width), resize_pixels=resize)
-    rgb = read_image(path)
-    crop = resize_and_crop(rgb, spec)
+    image = read_image(path, spec.channels)
+    crop = resize_and_crop(image, spec)
+    crop_height, crop_width = spec.crop_pixels
+    special = {
+        name: value
+        for name, value, usual in (
+            ("interpolation", spec.interpolation, "bicubic"),
+            ("stretched", spec.stretched, False),
+            ("channels", spec.channels, 3),
+        )
+        if value != usual
+    }
     places = [(0, 0), (crop_height // 2, crop_width // 2), (crop_height - 1, crop_width // 3)]
     return {
         "name": name,
         "how": how,
         "committed": name in COMMITTED,
-        "upright_height_width": list(rgb.shape[:2]),
+        "upright_height_width": list(image.shape[:2]),
         "crop": [crop_height, crop_width],
-        "resize": resize,
+        "resize": spec.resize_pixels,
+        **special,
         "sha256": hashlib.sha256(crop.tobytes()).hexdigest(),
         "pixels": [[y, x, *crop[y, x].tolist()] for y, x in places],
     }
@@ -47,13 +56,13 @@ def main() -> None:
     rows = []
     for name, image in COMMITTED.items():
         write_image(HERE / name, image)
-        for size in image.sizes:
-            rows.append(describe(name, image.how, HERE / name, size))
+        for spec in image.specs:
+            rows.append(describe(name, image.how, HERE / name, spec))
     with tempfile.TemporaryDirectory() as folder:
         for name, image in LARGE.items():
             write_image(Path(folder) / name, image)
-            for size in image.sizes:
-                rows.append(describe(name, image.how, Path(folder) / name, size))
+            for spec in image.specs:
+                rows.append(describe(name, image.how, Path(folder) / name, spec))
     text = ",\n".join(json.dumps(row) for row in rows)
     (HERE / "golden.json").write_text(f"[\n{text}\n]\n")
 

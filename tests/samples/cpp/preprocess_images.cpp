@@ -1,7 +1,7 @@
 // Preprocesses a list of images, one process for all of them.
 // usage: preprocess_images LIST PIXELS
-//   LIST    lines of "CROP_HEIGHT CROP_WIDTH RESIZE FILE"
-//   PIXELS  for each image that is read, uint8 [H,W,3] and then float32 [3,H,W]
+//   LIST    lines of "CROP_HEIGHT CROP_WIDTH RESIZE INTERPOLATION STRETCHED CHANNELS FILE"
+//   PIXELS  for each image that is read, uint8 [H,W,C] and then float32 [C,H,W]
 // prints for each line "ok", or the exit code and the message of what was thrown
 #include <cstdint>
 #include <fstream>
@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "vmamba_inference/error.hpp"
+#include "vmamba_inference/manifest.hpp"
 #include "vmamba_inference/preprocess.hpp"
 #include "vmamba_inference/read_image.hpp"
 
@@ -19,7 +20,7 @@ namespace {
 using namespace vmamba_inference;
 
 void write_one(const std::string &file, const Preprocessing &spec, std::ofstream &out) {
-  const RgbImage crop = resize_and_crop(read_image(file), spec);
+  const Image crop = resize_and_crop(read_image(file, spec.channels()), spec);
   std::vector<float> values(static_cast<std::size_t>(spec.values_per_image()));
   normalise(crop, spec, values.data());
   const auto write = [&out](const void *data, std::size_t bytes) {
@@ -32,9 +33,15 @@ void write_one(const std::string &file, const Preprocessing &spec, std::ofstream
 void preprocess_all(const std::string &list, const std::string &pixels) {
   std::ifstream in(list);
   std::ofstream out(pixels, std::ios::binary);
+  const Preprocessing usual;
   Preprocessing spec;
-  std::string file;
-  while (in >> spec.crop_height >> spec.crop_width >> spec.resize_pixels) {
+  std::string file, interpolation;
+  std::ptrdiff_t channels = 0;  // 1 or 3
+  while (in >> spec.crop_height >> spec.crop_width >> spec.resize_pixels >> interpolation >>
+         spec.stretched >> channels) {
+    spec.filter = detail::filter_named(interpolation);
+    spec.mean.assign(usual.mean.begin(), usual.mean.begin() + channels);
+    spec.std.assign(usual.std.begin(), usual.std.begin() + channels);
     in.ignore(1);
     std::getline(in, file);
     try {

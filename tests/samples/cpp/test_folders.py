@@ -127,13 +127,15 @@ def test_what_is_no_manifest_is_an_integrity_error(checks: Path, tmp_path: Path,
 @pytest.mark.parametrize(
     ("key", "value"),
     [
-        ("specification", 2),
+        ("specification", 3),
         ("interpolation", "bilinear"),
         ("crop_pixels", [0, 8]),
         ("crop_pixels", [1 << 40, 1 << 40]),
         ("resize_pixels", -1),
         ("mean", [0.5]),
         ("std", ["a", "b", "c"]),
+        ("std", [0.2, 0.0, 0.2]),
+        ("interpolation", "nearest"),
     ],
 )
 def test_another_preprocessing_is_refused(

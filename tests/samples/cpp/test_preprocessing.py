@@ -7,7 +7,7 @@ import random
 import struct
 import subprocess
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +22,13 @@ from tests.preprocessing.golden_images import drawn, exif
 from tests.preprocessing.png_writer import SIGNATURE, chunk, header, write_png
 from tests.processes import HANG_S
 from vmamba_deploy.errors import InputFileError
-from vmamba_deploy.preprocessing import Preprocessing, normalise, read_image, resize_and_crop
+from vmamba_deploy.preprocessing import (
+    INTERPOLATIONS,
+    Preprocessing,
+    normalise,
+    read_image,
+    resize_and_crop,
+)
 
 SMALL = Preprocessing(crop_pixels=(8, 8), resize_pixels=8)
 Job = tuple[Path, Preprocessing]
@@ -39,7 +45,11 @@ class Answer:
 
 def preprocess_all(checks: Path, folder: Path, jobs: Sequence[Job]) -> list[Answer]:
     """One run of the sanitised program over all jobs; fails where it does not end well."""
-    lines = [f"{h} {w} {spec.resize_pixels} {path}" for path, spec, h, w in _flat(jobs)]
+    lines = [
+        f"{h} {w} {spec.resize_pixels} {spec.interpolation} {spec.stretched:d} {spec.channels} "
+        f"{path}"
+        for path, spec, h, w in _flat(jobs)
+    ]
     (folder / "list").write_text("".join(f"{line}\n" for line in lines))
     done = subprocess.run(
         [checks / "preprocess_images", folder / "list", folder / "pixels"],
@@ -54,12 +64,13 @@ def preprocess_all(checks: Path, folder: Path, jobs: Sequence[Job]) -> list[Answ
     assert len(said) == len(jobs)
     answers = []
     with (folder / "pixels").open("rb") as stream:
-        for line, (_, _, h, w) in zip(said, _flat(jobs), strict=True):
+        for line, (_, spec, h, w) in zip(said, _flat(jobs), strict=True):
             if line != "ok":
                 answers.append(Answer(line))
                 continue
-            crop = np.frombuffer(stream.read(h * w * 3), np.uint8).reshape(h, w, 3)
-            values = np.frombuffer(stream.read(h * w * 12), np.float32).reshape(3, h, w)
+            c = spec.channels
+            crop = np.frombuffer(stream.read(h * w * c), np.uint8).reshape(h, w, c)
+            values = np.frombuffer(stream.read(h * w * c * 4), np.float32).reshape(c, h, w)
             answers.append(Answer(line, crop, values))
         assert stream.read() == b""
     return answers
@@ -69,14 +80,20 @@ def _flat(jobs: Sequence[Job]) -> list[tuple[Path, Preprocessing, int, int]]:
     return [(path, spec, *spec.crop_pixels) for path, spec in jobs]
 
 
+def told(spec: Preprocessing) -> Preprocessing:
+    """With the program's own mean and std: the first of ImageNet's."""
+    usual, channels = Preprocessing(), spec.channels
+    return replace(spec, mean=usual.mean[:channels], std=usual.std[:channels])
+
+
 def assert_equal_to_python(answer: Answer, job: Job) -> None:
     path, spec = job
-    expected = resize_and_crop(read_image(path), spec)
+    expected = resize_and_crop(read_image(path, spec.channels), spec)
     assert answer.said == "ok", path
     assert answer.crop is not None
     assert answer.values is not None
     assert np.array_equal(answer.crop, expected), (path, spec)
-    assert np.abs(answer.values - normalise(expected, spec)).max() <= 1e-5, (path, spec)
+    assert np.abs(answer.values - normalise(expected, told(spec))).max() <= 1e-5, (path, spec)
 
 
 def test_the_golden_table(checks: Path, tmp_path: Path) -> None:
@@ -89,17 +106,23 @@ def test_the_golden_table(checks: Path, tmp_path: Path) -> None:
         assert answer.values is not None
         row.check(answer.crop)
         # Nothing is rounded in another order: not one bit differs.
-        assert np.array_equal(answer.values, normalise(answer.crop, row.spec)), row
+        assert np.array_equal(answer.values, normalise(answer.crop, told(row.spec))), row
 
 
 sides = st.integers(1, 90) | st.integers(91, 700)
 specs = st.builds(
-    lambda height, width, margin: Preprocessing(
-        crop_pixels=(height, width), resize_pixels=max(1, min(height, width) + margin)
-    ),
+    lambda height, width, margin, interpolation, stretched, channels: Preprocessing(
+        crop_pixels=(height, width),
+        resize_pixels=max(1, min(height, width) + margin),
+        interpolation=interpolation,
+        stretched=stretched,
+    ).for_channels(channels),
     st.integers(1, 70),
     st.integers(1, 70),
     st.integers(-3, 30),
+    st.sampled_from(INTERPOLATIONS),
+    st.booleans(),
+    st.sampled_from([1, 3]),
 )
 encodings = st.sampled_from(["png", "grey", "palette", "cmyk", "progressive", "420", "422", "444"])
 

@@ -47,7 +47,7 @@ def test_pixel_values_are_what_deployed_models_get(unseen):
     pixels = few.pixel_values()
     assert pixels.shape == (3, 3, 32, 32)
     assert pixels.dtype == np.float32
-    assert PREPROCESSING.resize_pixels == 37
+    assert PREPROCESSING.resize_pixels == 32
 
 
 def test_the_files_give_the_same_pixels_as_the_arrays(unseen, digits_folder):

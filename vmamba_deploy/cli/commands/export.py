@@ -13,6 +13,7 @@ from vmamba_deploy.cli.parameters import (
     engine_options,
     pop_precision,
     precision_flags,
+    preprocessing_options,
 )
 from vmamba_deploy.cli.reporting import reporting
 from vmamba_deploy.errors import ExitCode
@@ -46,10 +47,10 @@ if TYPE_CHECKING:
 @click.option(
     "--image-size",
     type=ImageSize(),
-    help="Side or height x width in pixels, from 32 on; default: the preset's, else 224.",
+    help="Side or height x width in pixels, from 32 on; default: the weights' own, else 224.",
 )
 @click.option("--dynamic-size", is_flag=True, help="Leave height and width free.")
-@click.option("--preprocess", is_flag=True, help="Take uint8 NHWC RGB, normalise in the graph.")
+@click.option("--preprocess", is_flag=True, help="Take uint8 NHWC, normalise in the graph.")
 @click.option("--opset", type=int, help="ONNX op set; default: the lowest that fits (20 or 22).")
 @click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, help="Of random weights.")
 @click.option("--num-classes", type=int, default=1000, help="Of random weights.")
@@ -64,6 +65,7 @@ if TYPE_CHECKING:
 )
 @click.option("--no-parity", is_flag=True, help="Do not compare with PyTorch.")
 @reporting
+@preprocessing_options
 @engine_options
 def command(terminal: Terminal, **options: Any) -> ExitCode:
     """Export a VMamba model: ONNX file, TensorRT engine, manifest and parity report.

@@ -59,6 +59,7 @@ class VMamba(Network):
         self.config, self.image_size = config, config.image_size
         able = (CLASSIFICATION, FEATURES) if config.num_classes is not None else (FEATURES,)
         self.tasks = tuple(task.name for task in able)
+        self.in_chans = config.in_chans
         self.patch_embed = build_stem(config.stem, config.in_chans, config.dims[0])
         if config.pos_embed is not None:
             self.pos_embed = PositionEmbedding(config.dims[0], *config.pos_embed)

@@ -69,7 +69,8 @@ def read_facts(manifest: Manifest, plan: TritonPlan) -> ModelFacts:
     """Choose the back end and check that the artefacts can serve there.
 
     Raises:
-        UsageError: the back end, the device or the batch does not go with the artefacts.
+        UsageError: the back end, the device, the batch or the ensemble does not go with the
+            artefacts.
         EnvironmentProblem: the engine is none that Triton's TensorRT can load.
     """
     backend = choose_backend(manifest, plan.backend)
@@ -77,7 +78,9 @@ def read_facts(manifest: Manifest, plan: TritonPlan) -> ModelFacts:
     preprocessing = manifest.preprocessing.by_this_release()
     image, logits = _tensor(manifest.onnx.inputs[0]), _tensor(manifest.onnx.outputs[0])
     height, width = preprocessing.crop_pixels
-    channels_last = preprocessing.normalisation_in_graph
+    channels, channels_last = preprocessing.channels, preprocessing.normalisation_in_graph
+    if plan.with_ensemble:
+        preprocessing.require_files("package it with --no-ensemble: clients send pixel_values")
     embedded = manifest.engine.plugin_embedded
     max_batch = _max_batch(manifest, plan, backend, profile)
     return ModelFacts(
@@ -85,7 +88,7 @@ def read_facts(manifest: Manifest, plan: TritonPlan) -> ModelFacts:
         device=_device(manifest, plan, backend),
         image=image,
         logits=logits,
-        sample_dims=(height, width, 3) if channels_last else (3, height, width),
+        sample_dims=(height, width, channels) if channels_last else (channels, height, width),
         max_batch=max_batch,
         preferred_batches=_preferred(profile, plan, max_batch),
         # A label file has one label a line, so line breaks within one become spaces.

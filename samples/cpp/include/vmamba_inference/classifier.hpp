@@ -24,14 +24,15 @@
 namespace vmamba_inference {
 
 // Put an image of the network's size into place `index` of a batch.
-inline void write_pixels(const RgbImage &crop, const Preprocessing &spec, PixelBatch &batch,
+inline void write_pixels(const Image &crop, const Preprocessing &spec, PixelBatch &batch,
                          std::size_t index) {
   const auto each = static_cast<std::size_t>(spec.bytes_per_image());
   if (crop.height != spec.crop_height || crop.width != spec.crop_width ||
-      batch.bytes.size() < (index + 1) * each) {
-    throw usage_error("the image has another size than the network's, or the batch no place " +
-                          std::to_string(index),
-                      "resize_and_crop gives the size; a place has bytes_per_image()");
+      crop.channels != spec.channels() || batch.bytes.size() < (index + 1) * each) {
+    throw usage_error(
+        "the image has another size or depth than the network's, or the batch no place " +
+            std::to_string(index),
+        "resize_and_crop gives the size; a place has bytes_per_image()");
   }
   std::uint8_t *const out = batch.bytes.data() + index * each;
   if (spec.normalisation_in_graph) {
@@ -49,7 +50,7 @@ inline PixelBatch pixels_of(const std::vector<std::filesystem::path> &images,
   PixelBatch batch{images.size(), {}};
   batch.bytes.resize(images.size() * static_cast<std::size_t>(spec.bytes_per_image()));
   for (std::size_t i = 0; i < images.size(); ++i) {
-    write_pixels(resize_and_crop(read_image(images[i]), spec), spec, batch, i);
+    write_pixels(resize_and_crop(read_image(images[i], spec.channels()), spec), spec, batch, i);
   }
   return batch;
 }
@@ -106,7 +107,7 @@ class Classifier {
   }
 
   // Put an image of the network's size into place `index` of a batch.
-  void write_pixels(const RgbImage &crop, PixelBatch &batch, std::size_t index) const {
+  void write_pixels(const Image &crop, PixelBatch &batch, std::size_t index) const {
     vmamba_inference::write_pixels(crop, preprocessing(), batch, index);
   }
 

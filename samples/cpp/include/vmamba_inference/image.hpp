@@ -1,5 +1,5 @@
-// 8-bit RGB pixels, and turning them upright, as an EXIF block says. Whatever is damaged there says
-// nothing.
+// 8-bit pixels, RGB to grey, and turning them upright, as an EXIF block says. Whatever is damaged
+// there says nothing.
 #pragma once
 
 #include <cstddef>
@@ -73,32 +73,48 @@ inline int exif_orientation(const Bytes &exif) {
 // Of an image as decoded and as resized; where Pillow refuses, too.
 inline constexpr std::int64_t kMaxPixels = 178956970;
 
-// Rows from top to bottom, each `width` triples of red, green, blue.
-struct RgbImage {
+inline constexpr std::int64_t kGrey = 1, kRgb = 3;  // channels of what is in files
+
+// Rows from top to bottom, each `width` times `channels` values: red, green, blue of RGB.
+struct Image {
   std::int64_t width = 0;
   std::int64_t height = 0;
+  std::int64_t channels = kRgb;
   std::vector<std::uint8_t> pixels;
 
-  RgbImage() = default;
-  RgbImage(std::int64_t columns, std::int64_t rows)
-      : width(columns), height(rows), pixels(static_cast<std::size_t>(columns * rows * 3)) {}
+  Image() = default;
+  Image(std::int64_t columns, std::int64_t rows, std::int64_t depth = kRgb)
+      : width(columns),
+        height(rows),
+        channels(depth),
+        pixels(static_cast<std::size_t>(columns * rows * depth)) {}
 
-  std::uint8_t *row(std::int64_t y) { return pixels.data() + y * width * 3; }
-  const std::uint8_t *row(std::int64_t y) const { return pixels.data() + y * width * 3; }
+  std::uint8_t *row(std::int64_t y) { return pixels.data() + y * width * channels; }
+  const std::uint8_t *row(std::int64_t y) const { return pixels.data() + y * width * channels; }
 };
+
+// The luma of ITU-R 601, rounded as Pillow does.
+inline Image grey_of(const Image &rgb) {
+  Image grey(rgb.width, rgb.height, kGrey);
+  const std::uint8_t *in = rgb.pixels.data();
+  for (std::uint8_t &value : grey.pixels) {
+    value = static_cast<std::uint8_t>((19595 * in[0] + 38470 * in[1] + 7471 * in[2] + 32768) >> 16);
+    in += kRgb;
+  }
+  return grey;
+}
 
 inline Error too_many_pixels(const std::string &name) {
   return input_file_error(name + " has more than 178,956,970 pixels", "make the image smaller");
 }
 
 // `orientation` as in EXIF: 1 is upright, and so is every number outside 1..8.
-inline RgbImage turn_upright(RgbImage image, int orientation) {
+inline Image turn_upright(Image image, int orientation) {
   if (orientation < 2 || orientation > 8) return image;
   const bool transposed = orientation >= 5;
   const bool from_right = orientation == 2 || orientation == 3;
   const bool from_bottom = orientation == 3 || orientation == 4;
-  RgbImage upright(transposed ? image.height : image.width,
-                   transposed ? image.width : image.height);
+  Image upright(transposed ? image.height : image.width, transposed ? image.width : image.height);
   for (std::int64_t y = 0; y < upright.height; ++y) {
     std::uint8_t *out = upright.row(y);
     for (std::int64_t x = 0; x < upright.width; ++x, out += 3) {

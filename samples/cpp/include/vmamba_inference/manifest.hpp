@@ -1,6 +1,7 @@
 // manifest.json of an artefact folder, read into plain data. See vmamba_deploy/artifacts.
 #pragma once
 
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
@@ -57,6 +58,7 @@ namespace detail {
 
 inline constexpr std::uintmax_t kMaxManifestBytes = 16 << 20;
 inline constexpr std::int64_t kLargestSide = 1 << 16;
+inline constexpr std::int64_t kSpecification = 2;  // of docs/preprocessing.md
 
 inline std::int64_t side_of(const nlohmann::json &value) {
   const auto side = value.get<std::int64_t>();
@@ -65,29 +67,44 @@ inline std::int64_t side_of(const nlohmann::json &value) {
   return side;
 }
 
-inline std::array<float, 3> rgb_of(const nlohmann::json &values) {
-  std::array<float, 3> rgb{};
-  if (values.size() != 3) throw std::out_of_range("mean and std have three values");
-  for (std::size_t i = 0; i < 3; ++i) rgb[i] = static_cast<float>(values.at(i).get<double>());
-  return rgb;
+inline Filter filter_named(const std::string &name) {
+  for (const Filter &filter : kFilters) {
+    if (name == filter.name) return filter;
+  }
+  throw integrity_error("the manifest's interpolation " + name + " is not one of this release",
+                        "use the release that wrote it, or export again");
+}
+
+inline void check_channels(const Preprocessing &spec) {
+  if (spec.mean.empty() || spec.mean.size() != spec.std.size())
+    throw std::out_of_range("mean and std must have one value for each channel");
+  for (std::size_t i = 0; i < spec.mean.size(); ++i) {
+    if (!std::isfinite(spec.mean[i]) || !std::isfinite(spec.std[i]) || spec.std[i] <= 0.0F)
+      throw std::out_of_range("mean and std must be finite, and std above 0");
+  }
 }
 
 inline Preprocessing preprocessing_of(const nlohmann::json &fields) {
-  const auto version = fields.value("specification", std::int64_t{1});
-  const auto interpolation = fields.at("interpolation").get<std::string>();
-  if (version != 1 || interpolation != "bicubic") {
-    throw integrity_error("the manifest's preprocessing (specification " + std::to_string(version) +
-                              ", " + interpolation +
-                              ") is not the one of this release (specification 1, bicubic)",
-                          "use the release that wrote it, or export again");
-  }
   Preprocessing spec;
   spec.crop_height = side_of(fields.at("crop_pixels").at(0));
   spec.crop_width = side_of(fields.at("crop_pixels").at(1));
   spec.resize_pixels = side_of(fields.at("resize_pixels"));
-  spec.mean = rgb_of(fields.at("mean"));
-  spec.std = rgb_of(fields.at("std"));
+  spec.filter = filter_named(fields.at("interpolation").get<std::string>());
+  spec.mean = fields.at("mean").get<std::vector<float>>();
+  spec.std = fields.at("std").get<std::vector<float>>();
+  check_channels(spec);
   spec.normalisation_in_graph = fields.value("normalisation_in_graph", false);
+  spec.stretched = fields.value("stretched", false);
+  const bool earliest =
+      spec.filter.name == std::string("bicubic") && spec.channels() == kRgb && !spec.stretched;
+  const auto version = fields.value("specification", std::int64_t{1});
+  if (version < (earliest ? 1 : kSpecification) || version > kSpecification) {
+    throw integrity_error("the manifest's preprocessing (specification " + std::to_string(version) +
+                              ", " + spec.filter.name + ", " + std::to_string(spec.channels()) +
+                              " channels) is not the one of this release (specification " +
+                              std::to_string(kSpecification) + ")",
+                          "use the release that wrote it, or export again");
+  }
   return spec;
 }
 

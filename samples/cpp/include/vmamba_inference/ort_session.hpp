@@ -133,8 +133,9 @@ class OrtSession final : public Session {
   }
 
   std::array<std::int64_t, 4> input_shape(std::int64_t images) const {
-    if (spec_.normalisation_in_graph) return {images, spec_.crop_height, spec_.crop_width, 3};
-    return {images, 3, spec_.crop_height, spec_.crop_width};
+    if (spec_.normalisation_in_graph)
+      return {images, spec_.crop_height, spec_.crop_width, spec_.channels()};
+    return {images, spec_.channels(), spec_.crop_height, spec_.crop_width};
   }
 
   void read_signature() {

@@ -1,11 +1,10 @@
 // From an image to what the network takes, as the manifest's `preprocessing` says: resize, crop,
-// normalise. Bit by bit what vmamba_deploy.preprocessing gives: bicubic and antialiased, with the
-// arithmetic of Pillow (coefficients of 22 bits, rows first, 8 bits between the passes). Only what
-// the crop needs is computed.
+// normalise. Bit by bit what vmamba_deploy.preprocessing gives: antialiased, with the filters and
+// the arithmetic of Pillow (coefficients of 22 bits, rows first, 8 bits between the passes). Only
+// what the crop needs is computed.
 #pragma once
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -26,8 +25,18 @@ struct Window {
 namespace detail {
 
 inline constexpr int kWeightBits = 22;
+inline constexpr double kPi = 3.14159265358979323846;
 
-// The cubic convolution kernel with a = -0.5.
+inline double sinc(double x) { return x == 0.0 ? 1.0 : std::sin(x * kPi) / (x * kPi); }
+
+inline double linear(double x) { return std::max(1.0 - std::fabs(x), 0.0); }
+
+inline double hamming(double x) {
+  if (std::fabs(x) >= 1.0) return 0.0;
+  return sinc(std::fabs(x)) * (0.54F + 0.46F * std::cos(std::fabs(x) * kPi));
+}
+
+// Cubic convolution with a = -0.5.
 inline double cubic(double x) {
   constexpr double a = -0.5;
   x = std::fabs(x);
@@ -36,18 +45,38 @@ inline double cubic(double x) {
   return 0.0;
 }
 
+inline double lanczos(double x) { return x >= -3.0 && x < 3.0 ? sinc(x) * sinc(x / 3.0) : 0.0; }
+
+}  // namespace detail
+
+// What a pixel at some distance counts, in pixels of the smaller image; nothing beyond `reach`.
+struct Filter {
+  const char *name;
+  double reach;
+  double (*weight)(double);
+};
+
+inline constexpr Filter kFilters[] = {{"bilinear", 1.0, detail::linear},
+                                      {"hamming", 1.0, detail::hamming},
+                                      {"bicubic", 2.0, detail::cubic},
+                                      {"lanczos", 3.0, detail::lanczos}};
+inline constexpr const Filter &kBicubic = kFilters[2];
+
+namespace detail {
+
 // What one output pixel is made of: `weights` for the input pixels from `first`.
 struct Taps {
   std::int64_t first = 0;
   std::vector<std::int32_t> weights;
 };
 
-inline Taps taps_of(std::int64_t out_index, std::int64_t in_size, std::int64_t out_size) {
+inline Taps taps_of(std::int64_t out_index, std::int64_t in_size, std::int64_t out_size,
+                    const Filter &filter) {
   // Pillow keeps the box that is resized in single precision.
   const double scale =
       static_cast<double>(static_cast<float>(in_size)) / static_cast<double>(out_size);
   const double filter_scale = std::max(scale, 1.0);
-  const double support = 2.0 * filter_scale, per_pixel = 1.0 / filter_scale;
+  const double support = filter.reach * filter_scale, per_pixel = 1.0 / filter_scale;
   const double centre = (static_cast<double>(out_index) + 0.5) * scale;
   Taps taps;
   taps.first = std::max<std::int64_t>(static_cast<std::int64_t>(centre - support + 0.5), 0);
@@ -55,7 +84,7 @@ inline Taps taps_of(std::int64_t out_index, std::int64_t in_size, std::int64_t o
   std::vector<double> exact;
   double sum = 0.0;
   for (std::int64_t i = taps.first; i < end; ++i) {
-    exact.push_back(cubic((static_cast<double>(i) - centre + 0.5) * per_pixel));
+    exact.push_back(filter.weight((static_cast<double>(i) - centre + 0.5) * per_pixel));
     sum += exact.back();
   }
   taps.weights.reserve(exact.size());
@@ -67,45 +96,49 @@ inline Taps taps_of(std::int64_t out_index, std::int64_t in_size, std::int64_t o
   return taps;
 }
 
-inline std::vector<Taps> taps_of(Window window, std::int64_t in_size, std::int64_t out_size) {
+inline std::vector<Taps> taps_of(Window window, std::int64_t in_size, std::int64_t out_size,
+                                 const Filter &filter) {
   std::vector<Taps> all;
   all.reserve(static_cast<std::size_t>(window.size));
   for (std::int64_t i = 0; i < window.size; ++i) {
-    all.push_back(taps_of(window.start + i, in_size, out_size));
+    all.push_back(taps_of(window.start + i, in_size, out_size, filter));
   }
   return all;
 }
 
-// The weighted sum of pixels that are `stride` bytes apart.
-inline void blend(const std::uint8_t *in, std::int64_t stride, const Taps &taps,
-                  std::uint8_t *out) {
-  std::int32_t sums[3] = {1 << (kWeightBits - 1), 1 << (kWeightBits - 1), 1 << (kWeightBits - 1)};
-  for (const std::int32_t weight : taps.weights) {
-    for (int i = 0; i < 3; ++i) sums[i] += in[i] * weight;
-    in += stride;
-  }
-  for (int i = 0; i < 3; ++i) {
-    out[i] = static_cast<std::uint8_t>(std::clamp(sums[i] >> kWeightBits, 0, 255));
+// The weighted sum of pixels that are `stride` bytes apart, of each channel.
+inline void blend(const std::uint8_t *in, std::int64_t stride, const Taps &taps, std::uint8_t *out,
+                  std::int64_t channels) {
+  for (std::int64_t channel = 0; channel < channels; ++channel) {
+    std::int32_t sum = 1 << (kWeightBits - 1);
+    const std::uint8_t *value = in + channel;
+    for (const std::int32_t weight : taps.weights) {
+      sum += *value * weight;
+      value += stride;
+    }
+    out[channel] = static_cast<std::uint8_t>(std::clamp(sum >> kWeightBits, 0, 255));
   }
 }
 
-inline RgbImage resize_columns(const RgbImage &in, std::int64_t width, Window columns,
-                               Window rows) {
-  const std::vector<Taps> taps = taps_of(columns, in.width, width);
-  RgbImage out(columns.size, rows.size);
+inline Image resize_columns(const Image &in, std::int64_t width, Window columns, Window rows,
+                            const Filter &filter) {
+  const std::vector<Taps> taps = taps_of(columns, in.width, width, filter);
+  Image out(columns.size, rows.size, in.channels);
   for (std::int64_t y = 0; y < rows.size; ++y) {
     for (std::int64_t x = 0; x < columns.size; ++x) {
       const Taps &mine = taps[static_cast<std::size_t>(x)];
-      blend(in.row(rows.start + y) + mine.first * 3, 3, mine, out.row(y) + x * 3);
+      const std::uint8_t *const first = in.row(rows.start + y) + mine.first * in.channels;
+      blend(first, in.channels, mine, out.row(y) + x * in.channels, in.channels);
     }
   }
   return out;
 }
 
-inline RgbImage copy_window(const RgbImage &in, Window columns, Window rows) {
-  RgbImage out(columns.size, rows.size);
+inline Image copy_window(const Image &in, Window columns, Window rows) {
+  Image out(columns.size, rows.size, in.channels);
   for (std::int64_t y = 0; y < rows.size; ++y) {
-    std::copy_n(in.row(rows.start + y) + columns.start * 3, columns.size * 3, out.row(y));
+    std::copy_n(in.row(rows.start + y) + columns.start * in.channels, columns.size * in.channels,
+                out.row(y));
   }
   return out;
 }
@@ -113,13 +146,13 @@ inline RgbImage copy_window(const RgbImage &in, Window columns, Window rows) {
 }  // namespace detail
 
 // The window of `image` resized to width x height. The window must lie inside.
-inline RgbImage resize_window(const RgbImage &image, std::int64_t width, std::int64_t height,
-                              Window columns, Window rows) {
+inline Image resize_window(const Image &image, std::int64_t width, std::int64_t height,
+                           Window columns, Window rows, const Filter &filter = kBicubic) {
   const bool same_height = height == image.height;
   std::vector<detail::Taps> taps;
   Window needed = rows;  // of the input's rows
   if (!same_height && rows.size > 0) {
-    taps = detail::taps_of(rows, image.height, height);
+    taps = detail::taps_of(rows, image.height, height, filter);
     needed.start = taps.front().first;
     std::int64_t end = 0;
     for (const detail::Taps &row : taps) {
@@ -128,15 +161,18 @@ inline RgbImage resize_window(const RgbImage &image, std::int64_t width, std::in
     needed.size = end - needed.start;
   }
   // A pass that changes nothing is left out: its rounding would show.
-  RgbImage narrow = width == image.width ? detail::copy_window(image, columns, needed)
-                                         : detail::resize_columns(image, width, columns, needed);
+  Image narrow = width == image.width
+                     ? detail::copy_window(image, columns, needed)
+                     : detail::resize_columns(image, width, columns, needed, filter);
   if (same_height) return narrow;
-  RgbImage out(columns.size, rows.size);
+  const std::int64_t channels = image.channels;
+  Image out(columns.size, rows.size, channels);
   for (std::int64_t y = 0; y < rows.size; ++y) {
     const detail::Taps &mine = taps[static_cast<std::size_t>(y)];
     const std::uint8_t *in = narrow.row(mine.first - needed.start);
     for (std::int64_t x = 0; x < columns.size; ++x) {
-      detail::blend(in + x * 3, columns.size * 3, mine, out.row(y) + x * 3);
+      detail::blend(in + x * channels, columns.size * channels, mine, out.row(y) + x * channels,
+                    channels);
     }
   }
   return out;
@@ -146,11 +182,14 @@ struct Preprocessing {
   std::int64_t crop_height = 224;
   std::int64_t crop_width = 224;
   std::int64_t resize_pixels = 256;  // the shorter side, for a square crop
-  std::array<float, 3> mean{0.485F, 0.456F, 0.406F};
-  std::array<float, 3> std{0.229F, 0.224F, 0.225F};
-  bool normalisation_in_graph = false;  // then the network takes uint8 [H,W,3]
+  Filter filter = kBicubic;
+  std::vector<float> mean{0.485F, 0.456F, 0.406F};  // of each channel
+  std::vector<float> std{0.229F, 0.224F, 0.225F};
+  bool normalisation_in_graph = false;  // then the network takes uint8 [H,W,C]
+  bool stretched = false;  // resized straight to the crop's size, whatever the image's shape
 
-  std::int64_t values_per_image() const { return 3 * crop_height * crop_width; }
+  std::int64_t channels() const { return static_cast<std::int64_t>(mean.size()); }
+  std::int64_t values_per_image() const { return channels() * crop_height * crop_width; }
   std::int64_t bytes_per_image() const {
     return values_per_image() * (normalisation_in_graph ? 1 : 4);
   }
@@ -179,6 +218,7 @@ struct Size {
 };
 
 inline Size resized_size(std::int64_t height, std::int64_t width, const Preprocessing &spec) {
+  if (spec.stretched) return {spec.crop_height, spec.crop_width};
   const std::int64_t shorter = std::min(spec.crop_height, spec.crop_width);
   const std::int64_t target_height = spec.resize_pixels * spec.crop_height / shorter;
   const std::int64_t target_width = spec.resize_pixels * spec.crop_width / shorter;
@@ -190,8 +230,8 @@ inline Size resized_size(std::int64_t height, std::int64_t width, const Preproce
 
 }  // namespace detail
 
-// uint8 [crop_height, crop_width, 3]; a crop larger than the resized image has a black margin.
-inline RgbImage resize_and_crop(const RgbImage &image, const Preprocessing &spec) {
+// uint8 [crop_height, crop_width, C]; a crop larger than the resized image has a black margin.
+inline Image resize_and_crop(const Image &image, const Preprocessing &spec) {
   const auto [height, width] = detail::resized_size(image.height, image.width, spec);
   if (height > kMaxPixels || width > kMaxPixels || height * width > kMaxPixels) {
     throw input_file_error("an image of " + std::to_string(image.width) + "x" +
@@ -204,20 +244,23 @@ inline RgbImage resize_and_crop(const RgbImage &image, const Preprocessing &spec
   const Window columns{detail::centre(width, spec.crop_width), spec.crop_width};
   const Window inner_rows = detail::inside(rows, height);
   const Window inner_columns = detail::inside(columns, width);
-  RgbImage part = resize_window(image, width, height, inner_columns, inner_rows);
+  Image part = resize_window(image, width, height, inner_columns, inner_rows, spec.filter);
   if (part.width == columns.size && part.height == rows.size) return part;
-  RgbImage crop(columns.size, rows.size);
+  const std::int64_t channels = part.channels;
+  Image crop(columns.size, rows.size, channels);
   for (std::int64_t y = 0; y < part.height; ++y) {
     std::uint8_t *const out = crop.row(y + inner_rows.start - rows.start);
-    std::copy_n(part.row(y), part.width * 3, out + (inner_columns.start - columns.start) * 3);
+    std::copy_n(part.row(y), part.width * channels,
+                out + (inner_columns.start - columns.start) * channels);
   }
   return crop;
 }
 
-// float32 [3, crop_height, crop_width] to `out`: (value / 255 - mean) / std of each channel.
-inline void normalise(const RgbImage &crop, const Preprocessing &spec, float *out) {
-  for (std::size_t channel = 0; channel < 3; ++channel) {
-    for (std::size_t i = channel; i < crop.pixels.size(); i += 3) {
+// float32 [C, crop_height, crop_width] to `out`: (value / 255 - mean) / std of each channel.
+inline void normalise(const Image &crop, const Preprocessing &spec, float *out) {
+  const std::size_t channels = spec.mean.size();
+  for (std::size_t channel = 0; channel < channels; ++channel) {
+    for (std::size_t i = channel; i < crop.pixels.size(); i += channels) {
       const float value = static_cast<float>(crop.pixels[i]) / 255.0F;
       *out++ = (value - spec.mean[channel]) / spec.std[channel];
     }

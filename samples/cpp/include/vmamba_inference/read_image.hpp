@@ -140,7 +140,7 @@ inline void jpeg_row_to_rgb(const std::uint8_t *in, std::int64_t width, int chan
 }  // namespace detail
 
 // Decode a JPEG file, upright. `name` stands in the messages.
-inline RgbImage decode_jpeg(const Bytes &file, const std::string &name) {
+inline Image decode_jpeg(const Bytes &file, const std::string &name) {
   detail::JpegReader reader(file);
   const auto damaged = [&] { return input_file_error(name + " is damaged: " + reader.reason()); };
   if (!reader.read_header()) throw damaged();
@@ -154,7 +154,7 @@ inline RgbImage decode_jpeg(const Bytes &file, const std::string &name) {
   }
   const int orientation = exif_orientation(detail::exif_of(decoder));
   if (!reader.start()) throw damaged();
-  RgbImage image(width, height);
+  Image image(width, height);
   Bytes row(static_cast<std::size_t>(width * channels));
   for (std::int64_t y = 0; y < height; ++y) {
     if (!reader.read_row(row.data())) throw damaged();
@@ -239,7 +239,7 @@ class PngReader {
 }  // namespace detail
 
 // Decode a PNG file, upright. `name` stands in the messages.
-inline RgbImage decode_png(const Bytes &file, const std::string &name) {
+inline Image decode_png(const Bytes &file, const std::string &name) {
   detail::PngReader reader(file);
   const auto damaged = [&] { return input_file_error(name + " is damaged: " + reader.reason()); };
   if (!reader.read_header()) throw damaged();
@@ -250,7 +250,7 @@ inline RgbImage decode_png(const Bytes &file, const std::string &name) {
   if (width > kMaxPixels || height > kMaxPixels || width * height > kMaxPixels) {
     throw too_many_pixels(name);
   }
-  RgbImage image(width, height);
+  Image image(width, height);
   std::vector<std::uint8_t *> rows;
   for (std::int64_t y = 0; y < height; ++y) rows.push_back(image.row(y));
   if (!reader.read_pixels(rows.data())) throw damaged();
@@ -265,7 +265,7 @@ inline RgbImage decode_png(const Bytes &file, const std::string &name) {
 inline constexpr std::uintmax_t kMaxEncodedBytes = std::uintmax_t{2} << 30;
 
 // Decode the content of a JPEG or PNG file. `name` stands in the messages.
-inline RgbImage decode_image(const Bytes &file, const std::string &name) {
+inline Image decode_image(const Bytes &file, const std::string &name) {
   static constexpr std::uint8_t kPng[] = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1A, '\n'};
   static constexpr std::uint8_t kJpeg[] = {0xFF, 0xD8, 0xFF};
   const auto starts_with = [&file](const std::uint8_t *start, std::size_t size) {
@@ -276,8 +276,14 @@ inline RgbImage decode_image(const Bytes &file, const std::string &name) {
   throw input_file_error(name + " is not an image", "JPEG and PNG are read here");
 }
 
-// Throws Error(kBadInput), whose message names the file.
-inline RgbImage read_image(const std::filesystem::path &path) {
+// For a network of that many channels. Throws Error(kBadInput), whose message names the file.
+inline Image read_image(const std::filesystem::path &path, std::int64_t channels = kRgb) {
+  if (channels != kGrey && channels != kRgb) {
+    const std::string wanted = std::to_string(channels);
+    throw input_file_error(
+        "the network takes " + wanted + " channels, so " + path.string() + " is no input for it",
+        "fill an Image of " + wanted + " channels; files are for networks of 1 or 3");
+  }
   Bytes file;
   try {
     file = read_file(path, kMaxEncodedBytes);
@@ -286,7 +292,8 @@ inline RgbImage read_image(const std::filesystem::path &path) {
   } catch (const std::length_error &) {
     throw input_file_error(path.string() + " has more than 2 GiB");
   }
-  return decode_image(file, path.string());
+  Image image = decode_image(file, path.string());
+  return channels == kGrey ? grey_of(image) : image;
 }
 
 }  // namespace vmamba_inference

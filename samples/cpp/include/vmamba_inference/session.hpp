@@ -31,7 +31,7 @@ inline Runtime runtime_named(const std::string &name) {
   throw usage_error("there is no runtime '" + name + "'", "one of auto, trt, rtx, ort");
 }
 
-// Images one after the other, each in the network's own layout: float32 [3,H,W] or uint8 [H,W,3].
+// Images one after the other, each in the network's own layout: float32 [C,H,W] or uint8 [H,W,C].
 struct PixelBatch {
   std::size_t images = 0;
   std::vector<std::uint8_t> bytes;

@@ -161,8 +161,9 @@ class Engine {
   nvinfer1::Dims input_shape() const {
     const auto height = static_cast<Extent>(spec_.crop_height);
     const auto width = static_cast<Extent>(spec_.crop_width);
-    if (spec_.normalisation_in_graph) return {4, {1, height, width, 3}};
-    return {4, {1, 3, height, width}};
+    const auto channels = static_cast<Extent>(spec_.channels());
+    if (spec_.normalisation_in_graph) return {4, {1, height, width, channels}};
+    return {4, {1, channels, height, width}};
   }
 
   bool takes_our_images() const {
