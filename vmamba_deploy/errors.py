@@ -77,6 +77,13 @@ class ResourceError(VmambaError):
     exit_code = ExitCode.RESOURCES
 
 
-def printable(text: str) -> str:
-    """Return text that comes from a file, safe in a message: no control or terminal sequences."""
-    return text if text.isprintable() else ascii(text)
+def printable(text: str, *, keep: str = "") -> str:
+    """Text that comes from a file, safe in a message: what a terminal would obey is escaped.
+
+    Args:
+        text: any.
+        keep: characters that stay nevertheless: an end of line.
+    """
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() or one in keep else ascii(one)[1:-1] for one in text)

@@ -1,11 +1,17 @@
+import contextlib
 import io
+import os
+import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from vmamba_deploy.errors import InputFileError
 from vmamba_deploy.preprocessing import read_image
+from vmamba_deploy.preprocessing.decode import FORMATS
 
 RNG = np.random.default_rng()
 ARRAY = RNG.integers(0, 256, (5, 7, 3), dtype=np.uint8)
@@ -154,3 +160,65 @@ def test_pictures_that_are_too_large_are_refused_before_they_are_decoded():
     assert len(bomb) < 1_000_000
     with pytest.raises(InputFileError, match="more than 178,956,970 pixels"):
         read_image(bomb)
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_damage_of_any_kind_is_an_error_of_ours(kind):
+    """Cut and flipped files: an image comes out, or InputFileError, never what a decoder raises."""
+    content = encoded(Image.fromarray(ARRAY), kind)
+    assert read_image(content).shape == ARRAY.shape
+    for _ in range(40):
+        damaged = bytearray(content[: RNG.integers(len(content)) if RNG.random() < 0.3 else None])
+        for place in RNG.integers(len(damaged), size=min(3, len(damaged))) if damaged else []:
+            damaged[place] = RNG.integers(256)
+        with contextlib.suppress(InputFileError), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            read_image(bytes(damaged), max_pixels=100_000)
+
+
+@pytest.mark.parametrize("kind", ["EPS", "ICO", "PCX", "TGA"])
+def test_formats_that_are_not_listed_are_not_opened(kind):
+    with pytest.raises(InputFileError, match="not an image that is read here") as refused:
+        read_image(encoded(Image.fromarray(ARRAY), kind))
+    assert "JPEG, PNG" in refused.value.hint
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (os.mkfifo, "a pipe"),
+        (Path.mkdir, "a folder"),
+        (lambda p: p.symlink_to("/dev/zero"), "a dev"),
+    ],
+)
+def test_what_is_no_file_is_refused_without_waiting(tmp_path, make, said):
+    make(tmp_path / "a.png")
+    with pytest.raises(InputFileError, match=rf"a\.png is {said}"):
+        read_image(tmp_path / "a.png")
+
+
+def test_a_text_that_unpacks_to_more_than_any_memory_is_damage():
+    notes = PngInfo()
+    notes.add_text("comment", "a" * 4_000_000, zip=True)
+    with pytest.raises(InputFileError, match="cannot be read as an image"):
+        read_image(encoded(Image.fromarray(ARRAY), pnginfo=notes))
+
+
+def test_a_picture_that_was_opened_elsewhere_and_is_cut_is_an_error_of_ours():
+    whole = encoded(Image.fromarray(RNG.integers(0, 256, (40, 40, 3), dtype=np.uint8)))
+    with pytest.raises(InputFileError, match="the image cannot be read"):
+        read_image(Image.open(io.BytesIO(whole[:-400])))
+
+
+def test_the_limit_of_pixels_is_the_callers():
+    for source in (ARRAY, encoded(Image.fromarray(ARRAY))):
+        assert read_image(source, max_pixels=35).shape == (5, 7, 3)
+        with pytest.raises(InputFileError, match="more than 34 pixels"):
+            read_image(source, max_pixels=34)
+
+
+def test_an_opened_image_stays_as_it_was():
+    image = Image.open(io.BytesIO(encoded(Image.fromarray(ARRAY).quantize(7), transparency=0)))
+    read_image(image)
+    assert image.info["transparency"] == 0
+    assert image.mode == "P"

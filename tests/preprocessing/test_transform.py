@@ -1,9 +1,12 @@
+import io
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from vmamba_deploy.errors import InputFileError
 from vmamba_deploy.preprocessing import (
@@ -120,3 +123,36 @@ def test_the_thinnest_images_work_until_they_would_fill_the_memory():
     )
     with pytest.raises(InputFileError, match="too long and thin"):
         preprocess(np.zeros((1, 10_000), np.uint8), IMAGENET_PREPROCESSING)
+
+
+def _peak_growth(call):
+    """Bytes by which the memory of this process grew at most."""
+
+    def status(key):
+        lines = Path("/proc/self/status").read_text().splitlines()
+        return 1024 * next(int(line.split()[1]) for line in lines if line.startswith(f"{key}:"))
+
+    Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
+    before = status("VmRSS")
+    call()
+    return status("VmHWM") - before
+
+
+def test_a_small_file_of_many_pixels_takes_the_memory_of_its_pixels():
+    """A bitmap takes a byte a pixel; converted as a whole it would take twelve."""
+    content, pixels = io.BytesIO(), 24_000_000
+    Image.new("1", (6000, 4000)).save(content, "PNG")
+    assert len(content.getvalue()) < 10_000
+    grown = _peak_growth(lambda: preprocess(content.getvalue(), IMAGENET_PREPROCESSING))
+    assert grown < 4 * pixels
+
+
+def test_bands_of_rows_give_what_the_whole_image_gives(monkeypatch):
+    image = Image.fromarray(np.random.default_rng().integers(0, 256, (301, 97, 3), np.uint8))
+    for kind in ("RGB", "L", "P", "CMYK"):
+        whole = preprocess(image.convert(kind), IMAGENET_PREPROCESSING)
+        with monkeypatch.context() as patched:
+            patched.setattr("vmamba_deploy.preprocessing.decode._BAND_PIXELS", 1000)
+            np.testing.assert_array_equal(
+                preprocess(image.convert(kind), IMAGENET_PREPROCESSING), whole
+            )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 from collections.abc import Sequence
@@ -11,6 +12,7 @@ import click
 
 import vmamba_deploy
 from vmamba_deploy.cli import stopping
+from vmamba_deploy.errors import printable
 
 INTERRUPTED = 130
 
@@ -87,7 +89,9 @@ def main(arguments: Sequence[str] | None = None, *, command: str | None = None) 
         )
     except click.ClickException as error:
         _print_json_error(given, error.format_message(), error.exit_code)
-        error.show()
+        shown = io.StringIO()
+        error.show(shown)
+        click.echo(printable(shown.getvalue(), keep="\n"), err=True, nl=False)
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         _print_json_error(given, "interrupted", INTERRUPTED)

@@ -13,8 +13,12 @@ import click
 
 from vmamba_deploy.errors import UsageError
 from vmamba_deploy.precisions import PRECISIONS, PrecisionName
+<<<<<<< HEAD
 from vmamba_deploy.preprocessing import INTERPOLATIONS
 from vmamba_deploy.preprocessing.options import CENTER, STRETCH, PreprocessingOptions
+=======
+from vmamba_deploy.preprocessing.specification import MAX_PIXELS
+>>>>>>> 84ec58a (Images take the memory of their pixels; nothing in a file steers the terminal)
 
 if TYPE_CHECKING:
     _Parameter = click.ParamType[Any]
@@ -44,6 +48,17 @@ def pop_precision(options: dict[str, Any]) -> PrecisionName:
     if len(asked) > 1:
         raise UsageError(f"choose one precision, not {' and '.join('--' + name for name in asked)}")
     return asked[0] if asked else "fp32"
+
+
+def max_pixels_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add `--max-pixels`, of the images that a command decodes."""
+    return click.option(
+        "--max-pixels",
+        type=click.IntRange(1, MAX_PIXELS),
+        default=MAX_PIXELS,
+        show_default=True,
+        help="Refuse larger images (height times width); each pixel takes 4 bytes, or 8.",
+    )(command)
 
 
 class BatchList(_Parameter):

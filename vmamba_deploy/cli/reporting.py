@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import functools
+import os
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from vmamba_deploy.cli.stopping import ends_if_asked
-from vmamba_deploy.errors import ExitCode, ResourceError, VmambaError
+from vmamba_deploy.errors import ExitCode, InputFileError, ResourceError, VmambaError, printable
 from vmamba_deploy.extras import failed_import
+from vmamba_deploy.files import shown
+
+if TYPE_CHECKING:
+    from vmamba_deploy.cli.terminal import Terminal
 
 Body = Callable[..., ExitCode | None]
 
@@ -35,31 +40,42 @@ def reporting(body: Body) -> Callable[..., int]:
         try:
             with ends_if_asked():
                 code = body(terminal, **options)
-        except VmambaError as error:
-            terminal.error(error)
-            code = error.exit_code
         except (KeyboardInterrupt, SystemExit):
             terminal.stop_bar()
             raise
         except BrokenPipeError:
             # The reader of our output went away; there is nobody to tell.
             code = ExitCode.OK
-        except MemoryError:
-            hint = "use a smaller model, image size or largest batch"
-            terminal.error(ResourceError("not enough memory", hint=hint))
-            code = ExitCode.RESOURCES
         except Exception as error:  # noqa: BLE001 - the last stop before the user
-            problem = failed_import(error)
-            if problem is None:
-                terminal.bug(error)
-            else:
-                terminal.error(problem)
-            code = ExitCode.BUG if problem is None else problem.exit_code
+            code = _tell(terminal, error)
         exit_code = int(code or ExitCode.OK)
         click.get_current_context().exit(exit_code)
         return exit_code
 
     return command
+
+
+def _tell(terminal: Terminal, error: Exception) -> ExitCode:
+    problem = _as_ours(error)
+    if problem is None:
+        terminal.bug(error)
+        return ExitCode.BUG
+    if problem is not error:
+        problem.__cause__ = error
+    terminal.error(problem)
+    return problem.exit_code
+
+
+def _as_ours(error: Exception) -> VmambaError | None:
+    """What a user can act on, of whoever raised it; None for a bug."""
+    if isinstance(error, VmambaError):
+        return error
+    if isinstance(error, MemoryError):
+        hint = "use a smaller model, image size or largest batch"
+        return ResourceError("not enough memory", hint=hint)
+    if isinstance(error, OSError) and isinstance(error.filename, str | bytes | os.PathLike):
+        return InputFileError(f"{shown(os.fsdecode(error.filename))}: {error.strerror or error}")
+    return failed_import(error)
 
 
 def run_program(command: click.Command, name: str) -> None:
@@ -75,7 +91,7 @@ def run_program(command: click.Command, name: str) -> None:
     try:
         command(prog_name=name)
     except VmambaError as error:
-        click.echo(f"error: {error.message}", err=True)
+        click.echo(printable(f"error: {error.message}", keep="\n"), err=True)
         if error.hint:
-            click.echo(f"hint: {error.hint}", err=True)
+            click.echo(printable(f"hint: {error.hint}", keep="\n"), err=True)
         sys.exit(int(error.exit_code))

@@ -54,15 +54,16 @@ def files_table(folder: Path, manifest: Manifest) -> Table:
 
 def parity_table(records: tuple[RunResult, ...]) -> Table:
     """One row per runtime: what it measured, or why it was skipped."""
+    from rich.text import Text
+
     drawn = table(
         "\nParity with PyTorch fp32", "runtime", "status", ">max abs", ">nmse", ">cosine",
         ">top-1", "reason",
     )  # fmt: skip
     for record in records:
-        style = _STATUS_STYLE[record.status]
         drawn.add_row(
             record.runtime,
-            f"[{style}]{record.status}[/]",
+            Text(record.status, _STATUS_STYLE[record.status]),
             _figure(record.metrics, "max_abs", ".2e"),
             _figure(record.metrics, "nmse", ".1e"),
             _figure(record.metrics, "cosine", ".7f"),

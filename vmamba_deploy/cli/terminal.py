@@ -1,5 +1,7 @@
 """Where a run's events go: drawn for a person, or printed as JSON lines.
 
+Every character that is drawn passes `plain_console`, so that no file's text can steer a terminal.
+
 With `--json`, stdout carries one JSON object per line, each with the key `event`:
 `step-started` and `step-finished` (step, message, seconds), `progress` (step, message, fraction),
 `warning` (message), and at the end one `result` (the command's own fields) or one `error`
@@ -12,19 +14,39 @@ from __future__ import annotations
 import json
 import sys
 import traceback
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from vmamba_deploy.cli.stopping import stop_if_asked
-from vmamba_deploy.errors import ExitCode, VmambaError
+from vmamba_deploy.errors import ExitCode, VmambaError, printable
 from vmamba_deploy.reports.json_file import plain
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress, TaskID
+    from rich.segment import Segment
 
     from vmamba_deploy.pipeline.events import Event
 
 _LOG_COLUMNS = 180
+
+
+def plain_console(**options: Any) -> Console:
+    """A console of rich that takes no markup in strings and escapes what a terminal would obey.
+
+    Styles are given as `rich.text.Text`.
+    """
+    from rich.console import Console
+
+    class PlainConsole(Console):
+        def render(self, *arguments: Any, **keywords: Any) -> Iterator[Segment]:
+            for segment in super().render(*arguments, **keywords):
+                if segment.control:  # rich's own, such as the cursor of a progress bar
+                    yield segment
+                else:
+                    yield segment._replace(text=printable(segment.text, keep="\n"))
+
+    return PlainConsole(markup=False, emoji=False, highlight=False, soft_wrap=True, **options)
 
 
 class Terminal:
@@ -36,15 +58,13 @@ class Terminal:
     """
 
     def __init__(self, *, as_json: bool = False, verbosity: int = 0) -> None:
-        from rich.console import Console
-
         self.as_json = as_json
         self.verbosity = verbosity
-        self.console: Console = Console(stderr=as_json, highlight=False, soft_wrap=True)
+        self.console = plain_console(stderr=as_json)
         if not self.console.is_terminal:
             # A log has no edge: tables must not be squeezed into eighty columns.
             self.console.width = _LOG_COLUMNS
-        self._errors = Console(stderr=True, highlight=False, soft_wrap=True)
+        self._errors = plain_console(stderr=True)
         self._progress: Progress | None = None
         self._task: TaskID | None = None
 
@@ -97,7 +117,7 @@ class Terminal:
             self._print_json({"event": "error", **fields})
         self._print_error(error.message, error.hint)
         if self.verbosity > 0:
-            self._errors.print(_traceback_of(error), markup=False)
+            self._errors.print(_traceback_of(error))
 
     def bug(self, error: Exception) -> None:
         """Tell of an exception that should not have come here."""
@@ -107,7 +127,7 @@ class Terminal:
             self._print_json({"event": "error", "message": text, "exit_code": int(ExitCode.BUG)})
         self._print_error(text, "run again with -v for the traceback, and report both")
         if self.verbosity > 0:
-            self._errors.print(_traceback_of(error), markup=False)
+            self._errors.print(_traceback_of(error))
 
     def stop_bar(self) -> None:
         """Remove the progress bar, if one is drawn."""
@@ -138,7 +158,7 @@ class Terminal:
                 completed=event.fraction or 0.0,
             )
         elif self.verbosity > 0:
-            self.console.print(f"  {event.message}", markup=False)
+            self.console.print(f"  {event.message}")
 
     def _line(self, style: str, mark: str, text: str) -> None:
         from rich.text import Text

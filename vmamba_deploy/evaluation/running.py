@@ -21,7 +21,7 @@ from vmamba_deploy.evaluation.loading import LoadedBatch, load_batches
 from vmamba_deploy.evaluation.results import ImageResult
 from vmamba_deploy.evaluation.samples import Batch
 from vmamba_deploy.evaluation.scoring import score
-from vmamba_deploy.preprocessing import preprocess
+from vmamba_deploy.preprocessing import MAX_PIXELS, preprocess
 
 if TYPE_CHECKING:
     from vmamba_deploy.inference import Classifier
@@ -45,6 +45,7 @@ class Work:
         loader_threads: that read and preprocess images.
         threads: of the runtime; 0 leaves the number to it.
         skip_unreadable: note unreadable images instead of raising.
+        max_pixels: larger images are not readable.
         reference: opens the network to compare with; None without.
     """
 
@@ -54,6 +55,7 @@ class Work:
     loader_threads: int = 2
     threads: int = 0
     skip_unreadable: bool = False
+    max_pixels: int = MAX_PIXELS
     reference: OpenReference | None = None
 
 
@@ -89,7 +91,11 @@ class Evaluator:
         """
         loaded = load_batches(
             batches,
-            partial(preprocess, preprocessing=self._model.preprocessing),
+            partial(
+                preprocess,
+                preprocessing=self._model.preprocessing,
+                max_pixels=self._work.max_pixels,
+            ),
             threads=self._work.loader_threads,
             skip_unreadable=self._work.skip_unreadable,
         )

@@ -11,6 +11,7 @@ from vmamba_deploy.errors import InputFileError, IntegrityError, UsageError, Vma
 from vmamba_deploy.inference.classifier import Classifier
 from vmamba_deploy.inference.lanes import LanePool
 from vmamba_deploy.inference.model import Model, OpenModel
+from vmamba_deploy.preprocessing import MAX_PIXELS
 from vmamba_deploy.runtimes.base import ServedModel, Service, Serving
 from vmamba_deploy.runtimes.registry import runtime_choices, services
 from vmamba_deploy.tasks import CLASSIFICATION, TASKS
@@ -33,6 +34,7 @@ def load(
     cuda_graphs: bool = True,
     max_batch: int | None = None,
     verify: bool = True,
+    max_pixels: int = MAX_PIXELS,
 ) -> Model:
     """Open an artefact folder for inference.
 
@@ -48,7 +50,10 @@ def load(
         max_batch: images of one execution, at most what an engine's profile allows; None takes
             that, and 32 for ONNX Runtime.
         verify: compare each file with the manifest's sha256. An engine is always compared,
-            for an engine is code.
+            for an engine is code. Pipes, devices and code that is not listed are refused in any
+            case.
+        max_pixels: largest height times width of an image; decoding takes four bytes a pixel, and
+            eight where EXIF turns it.
 
     Raises:
         InputFileError: there is no such folder.
@@ -60,8 +65,8 @@ def load(
     choices = runtime_choices()
     if runtime not in choices:
         raise UsageError(f"there is no runtime {runtime!r}", hint=f"one of {', '.join(choices)}")
-    if streams < 1 or (max_batch is not None and max_batch < 1):
-        raise UsageError("streams and max_batch must be at least 1")
+    if min(streams, max_pixels, 1 if max_batch is None else max_batch) < 1:
+        raise UsageError("streams, max_batch and max_pixels must be at least 1")
     if not path.is_dir():
         raise InputFileError(f"there is no folder {path}", hint="`vmamba-deploy export` makes one")
     for _ in range(_ATTEMPTS):
@@ -70,9 +75,8 @@ def load(
         names = [MANIFEST_NAME, *manifest.files]
         before = of_manifest + _identities(path, names[1:])
         try:
-            model = _open(
-                Serving(path, manifest, streams, threads, cuda_graphs, verify), runtime, max_batch
-            )
+            serving = Serving(path, manifest, streams, threads, cuda_graphs, verify)
+            model = _open(serving, runtime, max_batch, max_pixels)
         except VmambaError:
             if _identities(path, names) == before:
                 raise
@@ -100,7 +104,7 @@ def load_classifier(folder: str | Path, **options: Any) -> Classifier:
     return model
 
 
-def _open(serving: Serving, runtime: str, max_batch: int | None) -> Model:
+def _open(serving: Serving, runtime: str, max_batch: int | None, max_pixels: int) -> Model:
     manifest = serving.manifest
     if manifest.task not in TASKS:
         raise IntegrityError(
@@ -110,7 +114,8 @@ def _open(serving: Serving, runtime: str, max_batch: int | None) -> Model:
     service = _automatic(serving) if runtime == "auto" else services()[runtime]
     served = service.open(serving)
     lanes = LanePool(served.sessions)
-    opened = OpenModel(served.runtime, lanes, _batches(served, max_batch), served.release)
+    batches = _batches(served, max_batch)
+    opened = OpenModel(served.runtime, lanes, batches, served.release, max_pixels)
     task = TASKS[manifest.task]
     return Classifier(manifest, opened) if task is CLASSIFICATION else Model(manifest, opened, task)
 

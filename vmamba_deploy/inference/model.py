@@ -13,7 +13,7 @@ import numpy.typing as npt
 from vmamba_deploy.artifacts.manifest import Manifest
 from vmamba_deploy.errors import UsageError
 from vmamba_deploy.inference.lanes import LanePool
-from vmamba_deploy.preprocessing import ImageSource, preprocess
+from vmamba_deploy.preprocessing import MAX_PIXELS, ImageSource, preprocess
 from vmamba_deploy.tasks import Task
 
 if TYPE_CHECKING:
@@ -33,12 +33,14 @@ class OpenModel:
         lanes: its sessions.
         batches: the smallest and the largest batch of one execution.
         release: called after the sessions are closed.
+        max_pixels: of an image as it lies there.
     """
 
     runtime: str
     lanes: LanePool
     batches: tuple[int, int]
     release: Callable[[], None]
+    max_pixels: int = MAX_PIXELS
 
 
 def one_by_one(images: Images) -> list[ImageSource]:
@@ -94,7 +96,14 @@ class Model:
                 names it.
             UsageError: one file where a sequence is expected, or no image.
         """
+<<<<<<< HEAD
         pixels = [preprocess(image, self.preprocessing) for image in one_by_one(images)]
+=======
+        if isinstance(images, str | bytes) or not isinstance(images, Iterable):
+            raise UsageError("one image was given", hint="give a list: classify([image])")
+        most = self._opened.max_pixels
+        pixels = [preprocess(image, self.preprocessing, max_pixels=most) for image in images]
+>>>>>>> 84ec58a (Images take the memory of their pixels; nothing in a file steers the terminal)
         if not pixels:
             raise UsageError("no image was given")
         return np.stack(pixels)

@@ -26,6 +26,7 @@ from vmamba_deploy.evaluation.summary import summarise
 from vmamba_deploy.evaluation.thumbnails import make_thumbnails
 from vmamba_deploy.extras import require_modules
 from vmamba_deploy.pipeline.events import OnEvent, Steps
+from vmamba_deploy.preprocessing import MAX_PIXELS
 from vmamba_deploy.reports.evaluation_json import evaluation_document
 from vmamba_deploy.reports.evaluation_page import render_evaluation
 from vmamba_deploy.reports.html_file import write_page
@@ -221,6 +222,7 @@ class EvaluationPlan:
         top_k: the k of top-k accuracy.
         classes_file: which name in the data is which class.
         skip_unreadable: leave out images that cannot be read.
+        max_pixels: larger images cannot be read.
         resume: go on from the journal of an earlier run.
         bars: what to reach.
         cluster: run on Ray; None: in this process.
@@ -239,6 +241,7 @@ class EvaluationPlan:
     top_k: int = 5
     classes_file: Path | None = None
     skip_unreadable: bool = False
+    max_pixels: int = MAX_PIXELS
     resume: bool = True
     bars: Bars = field(default_factory=Bars)
     cluster: Cluster | None = None
@@ -341,6 +344,7 @@ def _work(plan: EvaluationPlan, manifest: Manifest) -> Work:
         loader_threads=plan.loader_threads or cores,
         threads=threads,
         skip_unreadable=plan.skip_unreadable,
+        max_pixels=plan.max_pixels,
     )
     if plan.against is None:
         return work

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from vmamba_deploy.errors import InputFileError, UsageError
 from vmamba_deploy.inference import load_classifier
+from vmamba_deploy.preprocessing import MAX_PIXELS
 
 if TYPE_CHECKING:
     from vmamba_deploy.inference import Prediction
@@ -24,7 +25,12 @@ class ImagePredictions:
 
 
 def run_predict(
-    images: Sequence[Path], artifact: Path, *, runtime: str = "auto", top_k: int = 5
+    images: Sequence[Path],
+    artifact: Path,
+    *,
+    runtime: str = "auto",
+    top_k: int = 5,
+    max_pixels: int = MAX_PIXELS,
 ) -> Iterator[ImagePredictions]:
     """Yield the predictions for each image, in order.
 
@@ -33,6 +39,7 @@ def run_predict(
         artifact: the artefact folder.
         runtime: `auto`, `trt`, `rtx`, `ort` or `ort-cuda`.
         top_k: classes per image.
+        max_pixels: largest height times width of an image.
 
     Raises:
         InputFileError: no such file, or not an image; the message names it.
@@ -41,7 +48,7 @@ def run_predict(
     """
     _check(images, top_k)
 
-    with load_classifier(artifact, runtime=runtime, streams=1) as model:
+    with load_classifier(artifact, runtime=runtime, streams=1, max_pixels=max_pixels) as model:
         for start in range(0, len(images), model.max_batch):
             chunk = images[start : start + model.max_batch]
             for image, best in zip(chunk, model.classify(chunk, top_k=top_k), strict=True):

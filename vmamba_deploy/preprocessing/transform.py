@@ -7,16 +7,34 @@ import numpy.typing as npt
 from PIL import Image
 
 from vmamba_deploy.errors import InputFileError
+<<<<<<< HEAD
 from vmamba_deploy.preprocessing.decode import ByteArray, ImageSource, read_image
 from vmamba_deploy.preprocessing.specification import MAX_PIXELS, RGB, Preprocessing
+=======
+from vmamba_deploy.preprocessing.decode import (
+    GREY,
+    RGB,
+    ByteArray,
+    ImageSource,
+    bands,
+    open_image,
+    read_image,
+)
+from vmamba_deploy.preprocessing.specification import MAX_PIXELS, Preprocessing
+>>>>>>> 84ec58a (Images take the memory of their pixels; nothing in a file steers the terminal)
 
 FloatArray = npt.NDArray[np.float32]
 
 
 def preprocess(
-    source: ImageSource, preprocessing: Preprocessing
+    source: ImageSource, preprocessing: Preprocessing, *, max_pixels: int = MAX_PIXELS
 ) -> npt.NDArray[np.float32] | npt.NDArray[np.uint8]:
     """One image as the model takes it.
+
+    Args:
+        source: see `ImageSource`.
+        preprocessing: what the model takes.
+        max_pixels: largest height times width of the source.
 
     Returns:
         [C, H, W] float32, normalised; or [H, W, C] uint8 for a model that normalises itself.
@@ -24,7 +42,12 @@ def preprocess(
     Raises:
         InputFileError: see `read_image` and `resize_and_crop`.
     """
-    pixels = resize_and_crop(read_image(source, preprocessing.channels), preprocessing)
+    channels = preprocessing.channels
+    if isinstance(source, np.ndarray):
+        pixels = resize_and_crop(read_image(source, channels, max_pixels=max_pixels), preprocessing)
+    else:
+        image = open_image(source, channels, max_pixels=max_pixels)
+        pixels = _cropped(image, channels, preprocessing)
     return pixels if preprocessing.normalisation_in_graph else normalise(pixels, preprocessing)
 
 
@@ -42,29 +65,39 @@ def resize_and_crop(pixels: ByteArray, preprocessing: Preprocessing) -> ByteArra
         InputFileError: an image so long and thin that it would be resized to more than
             178,956,970 pixels.
     """
-    height, width = preprocessing.resized(pixels.shape[0], pixels.shape[1])
+    if pixels.shape[2] == RGB:
+        return _cropped(Image.fromarray(pixels), RGB, preprocessing)
+    # One by one: of two or four channels Pillow would take the last for alpha.
+    planes = (Image.fromarray(np.ascontiguousarray(one)) for one in np.moveaxis(pixels, 2, 0))
+    return np.concatenate([_cropped(one, GREY, preprocessing) for one in planes], axis=-1)
+
+
+def _cropped(image: Image.Image, channels: int, preprocessing: Preprocessing) -> ByteArray:
+    """[H, W, C] uint8 of an image of any mode, for C of 1 or 3."""
+    height, width = preprocessing.resized(image.height, image.width)
     if height * width > MAX_PIXELS:
         raise InputFileError(
+<<<<<<< HEAD
             f"an image of {pixels.shape[1]}x{pixels.shape[0]} pixels is too long and thin: it "
             f"would be resized to {width}x{height}",
+=======
+            f"an image of {image.width}x{image.height} pixels is too long and thin: it would be "
+            f"resized to {width}x{height}",
+>>>>>>> 84ec58a (Images take the memory of their pixels; nothing in a file steers the terminal)
             hint="crop it first",
         )
+    filtered = Image.Resampling[preprocessing.interpolation.upper()]
+    # Two calls, so that every release of Pillow takes the horizontal pass first: which one comes
+    # first shows in the last bit, and releases differ. That pass sees one row at a time, so that
+    # bands of rows give the same.
+    narrow = Image.new("RGB" if channels == RGB else "L", (width, image.height))
+    for top, band in bands(image, channels):
+        narrow.paste(band.resize((width, band.height), filtered), (0, top))
     crop_height, crop_width = preprocessing.crop_pixels
     top, left = _centre(height, crop_height), _centre(width, crop_width)
     box = (left, top, left + crop_width, top + crop_height)
-    filtered = Image.Resampling[preprocessing.interpolation.upper()]
-
-    def cropped(plane: ByteArray) -> ByteArray:
-        # Two calls, so that every release of Pillow takes the horizontal pass first: which one
-        # comes first shows in the last bit, and releases differ.
-        image = Image.fromarray(plane).resize((width, plane.shape[0]), filtered)
-        return np.asarray(image.resize((width, height), filtered).crop(box))
-
-    if pixels.shape[2] == RGB:
-        return cropped(pixels)
-    # One by one: of two or four channels Pillow would take the last for alpha.
-    planes = [cropped(np.ascontiguousarray(plane)) for plane in np.moveaxis(pixels, 2, 0)]
-    return np.stack(planes, axis=-1)
+    crop = np.asarray(narrow.resize((width, height), filtered).crop(box))
+    return crop.reshape(crop_height, crop_width, channels)
 
 
 def normalise(pixels: ByteArray, preprocessing: Preprocessing) -> FloatArray:

@@ -12,7 +12,7 @@ from vmamba_deploy.errors import ExitCode
 if TYPE_CHECKING:
     from vmamba_deploy.cli.terminal import Terminal
 
-_MARKS = {"ok": "[green]✓[/]", "optional": "[yellow]-[/]", "missing": "[bold red]✗[/]"}
+_MARKS = {"ok": ("✓", "green"), "optional": ("-", "yellow"), "missing": ("✗", "bold red")}
 
 
 @click.command("doctor")
@@ -22,7 +22,7 @@ def command(terminal: Terminal) -> ExitCode:
 
     Ends with 4 when something is missing that a default export needs.
     """
-    from rich.markup import escape
+    from rich.text import Text
 
     from vmamba_deploy.cli.summary import table
     from vmamba_deploy.pipeline.doctor import examine
@@ -31,11 +31,11 @@ def command(terminal: Terminal) -> ExitCode:
     drawn = table("", "", "area", "what", "detail", "remedy")
     for finding in findings:
         drawn.add_row(
-            _MARKS[finding.level],
+            Text(*_MARKS[finding.level]),
             finding.area,
             finding.name,
-            escape(finding.detail),
-            escape(finding.remedy),
+            finding.detail,
+            finding.remedy,
         )
     terminal.show(drawn)
     missing = [finding.name for finding in findings if finding.level == "missing"]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from vmamba_deploy.cli.parameters import max_pixels_option
 from vmamba_deploy.cli.reporting import reporting
 from vmamba_deploy.errors import ExitCode, UsageError
 from vmamba_deploy.runtimes.registry import runtime_choices
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     metavar="FILE",
     help="The name in the data of class 0, of class 1, ..., one a line.",
 )
+@max_pixels_option
 @click.option("--skip-unreadable", is_flag=True, help="List unreadable images; do not count them.")
 @click.option("--min-top1", type=float, metavar="PERCENT", help="End with 6 below this accuracy.")
 @click.option(

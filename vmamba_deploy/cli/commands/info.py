@@ -21,15 +21,13 @@ def command(terminal: Terminal, *, path: Path) -> None:
 
     Nothing in it is executed; a manifest beside it is verified.
     """
-    from rich.markup import escape
-
     from vmamba_deploy.cli.summary import table
     from vmamba_deploy.pipeline.info import describe_path
 
     facts = describe_path(path)
     drawn = table(str(path), "", "")
     for key, value in _flat(facts):
-        drawn.add_row(key, escape(value))
+        drawn.add_row(key, value)
     terminal.show(drawn)
     terminal.result(facts)
 

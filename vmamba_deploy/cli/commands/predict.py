@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from vmamba_deploy.cli.parameters import max_pixels_option
 from vmamba_deploy.cli.reporting import reporting
 from vmamba_deploy.runtimes.registry import runtime_choices
 
@@ -19,15 +20,16 @@ if TYPE_CHECKING:
 @click.option("--artifact", required=True, type=click.Path(path_type=Path), metavar="DIR")
 @click.option("--runtime", type=click.Choice(runtime_choices()), default="auto", show_default=True)
 @click.option("--top-k", type=int, default=5, show_default=True, help="Classes per image.")
+@max_pixels_option
 @reporting
 def command(
-    terminal: Terminal, *, images: tuple[Path, ...], artifact: Path, runtime: str, top_k: int
+    terminal: Terminal, *, images: tuple[Path, ...], artifact: Path, **options: Any
 ) -> None:
     """Show the most probable classes of IMAGES."""
     from vmamba_deploy.cli.summary import table
     from vmamba_deploy.pipeline.predict import run_predict
 
-    results = list(run_predict(images, artifact, runtime=runtime, top_k=top_k))
+    results = list(run_predict(images, artifact, **options))
     drawn = table(f"\nPredictions ({results[0].runtime})", "image", "class", ">index", ">share")
     for one in results:
         for place, best in enumerate(one.predictions):
