@@ -89,6 +89,19 @@ def file_sha256(
 
 
 @contextmanager
+def unchanged(path: Path, *, error: type[VmambaError] = InputFileError) -> Iterator[None]:
+    """A block that reads a file several times, where all has to be of one content.
+
+    Raises:
+        VmambaError: of class `error`: somebody wrote to the file or put another in its place.
+    """
+    before = _identity(path)
+    yield
+    if _identity(path) != before:
+        raise error(f"{shown(path)} changed while it was read.", hint="Read it again.")
+
+
+@contextmanager
 def understood(
     path: Path,
     *,
@@ -126,6 +139,15 @@ def understood(
 def shown(path: Path | str) -> str:
     """A path as messages show it: what a terminal would obey is escaped."""
     return printable(os.fsencode(path).decode("utf-8", "backslashreplace"))
+
+
+def _identity(path: Path) -> tuple[int, ...] | None:
+    """None of a file that cannot be opened either, which its reader tells."""
+    try:
+        found = path.stat()
+    except (OSError, ValueError):
+        return None
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def _unreadable(path: Path, problem: Exception, error: type[VmambaError]) -> VmambaError:

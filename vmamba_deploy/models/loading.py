@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from vmamba_deploy.errors import InputFileError, UsageError, printable
-from vmamba_deploy.files import file_sha256
+from vmamba_deploy.files import file_sha256, unchanged
 from vmamba_deploy.models.checkpoints.download import Progress, download, is_url
 from vmamba_deploy.models.checkpoints.folders import checkpoint_file
 from vmamba_deploy.models.checkpoints.limits import MAX_FILE_BYTES
@@ -82,8 +82,9 @@ def load_weights(
             model, family, f"{RANDOM} (seed {seed})", digest, _preprocessing(family, model)
         )
     path = download(spec, progress=progress) if is_url(spec) else checkpoint_file(Path(spec))
-    digest = file_sha256(path, what="a checkpoint", limit_bytes=MAX_FILE_BYTES)
-    family, model = _load(path, preset)
+    with unchanged(path):
+        digest = file_sha256(path, what="a checkpoint", limit_bytes=MAX_FILE_BYTES)
+        family, model = _load(path, preset)
     source = spec.partition("#sha256=")[0]
     return LoadedModel(model, family, source, digest, _preprocessing(family, model))
 

@@ -2,13 +2,15 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
 from vmamba_deploy.errors import InputFileError, UsageError
-from vmamba_deploy.models import create_model, load_model, load_weights
+from vmamba_deploy.files import file_sha256
+from vmamba_deploy.models import create_model, load_model, load_weights, loading
 from vmamba_deploy.models.loading import weights_sha256
 from vmamba_deploy.models.vmamba.presets import PRESETS
 
@@ -48,6 +50,21 @@ def test_a_golden_network_is_no_preset(s2_path: Path) -> None:
     with pytest.raises(InputFileError, match="vmamba_tiny_s1l8") as error:
         load_model(s2_path, "t")
     assert "no preset" in (error.value.hint or "")
+
+
+def test_a_file_that_changes_between_its_hash_and_its_weights(
+    s2_weights: Weights, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def hashed(path: Path, **arguments: Any) -> str:
+        digest = file_sha256(path, **arguments)
+        torch.save({name: tensor * 2 for name, tensor in s2_weights.items()}, checkpoint)
+        return digest
+
+    torch.save(s2_weights, checkpoint)
+    load_weights(str(checkpoint))
+    monkeypatch.setattr(loading, "file_sha256", hashed)
+    with pytest.raises(InputFileError, match="changed while it was read"):
+        load_weights(str(checkpoint))
 
 
 def test_the_differences_are_listed(s2_weights: Weights, checkpoint: Path) -> None:
