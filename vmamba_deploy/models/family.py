@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from re import Pattern
@@ -14,6 +14,7 @@ from vmamba_deploy.preprocessing.specification import IMAGENET_PREPROCESSING, Pr
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from vmamba_deploy.models.checkpoints.settings import Settings
     from vmamba_deploy.models.network import Network
 
 C = TypeVar("C")
@@ -31,6 +32,20 @@ class Preset(Generic[C]):
     name: str
     config: C
     preprocessing: Preprocessing = IMAGENET_PREPROCESSING
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """What a file's own configuration says of an architecture that this release computes.
+
+    Attributes:
+        place: of the section that says how the network computes; None where none does, so that
+            the shapes of the weights are all there is.
+        notes: what else it says, a sentence each.
+    """
+
+    place: str | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -55,14 +70,17 @@ class Family(Protocol[C]):
         name: for people, `VMamba`.
         presets: by full name, which no other family has.
         aliases: short names of presets.
-        own_names: beginnings of the names of its weights, in every dialect. Beside the backbone of
-            a detector's checkpoint, only names with such a beginning are kept.
+        anchor: a part of the names of its weights that every network of it has and no other
+            family's, in every dialect; what stands before it is a prefix. None: names have none.
+        own_names: names of its weights that may stand outside of the prefix of the others, in
+            every dialect; beside a backbone, only such names are kept.
         layers: paths of the modules whose outputs are compared to find where a file drifts.
     """
 
     name: str
     presets: Mapping[str, Preset[C]]
     aliases: Mapping[str, str]
+    anchor: Pattern[str] | None = None
     own_names: Pattern[str]
     layers: Pattern[str]
 
@@ -85,6 +103,23 @@ class Family(Protocol[C]):
         Raises:
             NotThisFamilyError: a weight that tells it is missing or has an odd shape.
         """
+
+    def agreement(self, config: C | None, settings: Sequence[Settings], path: Path) -> Agreement:
+        """Compare what a file says of its network with what this release computes.
+
+        Args:
+            config: that the weights tell; None where they tell none.
+            settings: of the file.
+            path: of the file.
+
+        Raises:
+            InputFileError: the file says something else.
+        """
+        return Agreement()
+
+    def assumptions(self, names: Iterable[str]) -> tuple[str, ...]:
+        """What the names of a file leave open and is taken as usual, a sentence each."""
+        return ()
 
     def like_file(self, config: C, weights: Mapping[str, Tensor]) -> C:
         """A preset's architecture with those parts that a file is free to have, such as a head."""

@@ -12,16 +12,19 @@ import torch
 from torch import Tensor
 
 from vmamba_deploy.errors import InputFileError, UsageError, printable
-from vmamba_deploy.files import file_sha256, unchanged
+from vmamba_deploy.files import file_sha256, shown, unchanged
+from vmamba_deploy.models.checkpoints.contents import WeightsChoice
 from vmamba_deploy.models.checkpoints.download import Progress, download, is_url
 from vmamba_deploy.models.checkpoints.folders import checkpoint_file
 from vmamba_deploy.models.checkpoints.limits import MAX_FILE_BYTES
 from vmamba_deploy.models.checkpoints.reading import read_checkpoint
 from vmamba_deploy.models.checkpoints.strict import differences, fill_strictly
+from vmamba_deploy.models.checkpoints.unreadable import CLEAN_FILE
 from vmamba_deploy.models.families import FAMILIES, family_of, resolve_preset
 from vmamba_deploy.models.family import Family, NotThisFamilyError, Preset
 from vmamba_deploy.models.network import Network
-from vmamba_deploy.preprocessing.specification import IMAGENET_PREPROCESSING, Preprocessing
+from vmamba_deploy.models.origin import Origin, origin_of, usual_preprocessing
+from vmamba_deploy.preprocessing.specification import Preprocessing
 
 RANDOM = "random"
 
@@ -36,6 +39,7 @@ class LoadedModel:
         source: the path, the URL, or `random (seed N)`.
         sha256: of the file; for random weights, of the weights themselves.
         preprocessing: how images are prepared; one mean and std for each channel of its input.
+        origin: of the weights within a file; None for random weights.
     """
 
     model: Network
@@ -43,11 +47,17 @@ class LoadedModel:
     source: str
     sha256: str
     preprocessing: Preprocessing = IMAGENET_PREPROCESSING
+    origin: Origin | None = None
 
     @property
     def preset_name(self) -> str | None:
         """Name of the preset; None for an architecture that is not a preset."""
         return self.model.preset_name
+
+    @property
+    def architecture(self) -> str:
+        """Where the architecture is known from, for a person."""
+        return self.origin.architecture if self.origin else f"preset {self.preset_name}"
 
 
 def load_weights(
@@ -56,6 +66,7 @@ def load_weights(
     preset: str | None = None,
     num_classes: int = 1000,
     seed: int = 0,
+    choice: WeightsChoice | None = None,
     progress: Progress | None = None,
 ) -> LoadedModel:
     """Make a network with the weights that `spec` names.
@@ -66,27 +77,31 @@ def load_weights(
             need it.
         num_classes: of random weights; a checkpoint knows its own.
         seed: of random weights.
+        choice: which network of a file to take, where it has several.
         progress: called during a download with the bytes so far and the total, None if unknown.
 
     Raises:
-        UsageError: unknown preset, no preset for random weights, a URL that is not https.
+        UsageError: unknown preset, no preset for random weights, a URL that is not https, a choice
+            that the file does not have.
         InputFileError: the file cannot be had, read or understood, or does not fit.
     """
     if spec == RANDOM:
         if preset is None:
             raise UsageError("Random weights need the name of a preset.")
+        if choice not in (None, WeightsChoice()):
+            raise UsageError("Random weights have neither key nor prefix to choose.")
         family = family_of(resolve_preset(preset))
         model = create_model(preset, num_classes=num_classes, seed=seed)
         digest = weights_sha256(model.state_dict())
         return LoadedModel(
-            model, family, f"{RANDOM} (seed {seed})", digest, _preprocessing(family, model)
+            model, family, f"{RANDOM} (seed {seed})", digest, usual_preprocessing(family, model)
         )
     path = download(spec, progress=progress) if is_url(spec) else checkpoint_file(Path(spec))
     with unchanged(path):
         digest = file_sha256(path, what="a checkpoint", limit_bytes=MAX_FILE_BYTES)
-        family, model = _load(path, preset)
+        family, model, origin = _load(path, preset, choice)
     source = spec.partition("#sha256=")[0]
-    return LoadedModel(model, family, source, digest, _preprocessing(family, model))
+    return LoadedModel(model, family, source, digest, origin.preprocessing, origin)
 
 
 def create_model(preset: str, num_classes: int = 1000, seed: int = 0) -> Network:
@@ -128,7 +143,7 @@ def load_model(path: str | Path, preset: str | None = None) -> Network:
         UsageError: unknown preset.
         InputFileError: the file cannot be read or understood, or does not fit.
     """
-    return _load(checkpoint_file(Path(path)), preset)[1]
+    return _load(checkpoint_file(Path(path)), preset, None)[1]
 
 
 def weights_sha256(weights: Mapping[str, Tensor]) -> str:
@@ -141,34 +156,33 @@ def weights_sha256(weights: Mapping[str, Tensor]) -> str:
     return digest.hexdigest()
 
 
-def _preprocessing(family: Family[Any], model: Network) -> Preprocessing:
-    """As the preset says, as for ImageNet where there is none, for the channels of the network."""
-    preset = family.presets.get(model.preset_name or "")
-    own = preset.preprocessing if preset is not None else IMAGENET_PREPROCESSING
-    return own.for_channels(model.in_chans)
-
-
-def _load(path: Path, preset: str | None) -> tuple[Family[Any], Network]:
+def _load(
+    path: Path, preset: str | None, choice: WeightsChoice | None
+) -> tuple[Family[Any], Network, Origin]:
     """See `load_model`."""
     chosen = resolve_preset(preset) if preset is not None else None
-    contents = read_checkpoint(path)
+    contents = read_checkpoint(path, choice)
     shapes, reasons = contents.shapes, []
     for family in [family_of(chosen)] if chosen is not None else FAMILIES.values():
         weights = family.canonical_weights(shapes, path)
         try:
             config = family.like_file(chosen.config, weights) if chosen else family.detect(weights)
         except NotThisFamilyError as error:
+            # What the file says of itself explains best why its weights are others.
+            family.agreement(None, contents.settings, path)
             reasons.append(f"a {family.name}: {error}")
             continue
-        model = _fitting(family, config, weights, path, chosen).to_empty(device="cpu").eval()
-        fill_strictly(model, family.canonical_weights(contents.read(), path))
-        if contents.class_labels and len(contents.class_labels) == config.num_classes:
-            model.class_labels = contents.class_labels
-        return family, model
+        model = _fitting(family, config, weights, path, chosen)
+        origin = origin_of(family, model, path, contents, chosen)
+        fill_strictly(
+            model.to_empty(device="cpu").eval(), family.canonical_weights(contents.read(), path)
+        )
+        return family, model, origin
     some = printable(", ".join(list(shapes)[:4]))
     raise InputFileError(
-        f"{path} does not hold the weights of {'; nor of '.join(reasons)}. "
-        f"It holds {len(shapes)} tensors: {some}, ..."
+        f"{shown(path)} does not hold the weights of {'; nor of '.join(reasons)}. "
+        f"It holds {len(shapes)} tensors: {some}, ...",
+        hint=CLEAN_FILE,
     )
 
 
@@ -195,8 +209,8 @@ def _fitting(
             resembled = f"preset {name}, which it resembles most"
             expected = resembled if name else f"the {family.name} it resembles"
         raise InputFileError(
-            f"{path} does not fit {expected}; nothing was loaded.\n{diff}",
-            hint=_hint_of_other_preset(weights, chosen) if chosen is not None else None,
+            f"{shown(path)} does not fit {expected}; nothing was loaded.\n{diff}",
+            hint=(chosen and _hint_of_other_preset(weights, chosen)) or CLEAN_FILE,
         )
     model.preset_name = name
     return model

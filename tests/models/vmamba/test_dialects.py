@@ -133,6 +133,36 @@ def test_a_head_of_several_layers_is_refused(s2_weights: Weights, checkpoint: Pa
         load_model(checkpoint)
 
 
+def as_first_port(weights: Weights) -> Weights:
+    for ours, theirs in {"0": "0", "2": "1", "5": "3", "7": "4"}.items():
+        theirs = f"patch_embeddings.projection.{theirs}."
+        weights = renamed(weights, rf"^patch_embed\.{ours}\.", theirs)
+    weights = renamed(weights, r"downsample\.1\.", "downsample.down.")
+    weights = renamed(weights, r"downsample\.3\.", "downsample.norm.")
+    weights = renamed(weights, r"x_proj_weight$", "x_proj.weight")
+    weights = renamed(weights, r"dt_projs_weight$", "dt_projs.weight")
+    weights = reshaped(weights, r"(x_proj|dt_projs)\.weight$", lambda t: t.flatten(0, 1))
+    weights = renamed(weights, r"^classifier\.norm", "norm")
+    weights = renamed(weights, r"^(?!classifier)", "vmamba.")
+    return renamed(weights, r"^classifier\.head", "head")
+
+
+def as_second_port(weights: Weights) -> Weights:
+    for ours, theirs in {"0": "conv1", "2": "norm1", "5": "conv2", "7": "norm2"}.items():
+        weights = renamed(weights, rf"^patch_embed\.{ours}\.", f"embeddings.{theirs}.")
+    weights = renamed(weights, r"downsample\.1\.", "downsample.conv.")
+    weights = renamed(weights, r"downsample\.3\.", "downsample.norm.")
+    weights = renamed(weights, r"^layers\.", "encoder.layers.")
+    weights = renamed(weights, r"^classifier\.norm", "layernorm")
+    weights = renamed(weights, r"^(?!classifier)", "vmamba.")
+    return renamed(weights, r"^classifier\.head", "classifier")
+
+
+@pytest.mark.parametrize("port", [as_first_port, as_second_port])
+def test_ports_to_transformers(port: Any, s2_weights: Weights, checkpoint: Path) -> None:
+    assert_loads(port(s2_weights), s2_weights, checkpoint)
+
+
 def test_second_port_of_the_first_paper(v0_weights: Weights, checkpoint: Path) -> None:
     weights = renamed(v0_weights, r"^patch_embed\.0\.", "embeddings.projection.")
     weights = renamed(weights, r"^patch_embed\.2\.", "embeddings.norm.")

@@ -1,4 +1,4 @@
-"""What a checkpoint file holds: finding the weights and the labels in it."""
+"""What a checkpoint file holds: finding the weights, the labels and the settings in it."""
 
 from __future__ import annotations
 
@@ -8,22 +8,54 @@ from pathlib import Path
 
 from torch import Tensor
 
-from vmamba_deploy.errors import InputFileError, printable
+from vmamba_deploy.errors import InputFileError, UsageError, printable
+from vmamba_deploy.files import shown
+from vmamba_deploy.models.checkpoints.prefixes import listed, preferred, without_prefix
+from vmamba_deploy.models.checkpoints.settings import Settings, settings_of
 from vmamba_deploy.models.checkpoints.stored import StoredTensor
+from vmamba_deploy.models.checkpoints.unreadable import CLEAN_FILE
 from vmamba_deploy.models.families import FAMILIES
 
 # In this order: where a file has both, `model` is the one with the published accuracy.
 WEIGHT_KEYS = ("model", "state_dict", "model_ema", "state_dict_ema")
-WRAPPERS = ("module.", "_orig_mod.")
-BACKBONE_PREFIX = "backbone."
+
+
+@dataclass(frozen=True)
+class WeightsChoice:
+    """Which network of a file to take; None lets the file tell.
+
+    Attributes:
+        key: of the dict of tensors within the file, `model_ema` or `student.state_dict`.
+        prefix: of the names of its tensors, `student.backbone.`.
+    """
+
+    key: str | None = None
+    prefix: str | None = None
 
 
 @dataclass(frozen=True)
 class CheckpointContents:
-    """Tensors by the name that the file gives them, and class labels where the file has them."""
+    """What was taken from a file, and what was not.
+
+    Attributes:
+        stored: tensors of one network, by names without prefix.
+        class_labels: where the file has them.
+        key: under which the tensors are; empty for a file of tensors alone.
+        other_keys: under which there are others like them.
+        prefix: of their names in the file.
+        left_out: names of the tensors beside them.
+        settings: what the file says of its own training.
+        unread: places of what was too large to be looked through for settings.
+    """
 
     stored: Mapping[str, StoredTensor]
     class_labels: tuple[str, ...] | None = None
+    key: str = ""
+    other_keys: tuple[str, ...] = ()
+    prefix: str = ""
+    left_out: tuple[str, ...] = ()
+    settings: tuple[Settings, ...] = ()
+    unread: tuple[str, ...] = ()
 
     @property
     def shapes(self) -> dict[str, Tensor]:
@@ -47,45 +79,58 @@ def as_class_labels(value: object) -> tuple[str, ...] | None:
     return None
 
 
-def unwrap(loaded: object, path: Path) -> CheckpointContents:
-    """Find the weights in a loaded checkpoint: under one of `WEIGHT_KEYS`, or the dict itself.
+def unwrap(loaded: object, path: Path, choice: WeightsChoice | None = None) -> CheckpointContents:
+    """Find the weights in a loaded checkpoint: the dict itself, or one up to two levels within.
 
     Raises:
-        InputFileError: nothing in it is a dict of tensors.
+        UsageError: there is nothing of the kind under the key or prefix of the choice.
+        InputFileError: nothing in it is a dict of tensors, or several are equally good.
     """
-    if isinstance(loaded, Mapping):
-        for key in WEIGHT_KEYS:
-            tensors = _tensors_of(loaded.get(key))
-            if tensors:
-                return CheckpointContents(without_wrappers(tensors), _labels_of(loaded))
-        tensors = _tensors_of(loaded)
-        if tensors:
-            return CheckpointContents(without_wrappers(tensors), _labels_of(loaded))
-    found = printable(", ".join(map(str, list(loaded)[:8]))) if isinstance(loaded, Mapping) else ""
-    raise InputFileError(
-        f"{path} holds no weights: expected a dict of tensors, bare or under one of "
-        f"{', '.join(WEIGHT_KEYS)}; found {found or type(loaded).__name__}."
+    choice = choice or WeightsChoice()
+    groups = _tensor_groups(loaded) if isinstance(loaded, Mapping) else {}
+    if not groups:
+        raise InputFileError(
+            f"{shown(path)} holds no weights: expected a dict of tensors, bare or under a key such "
+            f"as {', '.join(WEIGHT_KEYS)}; found {_content(loaded)}.",
+            hint=CLEAN_FILE,
+        )
+    assert isinstance(loaded, Mapping)
+    networks = [key for key, tensors in groups.items() if _is_network(tensors)] or list(groups)
+    key = _asked_key(groups, path, choice.key) if choice.key else _default_key(networks, path)
+    found = without_prefix(groups[key], path, choice.prefix)
+    beside = {name: value for name, value in loaded.items() if name not in groups}
+    settings, unread = settings_of(beside)
+    return CheckpointContents(
+        found.tensors,
+        class_labels=labels_in(settings[:1]),
+        key=key,
+        other_keys=tuple(other for other in networks if other != key),
+        prefix=found.prefix,
+        left_out=found.left_out,
+        settings=settings,
+        unread=unread,
     )
 
 
-def without_wrappers(tensors: Mapping[str, StoredTensor]) -> dict[str, StoredTensor]:
-    """Drop the prefixes of data-parallel, compiled and detector wrappers from the names.
+def labels_in(settings: tuple[Settings, ...]) -> tuple[str, ...] | None:
+    """The class labels of the first of the sections that has them."""
+    for section in settings:
+        for key in ("class_labels", "id2label"):
+            labels = as_class_labels(section.values.get(key))
+            if labels:
+                return labels
+    return None
 
-    Of a detector only the backbone is kept.
-    """
-    unwrapped = dict(tensors)
-    for _ in range(len(WRAPPERS) + 1):
-        for prefix in WRAPPERS:
-            if all(name.startswith(prefix) for name in unwrapped):
-                unwrapped = {name[len(prefix) :]: value for name, value in unwrapped.items()}
-    if any(name.startswith(BACKBONE_PREFIX) for name in unwrapped):
-        return {
-            name.removeprefix(BACKBONE_PREFIX): value
-            for name, value in unwrapped.items()
-            if name.startswith(BACKBONE_PREFIX)
-            or any(family.own_names.match(name) for family in FAMILIES.values())
-        }
-    return unwrapped
+
+def _tensor_groups(loaded: Mapping[object, object]) -> dict[str, dict[str, StoredTensor]]:
+    """Dicts with tensors by their keys, `model.state_dict` where one is within another."""
+    groups = {"": _tensors_of(loaded)}
+    for key, value in loaded.items():
+        if isinstance(value, Mapping):
+            groups[str(key)] = _tensors_of(value)
+            for inner, nested in value.items():
+                groups[f"{key}.{inner}"] = _tensors_of(nested)
+    return {key: tensors for key, tensors in groups.items() if tensors}
 
 
 def _tensors_of(value: object) -> dict[str, StoredTensor]:
@@ -98,9 +143,33 @@ def _tensors_of(value: object) -> dict[str, StoredTensor]:
     }
 
 
-def _labels_of(checkpoint: Mapping[object, object]) -> tuple[str, ...] | None:
-    for key in ("class_labels", "id2label"):
-        labels = as_class_labels(checkpoint.get(key))
-        if labels:
-            return labels
-    return None
+def _is_network(tensors: Mapping[str, StoredTensor]) -> bool:
+    anchors = [family.anchor for family in FAMILIES.values() if family.anchor is not None]
+    return any(anchor.search(name) for anchor in anchors for name in tensors)
+
+
+def _default_key(keys: list[str], path: Path) -> str:
+    known = [key for key in WEIGHT_KEYS if key in keys]
+    chosen = known[0] if known else keys[0] if len(keys) == 1 else preferred(keys)
+    if chosen is None:
+        raise InputFileError(
+            f"{shown(path)} holds weights under {listed(keys)}.",
+            hint=f"Choose one: --weights-key '{printable(keys[0])}'",
+        )
+    return chosen
+
+
+def _asked_key(groups: Mapping[str, object], path: Path, asked: str) -> str:
+    if asked not in groups:
+        raise UsageError(
+            f"{shown(path)} holds no tensors under {printable(asked)!r}.",
+            hint=f"It holds tensors under {listed([key for key in groups if key])}."
+            if any(groups)
+            else "Its tensors stand under no key: leave the option out.",
+        )
+    return asked
+
+
+def _content(loaded: object) -> str:
+    keys = printable(", ".join(map(str, list(loaded)[:8]))) if isinstance(loaded, Mapping) else ""
+    return keys or type(loaded).__name__

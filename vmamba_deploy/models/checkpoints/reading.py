@@ -11,7 +11,11 @@ from torch import Tensor
 
 from vmamba_deploy.errors import InputFileError, printable
 from vmamba_deploy.files import open_file, shown
-from vmamba_deploy.models.checkpoints.contents import CheckpointContents, unwrap
+from vmamba_deploy.models.checkpoints.contents import (
+    CheckpointContents,
+    WeightsChoice,
+    unwrap,
+)
 from vmamba_deploy.models.checkpoints.limits import (
     MAX_FILE_BYTES,
     MAX_NAME_CHARACTERS,
@@ -24,7 +28,7 @@ from vmamba_deploy.models.checkpoints.stored import StoredTensor
 from vmamba_deploy.models.checkpoints.unreadable import refuse_tensors_within_objects
 
 
-def read_checkpoint(path: Path) -> CheckpointContents:
+def read_checkpoint(path: Path, choice: WeightsChoice | None = None) -> CheckpointContents:
     """Read the weights of a checkpoint: safetensors, or any published `torch.save` layout.
 
     The format is told from the content, not from the name. No numbers are read yet.
@@ -39,17 +43,17 @@ def read_checkpoint(path: Path) -> CheckpointContents:
         raise InputFileError(f"{shown(path)} is empty; a checkpoint was expected.")
     header_bytes = int.from_bytes(start[:8], "little")
     if start[8:9] == b"{" and header_bytes <= size:
-        contents = read_safetensors(path, header_bytes)
+        contents = read_safetensors(path, header_bytes, choice)
     else:
         refuse_other_file(path, start)
-        contents = _unwrapped(read_pickled(path), path)
+        contents = _unwrapped(read_pickled(path), path, choice)
     _check(path, contents.stored, size)
     return contents
 
 
-def _unwrapped(tree: object, path: Path) -> CheckpointContents:
+def _unwrapped(tree: object, path: Path, choice: WeightsChoice | None) -> CheckpointContents:
     try:
-        return unwrap(tree, path)
+        return unwrap(tree, path, choice)
     except InputFileError:
         # Of the two reasons why there are no weights, the one that the user can act on.
         refuse_tensors_within_objects(tree, path)

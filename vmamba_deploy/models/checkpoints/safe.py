@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +11,14 @@ from torch import Tensor
 
 from vmamba_deploy.errors import InputFileError
 from vmamba_deploy.files import shown, understood
-from vmamba_deploy.models.checkpoints.contents import CheckpointContents, as_class_labels
+from vmamba_deploy.models.checkpoints.contents import (
+    CheckpointContents,
+    WeightsChoice,
+    unwrap,
+)
 from vmamba_deploy.models.checkpoints.limits import MAX_HEADER_BYTES
 from vmamba_deploy.models.checkpoints.sections import AGAIN
+from vmamba_deploy.models.checkpoints.settings import metadata_values, settings_beside
 from vmamba_deploy.models.checkpoints.stored import StoredTensor
 
 _WHAT = "a safetensors file"
@@ -33,12 +37,15 @@ _DTYPES = {
 }
 
 
-def read_safetensors(path: Path, header_bytes: int) -> CheckpointContents:
+def read_safetensors(
+    path: Path, header_bytes: int, choice: WeightsChoice | None = None
+) -> CheckpointContents:
     """Read what a safetensors file holds; no numbers yet.
 
     Args:
         path: of the file.
         header_bytes: that it has, by its first 8 bytes.
+        choice: see `unwrap`.
 
     Raises:
         InputFileError: damaged, with too long a header, or without a single tensor.
@@ -52,10 +59,11 @@ def read_safetensors(path: Path, header_bytes: int) -> CheckpointContents:
     with understood(path, what=_WHAT, hint=AGAIN):
         file: Any = safe_open(path, framework="pt", device="cpu")
         stored = {name: _stored(path, file, name) for name in file.keys()}  # noqa: SIM118
-        labels = _labels_from_metadata(file.metadata() or {})
+        beside = metadata_values(file.metadata() or {})
     if not stored:
         raise InputFileError(f"{shown(path)} is {_WHAT} without a single tensor.")
-    return CheckpointContents(stored, labels)
+    contents = unwrap({**beside, **stored}, path, choice)
+    return replace(contents, settings=contents.settings + settings_beside(path))
 
 
 def _stored(path: Path, file: Any, name: str) -> StoredTensor:
@@ -67,14 +75,3 @@ def _stored(path: Path, file: Any, name: str) -> StoredTensor:
     header = file.get_slice(name)
     meta = torch.empty(header.get_shape(), dtype=_DTYPES[header.get_dtype()], device="meta")
     return StoredTensor(meta, read)
-
-
-def _labels_from_metadata(metadata: Mapping[str, str]) -> tuple[str, ...] | None:
-    for key in ("class_labels", "id2label"):
-        try:
-            labels = as_class_labels(json.loads(metadata.get(key, "null")))
-        except ValueError:
-            continue
-        if labels:
-            return labels
-    return None

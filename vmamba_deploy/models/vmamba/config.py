@@ -29,7 +29,7 @@ class DownsampleKind(StrEnum):
     CONV = "conv"
     """One 3x3 convolution of stride 2, then LayerNorm."""
     CONV_2X2 = "conv_2x2"
-    """One 2x2 convolution of stride 2, which leaves an odd last row or column out, then LayerNorm."""
+    """One 2x2 convolution of stride 2, which leaves an odd last row out, then LayerNorm."""
 
 
 @dataclass(frozen=True)

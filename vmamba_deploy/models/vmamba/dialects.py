@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from vmamba_deploy.errors import InputFileError, printable
+from vmamba_deploy.models.vmamba.heads import HEAD
 from vmamba_deploy.ops.selective_scan_2d.specification import ROUTES
 
-# A linear layer alone or in a Sequential, under the names that training scripts give it.
-_HEAD = r"(?:classifier|head|cls_head|fc)\.(?:(?:classifier|head|fc|layers|\d+)\.)*(weight|bias)$"
 _RENAMES = tuple(
     (re.compile(pattern), replacement)
     for pattern, replacement in (
         (r"^patch_embed\.proj\.", "patch_embed.0."),
         (r"^patch_embed\.norm\.", "patch_embed.2."),
-        (rf"^{_HEAD}", r"classifier.head.\1"),
+        (rf"^{HEAD}", r"classifier.head.\1"),
         (r"^norm\.", "classifier.norm."),
         (r"^head\.", "classifier.head."),
         (r"^pos_embed$", "pos_embed.weight"),
@@ -44,7 +43,6 @@ _RENAMES = tuple(
         *((rf"^hidden_states_norms\.stage{i + 1}\.", f"outnorm{i}.") for i in range(4)),
     )
 )
-_IN_A_SEQUENTIAL = re.compile(rf"^(?={_HEAD}).*\.\d+\.\w+$")
 # Position -> name inside a sequential patch merging; of a convolution, position 1 is the kernel.
 _DOWNSAMPLE = re.compile(r"^(layers\.\d+\.downsample)\.([12])\.(weight|bias)$")
 _MERGING_NAMES = {"1": "norm", "2": "reduction"}
@@ -79,11 +77,6 @@ def canonical_weights(tensors: Mapping[str, Tensor], path: Path) -> dict[str, Te
             )
         canonical[renamed] = _canonical_shape(renamed, tensor)
     return _with_head_norm(canonical)
-
-
-def sequential_heads(names: Iterable[str]) -> list[str]:
-    """Those names that are of a head inside a Sequential, where weightless layers may precede."""
-    return [name for name in names if _IN_A_SEQUENTIAL.match(name)]
 
 
 def _by_pattern(name: str) -> str:

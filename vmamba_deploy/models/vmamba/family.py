@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from vmamba_deploy.models.family import Family, NotThisFamilyError, OpCalls
+from vmamba_deploy.errors import printable
+from vmamba_deploy.models.family import Agreement, Family, NotThisFamilyError, OpCalls
 from vmamba_deploy.models.vmamba.config import VMambaConfig
+from vmamba_deploy.models.vmamba.heads import HEAD, sequential_heads
 from vmamba_deploy.models.vmamba.presets import ALIASES, PRESETS
 from vmamba_deploy.ops.selective_scan_2d.specification import SELECTIVE_SCAN_2D
 from vmamba_deploy.precisions import PrecisionName
@@ -17,6 +19,7 @@ from vmamba_deploy.precisions import PrecisionName
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from vmamba_deploy.models.checkpoints.settings import Settings
     from vmamba_deploy.models.network import Network
 
 
@@ -26,7 +29,11 @@ class VMambaFamily(Family[VMambaConfig]):
     name = "VMamba"
     presets = PRESETS
     aliases = ALIASES
-    own_names = re.compile(r"(patch_embed|layers|classifier|norm|head|outnorm\d+)\.")
+    anchor = re.compile(r"(?:^|(?<=\.))layers\.\d+\.blocks\.\d+\.(?:op|self_attention)\.")
+    own_names = re.compile(
+        r"(?:patch_embed|patch_embeddings|embeddings|outnorm\d+|hidden_states_norms|layernorm)\."
+        rf"|(?:classifier\.)?norm\.(?:weight|bias)$|pos_embed$|{HEAD}"
+    )
     layers = re.compile(r"patch_embed|layers\.\d+\.(blocks\.\d+|downsample)|classifier")
 
     def build(self, config: VMambaConfig) -> Network:
@@ -52,6 +59,24 @@ class VMambaFamily(Family[VMambaConfig]):
         from vmamba_deploy.models.vmamba.detection import detect_config
 
         return detect_config(weights)
+
+    def agreement(
+        self, config: VMambaConfig | None, settings: Sequence[Settings], path: Path
+    ) -> Agreement:
+        """What the file's configuration says, by the names of the training code."""
+        from vmamba_deploy.models.vmamba.declared import agreement
+
+        return agreement(config, settings, path)
+
+    def assumptions(self, names: Iterable[str]) -> tuple[str, ...]:
+        """A layer before a head that has no weights is taken for a dropout."""
+        heads = sequential_heads(names)
+        if not heads:
+            return ()
+        return (
+            f"the classifier is '{printable(heads[0])}', a layer of a Sequential: what stands "
+            "before it has no weights and is taken for a dropout",
+        )
 
     def like_file(self, config: VMambaConfig, weights: Mapping[str, Tensor]) -> VMambaConfig:
         """The preset's architecture with the head and output norms that the file has."""

@@ -1,4 +1,4 @@
-"""Downsampling between stages: [B, H, W, C] to [B, H/2, W/2, 2C], an odd side rounded up or down."""
+"""Downsampling between stages: [B, H, W, C] to [B, H/2, W/2, 2C], odd sides rounded as they say."""
 
 from __future__ import annotations
 

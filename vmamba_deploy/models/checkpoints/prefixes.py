@@ -1,0 +1,137 @@
+"""The one prefix in front of a network's names, and the tensors that are not the network's."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from vmamba_deploy.errors import InputFileError, UsageError, printable
+from vmamba_deploy.files import shown
+from vmamba_deploy.models.families import FAMILIES
+
+T = TypeVar("T")
+
+_LISTED = 8
+_WRAPPERS = re.compile(r"(?:^|(?<=\.))(?:module|_orig_mod)\.")
+# Of profilers of operations, and of BatchNorm: no weights.
+_COUNTERS = re.compile(r"(?:total_ops|total_params|num_batches_tracked)$")
+# Parts of a training script that stand beside a network without a prefix of its own.
+_BESIDE = re.compile(
+    r"(?:criterion|\w*loss\w*|neck|projector|(?:decode|auxiliary|rpn|roi|bbox|mask)_head)\."
+)
+
+
+@dataclass(frozen=True)
+class Unprefixed(Generic[T]):
+    """The tensors of one network.
+
+    Attributes:
+        tensors: by names without the prefix.
+        prefix: that stood in front of the names.
+        left_out: names of the other tensors.
+    """
+
+    tensors: dict[str, T]
+    prefix: str
+    left_out: tuple[str, ...]
+
+
+def without_prefix(tensors: Mapping[str, T], path: Path, asked: str | None) -> Unprefixed[T]:
+    """Take one network out of the tensors of a file, whatever its names begin with.
+
+    Data-parallel and compiled wrappers are dropped from every name. What stands outside the prefix
+    is left out, but for the parts of a network that are kept apart from its backbone, such as a
+    classifier.
+
+    Args:
+        tensors: by the names in the file.
+        path: of the file.
+        asked: the prefix that the user names; None finds the one that a family's names tell.
+
+    Raises:
+        UsageError: no name begins with the prefix that was asked for.
+        InputFileError: several networks are there.
+    """
+    counters = [name for name in tensors if is_counter(name)]
+    named = _without_wrappers({name: tensors[name] for name in tensors if name not in counters})
+    prefix = _found_prefix(named, path) if asked is None else _asked_prefix(named, path, asked)
+    within: dict[str, T] = {}
+    outside: list[str] = []
+    for name, tensor in named.items():
+        if name.startswith(prefix) and (prefix or not _BESIDE.match(name)):
+            within[name.removeprefix(prefix)] = tensor
+        else:
+            outside.append(name)
+    left_out = counters
+    for name in outside:
+        own = _own_name(name, prefix)
+        if own is None or own in within:
+            left_out.append(name)
+        else:
+            within[own] = named[name]
+    return Unprefixed(within, prefix, tuple(left_out))
+
+
+def is_counter(name: str) -> bool:
+    """Whether a tensor of that name counts something in training and is no weight."""
+    return _COUNTERS.search(name) is not None
+
+
+def preferred(names: Collection[str]) -> str | None:
+    """The one among the names of several networks that is no moving average; None if several."""
+    plain = [name for name in names if "ema" not in re.split(r"[\W_]", name.lower())]
+    return plain[0] if len(plain) == 1 else None
+
+
+def listed(names: Collection[str]) -> str:
+    """Names for a message."""
+    shortened = ", ".join([repr(name) for name in names][:_LISTED])
+    return printable(shortened) + (", ..." if len(names) > _LISTED else "")
+
+
+def _without_wrappers(tensors: dict[str, T]) -> dict[str, T]:
+    unwrapped = {_WRAPPERS.sub("", name): tensor for name, tensor in tensors.items()}
+    # Two networks, one of them wrapped.
+    return unwrapped if len(unwrapped) == len(tensors) else tensors
+
+
+def _found_prefix(names: Collection[str], path: Path) -> str:
+    anchors = [family.anchor for family in FAMILIES.values() if family.anchor is not None]
+    matches = (anchor.search(name) for anchor in anchors for name in names)
+    found = dict.fromkeys(match.string[: match.start()] for match in matches if match)
+    chosen = preferred(found) if len(found) > 1 else next(iter(found), "")
+    if chosen is None:
+        raise InputFileError(
+            f"{shown(path)} holds {len(found)} networks; their names begin with {listed(found)}.",
+            hint=f"Choose one: --strip-prefix '{printable(next(iter(found)))}'",
+        )
+    return chosen
+
+
+def _asked_prefix(names: Collection[str], path: Path, asked: str) -> str:
+    prefix = _WRAPPERS.sub("", asked if not asked or asked.endswith(".") else f"{asked}.")
+    if not any(name.startswith(prefix) for name in names):
+        some = dict.fromkeys(name.partition(".")[0] + "." for name in names)
+        raise UsageError(
+            f"No name in {shown(path)} begins with {printable(prefix)!r}.",
+            hint=f"They begin with {listed(some)}.",
+        )
+    return prefix
+
+
+def _own_name(name: str, prefix: str) -> str | None:
+    """What a part outside the prefix is called in its network; None if it is no part of one.
+
+    A classifier beside `model.backbone.` is `model.head.fc.` or `head.fc.`.
+    """
+    parts = prefix.split(".")
+    for length in range(len(parts) - 1, -1, -1):
+        ancestor = "".join(f"{part}." for part in parts[:length])
+        if name.startswith(ancestor):
+            own = name.removeprefix(ancestor)
+            known = any(family.own_names.match(own) for family in FAMILIES.values())
+            return own if known else None
+    return None

@@ -1,0 +1,98 @@
+"""Where the weights of a network are from within a file, and what the file says of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from vmamba_deploy.errors import printable
+from vmamba_deploy.models.checkpoints.contents import CheckpointContents, labels_in
+from vmamba_deploy.models.checkpoints.images import declared_preprocessing
+from vmamba_deploy.models.checkpoints.prefixes import is_counter
+from vmamba_deploy.models.family import Family, Preset
+from vmamba_deploy.models.network import Network
+from vmamba_deploy.preprocessing.specification import IMAGENET_PREPROCESSING, Preprocessing
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What was taken from a checkpoint file, and what the file says of it.
+
+    Attributes:
+        key: under which the weights are in the file; empty for a file of tensors alone.
+        other_keys: under which it has others like them.
+        prefix: of their names in the file.
+        architecture: where the architecture is known from, for a person.
+        preprocessing: how images are prepared.
+        notes: what else a person should know, a sentence each.
+    """
+
+    key: str
+    other_keys: tuple[str, ...]
+    prefix: str
+    architecture: str
+    preprocessing: Preprocessing
+    notes: tuple[str, ...]
+
+
+def origin_of(
+    family: Family[Any],
+    model: Network,
+    path: Path,
+    contents: CheckpointContents,
+    chosen: Preset[Any] | None,
+) -> Origin:
+    """Where a network's weights are from; its labels are put into it.
+
+    Raises:
+        InputFileError: the file says that it is of another network.
+    """
+    agreement = family.agreement(model.config, contents.settings, path)
+    labels = contents.class_labels or labels_in(contents.settings[1:])
+    if labels and len(labels) == model.config.num_classes:
+        model.class_labels = labels
+    usual = usual_preprocessing(family, model)
+    preprocessing, told = declared_preprocessing(contents.settings, usual)
+    if model.image_size is not None:
+        preprocessing = preprocessing.for_size(model.image_size)
+    known = f"preset {chosen.name}, as asked" if chosen is not None else "taken from shapes"
+    if agreement.place is not None:
+        known += f"; the file's {printable(agreement.place)} says the same"
+    notes = (
+        *_left_out(contents.left_out),
+        *_other_keys(contents),
+        *family.assumptions(contents.stored),
+        *told,
+        *agreement.notes,
+        *(f"too large to be looked through: {printable(place)}" for place in contents.unread),
+    )
+    return Origin(contents.key, contents.other_keys, contents.prefix, known, preprocessing, notes)
+
+
+def usual_preprocessing(family: Family[Any], model: Network) -> Preprocessing:
+    """As the preset says, as for ImageNet where there is none, for the channels of the network."""
+    preset = family.presets.get(model.preset_name or "")
+    own = preset.preprocessing if preset is not None else IMAGENET_PREPROCESSING
+    return own.for_channels(model.in_chans)
+
+
+def _left_out(names: tuple[str, ...]) -> list[str]:
+    """Counters by their last word, others by their first."""
+    if not names:
+        return []
+    kinds = dict.fromkeys(
+        f"*.{name.rpartition('.')[2]}" if is_counter(name) else f"{name.partition('.')[0]}.*"
+        for name in names
+    )
+    return [f"left out {len(names)} tensors: {printable(', '.join(list(kinds)[:8]))}"]
+
+
+def _other_keys(contents: CheckpointContents) -> list[str]:
+    if not contents.other_keys:
+        return []
+    others = ", ".join(repr(key) for key in contents.other_keys)
+    return [
+        f"took the weights under {printable(repr(contents.key))}; there are others under "
+        f"{printable(others)} (--weights-key)"
+    ]
