@@ -77,6 +77,10 @@ class ResourceError(VmambaError):
     exit_code = ExitCode.RESOURCES
 
 
+class ClosedError(VmambaError):
+    """A call of a model or session after `close`, or one that would have begun during it."""
+
+
 def printable(text: str, *, keep: str = "") -> str:
     """Text that comes from a file, safe in a message: what a terminal would obey is escaped.
 

@@ -28,8 +28,10 @@ function(vmamba_shared target version_script)
   cmake_path(ABSOLUTE_PATH version_script NORMALIZE)
   add_library(${target} SHARED ${ARGN})
   target_link_libraries(${target} PUBLIC vmamba_headers)
+  # Never unloaded: ONNX Runtime opens and closes the library with each session, and each load of a
+  # C++ library that is linked in costs 73 kB for exceptions, which nobody gives back.
   target_link_options(${target} PRIVATE "LINKER:--version-script=${version_script}"
-                      "LINKER:--gc-sections")
+                      "LINKER:--gc-sections" "LINKER:-z,nodelete")
   if(NOT VMAMBA_SANITIZE) # the sanitizers' symbols come from the program
     target_link_options(${target} PRIVATE "LINKER:--no-undefined")
   endif()

@@ -47,7 +47,7 @@ def publish(target, content):
 
 
 def visible(folder):
-    return sorted(entry.name for entry in folder.iterdir() if not entry.name.endswith(".lock"))
+    return sorted(entry.name for entry in folder.iterdir())
 
 
 def test_folder_appears_whole_and_is_replaced_whole(tmp_path):

@@ -72,7 +72,7 @@ def test_a_run_that_is_stopped_twice_ends_like_one_that_is_not(artifact, many_di
     assert "Traceback" not in errors
     second = len(done(tmp_path / "stopped"))
     assert first < second < 1347
-    assert {entry.name for entry in (tmp_path / "stopped").iterdir()} == {".lock", "journal.jsonl"}
+    assert {entry.name for entry in (tmp_path / "stopped").iterdir()} == {"journal.jsonl"}
 
     last = start(stopped)
     output, errors = last.communicate(timeout=HANG_S)

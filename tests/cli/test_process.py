@@ -70,7 +70,7 @@ def start_export(output):
 
 
 def visible(folder):
-    return sorted(entry.name for entry in folder.iterdir() if not entry.name.endswith(".lock"))
+    return sorted(entry.name for entry in folder.iterdir())
 
 
 @pytest.mark.slow
@@ -79,7 +79,8 @@ def test_killed_then_locked_then_complete(tmp_path):
     killed.kill()
     assert killed.wait() == -signal.SIGKILL
     killed.communicate()
-    (leftover,) = visible(tmp_path)
+    lock, leftover = visible(tmp_path)
+    assert lock == ".out.lock"
     assert leftover.startswith(".partial-")
 
     first = start_export(tmp_path / "out")
@@ -88,8 +89,9 @@ def test_killed_then_locked_then_complete(tmp_path):
     first.send_signal(signal.SIGCONT)
     assert second.returncode == 8, second.stderr
     assert f"process {first.pid} on" in second.stderr
-    _, errors = first.communicate()
-    assert first.returncode == 0, errors
+    first.stdout.close()  # as after `| head -3`
+    errors = first.stderr.read()
+    assert first.wait(HANG_S) == 0, errors
 
     assert visible(tmp_path) == ["out"]
     assert verify(tmp_path / "out").status == "unproven"
@@ -104,6 +106,20 @@ def test_a_stopped_run_leaves_nothing(tmp_path, number, code):
     assert process.returncode == code, errors
     assert "Traceback" not in errors
     assert visible(tmp_path) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_at_the_very_end_leaves_no_traceback(number):
+    late = f"""
+import atexit, os, sys
+sys.argv[1:] = ["--version"]
+atexit.register(os.kill, os.getpid(), {int(number)})
+from vmamba_deploy.cli import main
+main()
+"""
+    done = run([sys.executable, "-c", late])
+    assert done.returncode == -number
+    assert done.stderr == ""
 
 
 @pytest.fixture

@@ -1,3 +1,4 @@
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -6,7 +7,8 @@ import pytest
 from PIL import Image
 
 from tests.digits import digits_of
-from vmamba_deploy.errors import InputFileError, UsageError, VmambaError
+from tests.processes import HANG_S
+from vmamba_deploy.errors import ClosedError, InputFileError, UsageError
 from vmamba_deploy.inference import load
 from vmamba_deploy.inference.classifier import Classifier
 from vmamba_deploy.inference.lanes import LanePool
@@ -108,11 +110,43 @@ def test_bytes_go_to_a_model_that_normalises_itself(digits_artifact, model, imag
 def test_a_closed_model_says_so(artifact, images):
     with load(artifact, runtime="ort", streams=1) as opened:
         pixels = opened.preprocess(images[:1])
-    with pytest.raises(VmambaError, match="closed"):
+    with pytest.raises(ClosedError, match="this model is closed"):
         opened(pixels)
-    with pytest.raises(VmambaError, match="closed"):
+    with pytest.raises(ClosedError, match="this model is closed"):
         opened(np.repeat(pixels, 100, axis=0))
     opened.close()
+
+
+def test_calls_that_meet_close_end_well_or_are_told(artifact, model):
+    """Of one execution and of several, while two threads close at once."""
+    pixels = np.random.default_rng().random((70, 3, 32, 32), np.float32)
+    expected = model(pixels)
+
+    def call_for_ever(opened, count):
+        while True:
+            np.testing.assert_allclose(opened(pixels[:count]), expected[:count], rtol=0, atol=1e-4)
+
+    for _ in range(8):
+        opened = load(artifact, runtime="ort", streams=2, threads=1, verify=False)
+        under_way = threading.Barrier(6)
+
+        def calls(count, opened=opened, under_way=under_way):
+            opened(pixels[:count])
+            under_way.wait(HANG_S)
+            with pytest.raises(ClosedError):
+                call_for_ever(opened, count)
+
+        def closes(opened=opened, under_way=under_way):
+            under_way.wait(HANG_S)
+            opened.close()
+            with pytest.raises(ClosedError):
+                opened(pixels[:1])
+
+        with ThreadPoolExecutor(6) as pool:
+            started = [pool.submit(calls, count) for count in (1, 33, 70, 70)]
+            started += [pool.submit(closes) for _ in range(2)]
+            for thread in started:
+                thread.result(HANG_S)
 
 
 class Echo:

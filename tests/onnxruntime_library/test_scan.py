@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import ctypes
+import gc
 import re
 import subprocess
 
@@ -97,6 +99,29 @@ def test_an_unknown_out_dtype_is_refused(ort_library):
 def test_a_narrow_output_of_wide_inputs_is_refused(ort_library):
     with pytest.raises(Exception, match="SelectiveScan2D"):
         open_session(scan_model(F32, F16), ort_library)
+
+
+class MallInfo(ctypes.Structure):
+    """What glibc's mallinfo2 returns; `uordblks`, bytes in use, stands eighth of ten."""
+
+    _fields_ = (
+        *((f"before{i}", ctypes.c_size_t) for i in range(7)),
+        ("used_bytes", ctypes.c_size_t),
+        *((f"after{i}", ctypes.c_size_t) for i in range(2)),
+    )
+
+
+def test_a_session_leaves_no_memory_behind(ort_library):
+    """Each load of a C++ library costs 73 kB for exceptions, so it must be loaded once."""
+    mallinfo2 = ctypes.CDLL(None).mallinfo2
+    mallinfo2.restype = MallInfo
+    model, used = scan_model(F32, F32), []
+    for _ in range(2):
+        for _ in range(20):
+            open_session(model, ort_library)
+        gc.collect()
+        used.append(mallinfo2().used_bytes)
+    assert used[1] - used[0] < 20 * 10_000
 
 
 def test_exports_one_symbol(ort_library):

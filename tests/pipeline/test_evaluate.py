@@ -59,7 +59,7 @@ def test_the_digits_model_keeps_its_accuracy_and_agrees_with_pytorch(compared):
 def test_files_and_times(compared):
     plan, outcome = compared
     names = {entry.name for entry in plan.output.iterdir()}
-    assert names == {".lock", "evaluation.html", "evaluation.json", "journal.jsonl"}
+    assert names == {"evaluation.html", "evaluation.json", "journal.jsonl"}
     assert lasting(plan.output)["top1"]["count"] == outcome.report.summary.top1.count
     run_info, timing = outcome.report.run, outcome.report.summary.timing
     assert (run_info.images, run_info.resumed, run_info.workers) == (450, 0, 1)

@@ -24,7 +24,7 @@ def package(artifact, repository, **options):
 
 
 def entries(folder):
-    return sorted(path.name for path in folder.iterdir() if not path.name.endswith(".lock"))
+    return sorted(path.name for path in folder.iterdir())
 
 
 def files_of(model):

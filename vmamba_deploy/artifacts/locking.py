@@ -9,9 +9,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from vmamba_deploy.artifacts.atomic import explain_write_error
 from vmamba_deploy.errors import ResourceError
+
+if TYPE_CHECKING:
+    from filelock import FileLock
 
 
 @contextmanager
@@ -19,23 +23,18 @@ def exclusive(lock_file: Path, *, what: str) -> Iterator[None]:
     """Hold `lock_file` for the duration of the block; the system frees it if the process dies.
 
     Args:
-        lock_file: the file to lock; it stays behind, since removing it would split the waiters.
+        lock_file: the file to lock; it goes with the lock, and stays where the process dies.
         what: what is being protected, for the message ("folder artifacts/x").
 
     Raises:
         ResourceError: another process holds it.
         UsageError: the lock file cannot be made.
     """
-    from filelock import FileLock, Timeout
+    from filelock import FileLock
 
     lock = FileLock(lock_file, timeout=0)
     try:
-        lock.acquire()
-    except Timeout as error:
-        raise ResourceError(
-            f"{what} is being written by {_read_owner(lock_file)}",
-            hint="wait for it to end, or choose another folder with --output",
-        ) from error
+        _acquire(lock, lock_file, what)
     except OSError as error:
         raise (explain_write_error(error, lock_file) or error) from error
     try:
@@ -43,7 +42,26 @@ def exclusive(lock_file: Path, *, what: str) -> Iterator[None]:
         lock_file.write_text(json.dumps(owner))
         yield
     finally:
+        # While it is held: whoever opened it before gets a lock on a file without a name, which
+        # filelock sees and does not take.
+        lock_file.unlink(missing_ok=True)
         lock.release()
+
+
+def _acquire(lock: FileLock, lock_file: Path, what: str) -> None:
+    from filelock import Timeout
+
+    while True:
+        try:
+            lock.acquire()
+        except Timeout as error:
+            if not lock_file.exists():
+                continue  # its holder has just ended
+            raise ResourceError(
+                f"{what} is being written by {_read_owner(lock_file)}",
+                hint="wait for it to end, or choose another folder with --output",
+            ) from error
+        return
 
 
 def _read_owner(lock_file: Path) -> str:

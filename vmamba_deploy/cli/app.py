@@ -12,6 +12,7 @@ import click
 
 import vmamba_deploy
 from vmamba_deploy.cli import stopping
+from vmamba_deploy.cli.streams import outlive_readers
 from vmamba_deploy.errors import printable
 
 INTERRUPTED = 130
@@ -78,11 +79,12 @@ def main(arguments: Sequence[str] | None = None, *, command: str | None = None) 
         command: run this command, for a script that is one command alone.
     """
     stopping.listen()
+    outlive_readers()
     given = list(sys.argv[1:] if arguments is None else arguments)
     called: click.Command = cli
-    if command is not None:
-        called = import_module(f"vmamba_deploy.cli.commands.{command}").command
     try:
+        if command is not None:
+            called = import_module(f"vmamba_deploy.cli.commands.{command}").command
         # Not standalone: click would end an interrupted run with 1.
         result = called.main(
             given, prog_name=None if command else "vmamba-deploy", standalone_mode=False
@@ -97,6 +99,8 @@ def main(arguments: Sequence[str] | None = None, *, command: str | None = None) 
         _print_json_error(given, "interrupted", INTERRUPTED)
         click.echo("interrupted; nothing half-written stays", err=True)
         sys.exit(INTERRUPTED)
+    finally:
+        stopping.let_go()
     sys.exit(result if isinstance(result, int) else 0)
 
 

@@ -43,9 +43,6 @@ def reporting(body: Body) -> Callable[..., int]:
         except (KeyboardInterrupt, SystemExit):
             terminal.stop_bar()
             raise
-        except BrokenPipeError:
-            # The reader of our output went away; there is nobody to tell.
-            code = ExitCode.OK
         except Exception as error:  # noqa: BLE001 - the last stop before the user
             code = _tell(terminal, error)
         exit_code = int(code or ExitCode.OK)

@@ -24,6 +24,13 @@ def listen() -> None:
         signal.signal(signal.SIGINT, _stop)
 
 
+def let_go() -> None:
+    """From here on a signal ends the process at once: it is ending, and has nothing to clean up."""
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    if signal.getsignal(signal.SIGINT) is _stop:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def stop_if_asked() -> None:
     """Raise again what a signal raised.
 

@@ -6,7 +6,7 @@ With `--json`, stdout carries one JSON object per line, each with the key `event
 `step-started` and `step-finished` (step, message, seconds), `progress` (step, message, fraction),
 `warning` (message), and at the end one `result` (the command's own fields) or one `error`
 (message, hint, exit_code). A figure that is not finite is null. What a person reads goes to stderr
-then.
+then. Who reads may leave, with or without `--json`: the run goes on, with its own exit code.
 """
 
 from __future__ import annotations

@@ -65,7 +65,7 @@ class Classifier(Model):
 
         Raises:
             UsageError: another shape or dtype than the model takes.
-            VmambaError: the model is closed.
+            ClosedError: the model is closed.
         """
         return self.outputs(pixel_values)[LOGITS]
 

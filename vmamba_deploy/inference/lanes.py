@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import queue
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from vmamba_deploy.errors import VmambaError
+from vmamba_deploy.errors import ClosedError
 
 if TYPE_CHECKING:
     from vmamba_deploy.runtimes.base import Session
@@ -27,6 +28,7 @@ class LanePool:
         for lane in self._lanes:
             self._idle.put(lane)
         self._closed = False
+        self._closing = threading.Lock()
 
     def __len__(self) -> int:
         return len(self._lanes)
@@ -41,12 +43,14 @@ class LanePool:
         """A session for the block, which no other thread uses meanwhile.
 
         Raises:
-            VmambaError: the pool is closed, or is closed while this thread waits.
+            ClosedError: the pool is closed, or is closed while this thread waits.
         """
-        lane = self._idle.get() if not self._closed else None
+        if self._closed:
+            raise ClosedError("this model is closed")
+        lane = self._idle.get()
         if lane is None:
             self._idle.put(None)  # for the next one that waits
-            raise VmambaError("this model is closed")
+            raise ClosedError("this model is closed")
         try:
             yield lane
         finally:
@@ -54,11 +58,12 @@ class LanePool:
 
     def close(self) -> None:
         """Wait for the calls under way, refuse those that wait, and close every session."""
-        if self._closed:
-            return
-        self._closed = True
-        for _ in self._lanes:
-            lane = self._idle.get()
-            assert lane is not None  # only this method puts None, below
-            lane.close()
-        self._idle.put(None)
+        with self._closing:
+            if self._closed:
+                return
+            self._closed = True
+            for _ in self._lanes:
+                lane = self._idle.get()
+                assert lane is not None  # only this method puts None, below
+                lane.close()
+            self._idle.put(None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vmamba_deploy.artifacts.manifest import Manifest
-from vmamba_deploy.errors import UsageError
+from vmamba_deploy.errors import ClosedError, UsageError
 from vmamba_deploy.inference.lanes import LanePool
 from vmamba_deploy.preprocessing import MAX_PIXELS, ImageSource, preprocess
 from vmamba_deploy.tasks import Task
@@ -81,6 +82,7 @@ class Model:
         self.runtime = opened.runtime
         self._min_batch, self.max_batch = opened.batches
         self._opened = opened
+        self._closed, self._closing = False, threading.Lock()
         self._executor = ThreadPoolExecutor(len(opened.lanes), thread_name_prefix="vmamba-stream")
         image = manifest.onnx.inputs[0]
         self._sample_shape, self._dtype = image.shape[1:], np.dtype(image.dtype)
@@ -119,15 +121,21 @@ class Model:
 
         Raises:
             UsageError: another shape or dtype than the model takes.
-            VmambaError: the model is closed.
+            ClosedError: the model is closed.
         """
         pixels = np.asarray(pixel_values)
         self._check(pixels)
         starts = range(0, len(pixels), self.max_batch)
         chunks = [pixels[start : start + self.max_batch] for start in starts]
-        if len(chunks) == 1 or self._opened.lanes.closed:
+        if len(chunks) == 1:
             return self._run(chunks[0])
-        parts = list(self._executor.map(self._run, chunks))
+        try:
+            running = self._executor.map(self._run, chunks)
+        except RuntimeError as error:
+            if self._closed:  # what was begun ends; the executor takes no more
+                raise ClosedError("this model is closed") from error
+            raise
+        parts = list(running)
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
     def __call__(self, pixel_values: npt.NDArray[np.generic]) -> Outputs:
@@ -135,10 +143,13 @@ class Model:
         return self.outputs(pixel_values)
 
     def close(self) -> None:
-        """Wait for the calls under way and free the model; later calls raise."""
-        self._executor.shutdown(wait=True)
-        self._opened.lanes.close()
-        self._opened.release()
+        """Wait for the calls under way and free the model; later calls raise `ClosedError`."""
+        self._closed = True
+        with self._closing:
+            self._executor.shutdown(wait=True)
+            if not self._opened.lanes.closed:
+                self._opened.lanes.close()
+                self._opened.release()
 
     def __enter__(self) -> Self:
         return self

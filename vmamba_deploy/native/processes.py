@@ -61,12 +61,16 @@ def run_logged(
             env=environment,
         ) as process:
             assert process.stdout is not None
-            for line in process.stdout:
-                file.write(line)
-                written.append(line)
-                step = _STEP.match(line)
-                if progress is not None and step:
-                    progress(what, int(step[1]) / int(step[2]))
+            try:
+                for line in process.stdout:
+                    file.write(line)
+                    written.append(line)
+                    step = _STEP.match(line)
+                    if progress is not None and step:
+                        progress(what, int(step[1]) / int(step[2]))
+            except BaseException:
+                process.terminate()  # or leaving this block would wait for the whole build
+                raise
     if process.returncode != 0:
         raise BuildError(
             f"{what} failed:\n{telling_lines(''.join(written))}", hint=f"the whole log: {log}"

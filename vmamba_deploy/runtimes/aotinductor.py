@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vmamba_deploy.errors import InputFileError, VmambaError
+from vmamba_deploy.errors import ClosedError, InputFileError
 from vmamba_deploy.ops.registry import OPS
 from vmamba_deploy.runtimes.base import ModelFiles, RuntimeKind, RuntimeStatus
 from vmamba_deploy.runtimes.pytorch import named_arrays
@@ -78,10 +78,11 @@ class AotInductorSession:
         """Map pixel_values, in the layout that was exported, to float32 arrays by name."""
         import torch
 
-        if self._package is None:
-            raise VmambaError("this AOTInductor session is closed")
+        package = self._package  # lives until this call ends, whoever closes meanwhile
+        if package is None:
+            raise ClosedError("this AOTInductor session is closed")
         with torch.inference_mode():
-            given = self._package(torch.from_numpy(pixel_values).to(self._device))
+            given = package(torch.from_numpy(pixel_values).to(self._device))
             return named_arrays(given, self._task)
 
     def close(self) -> None:

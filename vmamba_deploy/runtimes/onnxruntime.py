@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from vmamba_deploy.artifacts.manifest import MANIFEST_NAME, ONNX_NAME, ORT_LIBRARY_NAME, verify
 from vmamba_deploy.errors import (
     BuildError,
+    ClosedError,
     EnvironmentProblem,
     InputFileError,
     IntegrityError,
@@ -218,10 +219,11 @@ class OnnxRuntimeSession:
         """
         import numpy as np
 
-        if self._session is None:
-            raise VmambaError("this ONNX Runtime session is closed")
+        session = self._session  # lives until this call ends, whoever closes meanwhile
+        if session is None:
+            raise ClosedError("this ONNX Runtime session is closed")
         with explained(f"run a batch of {len(pixel_values)}", BuildError):
-            arrays = self._session.run(self._outputs, {self._input: pixel_values})
+            arrays = session.run(self._outputs, {self._input: pixel_values})
         return {
             name: np.asarray(array, dtype=np.float32)
             for name, array in zip(self._outputs, arrays, strict=True)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vmamba_deploy.artifacts.manifest import ONNX_NAME, ORT_LIBRARY_NAME
-from vmamba_deploy.errors import BuildError, EnvironmentProblem, VmambaError
+from vmamba_deploy.errors import BuildError, ClosedError, EnvironmentProblem
 from vmamba_deploy.runtimes.base import (
     Ability,
     ModelFiles,
@@ -114,6 +115,7 @@ class BoundSession:
     def __init__(self, session: Any, device: str, *, cuda_graph: bool = False) -> None:
         self._session, self._device, self._cuda_graph = session, device, cuda_graph
         self._bound: dict[tuple[int, ...], _Bound] = {}
+        self._turn = threading.Lock()
 
     def __call__(self, pixel_values: npt.NDArray[np.generic]) -> Outputs:
         """Map pixel_values, in the file's own layout, to float32 arrays by name.
@@ -121,16 +123,19 @@ class BoundSession:
         Raises:
             ResourceError: the GPU has not enough memory for such a batch.
             BuildError: the execution failed.
+            ClosedError: the session is closed.
         """
-        if self._session is None:
-            raise VmambaError("this ONNX Runtime session is closed")
-        with explained(f"run a batch of {len(pixel_values)}", BuildError):
-            return self._run(pixel_values)
+        with self._turn:
+            if self._session is None:
+                raise ClosedError("this ONNX Runtime session is closed")
+            with explained(f"run a batch of {len(pixel_values)}", BuildError):
+                return self._run(pixel_values)
 
     def close(self) -> None:
-        """Free the session and its buffers."""
-        self._bound.clear()
-        self._session = None
+        """Wait for the call under way, and free the session and its buffers."""
+        with self._turn:
+            self._bound.clear()
+            self._session = None
 
     def _run(self, pixel_values: npt.NDArray[np.generic]) -> Outputs:
         import numpy as np

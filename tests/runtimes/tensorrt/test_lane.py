@@ -1,10 +1,13 @@
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from tests.processes import HANG_S
 from tests.runtimes.tensorrt import host_device as host
-from vmamba_deploy.errors import BuildError, IntegrityError, UsageError, VmambaError
+from vmamba_deploy.errors import BuildError, ClosedError, IntegrityError, UsageError
 from vmamba_deploy.runtimes.tensorrt.lane import EngineLane, LoadedEngine
 
 
@@ -92,8 +95,32 @@ def test_closing_frees_everything_once(engine):
     lane.close()
     assert all(memory.closed for memory in engine.device.memory)
     assert engine.device.graphs[0].work is None
-    with pytest.raises(VmambaError, match="closed"):
+    with pytest.raises(ClosedError, match="closed"):
         lane(images(1))
+
+
+def test_closing_waits_for_the_call_under_way(engine):
+    lane, device = EngineLane(engine), engine.device
+    running, may_end, wait = threading.Event(), threading.Event(), device.wait
+
+    def slow(stream):
+        running.set()
+        assert may_end.wait(HANG_S)
+        wait(stream)
+
+    device.wait = slow
+    pixels = images(2)
+    with ThreadPoolExecutor(2) as pool:
+        call = pool.submit(lane, pixels)
+        assert running.wait(HANG_S)
+        closing = pool.submit(lane.close)
+        with pytest.raises(TimeoutError):
+            closing.result(0.05)
+        may_end.set()
+        closing.result(HANG_S)
+    np.testing.assert_allclose(call.result()["logits"], expected(pixels), rtol=1e-5, atol=1e-5)
+    engine.close()
+    engine.close()
 
 
 def test_tensorrt_rtx_captures_graphs_itself(engine):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, Any
 
-from vmamba_deploy.errors import BuildError, IntegrityError, UsageError, VmambaError
+from vmamba_deploy.errors import BuildError, ClosedError, IntegrityError, UsageError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -68,7 +69,7 @@ class LoadedEngine:
     def close(self) -> None:
         """Free the engine; its lanes must be closed before."""
         self.device.make_current()
-        del self._engine, self._runtime
+        self._engine = self._runtime = None
 
 
 class EngineLane:
@@ -103,6 +104,7 @@ class EngineLane:
         for name, buffer in self._memory.items():
             self._context.set_tensor_address(name, int(buffer.handle))
         self._shape = None  # nothing has run in it yet
+        self._turn = threading.Lock()
 
     def __call__(self, pixel_values: npt.NDArray[np.generic]) -> Outputs:
         """Map pixel_values, in the engine's own layout, to float32 arrays by name.
@@ -110,11 +112,30 @@ class EngineLane:
         Raises:
             UsageError: a shape outside the engine's profile.
             BuildError: the execution failed.
+            ClosedError: the lane is closed.
         """
+        with self._turn:
+            return self._run(pixel_values)
+
+    def close(self) -> None:
+        """Wait for the call under way; free the context, its buffers and the stream."""
+        with self._turn:
+            if self._context is not None:
+                self._free()
+
+    def _free(self) -> None:
+        self._device.make_current()
+        self._drop_graph()
+        self._context = None
+        for buffer in (*self._memory.values(), *self._host.values()):
+            buffer.close()
+        self._stream.close()
+
+    def _run(self, pixel_values: npt.NDArray[np.generic]) -> Outputs:
         import numpy as np
 
         if self._context is None:
-            raise VmambaError("this TensorRT session is closed")
+            raise ClosedError("this TensorRT session is closed")
         self._device.make_current()
         again = pixel_values.shape == self._shape
         self._set_shape(pixel_values.shape)
@@ -129,17 +150,6 @@ class EngineLane:
         return {
             name: np.array(self._view(name), dtype=np.float32) for name in self._engine.output_names
         }
-
-    def close(self) -> None:
-        """Free the context, its buffers and the stream."""
-        if self._context is None:
-            return
-        self._device.make_current()
-        self._drop_graph()
-        self._context = None
-        for buffer in (*self._memory.values(), *self._host.values()):
-            buffer.close()
-        self._stream.close()
 
     def _enqueue(self, stream: Any) -> None:
         """Put upload, execution and download of the current shape on a stream."""
