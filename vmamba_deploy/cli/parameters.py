@@ -13,12 +13,9 @@ import click
 
 from vmamba_deploy.errors import UsageError
 from vmamba_deploy.precisions import PRECISIONS, PrecisionName
-<<<<<<< HEAD
 from vmamba_deploy.preprocessing import INTERPOLATIONS
 from vmamba_deploy.preprocessing.options import CENTER, STRETCH, PreprocessingOptions
-=======
 from vmamba_deploy.preprocessing.specification import MAX_PIXELS
->>>>>>> 84ec58a (Images take the memory of their pixels; nothing in a file steers the terminal)
 
 if TYPE_CHECKING:
     _Parameter = click.ParamType[Any]

@@ -98,14 +98,10 @@ class Model:
                 names it.
             UsageError: one file where a sequence is expected, or no image.
         """
-<<<<<<< HEAD
-        pixels = [preprocess(image, self.preprocessing) for image in one_by_one(images)]
-=======
-        if isinstance(images, str | bytes) or not isinstance(images, Iterable):
-            raise UsageError("one image was given", hint="give a list: classify([image])")
         most = self._opened.max_pixels
-        pixels = [preprocess(image, self.preprocessing, max_pixels=most) for image in images]
->>>>>>> 84ec58a (Images take the memory of their pixels; nothing in a file steers the terminal)
+        pixels = [
+            preprocess(image, self.preprocessing, max_pixels=most) for image in one_by_one(images)
+        ]
         if not pixels:
             raise UsageError("no image was given")
         return np.stack(pixels)

@@ -9,11 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from vmamba_deploy.preprocessing.specification import (
     IMAGENET_PREPROCESSING,
-<<<<<<< HEAD
     INTERPOLATIONS,
-=======
     MAX_PIXELS,
->>>>>>> 84ec58a (Images take the memory of their pixels; nothing in a file steers the terminal)
     Preprocessing,
 )
 
@@ -32,11 +29,8 @@ _LAZY = {
 
 __all__ = [
     "IMAGENET_PREPROCESSING",
-<<<<<<< HEAD
     "INTERPOLATIONS",
-=======
     "MAX_PIXELS",
->>>>>>> 84ec58a (Images take the memory of their pixels; nothing in a file steers the terminal)
     "ImageSource",
     "Preprocessing",
     "normalise",

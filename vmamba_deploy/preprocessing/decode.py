@@ -12,29 +12,18 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
-<<<<<<< HEAD
-from vmamba_deploy.errors import InputFileError
-from vmamba_deploy.preprocessing.specification import GREY, MAX_PIXELS, RGB
-=======
 from vmamba_deploy.errors import InputFileError, ResourceError
 from vmamba_deploy.files import open_file, shown, understood
-from vmamba_deploy.preprocessing.specification import MAX_PIXELS
->>>>>>> 84ec58a (Images take the memory of their pixels; nothing in a file steers the terminal)
+from vmamba_deploy.preprocessing.specification import GREY, MAX_PIXELS, RGB
 
 ByteArray = npt.NDArray[np.uint8]
 ImageSource: TypeAlias = str | Path | bytes | Image.Image | npt.NDArray[np.generic]
 """Path of an image file, its content, a Pillow image, or a uint8 array: [H,W,C], or [H,W] grey."""
 
-<<<<<<< HEAD
-=======
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM")
 """Pillow's names of what is decoded. Others are not: fewer decoders are a smaller target, and for
 one of them, EPS, Pillow would start Ghostscript."""
 
-GREY, RGB = 1, 3
-"""Channels of the networks that take image files; others take arrays."""
-
->>>>>>> 84ec58a (Images take the memory of their pixels; nothing in a file steers the terminal)
 _ORIENTATION = 0x0112
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,

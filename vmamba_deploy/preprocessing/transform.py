@@ -7,21 +7,14 @@ import numpy.typing as npt
 from PIL import Image
 
 from vmamba_deploy.errors import InputFileError
-<<<<<<< HEAD
-from vmamba_deploy.preprocessing.decode import ByteArray, ImageSource, read_image
-from vmamba_deploy.preprocessing.specification import MAX_PIXELS, RGB, Preprocessing
-=======
 from vmamba_deploy.preprocessing.decode import (
-    GREY,
-    RGB,
     ByteArray,
     ImageSource,
     bands,
     open_image,
     read_image,
 )
-from vmamba_deploy.preprocessing.specification import MAX_PIXELS, Preprocessing
->>>>>>> 84ec58a (Images take the memory of their pixels; nothing in a file steers the terminal)
+from vmamba_deploy.preprocessing.specification import GREY, MAX_PIXELS, RGB, Preprocessing
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -77,13 +70,8 @@ def _cropped(image: Image.Image, channels: int, preprocessing: Preprocessing) ->
     height, width = preprocessing.resized(image.height, image.width)
     if height * width > MAX_PIXELS:
         raise InputFileError(
-<<<<<<< HEAD
-            f"an image of {pixels.shape[1]}x{pixels.shape[0]} pixels is too long and thin: it "
-            f"would be resized to {width}x{height}",
-=======
             f"an image of {image.width}x{image.height} pixels is too long and thin: it would be "
             f"resized to {width}x{height}",
->>>>>>> 84ec58a (Images take the memory of their pixels; nothing in a file steers the terminal)
             hint="crop it first",
         )
     filtered = Image.Resampling[preprocessing.interpolation.upper()]
