@@ -24,7 +24,7 @@ from vmamba_deploy.models.families import FAMILIES, family_of, resolve_preset
 from vmamba_deploy.models.family import Family, NotThisFamilyError, Preset
 from vmamba_deploy.models.network import Network
 from vmamba_deploy.models.origin import Origin, origin_of, usual_preprocessing
-from vmamba_deploy.preprocessing.specification import Preprocessing
+from vmamba_deploy.preprocessing.specification import IMAGENET_PREPROCESSING, Preprocessing
 
 RANDOM = "random"
 
