@@ -8,11 +8,12 @@ PRECISION ?= fp16
 PYTEST_ARGS ?=
 GPU_CHECK_ARGS ?=
 STRESS_ARGS ?=
+FUZZ_RUNS ?= 100000
 # Modules are compiled when they are imported first: most of what is installed never is.
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help setup compiler export test check lint format types layers native docs gpu-check kernel-budget stress clean
+.PHONY: help setup compiler export test check lint format types layers native docs gpu-check kernel-budget fuzz stress clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -60,6 +61,9 @@ docs: $(VENV)/.dev ## the documentation as a site, in build/site
 
 test: $(VENV)/.dev check ## the checks, then the test suite
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
+
+fuzz: $(VENV)/.dev ## 100,000 inputs for each reader, the C interface and the plugin; FUZZ_RUNS=... for more
+	FUZZ_RUNS=$(FUZZ_RUNS) $(BIN)/python -m pytest -n 2 tests/fuzz
 
 stress: $(VENV)/.dev ## 200 exports killed at random moments, 25 rounds of 8 that meet; STRESS_ARGS="--kills 20"
 	$(BIN)/python -m tests.stress $(STRESS_ARGS)

@@ -105,7 +105,8 @@ bool read_sizes(const Shape (&shapes)[kInputs], vmamba_scan_desc *desc, Problem 
   const Shape &x = shapes[0];
   const int64_t rank = shapes[2].extents[1], state = shapes[4].extents[1], channels = x.extents[3];
   // What vmamba_scan_validate refuses must fit its fields.
-  if (rank > INT32_MAX || state > INT32_MAX) return refuse(problem, "dt_weight or a is too large");
+  const bool narrow = rank == static_cast<int32_t>(rank) && state == static_cast<int32_t>(state);
+  if (!narrow) return refuse(problem, "dt_weight or a has an extent of more than 31 bits");
   const bool known = rank != kUnknown && state != kUnknown;
   const int64_t features = known ? VMAMBA_ROUTES * (rank + 2 * state) : kUnknown;
   const Shape expected[kInputs] = {x,
