@@ -54,8 +54,8 @@ def build(arguments: Mapping[str, Any]) -> Application:
         num_replicas=settings.ingress_replicas,
         # It waits more than it computes, and must not take a core from the model.
         ray_actor_options={"num_cpus": 0},
-        # Room beyond its own limit: refusals, probes and metrics must get through when it is full.
-        max_ongoing_requests=settings.max_in_flight + 256,
+        # Room beyond its own limits: refusals, probes and metrics must get through when it is full.
+        max_ongoing_requests=settings.max_in_flight + settings.max_uploads + 256,
         graceful_shutdown_wait_loop_s=0.5,
         graceful_shutdown_timeout_s=settings.timeout_s + 5,
         logging_config=log,

@@ -28,6 +28,7 @@ from samples.serve_ray.metrics import ServiceMetrics
 from samples.serve_ray.page import page
 from samples.serve_ray.request_body import read_image_bytes
 from samples.serve_ray.settings import Settings
+from samples.serve_ray.uploads import Uploads
 from vmamba_deploy.preprocessing import Preprocessing
 
 logger = logging.getLogger("ray.serve")
@@ -94,6 +95,7 @@ class Ingress:
         self._settings = settings
         self._preprocessing = preprocessing
         self._metrics = ServiceMetrics(serve.get_replica_context().replica_id.unique_id)
+        self._uploads = Uploads(settings.max_uploads, self._metrics.uploading)
         self._in_flight = 0
         self._last_answer = float("-inf")
 
@@ -138,8 +140,7 @@ class Ingress:
         started = time.perf_counter()
         outcome = "internal_error"
         try:
-            with self._one_in_flight():
-                answer, tries = await self._answer(request, top_k)
+            answer, tries = await self._answer(request, top_k)
             body = answer.as_json(tries, total_ms=(time.perf_counter() - started) * 1000)
             outcome = "ok"
             return body
@@ -170,14 +171,11 @@ class Ingress:
     async def _answer(self, request: Request, top_k: int) -> tuple[Classified, int]:
         settings = self._settings
         deadline = asyncio.get_running_loop().time() + settings.timeout_s
-        try:
-            async with asyncio.timeout_at(deadline):
-                encoded = await read_image_bytes(request, settings.max_bytes)
-        except TimeoutError as error:
-            message = f"the image did not arrive within {settings.timeout_s:g} s"
-            raise ServiceError("upload_timeout", message, "send a smaller image") from error
-        check_image(encoded, settings.max_pixels, self._preprocessing)
-        answer, tries = await self._dispatch(encoded, top_k, deadline)
+        async with self._uploads.one(deadline):
+            encoded = await read_image_bytes(request, settings.max_bytes)
+        with self._one_in_flight():  # only now: no one holds a place by sending slowly
+            check_image(encoded, settings.max_pixels, self._preprocessing)
+            answer, tries = await self._dispatch(encoded, top_k, deadline)
         if isinstance(answer, Refused):
             raise ServiceError("unreadable_image", answer.message, answer.hint)
         if answer.share.first_of_batch:

@@ -39,6 +39,9 @@ class ServiceMetrics:
             "vmamba_requests_in_flight", "Requests being worked on", label,
             registry=self._registry,
         ).labels(ingress)  # fmt: skip
+        self._uploads = Gauge(
+            "vmamba_uploads", "Images that are arriving", label, registry=self._registry,
+        ).labels(ingress)  # fmt: skip
 
     def finished(self, outcome: str, seconds: float) -> None:
         """Count one request; `outcome` is `ok`, `client_closed` or an error's code."""
@@ -56,6 +59,10 @@ class ServiceMetrics:
     def in_flight(self, requests: int) -> None:
         """Note how many requests are being worked on."""
         self._in_flight.set(requests)
+
+    def uploading(self, images: int) -> None:
+        """Note how many images are arriving."""
+        self._uploads.set(images)
 
     def text(self) -> bytes:
         """All of it, as Prometheus reads it."""

@@ -30,6 +30,7 @@ class Settings(BaseModel):
     max_bytes: int = Field(10 * MEBIBYTE, ge=1, description="Of one encoded image.")
     max_pixels: int = Field(25_000_000, ge=1, description="Of an image, as it is and as resized.")
     max_in_flight: int = Field(64, ge=1, description="Requests in an ingress replica; then 503.")
+    max_uploads: int = Field(64, ge=1, description="Images arriving at it; more end the oldest.")
     timeout_s: float = Field(10.0, gt=0, description="Of a request, from its first byte.")
     max_tries: int = Field(3, ge=1, description="Replicas that a request may lose.")
     access_log: bool = Field(False, description="A line per request.")

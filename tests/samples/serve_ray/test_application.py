@@ -10,6 +10,7 @@ import asyncio
 import http.client
 import json
 import os
+import select
 import signal
 import socket
 import urllib.error
@@ -34,11 +35,13 @@ from vmamba_deploy.inference import load
 MAX_BYTES = 100_000
 MAX_PIXELS = 250_000
 MAX_IN_FLIGHT = 8
+MAX_UPLOADS = 12
 TIMEOUT_S = 20.0
 BATCH_WAIT_MS = 60
 OPTIONS = (
     f"--replicas 2 --cpus 2 --max-bytes {MAX_BYTES} --max-pixels {MAX_PIXELS} "
-    f"--max-in-flight {MAX_IN_FLIGHT} --timeout-s {TIMEOUT_S} --batch-wait-ms {BATCH_WAIT_MS}"
+    f"--max-in-flight {MAX_IN_FLIGHT} --max-uploads {MAX_UPLOADS} "
+    f"--timeout-s {TIMEOUT_S} --batch-wait-ms {BATCH_WAIT_MS}"
 )
 
 
@@ -196,33 +199,63 @@ def test_a_client_that_leaves_frees_its_place(ask, server):
     left = metric(ask, "vmamba_requests_total", outcome="client_closed")
     with socket.create_connection((host, int(port))) as connection:
         connection.sendall(b"POST /v1/classify HTTP/1.1\r\nHost: a\r\nContent-Length: 99\r\n\r\n")
-        wait_until(lambda: metric(ask, "vmamba_requests_in_flight") == 1)
-    wait_until(lambda: metric(ask, "vmamba_requests_in_flight") == 0)
+        wait_until(lambda: metric(ask, "vmamba_uploads") == 1)
+    wait_until(lambda: metric(ask, "vmamba_uploads") == 0)
     assert metric(ask, "vmamba_requests_total", outcome="client_closed") == left + 1
+
+
+@contextmanager
+def slow_uploads(server: RunningServer, count: int) -> Iterator[list[http.client.HTTPConnection]]:
+    """Connections that have sent the beginning of an image, one after another."""
+    host, port = server.url.removeprefix("http://").split(":")
+    connections = [http.client.HTTPConnection(host, int(port)) for _ in range(count)]
+    for connection in connections:
+        connection.putrequest("POST", "/v1/classify")
+        connection.putheader("Content-Length", "1000")
+        connection.endheaders(b"only the beginning")
+    yield connections
+    for connection in connections:
+        connection.close()
+
+
+def refusal(connection: http.client.HTTPConnection) -> tuple[int, str]:
+    answer = connection.getresponse()
+    return answer.status, json.loads(answer.read())["error"]["code"]
+
+
+def test_slow_uploads_starve_nobody(ask, server, images):
+    """Far more than there are places, of either kind: an image that comes at once is answered."""
+    with slow_uploads(server, 64) as connections:
+        wait_until(lambda: metric(ask, "vmamba_uploads") == MAX_UPLOADS)
+        assert ask("/v1/classify", images[0]).status == 200
+        assert metric(ask, "vmamba_requests_in_flight") == 0
+        # It took the place of one more of those that had begun before.
+        ended = [connection for connection in connections if has_answer(connection)]
+        assert len(ended) == 64 - MAX_UPLOADS + 1
+        assert {refusal(connection) for connection in ended} == {(408, "upload_timeout")}
+
+
+def has_answer(connection: http.client.HTTPConnection) -> bool:
+    return bool(select.select([connection.sock], [], [], 0)[0])
 
 
 @pytest.mark.slow
 def test_what_lasts_too_long_has_its_code(ask, server, images):
-    """All at once, to wait for the time limit once: an image while no replica moves, uploads that
-    never end, and one request more than there is room for."""
-    host, port = server.url.removeprefix("http://").split(":")
-    stalled = [http.client.HTTPConnection(host, int(port)) for _ in range(MAX_IN_FLIGHT - 1)]
-    with standing_still(server.classifier_pids()), ThreadPoolExecutor(1) as pool:
-        slow = pool.submit(ask, "/v1/classify", images[0])
-        for connection in stalled:
-            connection.putrequest("POST", "/v1/classify")
-            connection.putheader("Content-Length", "1000")
-            connection.endheaders(b"only the beginning")
+    """All at once, to wait for the time limit once: images while no replica moves, an upload that
+    never ends, and one request more than there is room for."""
+    with (
+        standing_still(server.classifier_pids()),
+        slow_uploads(server, 1) as (stalled,),
+        ThreadPoolExecutor(MAX_IN_FLIGHT) as pool,
+    ):
+        slow = [pool.submit(ask, "/v1/classify", images[0]) for _ in range(MAX_IN_FLIGHT)]
         wait_until(lambda: metric(ask, "vmamba_requests_in_flight") == MAX_IN_FLIGHT)
         full = ask("/v1/classify", images[0])
         assert (full.status, full.code) == (503, "overloaded")
         assert int(full.headers["retry-after"]) >= 1
-        for connection in stalled:
-            answer = connection.getresponse()
-            assert answer.status == 408
-            assert json.loads(answer.read())["error"]["code"] == "upload_timeout"
-            connection.close()
-        assert (slow.result().status, slow.result().code) == (504, "timeout")
+        assert refusal(stalled) == (408, "upload_timeout")
+        answers = [one.result() for one in slow]
+        assert {(one.status, one.code) for one in answers} == {(504, "timeout")}
         wait_until(lambda: ask("/readyz").status == 503)
         assert ask("/readyz").code == "not_ready"
         assert ask("/healthz").status == 200
@@ -260,6 +293,8 @@ def test_the_page_shows_the_digit_and_the_error(server, digits_folder, tmp_path)
     three, eight = (sorted((digits_folder / digit).iterdir())[0] for digit in "38")
     text = tmp_path / "notes.txt"
     text.write_text("no image at all")
+    large = tmp_path / "large.png"
+    large.write_bytes(three.read_bytes() + bytes(MAX_BYTES))
     with chromium.open_page(f"{server.url}/", tmp_path / "profile") as page:
         page.wait_for_text("model", "10 classes")
         page.choose(three)
@@ -268,6 +303,8 @@ def test_the_page_shows_the_digit_and_the_error(server, digits_folder, tmp_path)
         page.drop(eight, "image/png")
         assert page.texts("#predictions .label")[0] == "8"
         assert page.texts("#error") == []
+        page.choose(large)
+        assert page.texts("#message") == [f"The image has more than {MAX_BYTES:,} bytes."]
         page.drop(text, "text/plain")
         assert "text/plain is not taken" in page.texts("#message")[0].lower()
         assert page.texts("#predictions .label") == []

@@ -35,8 +35,10 @@ def test_counts_batches_retries_and_what_is_in_flight():
         metrics.batch_ran(images)
     metrics.retried()
     metrics.in_flight(3)
+    metrics.uploading(2)
     found = samples(metrics)
     assert (found["vmamba_batch_size_sum", ""], found["vmamba_batch_size_count", ""]) == (13, 3)
     assert found["vmamba_batch_size_bucket", "4.0"] == 2
     assert found["vmamba_retries_total", ""] == 1
     assert found["vmamba_requests_in_flight", ""] == 3
+    assert found["vmamba_uploads", ""] == 2
