@@ -141,6 +141,23 @@ def refused(artifact, error, match, **options):
     assert refusal.value.hint
 
 
+@pytest.mark.parametrize("channels", [1, 4])
+def test_networks_of_other_channels_are_served_with_images_only_where_files_have_them(
+    altered, digits, channels
+):
+    onnx = read_manifest(digits).as_json()["onnx"]
+    onnx["inputs"][0]["shape"] = ["batch", channels, 32, 32]
+    preprocessing = Preprocessing((32, 32), 32).for_channels(channels).as_manifest()
+    artifact = altered(onnx=onnx, preprocessing=preprocessing)
+    config = config_of(artifact, backend="onnxruntime", with_ensemble=False)
+    assert tensors(config) == [("pixel_values", "TYPE_FP32", [channels, 32, 32]), LOGITS]
+    assert list(config.model_warmup[0].inputs["pixel_values"].dims) == [channels, 32, 32]
+    if channels == 1:
+        assert tensors(config_of(artifact, configs.preprocess_config))[0] == IMAGE
+    else:
+        refused(artifact, UsageError, "4 channels; image files are for networks of 1")
+
+
 def test_an_engine_of_tensorrt_rtx_is_none_for_triton(with_engine):
     artifact = with_engine(flavour="tensorrt_rtx", version="1.7.1.116")
     refused(

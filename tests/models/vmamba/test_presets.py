@@ -9,6 +9,7 @@ import torch
 
 from vmamba_deploy.errors import UsageError
 from vmamba_deploy.models import resolve_preset
+from vmamba_deploy.models.vmamba.family import VMAMBA
 from vmamba_deploy.models.vmamba.network import VMamba
 from vmamba_deploy.models.vmamba.presets import ALIASES, PRESETS
 
@@ -34,6 +35,16 @@ def test_parameter_count(name: str) -> None:
     with torch.device("meta"):
         model = VMamba(PRESETS[name].config)
     assert sum(p.numel() for p in model.parameters()) == PARAMETER_COUNTS[name]
+
+
+@pytest.mark.parametrize("channels", [1, 3, 13])
+def test_a_preset_may_have_another_number_of_input_channels(channels: int) -> None:
+    config = dataclasses.replace(PRESETS["vmamba_tiny_s1l8"].config, in_chans=channels)
+    with torch.device("meta"):
+        model = VMamba(config)
+    assert model.in_chans == channels
+    assert VMAMBA.like_file(PRESETS["vmamba_tiny_s1l8"].config, model.state_dict()) == config
+    assert VMAMBA.preset_with(config) == "vmamba_tiny_s1l8"
 
 
 @pytest.mark.parametrize(

@@ -79,20 +79,30 @@ class VMambaFamily(Family[VMambaConfig]):
         )
 
     def like_file(self, config: VMambaConfig, weights: Mapping[str, Tensor]) -> VMambaConfig:
-        """The preset's architecture with the head and output norms that the file has."""
+        """The preset's architecture with the input, head and output norms that the file has."""
         from vmamba_deploy.models.vmamba.detection import detect_num_classes, detect_outnorms
 
         try:
             classes = detect_num_classes(weights)
         except NotThisFamilyError:
             classes = config.num_classes
-        return replace(config, num_classes=classes, outnorm_indices=detect_outnorms(weights))
+        stem = weights.get("patch_embed.0.weight")
+        return replace(
+            config,
+            num_classes=classes,
+            outnorm_indices=detect_outnorms(weights),
+            in_chans=stem.shape[1] if stem is not None and stem.ndim == 4 else config.in_chans,
+        )
 
     def preset_with(self, config: VMambaConfig) -> str | None:
-        """The preset that has these layers, whatever its head and output norms."""
+        """The preset that has these layers, whatever its input, head and output norms."""
         for name, preset in self.presets.items():
             plain = replace(
-                config, num_classes=preset.config.num_classes, outnorm_indices=(), dt_rank=None
+                config,
+                num_classes=preset.config.num_classes,
+                in_chans=preset.config.in_chans,
+                outnorm_indices=(),
+                dt_rank=None,
             )
             if plain == preset.config and config.dt_rank is None:
                 return name
