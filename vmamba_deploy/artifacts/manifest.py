@@ -66,11 +66,22 @@ class FileFacts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     size_bytes: Count
 
 
-class WeightsFacts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Where the weights came from (a path, an address, `random ...`), and their sha256."""
+class WeightsFacts(
+    Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
+):
+    """Where the weights came from (a path, an address, `random ...`), and their sha256.
+
+    Attributes:
+        key: under which they were in the file, where it has keys.
+        other_keys: under which the file has others like them.
+        architecture: where it is known from, for a person.
+    """
 
     source: str
     sha256: Sha256
+    key: str | None = None
+    other_keys: tuple[str, ...] = ()
+    architecture: str | None = None
 
 
 class TensorFacts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vmamba_deploy.errors import UsageError
+from vmamba_deploy.models.checkpoints.choice import WeightsChoice
 from vmamba_deploy.precisions import PRECISIONS, PrecisionName
 from vmamba_deploy.preprocessing import INTERPOLATIONS
 from vmamba_deploy.preprocessing.options import CENTER, STRETCH, PreprocessingOptions
@@ -176,6 +177,35 @@ def preprocessing_options(function: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(_PREPROCESSING_OPTIONS):
         with_options = option(with_options)
     return with_options
+
+
+_WEIGHTS_OPTIONS = (
+    click.option(
+        "--weights-key",
+        "key",
+        metavar="KEY",
+        help="Under which the weights are in the file.  [default: model before model_ema]",
+    ),
+    click.option(
+        "--strip-prefix",
+        "prefix",
+        metavar="PREFIX",
+        help="Of the weights' names in the file.  [default: the only one that fits]",
+    ),
+)
+
+
+def weights_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that choose among the networks of a checkpoint; handed over as `choice`."""
+
+    @functools.wraps(function)
+    def with_choice(*arguments: Any, **options: Any) -> Any:
+        asked = {one.name: options.pop(one.name) for one in fields(WeightsChoice)}
+        return function(*arguments, choice=WeightsChoice(**asked), **options)
+
+    for option in reversed(_WEIGHTS_OPTIONS):
+        with_choice = option(with_choice)
+    return with_choice
 
 
 _ENGINE_OPTIONS = (

@@ -20,9 +20,10 @@ _TOOLS = ("torch", "onnx", "onnxscript", "onnxruntime")
 def model_metadata(loaded: LoadedModel, asked: Asked) -> dict[str, str]:
     """Flat string metadata; structured values are JSON.
 
-    Keys: preset, task, precision, weights_source, weights_sha256, opsets, preprocessing and
-    tool_versions; labels, when known, of a classifier; num_classes, when the weights have a
-    classifier that the file leaves out.
+    Keys: preset, task, precision, weights_source, weights_sha256, architecture, opsets,
+    preprocessing and tool_versions; weights_key, weights_other_keys and weights_prefix of the
+    network within its file; labels, when known, of a classifier; num_classes, when the weights
+    have a classifier that the file leaves out.
     """
     options, task = asked.options, asked.task
     # Another size keeps the preset's ratio of the resized shorter side to the crop.
@@ -34,6 +35,8 @@ def model_metadata(loaded: LoadedModel, asked: Asked) -> dict[str, str]:
         "precision": options.precision,
         "weights_source": loaded.source,
         "weights_sha256": loaded.sha256,
+        "architecture": loaded.architecture,
+        **_place_within_the_file(loaded),
         "opsets": _json(asked.op_sets),
         "preprocessing": _json(preprocessing.as_manifest()),
         "tool_versions": _json(tool_versions()),
@@ -44,6 +47,18 @@ def model_metadata(loaded: LoadedModel, asked: Asked) -> dict[str, str]:
     elif task is not CLASSIFICATION and classes is not None:
         metadata["num_classes"] = str(classes)
     return metadata
+
+
+def _place_within_the_file(loaded: LoadedModel) -> dict[str, str]:
+    origin = loaded.origin
+    if origin is None:
+        return {}
+    said = {
+        "weights_key": origin.key,
+        "weights_other_keys": _json(list(origin.other_keys)) if origin.other_keys else "",
+        "weights_prefix": origin.prefix,
+    }
+    return {key: text for key, text in said.items() if text}
 
 
 def tool_versions() -> dict[str, str]:

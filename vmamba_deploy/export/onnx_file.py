@@ -61,11 +61,12 @@ def deployable_module(loaded: LoadedModel, options: ExportOptions) -> nn.Module:
     tensor, or a list in the order of the task's outputs.
 
     Raises:
-        UsageError: a task that the network cannot do.
+        UsageError: a task or an image size that the network cannot do.
     """
     from vmamba_deploy.export.deployable import Deployable
 
     task = chosen_task(loaded, options)
+    _check_image_size(loaded, options)
     network = loaded.family.cast(loaded.model, options.precision)
     loaded.family.freeze(network)
     module: nn.Module = network
@@ -73,6 +74,15 @@ def deployable_module(loaded: LoadedModel, options: ExportOptions) -> nn.Module:
         normalisation = loaded.preprocessing if options.preprocess else None
         module = Deployable(module, task.method, normalisation)
     return module.eval().requires_grad_(False)
+
+
+def _check_image_size(loaded: LoadedModel, options: ExportOptions) -> None:
+    only = loaded.model.image_size
+    if only is not None and (options.dynamic_size or options.size != only):
+        raise UsageError(
+            f"the network takes images of {only[0]}x{only[1]} pixels alone",
+            hint="drop --image-size and --dynamic-size",
+        )
 
 
 def chosen_task(loaded: LoadedModel, options: ExportOptions) -> Task:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from vmamba_deploy.errors import InputFileError, UsageError, printable
 from vmamba_deploy.files import file_sha256, shown, unchanged
-from vmamba_deploy.models.checkpoints.contents import WeightsChoice
+from vmamba_deploy.models.checkpoints.choice import WeightsChoice
 from vmamba_deploy.models.checkpoints.download import Progress, download, is_url
 from vmamba_deploy.models.checkpoints.folders import checkpoint_file
 from vmamba_deploy.models.checkpoints.limits import MAX_FILE_BYTES

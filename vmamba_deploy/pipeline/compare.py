@@ -18,6 +18,7 @@ from vmamba_deploy.runtimes.pytorch import PyTorchSession
 
 if TYPE_CHECKING:
     from vmamba_deploy.models import LoadedModel
+    from vmamba_deploy.models.checkpoints.choice import WeightsChoice
     from vmamba_deploy.parity.inputs import InputSet
     from vmamba_deploy.parity.results import RunResult
 
@@ -28,6 +29,7 @@ def run_compare(
     *,
     batches: tuple[int, ...] = (1, 8),
     weights: str | None = None,
+    choice: WeightsChoice | None = None,
     seed: int = 0,
     report: Path | None = None,
     polygraphy: Path | None = None,
@@ -39,6 +41,7 @@ def run_compare(
         on_event: told every step.
         batches: sizes to compare at.
         weights: where they are, when not where the file says.
+        choice: which network of theirs, when not the one that the file says.
         seed: of the random inputs.
         report: folder for report.json and report.html.
         polygraphy: first part of the names of two files for `polygraphy run`, with the inputs and
@@ -53,7 +56,7 @@ def run_compare(
     steps = Steps(on_event)
     with steps.step("weights", f"reading {path}") as told:
         facts = OnnxModel.read(onnx_file_of(path))
-        loaded = load_reference(facts, weights)
+        loaded = load_reference(facts, weights, choice)
         told.append(loaded.source)
     with steps.step("parity", "comparing with PyTorch") as told:
         engine = _engine_of(path)

@@ -161,6 +161,9 @@ def describe(
         "weights": {
             "source": facts.metadata["weights_source"],
             "sha256": facts.metadata["weights_sha256"],
+            "key": facts.metadata.get("weights_key"),
+            "other_keys": facts.structured("weights_other_keys") or [],
+            "architecture": facts.metadata.get("architecture"),
         },
         "versions": facts.structured("tool_versions") or {},
         "onnx": {

@@ -174,11 +174,14 @@ def _load_weights(plan: ExportPlan, steps: Steps) -> LoadedModel:
             preset=plan.model,
             num_classes=plan.num_classes,
             seed=plan.seed,
+            choice=plan.choice,
             progress=on_download,
         )
         parameters = sum(parameter.numel() for parameter in loaded.model.parameters())
         told += [loaded.preset_name or "custom architecture", loaded.source]
-        told.append(f"{parameters:,} parameters")
+        told += [f"{parameters:,} parameters", f"architecture {loaded.architecture}"]
+    for note in loaded.origin.notes if loaded.origin is not None else ():
+        steps.warn(note)
     if plan.weights == "random":
         steps.warn("the weights are random: the files are good for tests, not for predictions")
     return loaded

@@ -10,16 +10,21 @@ import msgspec
 from vmamba_deploy.artifacts.manifest import MANIFEST_NAME, describe_file, read_manifest, verify
 from vmamba_deploy.errors import InputFileError
 from vmamba_deploy.export.onnx_model import OnnxModel
+from vmamba_deploy.models.checkpoints.choice import WeightsChoice
 from vmamba_deploy.models.checkpoints.folders import checkpoint_file, is_checkpoint_folder
 
 _ENGINE_SUFFIXES = {".engine", ".plan", ".trt"}
 
 
-def describe_path(path: Path) -> dict[str, Any]:
+def describe_path(path: Path, choice: WeightsChoice | None = None) -> dict[str, Any]:
     """Facts about a file or artefact folder, as nested plain values; `kind` comes first.
 
     An engine is code, so it is never deserialised here: what is known comes from the manifest
     beside it, after its sha256 was checked.
+
+    Args:
+        path: of a file or folder.
+        choice: which network of a checkpoint, where it has several.
 
     Raises:
         InputFileError: absent, unreadable or of no known kind.
@@ -35,7 +40,7 @@ def describe_path(path: Path) -> dict[str, Any]:
         return _describe_onnx(path)
     if suffix in _ENGINE_SUFFIXES:
         return _describe_engine(path)
-    return _describe_checkpoint(path)
+    return _describe_checkpoint(path, choice)
 
 
 def _describe_onnx(path: Path) -> dict[str, Any]:
@@ -74,20 +79,27 @@ def _describe_engine(path: Path) -> dict[str, Any]:
     }
 
 
-def _describe_checkpoint(path: Path) -> dict[str, Any]:
+def _describe_checkpoint(path: Path, choice: WeightsChoice | None) -> dict[str, Any]:
     from vmamba_deploy.models import load_weights
 
     path = checkpoint_file(path)
-    loaded = load_weights(str(path))
-    config = loaded.model.config
+    loaded = load_weights(str(path), choice=choice)
+    config, origin = loaded.model.config, loaded.origin
+    assert origin is not None
     return {
         "kind": "checkpoint",
         "file": path.name,
         "sha256": loaded.sha256,
         "size_bytes": path.stat().st_size,
         "preset": loaded.preset_name or "custom",
+        "architecture": origin.architecture,
+        "weights_key": origin.key,
+        "other_weights_keys": list(origin.other_keys),
+        "weights_prefix": origin.prefix,
         "tasks": list(loaded.model.tasks),
         "parameters": sum(parameter.numel() for parameter in loaded.model.parameters()),
         "classes": config.num_classes,
         **loaded.family.summary(config),
+        "image_size": list(loaded.preprocessing.crop_pixels),
+        "notes": list(origin.notes),
     }

@@ -14,6 +14,7 @@ from vmamba_deploy.errors import InputFileError
 from vmamba_deploy.export import ExportOptions, deployable_module
 from vmamba_deploy.export.onnx_model import OnnxModel
 from vmamba_deploy.models import load_weights
+from vmamba_deploy.models.checkpoints.choice import WeightsChoice
 from vmamba_deploy.parity.compare import compare_runtimes
 from vmamba_deploy.parity.inputs import build_inputs
 from vmamba_deploy.pipeline.engine import size_profile
@@ -117,12 +118,15 @@ def _other_sizes(facts: OnnxModel) -> list[tuple[int, int]]:
 _RANDOM_SOURCE = re.compile(r"random \(seed (\d+)\)")
 
 
-def load_reference(facts: OnnxModel, weights: str | None = None) -> LoadedModel:
+def load_reference(
+    facts: OnnxModel, weights: str | None = None, choice: WeightsChoice | None = None
+) -> LoadedModel:
     """Load the weights that the file's metadata names, and check that they are the same.
 
     Args:
         facts: of an ONNX file written by this package.
         weights: where they are now, when not where the metadata says.
+        choice: which network of theirs, where it is not the one that the metadata says.
 
     Raises:
         InputFileError: the file does not say, the weights are gone, or they are others.
@@ -142,6 +146,7 @@ def load_reference(facts: OnnxModel, weights: str | None = None) -> LoadedModel:
         preset=facts.preset,
         num_classes=classes if isinstance(classes, int) else 1000,
         seed=int(random[1]) if random else 0,
+        choice=None if random else _choice_of(facts, choice),
     )
     if loaded.sha256 != expected:
         raise InputFileError(
@@ -150,6 +155,12 @@ def load_reference(facts: OnnxModel, weights: str | None = None) -> LoadedModel:
             hint="give the right file with --weights",
         )
     return replace(loaded, preprocessing=_preprocessing_of(facts))
+
+
+def _choice_of(facts: OnnxModel, asked: WeightsChoice | None) -> WeightsChoice:
+    """Which network the file is of; where the user says something else, that."""
+    said = WeightsChoice(facts.metadata.get("weights_key"), facts.metadata.get("weights_prefix"))
+    return said if asked is None or asked == WeightsChoice() else asked
 
 
 def _preprocessing_of(facts: OnnxModel) -> Preprocessing:

@@ -8,6 +8,7 @@ from pathlib import Path
 from vmamba_deploy.errors import UsageError
 from vmamba_deploy.export.aoti_package import AotiDevice
 from vmamba_deploy.export.options import ExportOptions
+from vmamba_deploy.models.checkpoints.choice import WeightsChoice
 from vmamba_deploy.precisions import PrecisionName
 from vmamba_deploy.preprocessing import IMAGENET_PREPROCESSING
 from vmamba_deploy.preprocessing.options import PreprocessingOptions
@@ -26,6 +27,7 @@ class ExportPlan:
     Attributes:
         model: preset or alias; None lets the checkpoint's shapes tell.
         weights: path, https URL or `random`.
+        choice: which network of a checkpoint, where it has several.
         task: see `ExportOptions.task`.
         image_size: (height, width); None takes that of the weights, 224 x 224 where they say
             nothing.
@@ -51,6 +53,7 @@ class ExportPlan:
     check_parity: bool = True
     aoti: bool = False
     aoti_device: AotiDevice = "auto"
+    choice: WeightsChoice | None = None
     preprocessing: PreprocessingOptions = field(default_factory=PreprocessingOptions)
     engine: EnginePlan = field(default_factory=EnginePlan)
 

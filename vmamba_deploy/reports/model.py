@@ -14,11 +14,16 @@ from vmamba_deploy.tasks import CLASSIFICATION
 
 @dataclass(frozen=True)
 class WeightsInfo:
-    """Where the weights came from; `note` warns of random ones."""
+    """Where the weights came from; `note` warns of random ones.
+
+    `architecture` says where it is known from, `key` under which the weights were in their file.
+    """
 
     source: str
     sha256: Sha256
     note: str | None = None
+    architecture: str | None = None
+    key: str | None = None
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,9 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from vmamba_deploy.errors import InputFileError
-from vmamba_deploy.models import load_model
+from vmamba_deploy.errors import InputFileError, UsageError
+from vmamba_deploy.models import load_model, load_weights
+from vmamba_deploy.models.checkpoints.choice import WeightsChoice
 from vmamba_deploy.models.vmamba.network import VMamba
 
 Weights = dict[str, Tensor]
@@ -106,3 +107,107 @@ def test_files_without_weights(content: Any, checkpoint: Path) -> None:
     torch.save(content, checkpoint)
     with pytest.raises(InputFileError, match="holds no weights"):
         load_model(checkpoint)
+
+
+def doubled(weights: Weights) -> Weights:
+    return {name: tensor * 2 for name, tensor in weights.items()}
+
+
+@pytest.mark.parametrize(
+    ("other", "taken"),
+    [("model_ema", "model"), ("ema", "net"), ("params_ema", "params"), ("ema_state_dict", "net")],
+)
+def test_the_choice_between_a_network_and_its_average(
+    other: str, taken: str, s2_weights: Weights, checkpoint: Path
+) -> None:
+    torch.save({other: doubled(s2_weights), taken: s2_weights}, checkpoint)
+    loaded = load_weights(str(checkpoint))
+    assert_holds(loaded.model, s2_weights)
+    assert loaded.origin is not None
+    assert (loaded.origin.key, loaded.origin.other_keys) == (taken, (other,))
+    assert f"'{taken}'; there are others under '{other}'" in loaded.origin.notes[0]
+    asked = load_weights(str(checkpoint), choice=WeightsChoice(key=other))
+    assert_holds(asked.model, doubled(s2_weights))
+
+
+def test_weights_a_level_deeper(s2_weights: Weights, checkpoint: Path) -> None:
+    torch.save({"model": {"state_dict": s2_weights, "arch": "vmamba"}, "epoch": 1}, checkpoint)
+    assert_holds(load_model(checkpoint), s2_weights)
+
+
+def test_equally_good_keys_and_keys_that_are_not_there(
+    s2_weights: Weights, checkpoint: Path
+) -> None:
+    torch.save({"student": s2_weights, "teacher": doubled(s2_weights)}, checkpoint)
+    with pytest.raises(InputFileError, match="'student', 'teacher'") as error:
+        load_model(checkpoint)
+    assert "--weights-key 'student'" in (error.value.hint or "")
+    with pytest.raises(UsageError, match="under 'net'"):
+        load_weights(str(checkpoint), choice=WeightsChoice(key="net"))
+
+
+@pytest.mark.parametrize(
+    "prefix", ["model.", "net.", "vmamba.", "encoder.vssm.", "student.backbone.", "a.module.b."]
+)
+def test_any_one_prefix(prefix: str, s2_weights: Weights, checkpoint: Path) -> None:
+    beside = {"criterion.weight": torch.ones(10), "projector.0.weight": torch.ones(3, 3).int()}
+    torch.save({"state_dict": prefixed(s2_weights, prefix) | beside}, checkpoint)
+    loaded = load_weights(str(checkpoint))
+    assert_holds(loaded.model, s2_weights)
+    assert loaded.origin is not None
+    assert loaded.origin.prefix == prefix.replace("module.", "")
+    assert loaded.origin.notes == ("left out 2 tensors: criterion.*, projector.*",)
+
+
+def test_a_tensor_inside_the_prefix_is_never_left_out(
+    s2_weights: Weights, checkpoint: Path
+) -> None:
+    inside = {"net.layers.0.blocks.0.op.gamma": torch.ones(8)}
+    torch.save(prefixed(s2_weights, "net.") | inside, checkpoint)
+    with pytest.raises(InputFileError, match="1 unexpected"):
+        load_model(checkpoint)
+
+
+def test_several_prefixes(s2_weights: Weights, checkpoint: Path) -> None:
+    both = prefixed(s2_weights, "student.") | prefixed(doubled(s2_weights), "teacher.")
+    torch.save(both, checkpoint)
+    with pytest.raises(InputFileError, match=r"'student\.', 'teacher\.'") as error:
+        load_model(checkpoint)
+    assert "--strip-prefix 'student.'" in (error.value.hint or "")
+    teacher = load_weights(str(checkpoint), choice=WeightsChoice(prefix="teacher"))
+    assert_holds(teacher.model, doubled(s2_weights))
+    with pytest.raises(UsageError, match=r"begins with 'net\.'"):
+        load_weights(str(checkpoint), choice=WeightsChoice(prefix="net"))
+
+
+def test_wrappers_around_a_part(s2_weights: Weights, checkpoint: Path) -> None:
+    partly = {
+        (f"module.{name}" if name.startswith("layers.1") else name): tensor
+        for name, tensor in s2_weights.items()
+    }
+    torch.save(partly, checkpoint)
+    assert_holds(load_model(checkpoint), s2_weights)
+
+
+def test_counters_are_left_out_with_a_word(s2_weights: Weights, checkpoint: Path) -> None:
+    counters = {f"{n}.total_ops": torch.zeros(1).double() for n in ("layers.0", "classifier")}
+    counters |= {"total_params": torch.zeros(1), "bn.num_batches_tracked": torch.tensor(7)}
+    torch.save(s2_weights | counters, checkpoint)
+    loaded = load_weights(str(checkpoint))
+    assert_holds(loaded.model, s2_weights)
+    assert loaded.origin is not None
+    (note,) = loaded.origin.notes
+    assert note.startswith("left out 4 tensors: *.total_ops, *.total_params")
+
+
+def test_a_head_in_a_sequential_is_told(s2_weights: Weights, checkpoint: Path) -> None:
+    named = {name.replace("classifier.head.", "head.1."): t for name, t in s2_weights.items()}
+    torch.save(named, checkpoint)
+    origin = load_weights(str(checkpoint)).origin
+    assert origin is not None
+    assert "taken for a dropout" in origin.notes[0]
+
+
+def test_random_weights_have_no_key() -> None:
+    with pytest.raises(UsageError, match="neither key nor prefix"):
+        load_weights("random", preset="t", choice=WeightsChoice(key="model"))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vmamba_deploy.cli.parameters import BatchList
+from vmamba_deploy.cli.parameters import BatchList, weights_options
 from vmamba_deploy.cli.reporting import reporting
 from vmamba_deploy.errors import ExitCode
 
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     help="Save PREFIX-inputs.json and PREFIX-outputs.json for `polygraphy run`.",
 )
 @reporting
+@weights_options
 def command(terminal: Terminal, *, path: Path, batch: tuple[int, ...], **options: Any) -> ExitCode:
     """Compare PATH, an artefact folder or an ONNX file, with PyTorch in fp32.
 

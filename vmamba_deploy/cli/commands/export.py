@@ -14,6 +14,7 @@ from vmamba_deploy.cli.parameters import (
     pop_precision,
     precision_flags,
     preprocessing_options,
+    weights_options,
 )
 from vmamba_deploy.cli.reporting import reporting
 from vmamba_deploy.errors import ExitCode
@@ -65,6 +66,7 @@ if TYPE_CHECKING:
 )
 @click.option("--no-parity", is_flag=True, help="Do not compare with PyTorch.")
 @reporting
+@weights_options
 @preprocessing_options
 @engine_options
 def command(terminal: Terminal, **options: Any) -> ExitCode:

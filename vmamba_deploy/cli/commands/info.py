@@ -7,16 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from vmamba_deploy.cli.parameters import weights_options
 from vmamba_deploy.cli.reporting import reporting
 
 if TYPE_CHECKING:
     from vmamba_deploy.cli.terminal import Terminal
+    from vmamba_deploy.models.checkpoints.choice import WeightsChoice
 
 
 @click.command("info")
 @click.argument("path", type=click.Path(path_type=Path))
 @reporting
-def command(terminal: Terminal, *, path: Path) -> None:
+@weights_options
+def command(terminal: Terminal, *, path: Path, choice: WeightsChoice) -> None:
     """Say what PATH is: an ONNX file, an engine, a checkpoint or an artefact folder.
 
     Nothing in it is executed; a manifest beside it is verified.
@@ -24,7 +27,7 @@ def command(terminal: Terminal, *, path: Path) -> None:
     from vmamba_deploy.cli.summary import table
     from vmamba_deploy.pipeline.info import describe_path
 
-    facts = describe_path(path)
+    facts = describe_path(path, choice)
     drawn = table(str(path), "", "")
     for key, value in _flat(facts):
         drawn.add_row(key, value)

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from vmamba_deploy.errors import InputFileError, UsageError, printable
 from vmamba_deploy.files import shown
+from vmamba_deploy.models.checkpoints.choice import WeightsChoice
 from vmamba_deploy.models.checkpoints.prefixes import listed, preferred, without_prefix
 from vmamba_deploy.models.checkpoints.settings import Settings, settings_of
 from vmamba_deploy.models.checkpoints.stored import StoredTensor
@@ -18,19 +19,6 @@ from vmamba_deploy.models.families import FAMILIES
 
 # In this order: where a file has both, `model` is the one with the published accuracy.
 WEIGHT_KEYS = ("model", "state_dict", "model_ema", "state_dict_ema")
-
-
-@dataclass(frozen=True)
-class WeightsChoice:
-    """Which network of a file to take; None lets the file tell.
-
-    Attributes:
-        key: of the dict of tensors within the file, `model_ema` or `student.state_dict`.
-        prefix: of the names of its tensors, `student.backbone.`.
-    """
-
-    key: str | None = None
-    prefix: str | None = None
 
 
 @dataclass(frozen=True)

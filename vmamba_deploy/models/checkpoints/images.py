@@ -21,7 +21,9 @@ _PLACES = frozenset(
         *("config.json", "preprocessor_config.json"),
     }
 )
-_SIZES = ("img_size", "image_size", "input_size", "imgsize", "crop_size")
+# Of images in this file alone.
+_SIZE, _SIZE_PLACE = "size", "preprocessor_config.json"
+_SIZES = ("img_size", "image_size", "input_size", "imgsize", "crop_size", _SIZE)
 # Of Pillow, as the configurations of transformers give them.
 _FILTERS = {"2": "bilinear", "3": "bicubic", "1": "lanczos", "5": "hamming"}
 _INTERPOLATIONS = frozenset(_FILTERS.values())
@@ -42,6 +44,8 @@ def declared_preprocessing(
         prepared = prepared.for_size(size)
     if crop := _ratio(said.get("crop_pct")):
         prepared = replace(prepared, resize_pixels=int(min(prepared.crop_pixels) / crop))
+    if shorter := _side(said.get(_SIZE), "shortest_edge"):
+        prepared = replace(prepared, resize_pixels=shorter)
     if said.get("crop") is False:
         prepared = replace(prepared, stretched=True)
     interpolation = _FILTERS.get(
@@ -81,19 +85,25 @@ def _first_values(settings: Sequence[Settings]) -> dict[str, object]:
         place = section.place.lower()
         if place.rpartition(".")[2] in _PLACES or place in _PLACES:
             for key, value in section.values.items():
-                values.setdefault(key.lower(), value)
+                if key != _SIZE or place == _SIZE_PLACE:
+                    values.setdefault(key.lower(), value)
     return values
 
 
 def _size(value: object) -> tuple[int, int] | None:
     """(height, width) from a side, a size, or (channels, height, width)."""
     if isinstance(value, Mapping):
-        value = [value.get("height"), value.get("width")]
+        value = [_side(value, "height"), _side(value, "width")]
     sides = list(value[-2:]) if isinstance(value, list | tuple) else [value, value]
     if len(sides) == 1:
         sides *= 2
     whole = [side for side in sides if isinstance(side, int) and MIN_SIDE <= side <= MAX_SIDE]
     return (whole[0], whole[1]) if len(whole) == 2 else None
+
+
+def _side(value: object, name: str) -> int | None:
+    side = value.get(name) if isinstance(value, Mapping) else None
+    return side if isinstance(side, int) and MIN_SIDE <= side <= MAX_SIDE else None
 
 
 def _ratio(value: object) -> float | None:

@@ -11,9 +11,9 @@ from torch import Tensor
 
 from vmamba_deploy.errors import InputFileError
 from vmamba_deploy.files import shown, understood
+from vmamba_deploy.models.checkpoints.choice import WeightsChoice
 from vmamba_deploy.models.checkpoints.contents import (
     CheckpointContents,
-    WeightsChoice,
     unwrap,
 )
 from vmamba_deploy.models.checkpoints.limits import MAX_HEADER_BYTES
