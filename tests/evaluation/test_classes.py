@@ -118,7 +118,7 @@ def test_a_list_of_classes_that_does_not_fit(tmp_path, text, words):
 def test_a_list_of_classes(tmp_path):
     (tmp_path / "classes.txt").write_text("\ufeffn2\nn1\n n3 \n\n")
     assert read_class_list(tmp_path / "classes.txt", 3) == ("n2", "n1", "n3")
-    with pytest.raises(InputFileError, match="cannot read"):
+    with pytest.raises(InputFileError, match="cannot be read"):
         read_class_list(tmp_path / "absent.txt", 3)
 
 

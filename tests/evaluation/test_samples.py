@@ -106,7 +106,7 @@ def test_csv_files_that_do_not_fit(tree, text, words):
 
 def test_a_csv_that_is_not_text(tmp_path):
     (tmp_path / "list.csv").write_bytes(b"path,label\n\xff\xfe,0\n")
-    with pytest.raises(InputFileError, match="cannot read"):
+    with pytest.raises(InputFileError, match="cannot be read"):
         read_samples(tmp_path / "list.csv", TWO)
 
 

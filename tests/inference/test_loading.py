@@ -1,8 +1,11 @@
+import json
+import os
 import shutil
 
 import numpy as np
 import onnx
 import pytest
+import torch
 
 from tests.artifacts.rewriting import rewrite
 from tests.artifacts.test_manifest import ENGINE
@@ -14,7 +17,9 @@ from vmamba_deploy.errors import (
     IntegrityError,
     UsageError,
 )
+from vmamba_deploy.export.onnx_model import OnnxModel
 from vmamba_deploy.inference import load
+from vmamba_deploy.runtimes.base import ModelFiles
 from vmamba_deploy.runtimes.tensorrt import Flavour, Gpu, GpuSearch, find_gpus
 
 
@@ -154,3 +159,37 @@ def test_a_folder_that_is_replaced_while_it_is_opened(
     with load(folder, runtime="ort") as model:
         assert model.manifest.precision == "fp16"
         np.testing.assert_array_equal(model.outputs(pixels)["logits"], expected)
+
+
+def test_code_that_anyone_could_change_is_warned_of(copied):
+    (copied / "libvmamba_ort.so").chmod(0o666)
+    with pytest.warns(UserWarning, match=r"any user .* can change .*libvmamba_ort\.so"):
+        load(copied, runtime="ort").close()
+
+
+@pytest.mark.parametrize("verify", [True, False])
+def test_a_library_whose_line_was_dropped_is_refused(copied, verify):
+    manifest = json.loads((copied / "manifest.json").read_text())
+    del manifest["files"]["libvmamba_ort.so"]
+    (copied / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(IntegrityError, match=r"libvmamba_ort\.so lies in .* does not list it"):
+        load(copied, runtime="ort", verify=verify)
+
+
+def test_a_pipe_in_place_of_the_model_is_refused_unhashed(copied):
+    (copied / "model.onnx").unlink()
+    os.mkfifo(copied / "model.onnx")
+    with pytest.raises(IntegrityError, match="is a pipe"):
+        load(copied, runtime="ort", verify=False)
+
+
+def test_code_beside_an_onnx_file_needs_something_that_vouches_for_it(copied):
+    onnx_file = OnnxModel.read(copied / "model.onnx")
+    library = copied / "libvmamba_ort.so"
+    assert ModelFiles(onnx_file, torch.nn.Identity()).library == library
+    library.write_bytes(b"changed")
+    with pytest.raises(IntegrityError, match=r"libvmamba_ort\.so has 7 bytes"):
+        _ = ModelFiles(onnx_file, torch.nn.Identity()).library
+    (copied / "manifest.json").unlink()
+    assert ModelFiles(onnx_file, torch.nn.Identity()).library is None
+    assert ModelFiles(onnx_file, torch.nn.Identity(), written_here=True).library == library

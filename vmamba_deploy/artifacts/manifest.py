@@ -13,6 +13,7 @@ import json
 import math
 import os
 from datetime import UTC, datetime
+from io import BufferedReader
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal
 
@@ -39,6 +40,7 @@ REBUILD_HINT = "export again, or build an engine for this machine with `vmamba-d
 
 MAX_MANIFEST_BYTES = 16 << 20
 _MAX_FILES = 4096
+_MAX_FILE_BYTES = 1 << 40
 _MAX_CLASSES = 1 << 20
 _LEAST_STD = 1e-6
 _LARGEST = 2**63 - 1
@@ -433,7 +435,12 @@ def verify_file(folder: Path, manifest: Manifest, name: str) -> Path:
     expected, path = manifest.listed(folder, name), path_inside(folder, name)
     if not path.exists():
         raise IntegrityError(f"{name} is missing from {shown(path.parent)}", hint="export again")
-    _require_same(name, describe_file(path), expected)
+    with open_file(path, what="an artefact", error=IntegrityError) as file:
+        size = os.fstat(file.fileno()).st_size
+        if size != expected.size_bytes:  # before a larger one is read
+            raise _other_size(name, size, expected)
+        if (digest := _sha256(path, file)) != expected.sha256:
+            raise _other_content(name, digest, expected)
     return path
 
 
@@ -450,8 +457,8 @@ def read_verified(folder: Path, manifest: Manifest, name: str) -> bytes:
         limit_bytes=expected.size_bytes,
         error=IntegrityError,
     )
-    found = FileFacts(sha256=hashlib.sha256(content).hexdigest(), size_bytes=len(content))
-    _require_same(name, found, expected)
+    if (digest := hashlib.sha256(content).hexdigest()) != expected.sha256:
+        raise _other_content(name, digest, expected)
     return content
 
 
@@ -478,11 +485,8 @@ def describe_file(path: Path, error: type[VmambaError] = IntegrityError) -> File
     Raises:
         VmambaError: of class `error`: it is none, or cannot be read.
     """
-    with open_file(path, what="an artefact", error=error) as file:
-        size = os.fstat(file.fileno()).st_size
-        with understood(path, what="an artefact", error=error):
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return FileFacts(sha256=digest, size_bytes=size)
+    with open_file(path, what="an artefact", limit_bytes=_MAX_FILE_BYTES, error=error) as file:
+        return FileFacts(sha256=_sha256(path, file), size_bytes=os.fstat(file.fileno()).st_size)
 
 
 def path_inside(folder: Path, name: str) -> Path:
@@ -517,18 +521,23 @@ def _require_code_listed(folder: Path, manifest: Manifest) -> None:
             )
 
 
-def _require_same(name: str, found: FileFacts, expected: FileFacts) -> None:
-    if found.size_bytes != expected.size_bytes:
-        raise IntegrityError(
-            f"{name} has {found.size_bytes} bytes, the manifest says {expected.size_bytes}",
-            hint="the file was changed or cut short; copy the whole folder again, or export again",
-        )
-    if found.sha256 != expected.sha256:
-        raise IntegrityError(
-            f"{name} has sha256 {found.sha256[:16]}..., the manifest says "
-            f"{expected.sha256[:16]}...",
-            hint="the file was changed after the export; do not load it",
-        )
+def _sha256(path: Path, file: BufferedReader) -> str:
+    with understood(path, what="an artefact", error=IntegrityError):
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _other_size(name: str, size: int, expected: FileFacts) -> IntegrityError:
+    return IntegrityError(
+        f"{name} has {size} bytes, the manifest says {expected.size_bytes}",
+        hint="the file was changed or cut short; copy the whole folder again, or export again",
+    )
+
+
+def _other_content(name: str, digest: str, expected: FileFacts) -> IntegrityError:
+    return IntegrityError(
+        f"{name} has sha256 {digest[:16]}..., the manifest says {expected.sha256[:16]}...",
+        hint="the file was changed after the export; do not load it",
+    )
 
 
 def _artefacts(folder: Path) -> list[str]:

@@ -12,9 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vmamba_deploy.errors import InputFileError, UsageError
+from vmamba_deploy.files import read_file, understood
 
 _NAMED = 5
 """How many names an error message lists."""
+_MAX_LIST_BYTES = 64 << 20
 
 
 @dataclass(frozen=True)
@@ -57,10 +59,9 @@ def read_class_list(path: Path, count: int) -> tuple[str, ...]:
     Raises:
         InputFileError: unreadable, a name twice or none, or not one line per class.
     """
-    try:
-        names = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputFileError(f"cannot read {path}: {error}") from error
+    content = read_file(path, what="a list of classes", limit_bytes=_MAX_LIST_BYTES)
+    with understood(path, what="a list of classes"):
+        names = [line.strip() for line in content.decode("utf-8-sig").splitlines()]
     while names and not names[-1]:
         names.pop()
     if len(names) != count:
@@ -122,7 +123,7 @@ def assign_values(values: Iterable[str], classes: ModelClasses) -> Assignment:
         return _listed(distinct, classes.listed)
     if classes.labels is not None and set(distinct) <= set(classes.labels):
         return Assignment(_by_label(distinct, classes.labels), "label names")
-    index = {value: int(value) for value in distinct if value.isdecimal()}
+    index = {value: int(value) for value in distinct if value.isdecimal() and len(value) < 10}
     wrong = [value for value in distinct if index.get(value, classes.count) >= classes.count]
     if wrong:
         known = "an index" if classes.labels is None else "all labels of the model, or all indices"

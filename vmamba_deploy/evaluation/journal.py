@@ -19,8 +19,10 @@ from typing import Any, BinaryIO
 from vmamba_deploy.artifacts.atomic import atomic_write, explain_write_error, flush_to_disk
 from vmamba_deploy.errors import InputFileError, ResourceError, UsageError
 from vmamba_deploy.evaluation.results import ImageResult
+from vmamba_deploy.files import read_file
 
 JOURNAL_VERSION = 1
+_MAX_BYTES = 4 << 30
 _ANEW = "--no-resume starts anew and replaces it; --output keeps both"
 
 
@@ -157,12 +159,9 @@ def open_journal(path: Path, identity: Identity, *, resume: bool) -> Iterator[Jo
 
 def _read(path: Path, identity: Identity) -> Journal | None:
     """The journal that is there; None when there is none, or one without a whole first line."""
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError:
+    if not os.path.lexists(path):
         return None
-    except OSError as error:
-        raise InputFileError(f"cannot read {path}: {error.strerror}") from error
+    content = read_file(path, what="a journal", limit_bytes=_MAX_BYTES)
     first, whole, rest = content.partition(b"\n")
     if not whole:
         return None
@@ -181,7 +180,7 @@ def _read_header(path: Path, line: bytes) -> Identity:
         version = fields.pop("journal")
         if version == JOURNAL_VERSION:
             return Identity(**fields)
-    except (ValueError, TypeError, AttributeError, KeyError) as error:
+    except (ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:
         raise InputFileError(f"{path} is not a journal of an evaluation", hint=_ANEW) from error
     raise InputFileError(f"{path} is a journal of version {version!r}", hint=_ANEW)
 
@@ -225,7 +224,7 @@ def _parse(line: bytes) -> ImageResult | None:
         return None
     try:
         return ImageResult.from_json(json.loads(line))
-    except (ValueError, TypeError, KeyError, AttributeError):
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
 
 

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import msgspec
+
 
 @dataclass(frozen=True)
 class ReferenceResult:
@@ -81,13 +83,12 @@ class ImageResult:
             ValueError, TypeError, KeyError: something else.
         """
         values = dict(fields)
-        values["index"], values["top"] = int(values["index"]), tuple(values["top"])
         values["margin"] = _number(values["margin"])
         reference = values.get("reference")
         if reference is not None:
             numbers = {key: _number(value) for key, value in reference.items()}
-            values["reference"] = ReferenceResult(**numbers | {"first": reference["first"]})
-        return cls(**values)
+            values["reference"] = numbers | {"first": reference["first"]}
+        return msgspec.convert(values, cls)
 
 
 def _finite(value: Any) -> Any:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import io
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -15,12 +16,14 @@ from typing import Literal
 
 from vmamba_deploy.errors import InputFileError, UsageError
 from vmamba_deploy.evaluation.classes import ModelClasses, assign_folders, assign_values
+from vmamba_deploy.files import open_file, understood
 
 Kind = Literal["folder", "csv"]
 IMAGE_SUFFIXES = frozenset(
     {".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
 )
 _COLUMNS = ("path", "label")
+_MAX_CSV_BYTES = 1 << 30
 _HINT = "a data set is a folder of class folders, or a CSV file with the columns path and label"
 
 
@@ -199,21 +202,21 @@ def _read_csv(source: Path, classes: ModelClasses) -> SampleSet:
 
 def _rows(source: Path) -> list[tuple[int, str, str]]:
     """(line, path, label) of each row."""
-    try:
-        with source.open(newline="", encoding="utf-8-sig") as file:
-            table = csv.DictReader(file)
-            columns = table.fieldnames or []
-            if absent := [name for name in _COLUMNS if name not in columns]:
-                raise InputFileError(
-                    f"{source} has no column {' and no column '.join(absent)} in its first line",
-                    hint="the first line is: path,label",
-                )
-            rows = []
-            for row in table:
-                path, label = ((row[name] or "").strip() for name in _COLUMNS)
-                if not path or not label:
-                    raise InputFileError(f"{source} line {table.line_num} lacks a path or a label")
-                rows.append((table.line_num, path, label))
-            return rows
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputFileError(f"cannot read {source}: {error}") from error
+    with (
+        open_file(source, what="a CSV file", limit_bytes=_MAX_CSV_BYTES) as file,
+        understood(source, what="a CSV file in UTF-8"),
+    ):
+        table = csv.DictReader(io.TextIOWrapper(file, encoding="utf-8-sig", newline=""))
+        columns = table.fieldnames or []
+        if absent := [name for name in _COLUMNS if name not in columns]:
+            raise InputFileError(
+                f"{source} has no column {' and no column '.join(absent)} in its first line",
+                hint="the first line is: path,label",
+            )
+        rows = []
+        for row in table:
+            path, label = ((row[name] or "").strip() for name in _COLUMNS)
+            if not path or not label:
+                raise InputFileError(f"{source} line {table.line_num} lacks a path or a label")
+            rows.append((table.line_num, path, label))
+        return rows

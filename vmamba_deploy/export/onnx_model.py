@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import ast
-import json
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vmamba_deploy.errors import InputFileError
+from vmamba_deploy.artifacts.strict_json import parse_json
+from vmamba_deploy.errors import InputFileError, printable
+from vmamba_deploy.files import read_file, shown, understood
 from vmamba_deploy.ops.op import Op
 from vmamba_deploy.ops.registry import OPS
 from vmamba_deploy.precisions import PRECISIONS, PrecisionName
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
     from vmamba_deploy.artifacts.manifest import TensorFacts
 
+_WHAT = "an ONNX file"
+_MAX_BYTES = (2 << 30) - 1  # of a message of protobuf
 _MODULE_SCOPES = "pkg.torch.onnx.name_scopes"
 
 
@@ -54,29 +57,21 @@ class OnnxModel:
             InputFileError: no such file, not an ONNX model with inputs and outputs, or one whose
                 weights lie outside of its folder.
         """
-        import onnx_ir
-        from google.protobuf.message import DecodeError
-
-        try:
-            model = onnx_ir.load(path, format="protobuf")
-        except FileNotFoundError as error:
-            raise InputFileError(f"the ONNX file {path} does not exist") from error
-        except OSError as error:
-            raise InputFileError(f"cannot read {path}: {error.strerror or error}") from error
-        except DecodeError as error:
-            raise InputFileError(f"{path} is not an ONNX file") from error
-        except onnx_ir.serde.SerdeError as error:
-            raise InputFileError(f"{path} is not a sound ONNX model: {error}") from error
-        inputs, outputs = model.graph.inputs, model.graph.outputs
-        if not inputs or not outputs or "" not in model.opset_imports:
-            raise InputFileError(f"{path} is not an ONNX model with inputs and outputs")
-        return cls(
-            path=path,
-            ir=model,
-            inputs=tuple(_tensor_facts(value) for value in inputs),
-            outputs=tuple(_tensor_facts(value) for value in outputs),
-            data_files=_data_files(path, model),
-        )
+        if not path.exists():
+            raise InputFileError(f"the ONNX file {shown(path)} does not exist")
+        content = read_file(path, what=_WHAT, limit_bytes=_MAX_BYTES)
+        with understood(path, what=_WHAT):
+            model = _deserialised(content, path)
+            inputs, outputs = model.graph.inputs, model.graph.outputs
+            if not inputs or not outputs or "" not in model.opset_imports:
+                raise InputFileError(f"{shown(path)} is not an ONNX model with inputs and outputs")
+            return cls(
+                path=path,
+                ir=model,
+                inputs=tuple(_tensor_facts(value) for value in inputs),
+                outputs=tuple(_tensor_facts(value) for value in outputs),
+                data_files=_data_files(path, model),
+            )
 
     def copied_to(self, path: Path) -> OnnxModel:
         """The model at another place, with its data files, which keep the names it knows."""
@@ -100,7 +95,6 @@ class OnnxModel:
             InputFileError: it is not a sound ONNX model.
         """
         import onnx
-        from google.protobuf.message import DecodeError
 
         if self._checked:
             return
@@ -109,15 +103,9 @@ class OnnxModel:
             if self.data_files:
                 # The weights are only read, for its checks, and dropped at once.
                 onnx.load(str(self.path))
-        except (
-            onnx.checker.ValidationError,
-            onnx.shape_inference.InferenceError,
-            DecodeError,
-            OSError,
-            ValueError,
-            RuntimeError,
-        ) as error:
-            raise InputFileError(f"{self.path} is not a sound ONNX model: {error}") from error
+        except Exception as error:
+            text = f"{shown(self.path)} is not a sound ONNX model: {printable(str(error))}"
+            raise InputFileError(text) from error
         if self.data_files and open_session is not None:
             open_session(self)
         self._checked = True
@@ -203,7 +191,7 @@ class OnnxModel:
     def structured(self, key: str) -> Any:
         """A metadata value that is JSON; None when absent or not JSON."""
         try:
-            return json.loads(self.metadata[key])
+            return parse_json(self.metadata[key].encode())
         except (KeyError, ValueError):
             return None
 
@@ -216,10 +204,11 @@ class OnnxModel:
         axes = self._size_axes()
         preprocessing = self.structured("preprocessing")
         traced = preprocessing.get("crop_pixels") if isinstance(preprocessing, dict) else None
-        sides = tuple(axes) if all(isinstance(axis, int) for axis in axes) else traced
-        if not sides or len(sides) != 2:
-            raise InputFileError(f"{self.path} does not say for which image size it is")
-        return int(sides[0]), int(sides[1])
+        sides = axes if all(isinstance(axis, int) for axis in axes) else traced
+        match sides:
+            case [int(height), int(width)] if height > 0 and width > 0:
+                return height, width
+        raise InputFileError(f"{shown(self.path)} does not say for which image size it is")
 
     def takes_bytes(self) -> bool:
         """Whether the graph does the preprocessing: uint8 [B,H,W,C] instead of float [B,C,H,W]."""
@@ -244,6 +233,20 @@ class OnnxModel:
     def _size_axes(self) -> tuple[int | str, ...]:
         shape = self.inputs[0].shape
         return shape[1:3] if self.takes_bytes() else shape[2:4]
+
+
+def _deserialised(content: bytes, path: Path) -> onnx_ir.Model:
+    import onnx
+    import onnx_ir
+    from google.protobuf.message import DecodeError
+
+    try:
+        proto = onnx.load_from_string(content)
+    except DecodeError as error:
+        raise InputFileError(f"{shown(path)} is not an ONNX file") from error
+    model = onnx_ir.serde.deserialize_model(proto)
+    onnx_ir.external_data.set_base_dir(model.graph, path.parent)
+    return model
 
 
 def scopes(model: onnx_ir.Model) -> Iterator[onnx_ir.Graph | onnx_ir.Function]:
@@ -301,10 +304,15 @@ def _data_files(path: Path, model: onnx_ir.Model) -> tuple[str, ...]:
     }
     for name in names:
         if Path(name).name != name or (path.parent / name).is_symlink():
-            raise InputFileError(f"{path} takes weights from {name!r}, which is not beside it")
+            raise InputFileError(
+                f"{shown(path)} takes weights from {name!r}, which is not beside it, or a symbolic "
+                "link: ONNX's checker refuses both",
+                hint="copy the folder with the files themselves: `cp -rL`",
+            )
         if not (path.parent / name).is_file():
             raise InputFileError(
-                f"{path} needs the file {name} beside it", hint="copy both files together"
+                f"{shown(path)} needs the file {printable(name)} beside it",
+                hint="copy both files together",
             )
     return tuple(sorted(names))
 

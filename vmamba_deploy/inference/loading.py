@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from vmamba_deploy.artifacts.manifest import MANIFEST_NAME, read_manifest
+from vmamba_deploy.artifacts.remarks import changeable_by_anyone
 from vmamba_deploy.errors import InputFileError, IntegrityError, UsageError, VmambaError
 from vmamba_deploy.inference.classifier import Classifier
 from vmamba_deploy.inference.lanes import LanePool
@@ -111,6 +113,8 @@ def _open(serving: Serving, runtime: str, max_batch: int | None, max_pixels: int
             f"{serving.folder} is for the task {manifest.task!r}, unknown to this release",
             hint="use the release that wrote it",
         )
+    for remark in changeable_by_anyone(serving.folder, manifest):
+        warnings.warn(remark, stacklevel=3)
     service = _automatic(serving) if runtime == "auto" else services()[runtime]
     served = service.open(serving)
     lanes = LanePool(served.sessions)

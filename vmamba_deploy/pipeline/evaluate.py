@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import time
 from collections.abc import Iterator, Sequence
@@ -13,7 +12,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from vmamba_deploy.artifacts.atomic import explain_write_error
 from vmamba_deploy.artifacts.locking import exclusive
-from vmamba_deploy.artifacts.manifest import MANIFEST_NAME, ONNX_NAME, Manifest, verify
+from vmamba_deploy.artifacts.manifest import (
+    MANIFEST_NAME,
+    ONNX_NAME,
+    Manifest,
+    describe_file,
+    verify,
+)
 from vmamba_deploy.errors import ExitCode, InputFileError, UsageError
 from vmamba_deploy.evaluation.classes import ModelClasses, read_class_list
 from vmamba_deploy.evaluation.intervals import percent
@@ -132,9 +137,9 @@ def _identity(plan: EvaluationPlan, manifest: Manifest, data: SampleSet) -> Iden
     against = None
     if plan.against is not None:
         against = f"PyTorch fp32, weights {manifest.weights.sha256[:16]}"
-    content = (plan.artifact / MANIFEST_NAME).read_bytes()
+    manifest_file = describe_file(plan.artifact / MANIFEST_NAME)
     return Identity(
-        manifest_sha256=hashlib.sha256(content).hexdigest(),
+        manifest_sha256=manifest_file.sha256,
         data_sha256=data.fingerprint(),
         images=len(data.samples),
         batch=plan.batch,

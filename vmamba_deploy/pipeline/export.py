@@ -207,6 +207,7 @@ def _prove(
             engine=engine,
             batches=plan.engine.profile_batches,
             seed=plan.seed,
+            written_here=True,
             progress=steps.progress,
         )
         told.append(_tally(results))

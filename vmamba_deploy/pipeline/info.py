@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from vmamba_deploy.artifacts.manifest import MANIFEST_NAME, describe_file, read_manifest, verify
+from vmamba_deploy.artifacts.remarks import remarks
 from vmamba_deploy.errors import InputFileError
 from vmamba_deploy.export.onnx_model import OnnxModel
 from vmamba_deploy.models.checkpoints.choice import WeightsChoice
@@ -34,7 +35,9 @@ def describe_path(path: Path, choice: WeightsChoice | None = None) -> dict[str, 
         raise InputFileError(f"there is no file or folder {path}")
     if path.is_dir() and ((path / MANIFEST_NAME).exists() or not is_checkpoint_folder(path)):
         manifest = verify(path)
-        return {"kind": "artefact folder", "task": manifest.task, **manifest.as_json()}
+        described = {"kind": "artefact folder", "task": manifest.task, **manifest.as_json()}
+        said = remarks(path, manifest)
+        return described | {"remarks": said} if said else described
     suffix = path.suffix.lower()
     if suffix == ".onnx":
         return _describe_onnx(path)
@@ -48,7 +51,7 @@ def _describe_onnx(path: Path) -> dict[str, Any]:
     structured = {key: facts.structured(key) for key in facts.metadata}
     return {
         "kind": "ONNX model",
-        **msgspec.to_builtins(describe_file(path)),
+        **msgspec.to_builtins(describe_file(path, InputFileError)),
         "task": facts.task.name,
         "op_sets": facts.op_sets,
         "inputs": msgspec.to_builtins(facts.inputs),
@@ -64,7 +67,10 @@ def _describe_onnx(path: Path) -> dict[str, Any]:
 
 
 def _describe_engine(path: Path) -> dict[str, Any]:
-    described = {"kind": "TensorRT engine", **msgspec.to_builtins(describe_file(path))}
+    described = {
+        "kind": "TensorRT engine",
+        **msgspec.to_builtins(describe_file(path, InputFileError)),
+    }
     if not (path.parent / MANIFEST_NAME).exists():
         return described | {"note": "no manifest beside it, so nothing can be said of its origin"}
     manifest = read_manifest(path.parent)

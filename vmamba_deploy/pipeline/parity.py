@@ -42,6 +42,7 @@ def check_parity(
     engine: EngineFacts,
     batches: Sequence[int],
     seed: int = 0,
+    written_here: bool = False,
     progress: Progress,
 ) -> tuple[RunResult, ...]:
     """Compare every runtime that can execute the files with PyTorch in fp32.
@@ -52,13 +53,16 @@ def check_parity(
         engine: the manifest's `engine`.
         batches: sizes to compare at.
         seed: of the random inputs.
+        written_here: the files are this process's own; see `ModelFiles`.
         progress: told what runs and the fraction done.
 
     Raises:
         InputFileError: the reference itself gives outputs that are not finite.
     """
 
-    files = ModelFiles(facts, network(facts, loaded, facts.precision), engine=engine)
+    files = ModelFiles(
+        facts, network(facts, loaded, facts.precision), engine=engine, written_here=written_here
+    )
     inputs = parity_inputs(facts, loaded, batches, seed)
     results = compare_runtimes(
         PyTorchRuntime(network(facts, loaded, "fp32"), facts.task),

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vmamba_deploy.errors import ClosedError, InputFileError
+from vmamba_deploy.files import open_file, understood
 from vmamba_deploy.ops.registry import OPS
 from vmamba_deploy.runtimes.base import ModelFiles, RuntimeKind, RuntimeStatus
 from vmamba_deploy.runtimes.pytorch import named_arrays
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 PACKAGE_NAME = "model.pt2"
 _DEVICE_KEY = "AOTI_DEVICE_KEY"
+_MAX_METADATA_BYTES = 1 << 20
 
 
 class AotInductorRuntime:
@@ -99,18 +101,20 @@ def package_device(path: Path) -> str:
     import json
     import zipfile
 
-    try:
-        with zipfile.ZipFile(path) as package:
-            names = [name for name in package.namelist() if name.endswith("_metadata.json")]
-            metadata = json.loads(package.read(names[0]))
-            return str(metadata[_DEVICE_KEY])
-    except (OSError, ValueError, KeyError, IndexError, zipfile.BadZipFile) as error:
-        raise InputFileError(f"{path} is not an AOTInductor package: {error}") from error
+    what = "an AOTInductor package"
+    with (
+        open_file(path, what=what) as file,
+        understood(path, what=what),
+        zipfile.ZipFile(file) as package,
+    ):
+        names = [name for name in package.namelist() if name.endswith("_metadata.json")]
+        with package.open(names[0]) as metadata:
+            return str(json.loads(metadata.read(_MAX_METADATA_BYTES))[_DEVICE_KEY])
 
 
 def _on_files(files: ModelFiles) -> AotInductorRuntime | None:
-    package = files.onnx.path.with_name(PACKAGE_NAME)
-    return AotInductorRuntime(package, files.onnx.task) if package.is_file() else None
+    package = files.code_beside(PACKAGE_NAME)
+    return AotInductorRuntime(package, files.onnx.task) if package is not None else None
 
 
 AOTINDUCTOR = RuntimeKind(AotInductorRuntime.name, _on_files)

@@ -7,7 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from vmamba_deploy.artifacts.manifest import ORT_LIBRARY_NAME
+from vmamba_deploy.artifacts.manifest import (
+    MANIFEST_NAME,
+    ORT_LIBRARY_NAME,
+    read_manifest,
+    verify_file,
+)
 from vmamba_deploy.errors import UsageError
 
 if TYPE_CHECKING:
@@ -89,6 +94,7 @@ class ModelFiles:
         engine: of `model.engine` beside the file; None leaves engines out.
         threads: of a session on the CPU; 0 leaves the number to the runtime.
         cuda_graphs: capture the network, where a runtime can.
+        written_here: by this process, so that the code beside the ONNX file is its own.
     """
 
     onnx: OnnxModel
@@ -96,12 +102,30 @@ class ModelFiles:
     engine: EngineFacts | None = None
     threads: int = 0
     cuda_graphs: bool = False
+    written_here: bool = False
 
     @property
     def library(self) -> Path | None:
-        """`libvmamba_ort.so` beside the file, when it is there."""
-        beside = self.onnx.path.with_name(ORT_LIBRARY_NAME)
-        return beside if beside.is_file() else None
+        """`libvmamba_ort.so` beside the file, when it may be loaded; see `code_beside`."""
+        return self.code_beside(ORT_LIBRARY_NAME)
+
+    def code_beside(self, name: str) -> Path | None:
+        """A library or package beside the ONNX file, for it would be executed.
+
+        Returns:
+            None when none is there, or nothing vouches for it: no manifest, and another origin
+            than this process.
+
+        Raises:
+            IntegrityError: a manifest is there and does not list it, or it was changed.
+        """
+        beside = self.onnx.path.with_name(name)
+        if not beside.is_file():
+            return None
+        folder = beside.parent
+        if (folder / MANIFEST_NAME).exists():
+            return verify_file(folder, read_manifest(folder), name)
+        return beside if self.written_here else None
 
 
 @dataclass(frozen=True)

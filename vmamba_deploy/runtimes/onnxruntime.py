@@ -8,7 +8,13 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from vmamba_deploy.artifacts.manifest import MANIFEST_NAME, ONNX_NAME, ORT_LIBRARY_NAME, verify
+from vmamba_deploy.artifacts.manifest import (
+    MANIFEST_NAME,
+    ONNX_NAME,
+    ORT_LIBRARY_NAME,
+    require_files,
+    verify,
+)
 from vmamba_deploy.errors import (
     BuildError,
     ClosedError,
@@ -253,6 +259,8 @@ def check_onnx(serving: Serving) -> Path:
         raise IntegrityError(f"{serving.folder / MANIFEST_NAME} lists no {ONNX_NAME}")
     if serving.verify:
         verify(serving.folder)
+    else:
+        require_files(serving.folder, serving.manifest)
     return serving.folder / ONNX_NAME
 
 

@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from vmamba_deploy.errors import BuildError, UsageError
+from vmamba_deploy.files import read_file
 from vmamba_deploy.runtimes.tensorrt.flavour import Flavour
 from vmamba_deploy.runtimes.tensorrt.plan import EnginePlan, Profile
 
+_MAX_TIMING_CACHE_BYTES = 1 << 30
 _TARGET_HINTS = {
     "90": "Hopper runs engines of the full TensorRT, built on the card: --trt tensorrt",
     "100": "this GPU runs engines of the full TensorRT, built on the card: --trt tensorrt",
@@ -92,7 +94,9 @@ def image_profile(builder: Any, network: Any, profile: Profile, onnx_path: Path)
 
 def _read_timing_cache(config: Any, path: Path, flavour: Flavour) -> None:
     """Give TensorRT the cache of earlier builds, or an empty one."""
-    content = path.read_bytes() if path.is_file() else b""
+    content = b""
+    if path.exists():
+        content = read_file(path, what="a timing cache", limit_bytes=_MAX_TIMING_CACHE_BYTES)
     cache = config.create_timing_cache(content)
     if cache is None or not config.set_timing_cache(cache, ignore_mismatch=False):
         raise BuildError(

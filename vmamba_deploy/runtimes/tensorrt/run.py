@@ -11,10 +11,13 @@ from vmamba_deploy.artifacts.manifest import (
     MANIFEST_NAME,
     TRT_LIBRARY_NAME,
     EngineFacts,
+    Manifest,
     read_manifest,
+    read_verified,
     verify,
 )
 from vmamba_deploy.errors import EnvironmentProblem, IntegrityError, UsageError
+from vmamba_deploy.files import read_file
 from vmamba_deploy.runtimes.base import (
     Ability,
     ModelFiles,
@@ -48,6 +51,7 @@ if TYPE_CHECKING:
 
     from vmamba_deploy.runtimes.base import Outputs
 
+_MAX_ENGINE_BYTES = 16 << 30
 _STRIPPED = "its weights are stripped; refit it before running"
 
 
@@ -127,8 +131,9 @@ class TensorRTRuntime:
         status = self.status(search)
         if not status.available:
             raise EnvironmentProblem(status.reason)
+        manifest = None
         if self._folder is not None:
-            verify(self._folder, **self._machine(search))
+            manifest = verify(self._folder, **self._machine(search))
         trt = self._flavour.module()
         if not self._facts.plugin_embedded:
             load_plugin(self._flavour, find_plugin_library(self._library))
@@ -138,13 +143,19 @@ class TensorRTRuntime:
         runtime.engine_host_code_allowed = (
             self._facts.plugin_embedded or self._facts.version_compatible
         )
-        engine = runtime.deserialize_cuda_engine(self._engine.read_bytes())
+        engine = runtime.deserialize_cuda_engine(self._content(manifest))
         if engine is None:
             raise IntegrityError(
                 f"{self._flavour.title} refuses {self._engine}: {'; '.join(logger.errors)}",
                 hint="build the engine again on this machine",
             )
         return LoadedEngine(trt, runtime, engine, device)
+
+    def _content(self, manifest: Manifest | None) -> bytes:
+        """The engine, as it was compared with the manifest."""
+        if self._folder is None or manifest is None:
+            return read_file(self._engine, what="an engine", limit_bytes=_MAX_ENGINE_BYTES)
+        return read_verified(self._folder, manifest, ENGINE_NAME)
 
     def _machine(self, search: GpuSearch) -> dict[str, str]:
         """What the engine must fit, once there is a GPU."""

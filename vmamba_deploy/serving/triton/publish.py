@@ -20,7 +20,8 @@ from vmamba_deploy.artifacts import rename
 from vmamba_deploy.artifacts.atomic import PARTIAL_PREFIX, explain_write_error, flush_to_disk
 from vmamba_deploy.artifacts.locking import exclusive
 from vmamba_deploy.artifacts.manifest import describe_file
-from vmamba_deploy.errors import ResourceError, UsageError
+from vmamba_deploy.errors import InputFileError, ResourceError, UsageError
+from vmamba_deploy.files import read_file
 
 RECORD_NAME = "vmamba.json"
 _MAX_RECORD_BYTES = 1 << 20
@@ -185,8 +186,7 @@ class _Record(msgspec.Struct):
 def _read(folder: Path) -> _Record | None:
     path = folder / RECORD_NAME
     try:
-        if path.stat().st_size > _MAX_RECORD_BYTES:
-            return None
-        return msgspec.json.decode(path.read_bytes(), type=_Record)
-    except (OSError, ValueError, RecursionError, msgspec.DecodeError):
+        content = read_file(path, what="a record", limit_bytes=_MAX_RECORD_BYTES)
+        return msgspec.json.decode(content, type=_Record)
+    except (InputFileError, ValueError, RecursionError):
         return None
