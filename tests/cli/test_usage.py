@@ -130,7 +130,7 @@ def test_json_mode_ends_with_one_error_line(tmp_path):
 
 
 def test_a_bug_shows_its_traceback_only_when_asked(tmp_path, monkeypatch):
-    def broken(path):
+    def broken(*_arguments):
         raise ZeroDivisionError("oops")
 
     monkeypatch.setattr("vmamba_deploy.pipeline.info.describe_path", broken)
