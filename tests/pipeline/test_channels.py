@@ -82,6 +82,8 @@ def test_any_number_of_channels_goes_the_whole_way(channels, inside, said, tmp_p
     network = load_model(tmp_path / f"channels_{channels}.pth")
     with load(outcome.folder, runtime="ort") as model:
         assert model.preprocessing.channels == channels
+        # What a run was told is compared later as well: `compare` and `bench` read it in the file.
+        assert load_reference(facts).preprocessing == model.preprocessing
         pixels = model.preprocess(image)
         assert pixels.shape == (1, *shape[1:])
         outside = model.preprocessing.__class__.from_manifest(
