@@ -55,7 +55,9 @@ void write_logits(const std::string &path, const torch::Tensor &logits) {
 
 void print_top(const torch::Tensor &logits) {
   const int64_t count = std::min<int64_t>(kTop, logits.size(1));
-  const auto [values, classes] = logits.softmax(1).topk(count, 1);
+  // A package does not say what it was trained for: one of the classes is taken, or yes or no.
+  const torch::Tensor shares = logits.size(1) == 1 ? logits.sigmoid() : logits.softmax(1);
+  const auto [values, classes] = shares.topk(count, 1);
   for (int64_t image = 0; image < logits.size(0); ++image) {
     std::printf("image %lld:", static_cast<long long>(image));
     for (int64_t i = 0; i < count; ++i) {

@@ -111,6 +111,15 @@ def test_a_cut_and_a_missing_file_are_found(folder):
         verify(folder)
 
 
+def test_the_activation_is_written_where_it_is_not_the_usual_one(tmp_path):
+    """Older releases refuse a field that they do not know."""
+    for activation, told in ((None, {}), ("softmax", {}), ("sigmoid", {"activation": "sigmoid"})):
+        described = msgspec.convert(description(activation=activation), Description)
+        written = write_manifest(tmp_path, described).as_json()
+        assert {key: written[key] for key in written if key == "activation"} == told
+        assert read_manifest(tmp_path).activation == told.get("activation")
+
+
 @pytest.mark.parametrize(
     ("machine", "message"),
     [

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from vmamba_deploy.parity.kinds.logits import compute_metrics
-from vmamba_deploy.parity.metrics import cosine, normalised_mse, worst
-from vmamba_deploy.precisions import Thresholds
+from vmamba_deploy.parity.metrics import cosine, normalised_mse, unit_of, worst
+from vmamba_deploy.precisions import PRECISIONS, Thresholds
 
 
 def test_figures_against_values_worked_out_by_hand():
@@ -78,6 +78,43 @@ def test_constant_and_zero_logits():
     assert compute_metrics(zeros, zeros + 1).nmse == math.inf
     assert cosine(zeros, zeros + 1) == 0.0
     assert normalised_mse(np.ones(3), np.ones(3)) == 0.0
+
+
+@pytest.mark.parametrize("classes", [1, 7])
+@pytest.mark.parametrize("level", [0.0, 3e-3, -40.0])
+def test_logits_without_a_spread_are_judged_by_their_magnitude(classes, level):
+    """A zero head gives its bias whatever the image; a single logit has no spread at all."""
+    reference = np.full((3, classes), level)
+    limits, rng = PRECISIONS["fp32"].thresholds, np.random.default_rng()
+    rounding = 1e-7 * rng.standard_normal(reference.shape)
+    assert not compute_metrics(reference, reference).violations(limits)
+    if level or classes == 1:
+        assert not compute_metrics(reference, reference * (1 + rounding)).violations(limits)
+    for wrong in (reference * 1.001 + 1e-3, reference + [0.01] + 0 * reference):
+        found = compute_metrics(reference, wrong).violations(limits)
+        assert {text.split()[0] for text in found} >= {"nmse", "max_spread"}
+        assert np.isfinite(compute_metrics(reference, wrong).max_spread)
+
+
+def test_a_single_logit_is_two_classes():
+    figures = compute_metrics(
+        np.array([[2.0], [-1e-3], [-3.0]]), np.array([[-2.0], [1e-3], [-3.0]])
+    )
+    assert (figures.top1_agreement, figures.decided_top1) == (1 / 3, 1 / 3)
+    wrong = compute_metrics(np.array([[0.5]]), np.array([[-0.5]]), tie_spread=0.15)
+    assert len(wrong.violations(PRECISIONS["fp16"].thresholds)) == 4
+
+
+def test_a_single_logit_near_0_is_judged_by_those_of_the_other_images():
+    batches = [np.array([[1e-4]]), np.array([[3.0], [-4.0]])]
+    unit = unit_of(batches)
+    assert unit == pytest.approx((25 / 3) ** 0.5)
+    assert unit_of([np.ones((4, 2))]) == unit_of([np.ones((1, 1)), np.ones((1, 2))]) == 0
+    near = compute_metrics(batches[0], -batches[0], tie_spread=2e-4, unit=unit)
+    assert (near.decided, near.max_spread) == (0, pytest.approx(2e-4 / unit))
+    assert not near.violations(PRECISIONS["fp16"].thresholds)
+    wrong = compute_metrics(batches[0], batches[0] + 1, tie_spread=0.15, unit=unit)
+    assert len(wrong.violations(PRECISIONS["fp16"].thresholds)) == 3
 
 
 def test_worst_takes_the_worst_and_weighs_agreements_by_images():

@@ -4,7 +4,9 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 from click.testing import CliRunner
 
 from vmamba_deploy import native
@@ -12,6 +14,8 @@ from vmamba_deploy.artifacts.manifest import verify
 from vmamba_deploy.cli import cli
 from vmamba_deploy.errors import ExitCode, InputFileError, IntegrityError
 from vmamba_deploy.export.onnx_model import OnnxModel
+from vmamba_deploy.inference import load
+from vmamba_deploy.parity.inputs import load_photo
 from vmamba_deploy.pipeline.bench import run_bench
 from vmamba_deploy.pipeline.compare import run_compare
 from vmamba_deploy.pipeline.engine import run_build
@@ -156,6 +160,50 @@ def test_the_reference_must_be_the_same_weights(exported):
     facts.ir.metadata_props.clear()
     with pytest.raises(InputFileError, match="does not name its weights"):
         load_reference(facts)
+
+
+@pytest.fixture(scope="module")
+def one_logit(tmp_path_factory):
+    """A network for yes or no: its folder, and its weights."""
+    folder = tmp_path_factory.mktemp("one-logit")
+    small = torch.load(GOLDEN / "vssm_s1_backbone.pth", weights_only=True)["state_dict"]
+    weights = {name.removeprefix("backbone."): value for name, value in small.items()}
+    channels = len(weights["outnorm3.weight"])
+    weights = {name: value for name, value in weights.items() if "outnorm" not in name}
+    weights |= {
+        "classifier.norm.weight": torch.ones(channels),
+        "classifier.norm.bias": torch.zeros(channels),
+        "classifier.head.weight": torch.randn(1, channels),
+        "classifier.head.bias": torch.randn(1),
+    }
+    torch.save({"model": weights}, folder / "one.pth")
+    plan = ExportPlan(
+        model=None,
+        weights=str(folder / "one.pth"),
+        output=folder / "out",
+        precision="fp16",
+        image_size=(32, 32),
+        build_engine=False,
+        engine=EnginePlan(batches=(1, 2)),
+    )
+    return run_export(plan, ignore)
+
+
+def test_a_single_logit_is_proven_and_its_probability_is_its_sigmoid(one_logit, tmp_path):
+    assert one_logit.exit_code == ExitCode.OK, one_logit.manifest.status_reason
+    assert one_logit.manifest.activation == "sigmoid"
+    with load(one_logit.folder, runtime="ort") as model:
+        logits = model(model.preprocess([load_photo("cat"), load_photo("coffee")]))
+        shares = [best.probability for (best,) in model.top(logits, 5)]
+    assert shares == pytest.approx((1 / (1 + np.exp(-logits[:, 0]))).tolist(), abs=1e-6)
+    load_photo("cat").save(tmp_path / "photo.png")
+    arguments = ["--artifact", str(one_logit.folder), "--runtime", "ort", "--json"]
+    told = CliRunner().invoke(cli, ["predict", str(tmp_path / "photo.png"), *arguments])
+    assert json.loads(told.stdout.splitlines()[-1])["activation"] == "sigmoid"
+    refused = CliRunner().invoke(
+        cli, ["evaluate", "--artifact", str(one_logit.folder), "--data", str(tmp_path)]
+    )
+    assert (refused.exit_code, "single logit" in refused.output) == (ExitCode.USAGE, True)
 
 
 def test_steps_time_and_announce():

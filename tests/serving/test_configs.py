@@ -130,6 +130,7 @@ def test_ensemble_and_its_steps(digits):
     ]
     top = config_of(digits, configs.top_config, name="m")
     assert tensors(top) == [LOGITS, TOP]
+    assert top.parameters["activation"].string_value == "softmax"
     sizes = {one.max_batch_size for one in (ensemble, preprocess, top)}
     assert sizes == {config_of(digits).max_batch_size}
 

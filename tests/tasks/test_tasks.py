@@ -1,10 +1,11 @@
+import math
 import subprocess
 import sys
 
 import numpy as np
 import pytest
 
-from vmamba_deploy.errors import InputFileError
+from vmamba_deploy.errors import InputFileError, UsageError
 from vmamba_deploy.tasks import CLASSIFICATION, FEATURES, TASKS
 from vmamba_deploy.tasks.classification import top_predictions
 
@@ -33,6 +34,24 @@ def test_the_best_classes_are_a_softmax_with_ties_to_the_lower_index():
     assert [(one.index, one.label) for one in best] == [(1, "b"), (0, "a"), (2, "2")]
     assert [one.probability for one in best] == pytest.approx([0.6, 0.2, 0.2])
     assert len(top_predictions(logits, None, 9)[0]) == 4
+
+
+def test_probabilities_are_those_of_the_activation():
+    logits = np.random.default_rng().normal(0, 30, (3, 5)).astype(np.float32)
+    logits[0, :2] = 800.0, -800.0  # exp of neither is a float64
+    for row, best in zip(logits, top_predictions(logits, None, 9, "sigmoid"), strict=True):
+        assert [one.index for one in best] == np.argsort(-row, kind="stable").tolist()
+        for one in best:
+            expected = (1 + math.tanh(float(row[one.index]) / 2)) / 2
+            assert one.probability == pytest.approx(expected, abs=1e-12)
+
+
+def test_a_single_logit_is_its_sigmoid_and_never_a_softmax():
+    one = np.array([[np.log(3.0)], [-np.log(3.0)]], dtype=np.float32)
+    shares = [best.probability for (best,) in top_predictions(one, ("yes",), 5)]
+    assert shares == pytest.approx([0.75, 0.25])
+    with pytest.raises(UsageError, match="softmax of a single logit"):
+        top_predictions(one, None, 1, "softmax")
 
 
 def test_logits_that_are_not_finite_are_refused():

@@ -27,6 +27,7 @@ from vmamba_deploy.files import open_file, read_file, shown, understood
 from vmamba_deploy.precisions import PrecisionName
 from vmamba_deploy.preprocessing import Preprocessing
 from vmamba_deploy.tasks import CLASSIFICATION, TASKS
+from vmamba_deploy.tasks.classification import Activation
 
 MANIFEST_NAME = "manifest.json"
 ONNX_NAME, ENGINE_NAME = "model.onnx", "model.engine"
@@ -270,6 +271,8 @@ class Description(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
         task: what the network is for, a name of `vmamba_deploy.tasks.TASKS`.
         versions: of the tools that shaped the ONNX file.
         labels: one a class; None where the checkpoint had none.
+        activation: of a classifier; None in older manifests: the usual one
+            (`vmamba_deploy.tasks.classification.chosen_activation`).
     """
 
     status: Status
@@ -283,6 +286,7 @@ class Description(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     preprocessing: PreprocessingFacts
     labels: Annotated[tuple[str, ...], Meta(max_length=_MAX_CLASSES)] | None
     task: _Name = CLASSIFICATION.name
+    activation: Activation | None = None
 
     def __post_init__(self) -> None:
         if (fault := _fault_of_input(self) or _fault_of_outputs(self)) is not None:
@@ -326,6 +330,8 @@ class Manifest(Description, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         fields: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(self))
         if self.task == CLASSIFICATION.name:
             del fields["task"]
+        if self.activation in (None, "softmax"):
+            del fields["activation"]
         return fields | {"engine": self.engine.as_json()}
 
 

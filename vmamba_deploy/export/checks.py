@@ -28,7 +28,7 @@ class Asked:
     Attributes:
         options: of the export.
         task: whose outputs it gives.
-        calls: of ops of ours, by its network.
+        calls: of ops of ours, by its network; the file has their nodes unless it is inlined.
         classes: of its logits; None for a backbone.
     """
 
@@ -40,8 +40,14 @@ class Asked:
     @property
     def op_sets(self) -> dict[str, int]:
         """The version of each op set by its domain."""
-        called = [OPS[each.op] for each in self.calls]
+        called = [OPS[domain, op_type] for domain, op_type in self.nodes]
         return {"ai.onnx": self.options.target_opset} | {op.domain: op.version for op in called}
+
+    @property
+    def nodes(self) -> Counter[tuple[str, str]]:
+        """How many nodes of each op of ours the file has."""
+        calls = () if self.options.inline else self.calls
+        return Counter({each.op: each.count for each in calls})
 
     def output_shape(self, output: Output) -> tuple[_Axis, ...]:
         """The shape of an output in the file."""
@@ -129,11 +135,12 @@ def _text(shape: Sequence[_Axis]) -> str:
 def _nodes(model: OnnxModel, asked: Asked) -> Iterator[str]:
     nodes = model.our_nodes
     written = Counter((node.domain, node.op_type) for node in nodes)
-    wanted = Counter({each.op: each.count for each in asked.calls})
-    for domain, op_type in written.keys() | wanted.keys():
-        key = domain, op_type
-        if written[key] != wanted[key]:
-            yield f"it has {written[key]} nodes {domain}::{op_type}, expected {wanted[key]}"
+    for domain, op_type in sorted(written.keys() | asked.nodes.keys()):
+        count, expected = written[domain, op_type], asked.nodes[domain, op_type]
+        if count != expected:
+            yield f"it has {count} nodes {domain}::{op_type}, expected {expected}"
+    if asked.options.inline and model.ir.functions:
+        yield f"it has {len(model.ir.functions)} functions, expected none"
     for node in nodes:
         if missing_attributes(node):
             yield f"node {node.name} lacks an attribute that its plugin needs"

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import vmamba_deploy
 from vmamba_deploy.tasks import CLASSIFICATION
+from vmamba_deploy.tasks.classification import chosen_activation
 
 if TYPE_CHECKING:
     from vmamba_deploy.export.checks import Asked
@@ -22,8 +24,8 @@ def model_metadata(loaded: LoadedModel, asked: Asked) -> dict[str, str]:
 
     Keys: preset, task, precision, weights_source, weights_sha256, architecture, opsets,
     preprocessing and tool_versions; weights_key, weights_other_keys and weights_prefix of the
-    network within its file; labels, when known, of a classifier; num_classes, when the weights
-    have a classifier that the file leaves out.
+    network within its file; of a classifier activation, and labels when known; num_classes, when
+    the weights have a classifier that the file leaves out.
     """
     options, task = asked.options, asked.task
     # Another size keeps the preset's ratio of the resized shorter side to the crop.
@@ -33,7 +35,7 @@ def model_metadata(loaded: LoadedModel, asked: Asked) -> dict[str, str]:
         "preset": loaded.preset_name or "custom",
         "task": task.name,
         "precision": options.precision,
-        "weights_source": loaded.source,
+        "weights_source": _source_name(loaded.source),
         "weights_sha256": loaded.sha256,
         "architecture": loaded.architecture,
         **_place_within_the_file(loaded),
@@ -41,6 +43,8 @@ def model_metadata(loaded: LoadedModel, asked: Asked) -> dict[str, str]:
         "preprocessing": _json(preprocessing.as_manifest()),
         "tool_versions": _json(tool_versions()),
     }
+    if task is CLASSIFICATION:
+        metadata["activation"] = chosen_activation(options.activation, asked.classes or 0)
     labels, classes = options.labels or loaded.model.class_labels, loaded.model.config.num_classes
     if task is CLASSIFICATION and labels:
         metadata["labels"] = _json(list(labels))
@@ -59,6 +63,11 @@ def _place_within_the_file(loaded: LoadedModel) -> dict[str, str]:
         "weights_prefix": origin.prefix,
     }
     return {key: text for key, text in said.items() if text}
+
+
+def _source_name(source: str) -> str:
+    """An address as it is; of a path the last part, so that equal weights give equal files."""
+    return source if "://" in source else Path(source).name
 
 
 def tool_versions() -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 from vmamba_deploy.artifacts.atomic import atomic_write
 from vmamba_deploy.errors import UsageError
 from vmamba_deploy.export.checks import Asked, check_exported
+from vmamba_deploy.export.lost_weights import check_weights
 from vmamba_deploy.export.metadata import model_metadata
 from vmamba_deploy.export.onnx_model import OnnxModel
 from vmamba_deploy.export.options import ExportOptions
@@ -22,11 +24,21 @@ if TYPE_CHECKING:
     from vmamba_deploy.models import LoadedModel
 
 
-def export_onnx(loaded: LoadedModel, path: Path, options: ExportOptions) -> OnnxModel:
+def export_onnx(
+    loaded: LoadedModel,
+    path: Path,
+    options: ExportOptions,
+    *,
+    warn: Callable[[str], None] = lambda _text: None,
+) -> OnnxModel:
     """Write `loaded` to `path` as one ONNX file (and `<name>.data` beside it when it is too large).
+
+    Args:
+        warn: told what the precision loses of the weights, before the export begins.
 
     Raises:
         UsageError: a task that the network cannot do.
+        InputFileError: weights that are not finite, or would not be in the precision.
         BuildError: the trace, the translation or a check failed; nothing is left at `path`.
     """
     import onnx_ir as ir
@@ -34,11 +46,14 @@ def export_onnx(loaded: LoadedModel, path: Path, options: ExportOptions) -> Onnx
     from vmamba_deploy.export.passes import (
         CarryFunctionBodies,
         DropSourceTraces,
+        InlineFunctions,
         NameLinearWeights,
         WriteMetadata,
     )
 
     options = replace(options, channels=loaded.model.in_chans)
+    if lost := check_weights(loaded, options.precision):
+        warn(lost)
     module = deployable_module(loaded, options)
     config = loaded.model.config
     asked = Asked(
@@ -49,6 +64,7 @@ def export_onnx(loaded: LoadedModel, path: Path, options: ExportOptions) -> Onnx
         DropSourceTraces(),
         NameLinearWeights(),
         CarryFunctionBodies({each.op: each.sizes for each in asked.calls}),
+        *([InlineFunctions()] if options.inline else []),
         WriteMetadata(model_metadata(loaded, asked)),
     )(model)
     return _save(model, path, asked)

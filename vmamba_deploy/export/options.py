@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from vmamba_deploy.errors import UsageError
 from vmamba_deploy.precisions import PRECISIONS, PrecisionName, precision_named
 from vmamba_deploy.tasks import TASKS
+from vmamba_deploy.tasks.classification import Activation
 
 MIN_IMAGE_SIZE = 32
 INPUT_NAME = "pixel_values"
@@ -29,7 +30,11 @@ class ExportOptions:
             22 for bf16.
         preprocess: take uint8 NHWC and normalise inside the graph.
         channels: C, of an image; an export takes it from its network.
+        inline: write standard ops alone, without nodes and functions of ours, for runtimes that
+            do not expand functions; no kernel of ours can then take their place.
         labels: class names, kept in the metadata of a classifier.
+        activation: of a classifier, kept in the metadata; None takes the usual one
+            (`vmamba_deploy.tasks.classification.chosen_activation`).
         task: what the file is for, a name of `vmamba_deploy.tasks.TASKS`; None takes
             `classification` if the network has a classifier, else `features`.
         external_data_bytes: size from which the weights go to `<name>.data` beside the file.
@@ -44,8 +49,10 @@ class ExportOptions:
     dynamic_size: bool = False
     opset: int | None = None
     preprocess: bool = False
+    inline: bool = False
     channels: int = 3
     labels: Sequence[str] | None = None
+    activation: Activation | None = None
     task: str | None = None
     external_data_bytes: int = EXTERNAL_DATA_BYTES
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 import onnx_ir as ir
 from onnx_ir.passes import InPlacePass, PassResult
-from onnx_ir.passes.common import InlinePass, ShapeInferencePass
+from onnx_ir.passes.common import InlinePass, RemoveUnusedOpsetsPass, ShapeInferencePass
 
 import vmamba_deploy
 from vmamba_deploy.export.onnx_model import module_scopes, our_nodes, scopes
@@ -89,6 +89,21 @@ class CarryFunctionBodies(InPlacePass):
             function = ir.serde.deserialize_function(body)
             model.functions[function.identifier()] = function
         return PassResult(model, bool(lacking))
+
+
+class InlineFunctions(InPlacePass):
+    """Put the body of every function in place of its calls, for runtimes that do not expand them.
+
+    The nodes of a body keep the module path of the call.
+    """
+
+    def call(self, model: ir.Model) -> PassResult:
+        """Change `model`."""
+        if not model.functions:
+            return PassResult(model, False)
+        InlinePass()(model)
+        RemoveUnusedOpsetsPass()(model)
+        return PassResult(model, True)
 
 
 class WriteMetadata(InPlacePass):

@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
+import re
 import warnings
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from vmamba_deploy.errors import BuildError
+from vmamba_deploy.errors import BuildError, printable
 from vmamba_deploy.export.options import INPUT_NAME, MIN_IMAGE_SIZE, ExportOptions
 from vmamba_deploy.ops.onnx_forms import translation_table
 from vmamba_deploy.ops.registry import OPS
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from torch import nn
 
 _MAX_SIDE = 8192
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+_CAUSE_CHARACTERS = 300
 # Of an example whose sides are free: the last map, 1/32 of it, is then larger than 1.
 _LEAST_SIDE = 2 * MIN_IMAGE_SIZE
 
@@ -50,9 +53,21 @@ def trace(model: nn.Module, options: ExportOptions, outputs: Sequence[str]) -> i
                 verbose=False,
             )
     except torch.onnx.errors.OnnxExporterError as error:
-        raise BuildError(f"PyTorch could not export the model to ONNX: {error}") from error
+        raise BuildError(
+            f"PyTorch could not export the model to ONNX: {_cause(error)}",
+            hint="try another --image-size, or leave out --dynamic-size; -v shows the traceback",
+        ) from error
     assert program is not None
     return program.model
+
+
+def _cause(error: BaseException) -> str:
+    """What began it, in one line without the colours of a terminal."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    lines = (_COLOUR.sub("", line).strip() for line in str(error).splitlines())
+    told = next((line for line in lines if line), "")
+    return printable(f"{type(error).__name__}: {told}".removesuffix(": ")[:_CAUSE_CHARACTERS])
 
 
 def example_input(options: ExportOptions) -> torch.Tensor:
@@ -82,16 +97,20 @@ def _dynamic_axes(options: ExportOptions) -> dict[int, Any]:
 
 @contextlib.contextmanager
 def _quiet_exporter() -> Iterator[None]:
-    """Silence what the exporter says about itself (torchvision absent, its own deprecations).
+    """Silence what the exporter says about itself and its failures, on the console and in logs.
 
     Its errors still arrive as exceptions.
     """
-    logger = logging.getLogger("torch.onnx")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
+    # Of all loggers: PyTorch gives many of its own a level and a handler each.
+    level = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
     try:
-        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        with (
+            warnings.catch_warnings(),
+            contextlib.redirect_stdout(io.StringIO()),
+            contextlib.redirect_stderr(io.StringIO()),
+        ):
             warnings.simplefilter("ignore")
             yield
     finally:
-        logger.setLevel(level)
+        logging.disable(level)

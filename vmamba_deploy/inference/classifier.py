@@ -14,6 +14,7 @@ from vmamba_deploy.tasks import CLASSIFICATION
 from vmamba_deploy.tasks.classification import (
     LOGITS,
     Prediction,
+    chosen_activation,
     top_predictions,
 )
 
@@ -26,11 +27,13 @@ class Classifier(Model):
 
     Attributes:
         labels: names of the classes; None where the artefacts have none.
+        activation: what turns its logits into probabilities.
     """
 
     def __init__(self, manifest: Manifest, opened: OpenModel) -> None:
         super().__init__(manifest, opened, CLASSIFICATION)
         self.labels = manifest.labels or None
+        self.activation = chosen_activation(manifest.activation, manifest.classes)
 
     def classify(self, images: Images, *, top_k: int = 5) -> list[tuple[Prediction, ...]]:
         """The most probable classes of images.
@@ -71,4 +74,4 @@ class Classifier(Model):
 
     def top(self, logits: Logits, top_k: int) -> list[tuple[Prediction, ...]]:
         """The `top_k` most probable classes of logits [B, classes]; ties go to the lower index."""
-        return top_predictions(logits, self.labels, top_k)
+        return top_predictions(logits, self.labels, top_k, self.activation)

@@ -14,7 +14,7 @@ import numpy as np
 from vmamba_deploy.errors import EnvironmentProblem, InputFileError, VmambaError
 from vmamba_deploy.parity.inputs import InputSet
 from vmamba_deploy.parity.kinds import KINDS
-from vmamba_deploy.parity.metrics import Metrics, worst
+from vmamba_deploy.parity.metrics import Metrics, unit_of, worst
 from vmamba_deploy.parity.results import InputResult, OutputResult, RunResult
 from vmamba_deploy.precisions import Precision, precision_named
 from vmamba_deploy.tasks import CLASSIFICATION, Task
@@ -141,8 +141,12 @@ def _judge(
     except _RunFailed as error:
         missing = isinstance(error.__cause__, EnvironmentProblem)
         return RunResult(candidate.name, "skipped" if missing else "failed", str(error), limits)
+    units = {
+        output.name: unit_of([answer.outputs[output.name] for answer in expected])
+        for output in task.outputs
+    }
     sets = [
-        _judge_set(one, wanted.outputs, answer, precision, task)
+        _judge_set(one, wanted.outputs, answer, units, precision, task)
         for one, wanted, answer in zip(inputs, expected, got, strict=True)
     ]
     judged = [result for result, _ in sets]
@@ -166,7 +170,12 @@ def _judge(
 
 
 def _judge_set(
-    one: InputSet, expected: Outputs, answer: _Answer, precision: Precision, task: Task
+    one: InputSet,
+    expected: Outputs,
+    answer: _Answer,
+    units: Mapping[str, float],
+    precision: Precision,
+    task: Task,
 ) -> tuple[InputResult, dict[str, Metrics]]:
     """The result, and the figures of each output; none where an output has a wrong shape."""
     limits = precision.flat_thresholds if one.flat else precision.thresholds
@@ -178,7 +187,7 @@ def _judge_set(
         elif got.shape != wanted.shape:
             wrong = [f"{output.name} have shape {list(got.shape)}, expected {list(wanted.shape)}"]
         else:
-            figures[output.name] = KINDS[output.kind](wanted, got, limits)
+            figures[output.name] = KINDS[output.kind](wanted, got, limits, units[output.name])
             wrong = figures[output.name].violations(limits)
             if len(task.outputs) > 1:
                 wrong = [f"{output.name}: {text}" for text in wrong]

@@ -1,9 +1,13 @@
 """How far an output is from the reference's: definitions, computed in float64.
 
 With reference r and candidate c, both [B, K], where K are the classes or all values of an image's
-map, d = c - r, and the spread s of the reference: the root mean square of r after each image's mean
-is taken away. s is what "large" means for this output: figures divided by it do not depend on the
-scale of the weights.
+map, d = c - r, and the scale s of the reference: what "large" means for this output. Figures
+divided by it do not depend on the scale of the weights. s is the spread of the reference, the root
+mean square of r after each image's mean is taken away; where that is no more than float32's
+rounding, 2^-20 of max abs(r), all values of an image are equal and s is max abs(r); 1 where r is 0.
+A single value says nothing of what is large, so where K is 1 there is a unit u, the root mean
+square of the reference over all images of the comparison, else u is 0: s and mean r^2 are at least
+u and u^2, and the cosine is of vectors with u at their end.
 
 | figure         | definition                                                                    |
 |----------------|-------------------------------------------------------------------------------|
@@ -30,6 +34,7 @@ import numpy.typing as npt
 from vmamba_deploy.precisions import Thresholds
 
 Array = npt.NDArray[np.float64]
+_FLOAT32_ROUNDING = 2.0**-20  # of a sum of a few values
 
 
 @dataclass(frozen=True)
@@ -91,8 +96,10 @@ class Metrics:
         return found
 
 
-def measure(r: Array, c: Array) -> dict[str, Any]:
+def measure(r: Array, c: Array, unit: float) -> dict[str, Any]:
     """The figures of `Metrics` for two arrays [B, K]; where c is not finite, their number alone.
+
+    `unit` is that of `unit_of`.
 
     Raises:
         ValueError: shapes differ, nothing is there, or the reference is not finite.
@@ -104,16 +111,18 @@ def measure(r: Array, c: Array) -> dict[str, Any]:
     bad = int(np.count_nonzero(~np.isfinite(c)))
     if bad:
         return {"non_finite": bad}
-    d, s = np.abs(c - r), spread(r)
+    d, s = np.abs(c - r), scale(r, unit)
     return {
         "images": len(r),
         "non_finite": 0,
         "max_abs": float(d.max()),
         "mean_abs": float(d.mean()),
-        "max_rel": float(_ratio(d, s + np.abs(r)).max()),
-        "max_spread": float(_ratio(d.max(), np.asarray(s))),
-        "nmse": normalised_mse(r, c),
-        "cosine": float(min(cosine(a, b) for a, b in zip(r, c, strict=True))),
+        "max_rel": float((d / (s + np.abs(r))).max()),
+        "max_spread": float(d.max() / s),
+        "nmse": float(_ratio(np.sum(d**2), max(np.sum(r**2), unit**2 * r.size))),
+        "cosine": min(
+            cosine(np.append(a, unit), np.append(b, unit)) for a, b in zip(r, c, strict=True)
+        ),
     }
 
 
@@ -134,10 +143,21 @@ def worst(results: Sequence[AnyMetrics]) -> AnyMetrics:
     return kind(**kind.combined(results))
 
 
-def spread(reference: Array) -> float:
-    """Root mean square of [B, K] after each image's mean is taken away."""
+def unit_of(references: Sequence[npt.NDArray[Any]]) -> float:
+    """The unit u of an output from the reference's batches of it, see the module's text."""
+    if any(one[0].size != 1 for one in references):
+        return 0.0
+    values = np.concatenate([np.asarray(one, dtype=np.float64).ravel() for one in references])
+    return float(np.sqrt(np.mean(values**2)))
+
+
+def scale(reference: Array, unit: float) -> float:
+    """The scale s of values [B, K]: never 0, see the module's text."""
     centred = reference - reference.mean(axis=1, keepdims=True)
-    return float(np.sqrt(np.mean(centred**2)))
+    spread, magnitude = float(np.sqrt(np.mean(centred**2))), float(np.abs(reference).max())
+    if spread > _FLOAT32_ROUNDING * magnitude:
+        return spread
+    return max(magnitude, unit) or 1.0
 
 
 def normalised_mse(reference: npt.NDArray[Any], candidate: npt.NDArray[Any]) -> float:

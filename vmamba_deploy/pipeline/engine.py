@@ -140,9 +140,17 @@ def onnx_file_of(path: Path) -> Path:
 
 
 def describe(
-    facts: OnnxModel, engine: EngineFacts, status: Status, status_reason: str | None = None
+    facts: OnnxModel,
+    engine: EngineFacts,
+    status: Status,
+    status_reason: str | None = None,
+    *,
+    source: str | None = None,
 ) -> Description:
     """Everything but the files, taken from the file's own metadata.
+
+    Args:
+        source: of the weights, as it was typed; None takes the base name that the file has.
 
     Raises:
         InputFileError: the file was not written by this package.
@@ -159,7 +167,7 @@ def describe(
         "task": facts.task.name,
         "precision": facts.metadata["precision"],
         "weights": {
-            "source": facts.metadata["weights_source"],
+            "source": source or facts.metadata["weights_source"],
             "sha256": facts.metadata["weights_sha256"],
             "key": facts.metadata.get("weights_key"),
             "other_keys": facts.structured("weights_other_keys") or [],
@@ -175,6 +183,7 @@ def describe(
         "engine": engine,
         "preprocessing": facts.structured("preprocessing"),
         "labels": facts.structured("labels"),
+        "activation": facts.metadata.get("activation"),
     }
     try:
         return msgspec.convert(fields, Description)

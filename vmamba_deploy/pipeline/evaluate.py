@@ -123,6 +123,12 @@ def _read_artifact(folder: Path) -> Manifest:
     manifest.preprocessing.by_this_release().require_files(
         "give arrays to vmamba_deploy.inference.load(...).classify, and count"
     )
+    if manifest.classes == 1:
+        raise UsageError(
+            f"{folder} gives a single logit, so every image would count as its one class",
+            hint="take the probabilities of `vmamba-deploy predict` or of `classify`, and judge "
+            "them at a threshold of your own",
+        )
     return manifest
 
 

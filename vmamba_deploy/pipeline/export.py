@@ -126,10 +126,11 @@ def _run_in(
 
     onnx_path = output.staging / ONNX_NAME
     with steps.step("export", "exporting to ONNX") as told:
-        facts = export_onnx(loaded, onnx_path, plan.export_options())
+        facts = export_onnx(loaded, onnx_path, plan.export_options(), warn=steps.warn)
         told += [f"opset {facts.opset}", f"{facts.scan_nodes} scans"]
         told.append(f"{facts.size_bytes / 1e6:.1f} MB")
-    add_ort_library(output.staging, steps)
+    if not plan.inline:
+        add_ort_library(output.staging, steps)
     engine = _build_engine(facts, plan, steps)
     if plan.aoti:
         compile_package(output.staging, loaded, plan, steps)
@@ -147,7 +148,8 @@ def _run_in(
         )
     with steps.step("manifest", "describing the files"):
         failures = [result for result in results if result.status == "failed"]
-        manifest = write_manifest(output.staging, describe(facts, engine, *_proof(plan, failures)))
+        described = describe(facts, engine, *_proof(plan, failures), source=loaded.source)
+        manifest = write_manifest(output.staging, described)
     with steps.step("publish", "moving the files into place") as told:
         folder = output.publish(output.failed if failures else None)
         told.append(str(folder))

@@ -14,8 +14,10 @@ from vmamba_deploy.preprocessing import IMAGENET_PREPROCESSING
 from vmamba_deploy.preprocessing.options import PreprocessingOptions
 from vmamba_deploy.runtimes.tensorrt.plan import EnginePlan
 from vmamba_deploy.tasks import CLASSIFICATION
+from vmamba_deploy.tasks.classification import Activation
 
 MAX_IMAGE_SIZE = 8192
+MAX_CLASSES = 1_000_000
 # The last for which the exporter converts every op that the networks use.
 MAX_OPSET = 25
 
@@ -29,9 +31,11 @@ class ExportPlan:
         weights: path, https URL or `random`.
         choice: which network of a checkpoint, where it has several.
         task: see `ExportOptions.task`.
+        activation: see `ExportOptions.activation`.
         image_size: (height, width); None takes that of the weights, 224 x 224 where they say
             nothing.
         preprocessing: how images are prepared, where it is not as the weights say.
+        inline: see `ExportOptions.inline`; without an engine, which needs the op's nodes.
         output: artefact folder; None takes `artifacts/<preset>-<precision>`.
         build_engine: False for `--no-engine`.
         check_parity: False for `--no-parity`.
@@ -41,11 +45,13 @@ class ExportPlan:
     model: str | None = "t"
     weights: str = "random"
     task: str | None = None
+    activation: Activation | None = None
     precision: PrecisionName = "fp32"
     output: Path | None = None
     image_size: tuple[int, int] | None = None
     dynamic_size: bool = False
     preprocess: bool = False
+    inline: bool = False
     opset: int | None = None
     seed: int = 0
     num_classes: int = 1000
@@ -66,8 +72,10 @@ class ExportPlan:
             raise UsageError(
                 "random weights need a preset", hint="name one with --model, e.g. --model t"
             )
-        if self.num_classes < 1:
-            raise UsageError(f"the number of classes must be at least 1, got {self.num_classes}")
+        if not 1 <= self.num_classes <= MAX_CLASSES:
+            raise UsageError(
+                f"the number of classes must be 1 to {MAX_CLASSES:,}, got {self.num_classes}"
+            )
         if self.image_size is not None and max(self.image_size) > MAX_IMAGE_SIZE:
             raise UsageError(
                 f"image size {self.image_size[0]}x{self.image_size[1]} is above the limit of "
@@ -76,6 +84,11 @@ class ExportPlan:
         if self.opset is not None and self.opset > MAX_OPSET:
             raise UsageError(
                 f"opset {self.opset} is too new: this release writes up to {MAX_OPSET}"
+            )
+        if self.inline and self.build_engine:
+            raise UsageError(
+                "an inlined file has no op for the engine's plugin to take",
+                hint="add --no-engine, or export twice",
             )
         if self.aoti and self.dynamic_size:
             raise UsageError(
@@ -95,7 +108,9 @@ class ExportPlan:
             dynamic_size=self.dynamic_size,
             opset=self.opset,
             preprocess=self.preprocess,
+            inline=self.inline,
             task=self.task,
+            activation=self.activation,
         )
 
     def output_folder(self, preset: str | None) -> Path:

@@ -13,6 +13,7 @@ from vmamba_deploy.preprocessing import MAX_PIXELS
 
 if TYPE_CHECKING:
     from vmamba_deploy.inference import Prediction
+    from vmamba_deploy.tasks.classification import Activation
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,7 @@ class ImagePredictions:
 
     image: Path
     runtime: str
+    activation: Activation
     predictions: tuple[Prediction, ...]
 
 
@@ -52,7 +54,7 @@ def run_predict(
         for start in range(0, len(images), model.max_batch):
             chunk = images[start : start + model.max_batch]
             for image, best in zip(chunk, model.classify(chunk, top_k=top_k), strict=True):
-                yield ImagePredictions(image, model.runtime, best)
+                yield ImagePredictions(image, model.runtime, model.activation, best)
 
 
 def _check(images: Sequence[Path], top_k: int) -> None:

@@ -24,7 +24,7 @@ def write_page(text: str, path: Path) -> None:
         ResourceError, UsageError: the disk is full, or the place not writable.
     """
     with atomic_write(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def render_html(report: Report) -> str:

@@ -304,7 +304,11 @@ ONNXRUNTIME_BODY = RuntimeKind(
 )
 ONNXRUNTIME_LIBRARY = RuntimeKind(
     OnnxRuntimeLibrary.name,
-    lambda files: OnnxRuntimeLibrary(files.onnx, library=files.library, threads=files.threads),
+    lambda files: (
+        OnnxRuntimeLibrary(files.onnx, library=files.library, threads=files.threads)
+        if files.onnx.our_nodes
+        else None
+    ),
     Service("ort", lambda _serving: _onnxruntime_status(), _open_folder),
     layer_session=_layer_session,
 )

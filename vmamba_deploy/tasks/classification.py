@@ -1,12 +1,12 @@
-"""One class for the whole image: logits, their softmax, and the most probable classes."""
+"""Classes of the whole image: logits, their probabilities, and the most probable ones."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, get_args
 
-from vmamba_deploy.errors import InputFileError
+from vmamba_deploy.errors import InputFileError, UsageError
 from vmamba_deploy.tasks.task import Output, Task
 
 if TYPE_CHECKING:
@@ -19,6 +19,11 @@ LOGITS = "logits"
 CLASSIFICATION = Task("classification", (Output(LOGITS, "logits"),))
 """Logits [B,classes]."""
 
+Activation = Literal["softmax", "sigmoid"]
+"""What turns logits into probabilities: `softmax` where an image has one of the classes, `sigmoid`
+of each where it has any of them, or where a single logit stands for yes or no."""
+ACTIVATIONS: tuple[Activation, ...] = get_args(Activation)
+
 
 @dataclass(frozen=True)
 class Prediction:
@@ -27,7 +32,7 @@ class Prediction:
     Attributes:
         index: of the class.
         label: its name; the index as text where the artefacts have no names.
-        probability: softmax of the logits, 0 to 1.
+        probability: by the network's activation, 0 to 1.
     """
 
     index: int
@@ -43,7 +48,10 @@ def top_indices(logits: npt.NDArray[np.floating], top_k: int) -> npt.NDArray[np.
 
 
 def top_predictions(
-    logits: Logits, labels: Sequence[str] | None, top_k: int
+    logits: Logits,
+    labels: Sequence[str] | None,
+    top_k: int,
+    activation: Activation | None = None,
 ) -> list[tuple[Prediction, ...]]:
     """The `top_k` most probable classes of logits [B,classes]; ties go to the lower index.
 
@@ -51,6 +59,7 @@ def top_predictions(
         logits: of B images.
         labels: names of the classes; the index as text stands for a name that is not there.
         top_k: classes per image; all of them where there are fewer.
+        activation: see `chosen_activation`.
 
     Raises:
         InputFileError: logits that are not finite.
@@ -62,12 +71,36 @@ def top_predictions(
             "the model gave logits that are not finite",
             hint="export it in fp32 or bf16, and look at the parity report",
         )
-    shifted = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
-    probabilities = np.exp(shifted) / np.exp(shifted).sum(axis=1, keepdims=True)
+    shares = _probabilities(logits, chosen_activation(activation, logits.shape[1]))
     return [
         tuple(Prediction(int(i), class_label(int(i), labels), float(row[i])) for i in best)
-        for row, best in zip(probabilities, top_indices(logits, top_k), strict=True)
+        for row, best in zip(shares, top_indices(logits, top_k), strict=True)
     ]
+
+
+def chosen_activation(asked: Activation | None, classes: int) -> Activation:
+    """The activation itself where one was named; else softmax, and sigmoid of a single logit.
+
+    Raises:
+        UsageError: the softmax of a single logit, which is 1 whatever the image.
+    """
+    if asked == "softmax" and classes == 1:
+        raise UsageError(
+            "the softmax of a single logit is always 1: it says nothing of an image",
+            hint="--activation sigmoid, which a single logit takes by itself",
+        )
+    return asked or ("softmax" if classes > 1 else "sigmoid")
+
+
+def _probabilities(logits: Logits, activation: Activation) -> npt.NDArray[np.float64]:
+    """Of logits [B,classes], in float64."""
+    import numpy as np
+
+    exact = logits.astype(np.float64)
+    if activation == "sigmoid":
+        return np.asarray(np.exp(-np.logaddexp(0.0, -exact)))
+    powers = np.exp(exact - exact.max(axis=1, keepdims=True))
+    return np.asarray(powers / powers.sum(axis=1, keepdims=True))
 
 
 def class_label(index: int, labels: Sequence[str] | None) -> str:

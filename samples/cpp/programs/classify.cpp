@@ -38,9 +38,10 @@ GPU is missing, 5 the network or plugin could not be run, 7 the folder is not wh
 )";
 
 std::string json_of(const Classifier &model, const std::vector<std::filesystem::path> &images,
-                    const Predictions &all) {
+                    const Logits &logits, const Predictions &all) {
   nlohmann::ordered_json document;
   document["runtime"] = model.runtime();
+  document["activation"] = model.activation(logits.classes);
   document["images"] = nlohmann::ordered_json::array();
   for (std::size_t i = 0; i < images.size(); ++i) {
     nlohmann::ordered_json top = nlohmann::ordered_json::array();
@@ -80,7 +81,7 @@ void classify(const vmamba_programs::Arguments &arguments) {
   }
   const Predictions all = model.top(logits, count);
   if (arguments.has("--json")) {
-    std::cout << json_of(model, images, all) << '\n';
+    std::cout << json_of(model, images, logits, all) << '\n';
   } else {
     print_text(images, all);
   }

@@ -56,7 +56,7 @@ def test_every_kind_of_output_can_be_judged():
 def test_figures_against_values_worked_out_by_hand():
     reference = np.array([[[[3.0, -1.0]], [[1.0, -3.0]]]])
     candidate = reference + np.array([[[[0.0, 0.0]], [[0.0, 0.5]]]])
-    metrics = compare_maps(reference, candidate, LIMITS)
+    metrics = compare_maps(reference, candidate, LIMITS, 0.0)
     spread = 5**0.5
     assert metrics.images == 1
     assert (metrics.max_abs, metrics.mean_abs) == (0.5, 0.125)
@@ -69,7 +69,7 @@ def test_figures_against_values_worked_out_by_hand():
 @pytest.mark.parametrize("shape", [(2, 3), (1, 2, 3, 5), (0, 2, 3, 4)])
 def test_unusable_shapes_are_refused(shape):
     with pytest.raises(ValueError, match="shape"):
-        compare_maps(np.zeros(shape), np.zeros((1, 2, 3, 4))[: len(np.zeros(shape))], LIMITS)
+        compare_maps(np.zeros(shape), np.zeros((1, 2, 3, 4))[: len(np.zeros(shape))], LIMITS, 0.0)
 
 
 def test_right_maps_pass_and_each_has_its_figures():

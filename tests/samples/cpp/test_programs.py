@@ -64,6 +64,24 @@ def test_the_same_classes_and_logits_as_python(
     assert np.abs(found - pixels).max() <= 1e-5
 
 
+def test_probabilities_are_those_of_the_manifests_activation(
+    classify: Program, exported: Path, tmp_path: Path
+) -> None:
+    several = changed(
+        exported, tmp_path / "any", lambda fields: fields.update(activation="sigmoid")
+    )
+    done = classify(several, *IMAGES, "--json", "--runtime", "ort", "--top", 10)
+    assert done.code == 0, done.err
+    document = json.loads(done.out)
+    assert document["activation"] == "sigmoid"
+    assert_same_top(document["images"], expected(several, IMAGES, 10)[1])
+    sums = [sum(best["probability"] for best in image["top"]) for image in document["images"]]
+    assert max(abs(total - 1) for total in sums) > 1e-3
+    other = changed(exported, tmp_path / "other", lambda fields: fields.update(activation="relu"))
+    done = classify(other, IMAGES[0])
+    assert (done.code, "activation is neither" in done.error) == (7, True)
+
+
 @pytest.mark.parametrize("inside", [False, True], ids=["fp32", "fp16, normalised in the graph"])
 def test_digits_are_recognised(
     classify: Program,

@@ -19,6 +19,7 @@ from vmamba_deploy.cli.parameters import (
 from vmamba_deploy.cli.reporting import reporting
 from vmamba_deploy.errors import ExitCode
 from vmamba_deploy.tasks import TASKS
+from vmamba_deploy.tasks.classification import ACTIVATIONS
 
 if TYPE_CHECKING:
     from vmamba_deploy.cli.terminal import Terminal
@@ -38,6 +39,11 @@ if TYPE_CHECKING:
     help="What the file is for.  [default: classification if the weights have a classifier, else "
     "features]",
 )
+@click.option(
+    "--activation",
+    type=click.Choice(ACTIVATIONS),
+    help="What makes probabilities of logits.  [default: softmax, of a single logit sigmoid]",
+)
 @precision_flags
 @click.option(
     "-o",
@@ -52,6 +58,7 @@ if TYPE_CHECKING:
 )
 @click.option("--dynamic-size", is_flag=True, help="Leave height and width free.")
 @click.option("--preprocess", is_flag=True, help="Take uint8 NHWC, normalise in the graph.")
+@click.option("--inline", is_flag=True, help="Standard ops alone, no functions; no engine.")
 @click.option("--opset", type=int, help="ONNX op set; default: the lowest that fits (20 or 22).")
 @click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, help="Of random weights.")
 @click.option("--num-classes", type=int, default=1000, help="Of random weights.")

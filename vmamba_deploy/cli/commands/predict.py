@@ -39,6 +39,7 @@ def command(
     terminal.result(
         {
             "runtime": results[0].runtime,
+            "activation": results[0].activation,
             "predictions": [{"image": one.image, "classes": one.predictions} for one in results],
         }
     )

@@ -17,9 +17,9 @@ from vmamba_deploy.parity.metrics import Metrics
 from vmamba_deploy.precisions import Thresholds
 from vmamba_deploy.tasks import OutputKind
 
-Compare = Callable[[npt.NDArray[Any], npt.NDArray[Any], Thresholds], Metrics]
-"""Measures a candidate, of the reference's shape, against it; raises ValueError for an unusable
-shape or a reference that is not finite."""
+Compare = Callable[[npt.NDArray[Any], npt.NDArray[Any], Thresholds, float], Metrics]
+"""Measures a candidate, of the reference's shape, against it, with the output's unit
+(`parity.metrics`); raises ValueError for an unusable shape or a reference that is not finite."""
 
 KINDS: Mapping[OutputKind, Compare] = MappingProxyType(
     {"logits": compare_logits, "map": compare_maps}

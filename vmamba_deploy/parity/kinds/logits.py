@@ -9,6 +9,8 @@ Beside the figures of `parity.metrics`, with K classes:
 | decided        | images whose reference margin, first minus second logit, exceeds a tolerance  |
 | decided_top1   | fraction of the decided images with the same first class; 1 when none is      |
 
+The classes of a single logit, yes or no, are those of the two logits 0 and itself.
+
 A tie broken the other way within the allowed error is no fault of a runtime; a changed first class
 beyond it is. So thresholds apply to `decided_top1`, while `top1_agreement` is the raw fraction.
 """
@@ -23,7 +25,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import numpy.typing as npt
 
-from vmamba_deploy.parity.metrics import Array, Metrics, measure, spread
+from vmamba_deploy.parity.metrics import Array, Metrics, measure, scale
 from vmamba_deploy.precisions import Thresholds
 from vmamba_deploy.tasks.classification import top_indices
 
@@ -52,19 +54,24 @@ class LogitsMetrics(Metrics):
 
 
 def compare_logits(
-    reference: npt.NDArray[Any], candidate: npt.NDArray[Any], limits: Thresholds
+    reference: npt.NDArray[Any], candidate: npt.NDArray[Any], limits: Thresholds, unit: float
 ) -> LogitsMetrics:
     """Compare logits [B, K]; an image is decided beyond the largest error that is allowed."""
-    return compute_metrics(reference, candidate, tie_spread=limits.max_spread)
+    return compute_metrics(reference, candidate, tie_spread=limits.max_spread, unit=unit)
 
 
 def compute_metrics(
-    reference: npt.NDArray[Any], candidate: npt.NDArray[Any], *, tie_spread: float = 0.0
+    reference: npt.NDArray[Any],
+    candidate: npt.NDArray[Any],
+    *,
+    tie_spread: float = 0.0,
+    unit: float = 0.0,
 ) -> LogitsMetrics:
     """Compare logits [B, K] with the reference's.
 
     Args:
-        tie_spread: tolerance of the first class's margin, in units of the reference's spread.
+        tie_spread: tolerance of the first class's margin, in units of the reference's scale.
+        unit: see `parity.metrics`.
 
     Raises:
         ValueError: shapes differ, are not [B, K], or the reference is not finite.
@@ -72,10 +79,13 @@ def compute_metrics(
     r, c = np.asarray(reference, dtype=np.float64), np.asarray(candidate, dtype=np.float64)
     if r.ndim != 2:
         raise ValueError(f"logits have shape {list(c.shape)}, the reference's {list(r.shape)}")
-    measured = measure(r, c)
+    measured = measure(r, c, unit)
     if measured["non_finite"]:
         return LogitsMetrics.unknown(len(r), measured["non_finite"])
-    decided = _margins(r) > tie_spread * spread(r)
+    tolerance = tie_spread * scale(r, unit)
+    if r.shape[1] == 1:
+        r, c = (np.hstack([np.zeros_like(logit), logit]) for logit in (r, c))
+    decided = _margins(r) > tolerance
     same = r.argmax(axis=1) == c.argmax(axis=1)
     return LogitsMetrics(
         **measured,
@@ -87,9 +97,7 @@ def compute_metrics(
 
 
 def _margins(reference: Array) -> Array:
-    """First minus second logit of each image; infinite for a single class."""
-    if reference.shape[1] < 2:
-        return np.full(len(reference), np.inf)
+    """First minus second logit of each image."""
     top = np.partition(reference, -2, axis=1)[:, -2:]
     return np.asarray(top[:, 1] - top[:, 0])
 

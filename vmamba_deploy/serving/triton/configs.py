@@ -44,7 +44,9 @@ def preprocess_config(plan: TritonPlan, facts: ModelFacts) -> Message:
 
 def top_config(plan: TritonPlan, facts: ModelFacts) -> Message:
     """Of the step from `logits` to the five best labels."""
-    return _python_step(plan.top_name, facts, (facts.logits, _TOP), 1)
+    step = _python_step(plan.top_name, facts, (facts.logits, _TOP), 1)
+    activation: Message = {"string_value": facts.activation}
+    return {**step, "parameters": map_field({"activation": activation})}
 
 
 def ensemble_config(plan: TritonPlan, facts: ModelFacts) -> Message:

@@ -14,6 +14,7 @@ from vmamba_deploy.artifacts.manifest import (
 from vmamba_deploy.errors import EnvironmentProblem, UsageError
 from vmamba_deploy.precisions import precision_named
 from vmamba_deploy.serving.triton.plan import TritonPlan
+from vmamba_deploy.tasks.classification import Activation, chosen_activation
 
 DEFAULT_MAX_BATCH = 32
 
@@ -46,6 +47,7 @@ class ModelFacts:
         sample_dims: of one image that the model takes for sure, for the warm-up.
         max_batch: images of one execution.
         preferred_batches: for the dynamic batcher.
+        activation: what turns the logits into probabilities.
         labels: one a class, without line breaks; None where there are none.
         custom_library: the op's library goes with the model, for ONNX Runtime.
         registrar: the plugin's library has to be registered by another one, for TensorRT.
@@ -59,6 +61,7 @@ class ModelFacts:
     sample_dims: tuple[int, ...]
     max_batch: int
     preferred_batches: tuple[int, ...]
+    activation: Activation
     labels: tuple[str, ...] | None
     custom_library: bool
     registrar: bool
@@ -91,6 +94,7 @@ def read_facts(manifest: Manifest, plan: TritonPlan) -> ModelFacts:
         sample_dims=(height, width, channels) if channels_last else (channels, height, width),
         max_batch=max_batch,
         preferred_batches=_preferred(profile, plan, max_batch),
+        activation=chosen_activation(manifest.activation, manifest.classes),
         # A label file has one label a line, so line breaks within one become spaces.
         labels=tuple(" ".join(label.split()) for label in manifest.labels or ()) or None,
         custom_library=ORT_LIBRARY_NAME in manifest.files,

@@ -61,9 +61,10 @@ struct Prediction {
   double probability = 0.0;
 };
 
-// The `count` largest of one row of logits as (index, probability), the first of equals first.
+// The `count` largest of one row of logits as (index, probability), the first of equals first;
+// the probability is the softmax, or each logit's sigmoid.
 inline std::vector<std::pair<std::size_t, double>> top_of(const float *logits, std::size_t classes,
-                                                          std::size_t count) {
+                                                          std::size_t count, bool sigmoid) {
   std::vector<std::size_t> order(classes);
   std::iota(order.begin(), order.end(), std::size_t{0});
   count = std::min(count, classes);
@@ -76,7 +77,9 @@ inline std::vector<std::pair<std::size_t, double>> top_of(const float *logits, s
   for (std::size_t i = 0; i < classes; ++i) sum += std::exp(logits[i] - largest);
   std::vector<std::pair<std::size_t, double>> top;
   for (std::size_t i = 0; i < count; ++i) {
-    top.emplace_back(order[i], std::exp(logits[order[i]] - largest) / sum);
+    const double logit = logits[order[i]];
+    top.emplace_back(order[i],
+                     sigmoid ? 1.0 / (1.0 + std::exp(-logit)) : std::exp(logit - largest) / sum);
   }
   return top;
 }
@@ -130,6 +133,12 @@ class Classifier {
     return all;
   }
 
+  // What turns logits of so many classes into probabilities: softmax or sigmoid.
+  std::string activation(std::size_t classes) const {
+    if (!manifest_.activation.empty()) return manifest_.activation;
+    return classes == 1 ? "sigmoid" : "softmax";
+  }
+
   // Of equal probabilities the lower index goes first.
   std::vector<std::vector<Prediction>> top(const Logits &logits, std::size_t count = 5) const {
     if (!std::all_of(logits.values.begin(), logits.values.end(),
@@ -137,9 +146,11 @@ class Classifier {
       throw input_file_error("the model gave logits that are not finite",
                              "export it in fp32 or bf16, and look at the parity report");
     }
+    const bool sigmoid = activation(logits.classes) == "sigmoid";
     std::vector<std::vector<Prediction>> all(logits.images);
     for (std::size_t i = 0; i < logits.images; ++i) {
-      for (const auto &[index, probability] : top_of(logits.row(i), logits.classes, count)) {
+      for (const auto &[index, probability] :
+           top_of(logits.row(i), logits.classes, count, sigmoid)) {
         all[i].push_back({index, label(index), probability});
       }
     }

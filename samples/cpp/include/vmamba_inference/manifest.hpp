@@ -52,6 +52,7 @@ struct Manifest {
   EngineFacts engine;
   Preprocessing preprocessing;
   std::optional<std::vector<std::string>> labels;
+  std::string activation;  // softmax or sigmoid; empty: sigmoid of a single logit, else softmax
 };
 
 namespace detail {
@@ -146,6 +147,11 @@ inline Manifest manifest_of(const nlohmann::json &document, const std::filesyste
   manifest.preprocessing = preprocessing_of(document.at("preprocessing"));
   const nlohmann::json &labels = document.at("labels");
   if (!labels.is_null()) manifest.labels = labels.get<std::vector<std::string>>();
+  manifest.activation = text_or_empty(document, "activation");
+  if (!manifest.activation.empty() && manifest.activation != "softmax" &&
+      manifest.activation != "sigmoid") {
+    throw std::out_of_range("activation is neither softmax nor sigmoid");
+  }
   return manifest;
 }
 

@@ -20,7 +20,9 @@ class TritonPythonModel:
     """One instance of the step, in a process of its own."""
 
     def initialize(self, args: dict[str, str]) -> None:
-        """Read the labels, if the model has any."""
+        """Read the activation, and the labels if the model has any."""
+        parameters = json.loads(args["model_config"])["parameters"]
+        self._activation = parameters["activation"]["string_value"]
         file = Path(args["model_repository"]) / "labels.txt"
         self._labels = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
 
@@ -31,7 +33,7 @@ class TritonPythonModel:
     def _answer(self, request: Any) -> Any:
         logits = pb_utils.get_input_tensor_by_name(request, "logits").as_numpy()
         try:
-            best = top_predictions(logits, self._labels, TOP)
+            best = top_predictions(logits, self._labels, TOP, self._activation)
         except InputFileError as error:
             spoiled = pb_utils.TritonError(error.message)
             return pb_utils.InferenceResponse(error=spoiled)
