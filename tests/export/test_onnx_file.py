@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -14,6 +15,8 @@ import torch
 from vmamba_deploy.errors import UsageError
 from vmamba_deploy.export import ExportOptions, deployable_module, export_onnx
 from vmamba_deploy.export.onnx_model import OnnxModel, module_scopes
+from vmamba_deploy.models import load_weights
+from vmamba_deploy.precisions import PRECISIONS
 from vmamba_deploy.runtimes.onnxruntime import create_session
 
 SMALL = ExportOptions(image_size=64)
@@ -126,6 +129,40 @@ def test_one_file_serves_with_and_without_a_body(small, exported):
     del model.functions[:]
     with pytest.raises(ort.capi.onnxruntime_pybind11_state.Fail, match="SelectiveScan2D"):
         ort.InferenceSession(model.SerializeToString())
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_an_inlined_file_has_standard_ops_alone_and_computes_the_same(small, exported, precision):
+    path = exported(small, inline=True, precision=precision)
+    model = onnx.load(path)
+    assert [(each.domain, each.version) for each in model.opset_import] == [
+        ("", PRECISIONS[precision].min_opset)
+    ]
+    assert not model.functions
+    assert {node.domain for node in model.graph.node} == {""}
+    assert json.loads(OnnxModel.read(path).metadata["opsets"]).keys() == {"ai.onnx"}
+    pixel_values = images(2, 64, 64)
+    np.testing.assert_array_equal(
+        run(path, pixel_values), run(exported(small, precision=precision), pixel_values)
+    )
+
+
+def test_openvino_runs_an_inlined_file(small, exported):
+    openvino = pytest.importorskip("openvino", reason="the package openvino is not installed")
+    pixel_values = images(2, 64, 64)
+    compiled = openvino.Core().compile_model(str(exported(small, inline=True)), "CPU")
+    expected = small.model(torch.from_numpy(pixel_values)).detach().numpy()
+    np.testing.assert_allclose(compiled(pixel_values)[0], expected, atol=2e-5, rtol=1e-4)
+
+
+def test_equal_weights_by_two_paths_give_equal_bytes(small, exported, golden_folder, tmp_path):
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        shutil.copy(golden_folder / "vssm_s1.pth", tmp_path / folder)
+        loaded = load_weights(str(tmp_path / folder / "vssm_s1.pth"))
+        export_onnx(loaded, tmp_path / f"{folder}.onnx", SMALL)
+    assert (tmp_path / "a.onnx").read_bytes() == (tmp_path / "b.onnx").read_bytes()
+    assert OnnxModel.read(tmp_path / "a.onnx").metadata["weights_source"] == "vssm_s1.pth"
 
 
 def test_large_weights_go_beside_the_file(small, tmp_path):

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from vmamba_deploy import native
 from vmamba_deploy.artifacts.manifest import verify
 from vmamba_deploy.cli import cli
-from vmamba_deploy.errors import ExitCode, InputFileError, IntegrityError
+from vmamba_deploy.errors import ExitCode, InputFileError, IntegrityError, UsageError
 from vmamba_deploy.export.onnx_model import OnnxModel
 from vmamba_deploy.inference import load
 from vmamba_deploy.parity.inputs import load_photo
@@ -160,6 +160,48 @@ def test_the_reference_must_be_the_same_weights(exported):
     facts.ir.metadata_props.clear()
     with pytest.raises(InputFileError, match="does not name its weights"):
         load_reference(facts)
+
+
+def test_the_reference_is_found_where_the_manifest_says_beside_the_file_or_here(
+    exported, tmp_path, monkeypatch
+):
+    onnx_file, weights = exported[0].folder / "model.onnx", GOLDEN / "vssm_s1.pth"
+    assert exported[0].manifest.weights.source == str(weights)
+    alone = tmp_path / "alone"
+    alone.mkdir()
+    shutil.copy(onnx_file, alone)
+    facts = OnnxModel.read(alone / "model.onnx")
+    with pytest.raises(InputFileError, match=r"not at .*vssm_s1\.pth or vssm_s1\.pth"):
+        load_reference(facts)
+    shutil.copy(GOLDEN / "vssm_s2.pth", alone / weights.name)  # others, under the same name
+    here = tmp_path / "here"
+    here.mkdir()
+    shutil.copy(weights, here)
+    monkeypatch.chdir(here)
+    assert load_reference(facts).source == weights.name
+    shutil.copy(weights, alone)
+    assert load_reference(facts).source == str(alone / weights.name)
+
+
+def test_an_inlined_folder_is_proven_and_no_engine_is_built_of_it(tmp_path):
+    plan = ExportPlan(
+        model=None,
+        weights=str(GOLDEN / "vssm_s1.pth"),
+        output=tmp_path / "out",
+        image_size=(32, 32),
+        inline=True,
+        build_engine=False,
+        engine=EnginePlan(batches=(1,)),
+    )
+    outcome = run_export(plan, ignore)
+    assert outcome.manifest.status == "complete"
+    assert outcome.manifest.onnx.op_sets == {"ai.onnx": 20}
+    assert set(outcome.manifest.files) == {"model.onnx", "report.json", "report.html"}
+    assert "onnxruntime-library" not in {result.runtime for result in outcome.parity}
+    with pytest.raises(InputFileError, match=r"out/model\.onnx has no node for the plugin"):
+        run_build(outcome.folder, None, EnginePlan(batches=(1,)), ignore)
+    with pytest.raises(UsageError, match="engine's plugin"):
+        replace(plan, build_engine=True)
 
 
 @pytest.fixture(scope="module")

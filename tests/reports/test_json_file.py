@@ -1,7 +1,9 @@
 import json
+import os
 import re
 import socket
 from dataclasses import replace
+from pathlib import Path
 
 import jsonschema
 import pytest
@@ -9,7 +11,7 @@ import pytest
 from vmamba_deploy.parity.metrics import Metrics
 from vmamba_deploy.parity.results import InputResult, OutputResult, RunResult
 from vmamba_deploy.precisions import PRECISIONS
-from vmamba_deploy.reports.html_file import render_html
+from vmamba_deploy.reports.html_file import render_html, write_page
 from vmamba_deploy.reports.json_file import plain, write_json
 from vmamba_deploy.reports.model import EngineInfo, WeightsInfo
 from vmamba_deploy.reports.schema import schema_of
@@ -100,6 +102,19 @@ def test_verdict(make_report, make_run, statuses, verdict):
         for name, status in zip(names, statuses, strict=True)
     ]
     assert plain(make_report(*runs))["verdict"] == verdict
+
+
+def test_names_that_are_no_text_are_written_out(make_report, tmp_path):
+    """A file name may hold any bytes: Python hands them on as lone surrogates."""
+    odd = os.fsdecode(b"caf\xe9 \\ \xff.pth")
+    report = make_report(weights=WeightsInfo(odd, "0" * 64), tools={odd: "1"})
+    write_json(report, tmp_path / "report.json")
+    content = json.loads((tmp_path / "report.json").read_bytes().decode("utf-8"))
+    assert content["weights"]["source"] == r"caf\xe9 \ \xff.pth"
+    assert list(content["tools"]) == [r"caf\xe9 \ \xff.pth"]
+    assert plain({"path": Path(odd)}) == {"path": r"caf\xe9 \ \xff.pth"}
+    write_page(render_html(report), tmp_path / "report.html")
+    assert r"caf\xe9" in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 
 def test_contradictions_are_not_written(make_report, make_run, tmp_path):

@@ -211,7 +211,7 @@ def _rows(source: Path) -> list[tuple[int, str, str]]:
         if absent := [name for name in _COLUMNS if name not in columns]:
             raise InputFileError(
                 f"{source} has no column {' and no column '.join(absent)} in its first line",
-                hint="the first line is: path,label",
+                hint="the first line must be: path,label",
             )
         rows = []
         for row in table:

@@ -70,6 +70,11 @@ def load(
     if min(streams, max_pixels, 1 if max_batch is None else max_batch) < 1:
         raise UsageError("streams, max_batch and max_pixels must be at least 1")
     if not path.is_dir():
+        if path.exists():
+            raise InputFileError(
+                f"{path} is a file; an artefact folder is loaded as a whole",
+                hint=f"load({str(path.parent)!r}), if `vmamba-deploy export` wrote that folder",
+            )
         raise InputFileError(f"there is no folder {path}", hint="`vmamba-deploy export` makes one")
     for _ in range(_ATTEMPTS):
         of_manifest = _identities(path, [MANIFEST_NAME])

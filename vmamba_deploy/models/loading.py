@@ -98,7 +98,7 @@ def load_weights(
         )
     path = download(spec, progress=progress) if is_url(spec) else checkpoint_file(Path(spec))
     with unchanged(path):
-        digest = file_sha256(path, what="a checkpoint", limit_bytes=MAX_FILE_BYTES)
+        digest = weights_file_sha256(path)
         family, model, origin = _load(path, preset, choice)
     source = spec.partition("#sha256=")[0]
     return LoadedModel(model, family, source, digest, origin.preprocessing, origin)
@@ -144,6 +144,11 @@ def load_model(path: str | Path, preset: str | None = None) -> Network:
         InputFileError: the file cannot be read or understood, or does not fit.
     """
     return _load(checkpoint_file(Path(path)), preset, None)[1]
+
+
+def weights_file_sha256(path: Path) -> str:
+    """The sha256 of a checkpoint file, or of the one in a folder; raises InputFileError."""
+    return file_sha256(checkpoint_file(path), what="a checkpoint", limit_bytes=MAX_FILE_BYTES)
 
 
 def weights_sha256(weights: Mapping[str, Tensor]) -> str:

@@ -18,6 +18,7 @@ from vmamba_deploy.artifacts.manifest import (
     EngineFacts,
     Manifest,
     Status,
+    read_manifest,
     verify,
     write_manifest,
 )
@@ -231,6 +232,11 @@ def run_build(
     onnx_path = onnx_file_of(source)
     facts = OnnxModel.read(onnx_path)
     describe(facts, no_engine("not built yet", plan), "unproven")
+    if not facts.our_nodes:
+        raise InputFileError(
+            f"{onnx_path} has no node for the plugin: it is no export of ours, or was inlined",
+            hint="`vmamba-deploy export` without --inline writes one that has",
+        )
     check_engine_plan(plan, facts.precision)
     target = output or _default_output(source, onnx_path)
     needed = 2 * facts.size_bytes + _ENGINE_OVERHEAD_BYTES
@@ -242,7 +248,9 @@ def run_build(
             engine = build_engine_file(copy, file, plan, steps.progress)
             told.append(engine_summary(engine, file))
         with steps.step("manifest", "describing the files"):
-            described = describe(facts, engine, "unproven", "the engine was not compared")
+            typed = read_manifest(source).weights.source if _has_manifest(source) else None
+            reason = "the engine was not compared"
+            described = describe(facts, engine, "unproven", reason, source=typed)
             manifest = write_manifest(folder.staging, described)
         with steps.step("publish", "moving the files into place") as told:
             published = folder.publish()
@@ -251,6 +259,10 @@ def run_build(
 
 
 def _default_output(source: Path, onnx_path: Path) -> Path:
-    if source.is_dir() and (source / MANIFEST_NAME).exists():
+    if _has_manifest(source):
         return source
     return onnx_path.with_name(f"{onnx_path.stem}-engine")
+
+
+def _has_manifest(source: Path) -> bool:
+    return source.is_dir() and (source / MANIFEST_NAME).exists()

@@ -5,16 +5,24 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from vmamba_deploy.artifacts.manifest import EngineFacts, PreprocessingFacts
+from vmamba_deploy.artifacts.manifest import (
+    MANIFEST_NAME,
+    EngineFacts,
+    PreprocessingFacts,
+    read_manifest,
+)
 from vmamba_deploy.errors import InputFileError
 from vmamba_deploy.export import ExportOptions, deployable_module
 from vmamba_deploy.export.onnx_model import OnnxModel
-from vmamba_deploy.models import load_weights
+from vmamba_deploy.files import shown
 from vmamba_deploy.models.checkpoints.choice import WeightsChoice
+from vmamba_deploy.models.checkpoints.download import is_url
+from vmamba_deploy.models.loading import load_weights, weights_file_sha256
 from vmamba_deploy.parity.compare import compare_runtimes
 from vmamba_deploy.parity.inputs import build_inputs
 from vmamba_deploy.pipeline.engine import size_profile
@@ -129,22 +137,24 @@ def load_reference(
 
     Args:
         facts: of an ONNX file written by this package.
-        weights: where they are now, when not where the metadata says.
+        weights: where they are; None looks where the manifest beside the file says, then for their
+            name beside the file and in the current folder.
         choice: which network of theirs, where it is not the one that the metadata says.
 
     Raises:
         InputFileError: the file does not say, the weights are gone, or they are others.
     """
 
-    source = weights or facts.metadata.get("weights_source")
+    named = facts.metadata.get("weights_source")
     expected = facts.metadata.get("weights_sha256")
-    if source is None or expected is None:
+    if named is None or expected is None:
         raise InputFileError(
             f"{facts.path} was not written by this package: it does not name its weights"
         )
     # A file without the classifier of its weights says how many classes that has.
     classes = facts.structured("num_classes") or facts.outputs[0].shape[-1]
-    random = _RANDOM_SOURCE.fullmatch(source)
+    random = _RANDOM_SOURCE.fullmatch(weights or named)
+    source = weights or (named if random or is_url(named) else _found(facts, named, expected))
     loaded = load_weights(
         "random" if random else source,
         preset=facts.preset,
@@ -165,6 +175,21 @@ def _choice_of(facts: OnnxModel, asked: WeightsChoice | None) -> WeightsChoice:
     """Which network the file is of; where the user says something else, that."""
     said = WeightsChoice(facts.metadata.get("weights_key"), facts.metadata.get("weights_prefix"))
     return said if asked is None or asked == WeightsChoice() else asked
+
+
+def _found(facts: OnnxModel, named: str, expected: str) -> str:
+    """The path of the weights: of the places where they may be the first that holds them."""
+    beside = facts.path.with_name(MANIFEST_NAME)
+    typed = read_manifest(beside.parent).weights.source if beside.is_file() else named
+    places = dict.fromkeys([typed, str(facts.path.with_name(Path(named).name)), named])
+    for place in places:
+        if Path(place).exists() and weights_file_sha256(Path(place)) == expected:
+            return place
+    raise InputFileError(
+        f"the weights of {shown(facts.path)}, of sha256 {expected[:16]}..., are not at "
+        f"{' or '.join(map(shown, places))}",
+        hint="say where they are with --weights",
+    )
 
 
 def _preprocessing_of(facts: OnnxModel) -> Preprocessing:

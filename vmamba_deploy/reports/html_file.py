@@ -24,7 +24,9 @@ def write_page(text: str, path: Path) -> None:
         ResourceError, UsageError: the disk is full, or the place not writable.
     """
     with atomic_write(path) as temporary:
-        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
+        # A byte of a file name that is no UTF-8 is written out, as in messages.
+        readable = text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+        temporary.write_text(readable, encoding="utf-8")
 
 
 def render_html(report: Report) -> str:
