@@ -138,9 +138,11 @@ def test_what_a_stand_in_knows() -> None:
 
 def test_every_name_is_asked_about() -> None:
     names: list[str] = []
-    program = b"(c__builtin__\nset\n(I1\nia\nB\ncc\nd\n0cbuiltins\ngetattr\n(ce\nf\nS'g'\ntRl."
+    program = b"(c__builtin__\nset\nc__builtin__\nxrange\n(I1\nia\nB\ncc\nd\n0"
+    program += b"cbuiltins\ngetattr\n(ce\nf\nS'g'\ntRl."
     followed(program, check_name=names.append)
-    assert names == ["builtins.set", "a.B", "c.d", "builtins.getattr", "e.f", "e.f.g"]
+    own = ["a.B", "c.d", "builtins.getattr", "e.f", "e.f.g"]
+    assert names == ["builtins.set", "builtins.range", *own]
 
 
 def test_sets_and_references() -> None:
@@ -170,6 +172,15 @@ def test_keys_are_not_hashed_for_ever() -> None:
     many = b"".join(b"\x8a\x0a" + key + b"N" for key in keys)
     found = followed(b"\x80\x02}(" + many + b"u.")
     assert [key for key in found if not isinstance(key, StandIn)] == [0]
+
+
+def test_long_keys_are_no_names() -> None:
+    for length, kinds in (
+        (MAX_NAME_CHARACTERS, {str, bytes}),
+        (MAX_NAME_CHARACTERS + 1, {StandIn}),
+    ):
+        found = followed(pickle.dumps({"a" * length: 1, b"a" * length: 2}, 4))
+        assert {type(key) for key in found} == kinds
 
 
 def test_shared_parts_cost_nothing() -> None:

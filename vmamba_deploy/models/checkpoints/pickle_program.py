@@ -22,8 +22,9 @@ from vmamba_deploy.models.checkpoints.limits import (
 from vmamba_deploy.models.checkpoints.stand_in import StandIn
 
 _MAX_ARGUMENTS = 16
-# Text and bytes are hashed with a secret of the process, and these are their own hashes; of other
-# keys, somebody can choose many that are slow to tell apart.
+# Text and bytes are hashed with a secret of the process, and smaller numbers are their own hashes;
+# of other keys, somebody can choose many that are slow to tell apart. Names are put together later:
+# a long one, held once here, would be copied for each.
 _MAX_KEY = 1 << 60
 
 Calls = Mapping[str, Callable[..., object]]
@@ -207,9 +208,13 @@ def _pairs(flat: list[Any]) -> dict[Any, Any]:
 
 
 def _key(key: Any) -> Any:
-    quick = key is None or isinstance(key, str | bytes | StandIn)
-    if quick or (isinstance(key, int) and abs(key) < _MAX_KEY):
-        return key
+    match key:
+        case None | StandIn():
+            return key
+        case str() | bytes() if len(key) <= MAX_NAME_CHARACTERS:
+            return key
+        case int() if abs(key) < _MAX_KEY:
+            return key
     return StandIn(f"builtins.{type(key).__name__}", (key,))
 
 
