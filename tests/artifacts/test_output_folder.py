@@ -6,48 +6,13 @@ import subprocess
 import sys
 from collections import namedtuple
 
-import msgspec
 import pytest
 
+from tests.artifacts.publishing import publish, visible
 from vmamba_deploy.artifacts import rename
-from vmamba_deploy.artifacts.manifest import Description, verify, write_manifest
+from vmamba_deploy.artifacts.manifest import verify
 from vmamba_deploy.artifacts.output_folder import open_output_folder
 from vmamba_deploy.errors import ResourceError, UsageError
-
-DESCRIPTION = {
-    "status": "complete",
-    "preset": "custom",
-    "precision": "fp32",
-    "weights": {"source": "random", "sha256": "0" * 64},
-    "versions": {},
-    "onnx": {
-        "opset": 20,
-        "op_sets": {},
-        "inputs": [{"name": "pixel_values", "dtype": "float32", "shape": [1, 3, 224, 224]}],
-        "outputs": [{"name": "logits", "dtype": "float32", "shape": [1, 1000]}],
-    },
-    "engine": {"built": False, "reason": "not asked for"},
-    "preprocessing": {
-        "mean": [0, 0, 0],
-        "std": [1, 1, 1],
-        "crop_pixels": [224, 224],
-        "resize_pixels": 256,
-        "interpolation": "bicubic",
-    },
-    "labels": None,
-}
-
-
-def publish(target, content):
-    with open_output_folder(target) as output:
-        for name, data in content.items():
-            (output.staging / name).write_bytes(data)
-        write_manifest(output.staging, msgspec.convert(DESCRIPTION, Description))
-        output.publish()
-
-
-def visible(folder):
-    return sorted(entry.name for entry in folder.iterdir())
 
 
 def test_folder_appears_whole_and_is_replaced_whole(tmp_path):

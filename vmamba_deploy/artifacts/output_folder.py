@@ -181,7 +181,18 @@ def _recover(target: Path, workplace: Path) -> None:
     unfinished = re.compile(re.escape(PARTIAL_PREFIX) + r"[0-9a-f]{12}-" + re.escape(target.name))
     for entry in workplace.iterdir():
         if unfinished.fullmatch(entry.name) and entry.is_dir() and not entry.is_symlink():
+            if workplace == target:
+                _undo_move(entry, target)
             shutil.rmtree(entry, ignore_errors=True)
+
+
+def _undo_move(staging: Path, target: Path) -> None:
+    """Remove what a killed `_move_files` had brought, for the manifest there does not list it."""
+    if not (staging / MANIFEST_NAME).exists():
+        return  # either it is the one in `target`, or nothing was moved yet
+    for name in listed_files(staging):
+        if not (staging / name).exists():
+            (target / name).unlink(missing_ok=True)
 
 
 def _swap(staging: Path, target: Path) -> None:
@@ -200,14 +211,13 @@ def _swap(staging: Path, target: Path) -> None:
 
 def _move_files(staging: Path, target: Path) -> None:
     target.mkdir(parents=True, exist_ok=True)
-    new = sorted(
-        (file.relative_to(staging) for file in staging.rglob("*") if file.is_file()),
-        key=lambda name: name.as_posix() == MANIFEST_NAME,
-    )
+    new = {file.relative_to(staging).as_posix() for file in staging.rglob("*") if file.is_file()}
     stale = listed_files(target) if (target / MANIFEST_NAME).exists() else set()
-    for name in new:
+    for name in sorted(new - {MANIFEST_NAME}):
         (target / name).parent.mkdir(parents=True, exist_ok=True)
         (staging / name).replace(target / name)
-    for obsolete in stale - {name.as_posix() for name in new}:
+    for obsolete in stale - new:
         (target / obsolete).unlink(missing_ok=True)
+    # Last, so that a kill leaves a manifest that does not fit, or nothing to do.
+    (staging / MANIFEST_NAME).replace(target / MANIFEST_NAME)
     flush_to_disk(target)
