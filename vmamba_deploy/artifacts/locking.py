@@ -11,8 +11,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vmamba_deploy.artifacts.atomic import explain_write_error
-from vmamba_deploy.errors import ResourceError
+from vmamba_deploy.artifacts.atomic import explain_write_error, writing
+from vmamba_deploy.errors import ResourceError, UsageError, VmambaError, printable
+from vmamba_deploy.files import read_file, shown
+
+_MAX_OWNER_BYTES = 4096
 
 if TYPE_CHECKING:
     from filelock import FileLock
@@ -34,12 +37,16 @@ def exclusive(lock_file: Path, *, what: str) -> Iterator[None]:
 
     lock = FileLock(lock_file, timeout=0)
     try:
+        lock_file.touch()  # filelock takes some of the system's refusals for a lock that is held
         _acquire(lock, lock_file, what)
     except OSError as error:
-        raise (explain_write_error(error, lock_file) or error) from error
+        raise explain_write_error(error, lock_file) or UsageError(
+            f"cannot write {shown(lock_file)}: {error.strerror}"
+        ) from error
     try:
         owner = {"pid": os.getpid(), "host": platform.node(), "since": time.strftime("%H:%M:%S")}
-        lock_file.write_text(json.dumps(owner))
+        with writing(lock_file):
+            lock_file.write_text(json.dumps(owner))
         yield
     finally:
         # While it is held: whoever opened it before gets a lock on a file without a name, which
@@ -67,7 +74,8 @@ def _acquire(lock: FileLock, lock_file: Path, what: str) -> None:
 def _read_owner(lock_file: Path) -> str:
     """Name the process that wrote itself into the lock file; vague when the file does not say."""
     try:
-        owner = json.loads(lock_file.read_text())
-        return f"process {owner['pid']} on {owner['host']} since {owner['since']}"
-    except (OSError, ValueError, KeyError, TypeError):
+        written = read_file(lock_file, what="a lock", limit_bytes=_MAX_OWNER_BYTES)
+        owner = json.loads(written)
+        return printable(f"process {owner['pid']} on {owner['host']} since {owner['since']}")
+    except (VmambaError, ValueError, KeyError, TypeError, RecursionError):
         return "another process"

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from vmamba_deploy.artifacts import rename
-from vmamba_deploy.artifacts.atomic import PARTIAL_PREFIX, explain_write_error, flush_to_disk
+from vmamba_deploy.artifacts.atomic import PARTIAL_PREFIX, flush_to_disk, make_folder, writing
 from vmamba_deploy.artifacts.locking import exclusive
 from vmamba_deploy.artifacts.manifest import MANIFEST_NAME, listed_files
 from vmamba_deploy.errors import IntegrityError, ResourceError, UsageError
@@ -60,13 +60,11 @@ class OutputFolder:
         for file in self.staging.rglob("*"):
             flush_to_disk(file)
         flush_to_disk(self.staging)
-        try:
+        with writing(destination):
             if self.staging.parent == destination.parent:
                 _swap(self.staging, destination)
             else:
                 _move_files(self.staging, destination)
-        except OSError as error:
-            raise (explain_write_error(error, destination) or error) from error
         return destination
 
 
@@ -84,8 +82,9 @@ def open_output_folder(path: Path | str, *, needed_bytes: int = 0) -> Iterator[O
         UsageError: not writable, not a folder, or a folder that holds something else.
         ResourceError: not enough space, or another process is writing it.
     """
-    target = Path(path).resolve()
-    workplace = _workplace(target)
+    with writing(Path(path)):
+        target = Path(path).resolve()
+        workplace = _workplace(target)
     lock_file = workplace / f".{target.name}.lock"
     with exclusive(lock_file, what=f"folder {target}"):
         _recover(target, workplace)
@@ -93,13 +92,9 @@ def open_output_folder(path: Path | str, *, needed_bytes: int = 0) -> Iterator[O
         _require_space(workplace, needed_bytes)
         staging = workplace / f"{PARTIAL_PREFIX}{secrets.token_hex(6)}-{target.name}"
         try:
-            staging.mkdir()
-            yield OutputFolder(target, staging)
-        except OSError as error:
-            explained = explain_write_error(error, staging / "file")
-            if explained is None:
-                raise
-            raise explained from error
+            with writing(staging / "file"):
+                staging.mkdir()
+                yield OutputFolder(target, staging)
         finally:
             shutil.rmtree(staging, ignore_errors=True)
 
@@ -145,13 +140,7 @@ def _workplace(target: Path) -> Path:
         place = target
     else:
         place = target.parent
-    try:
-        place.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(
-            f"cannot make the folder {place}: {error.strerror}",
-            hint="choose a folder that you may write to with --output",
-        ) from error
+    make_folder(place)
     if not os.access(place, os.W_OK | os.X_OK):
         raise UsageError(
             f"folder {place} is not writable",

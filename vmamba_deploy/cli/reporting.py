@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import functools
-import os
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from vmamba_deploy.artifacts.atomic import explain_system_error
 from vmamba_deploy.cli.stopping import ends_if_asked
-from vmamba_deploy.errors import ExitCode, InputFileError, ResourceError, VmambaError, printable
+from vmamba_deploy.errors import ExitCode, ResourceError, VmambaError, printable
 from vmamba_deploy.extras import failed_import
-from vmamba_deploy.files import shown
 
 if TYPE_CHECKING:
     from vmamba_deploy.cli.terminal import Terminal
@@ -70,9 +69,8 @@ def _as_ours(error: Exception) -> VmambaError | None:
     if isinstance(error, MemoryError):
         hint = "use a smaller model, image size or largest batch"
         return ResourceError("not enough memory", hint=hint)
-    if isinstance(error, OSError) and isinstance(error.filename, str | bytes | os.PathLike):
-        return InputFileError(f"{shown(os.fsdecode(error.filename))}: {error.strerror or error}")
-    return failed_import(error)
+    system = explain_system_error(error) if isinstance(error, OSError) else None
+    return failed_import(error) or system
 
 
 def run_program(command: click.Command, name: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vmamba_deploy.artifacts.atomic import make_folder
 from vmamba_deploy.artifacts.manifest import ENGINE_NAME, MANIFEST_NAME, EngineFacts, read_manifest
 from vmamba_deploy.errors import IntegrityError
 from vmamba_deploy.export.onnx_model import OnnxModel
@@ -53,6 +54,9 @@ def run_compare(
         UsageError: bad batch sizes.
     """
     check_batches(batches)
+    for folder in (report, polygraphy and polygraphy.parent):
+        if folder is not None:
+            make_folder(folder)
     steps = Steps(on_event)
     with steps.step("weights", f"reading {path}") as told:
         facts = OnnxModel.read(onnx_file_of(path))
@@ -77,7 +81,6 @@ def run_compare(
             )
     if report is not None:
         with steps.step("report", "writing the report") as told:
-            report.mkdir(parents=True, exist_ok=True)
             write_reports(
                 report,
                 facts=facts,

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from vmamba_deploy.artifacts.atomic import explain_write_error
+from vmamba_deploy.artifacts.atomic import make_folder
 from vmamba_deploy.artifacts.locking import exclusive
 from vmamba_deploy.artifacts.manifest import (
     MANIFEST_NAME,
@@ -158,10 +158,7 @@ def _identity(plan: EvaluationPlan, manifest: Manifest, data: SampleSet) -> Iden
 @contextmanager
 def _locked(folder: Path) -> Iterator[Path]:
     """The output folder, made and held for this process alone."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise (explain_write_error(error, folder) or error) from error
+    make_folder(folder)
     with exclusive(folder / ".lock", what=f"folder {folder}"):
         yield folder
 

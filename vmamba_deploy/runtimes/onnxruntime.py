@@ -22,10 +22,12 @@ from vmamba_deploy.errors import (
     InputFileError,
     IntegrityError,
     ResourceError,
+    UsageError,
     VmambaError,
     printable,
 )
 from vmamba_deploy.export.onnx_model import OnnxModel
+from vmamba_deploy.files import shown
 from vmamba_deploy.native import check_loadable
 from vmamba_deploy.precisions import precision_named
 from vmamba_deploy.runtimes.base import (
@@ -89,6 +91,7 @@ def create_session(
     options.intra_op_num_threads = threads
     options.log_severity_level = 3
     if library is not None:
+        _require_text(library)
         check_loadable(library)
         with explained(f"use {library}", EnvironmentProblem, hint=_LIBRARY_HINT):
             options.register_custom_ops_library(str(library))
@@ -140,8 +143,25 @@ def explained(
         raise otherwise(text, hint=hint) from error
 
 
+def _require_text(path: Path) -> None:
+    """ONNX Runtime and onnx take paths as UTF-8.
+
+    Raises:
+        UsageError: a name that is other bytes.
+    """
+    try:
+        str(path).encode()
+    except UnicodeEncodeError as error:
+        raise UsageError(
+            f"{shown(path)} is not a path in UTF-8, as ONNX Runtime takes them alone",
+            hint="rename the folder or file",
+        ) from error
+
+
 def _source(model: Path | OnnxModel | ir.Model, *, widen: bool) -> str | bytes:
     """What ONNX Runtime loads: the file itself wherever it can."""
+    if isinstance(model, Path | OnnxModel):
+        _require_text(model if isinstance(model, Path) else model.path)
     if isinstance(model, Path) and not widen:
         return str(model)
     try:

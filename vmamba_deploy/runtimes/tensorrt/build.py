@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vmamba_deploy.artifacts.atomic import atomic_write
-from vmamba_deploy.errors import BuildError, UsageError
+from vmamba_deploy.errors import BuildError, UsageError, printable
 from vmamba_deploy.export.onnx_model import OnnxModel, missing_attributes
 from vmamba_deploy.ops.registry import OPS
 from vmamba_deploy.runtimes.cuda_driver import GpuSearch, find_gpus
@@ -84,10 +84,9 @@ def build_engine(
     config.add_optimization_profile(image_profile(builder, parsed.network, profile, model.path))
     if plan.embed_plugin:
         config.plugins_to_serialize = [str(library)]
-    engine = _build_cancellably(trt, builder, parsed.network, config, progress)
+    engine = _build_cancellably(trt, builder, parsed.network, config, progress, logger)
     if engine is None:
-        reasons = "\n".join(f"  {line}" for line in logger.errors) or "  (no reason given)"
-        raise BuildError(f"{flavour.title} cannot build {model.path}:\n{reasons}")
+        raise BuildError(f"{flavour.title} cannot build {model.path}:\n{_listed(logger.errors)}")
     seconds = time.perf_counter() - started
     with atomic_write(output) as temporary:
         temporary.write_bytes(memoryview(engine))
@@ -144,7 +143,7 @@ def _targets(flavour: Flavour, plan: EnginePlan, search: GpuSearch) -> tuple[str
 
 
 def _build_cancellably(
-    trt: Any, builder: Any, network: Any, config: Any, progress: Progress | None
+    trt: Any, builder: Any, network: Any, config: Any, progress: Progress | None, logger: Any
 ) -> Any:
     """The serialised engine, None on an error; Ctrl-C stops TensorRT at its next step.
 
@@ -158,6 +157,8 @@ def _build_cancellably(
     def work() -> None:
         try:
             result.append(builder.build_serialized_network(network, config))
+        except Exception as error:  # noqa: BLE001 - it would end this thread without a word
+            logger.errors.append(f"{type(error).__name__}: {error}")
         finally:
             done.set()
 
@@ -230,8 +231,14 @@ def _parser_errors(parser: Any, logger: Any) -> str:
     for index in range(parser.num_errors):
         error = parser.get_error(index)
         node = f"node {error.node()} {error.node_name()!r} ({error.node_operator()}): "
-        lines.append("  " + (node if error.node_operator() else "") + error.desc().strip())
-    return "\n".join(lines or [f"  {line}" for line in logger.errors] or ["  (no reason given)"])
+        lines.append((node if error.node_operator() else "") + error.desc())
+    return _listed(lines or logger.errors)
+
+
+def _listed(reasons: list[str]) -> str:
+    """TensorRT's words, a line each; names in them are those of a file."""
+    lines = [line for reason in reasons for line in reason.strip().splitlines()]
+    return "\n".join(f"  {printable(line)}" for line in lines or ["(no reason given)"])
 
 
 def _fallback_text(model: OnnxModel, layers: int) -> str:

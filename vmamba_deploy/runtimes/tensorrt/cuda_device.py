@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 INSTALL_HINT = "pip install cuda-core cuda-bindings"
+FULL_HINT = "use fewer streams, or an engine with a smaller largest batch"
 
 
 class CudaDevice:
@@ -129,7 +130,5 @@ def _explained(what: str) -> Iterator[None]:
 
 def _explain(message: str) -> VmambaError:
     if "OUT_OF_MEMORY" in message:
-        return ResourceError(
-            message, hint="use fewer streams, or an engine with a smaller largest batch"
-        )
+        return ResourceError(message, hint=FULL_HINT)
     return EnvironmentProblem(message)

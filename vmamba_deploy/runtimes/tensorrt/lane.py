@@ -5,7 +5,14 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any
 
-from vmamba_deploy.errors import BuildError, ClosedError, IntegrityError, UsageError
+from vmamba_deploy.errors import (
+    BuildError,
+    ClosedError,
+    IntegrityError,
+    ResourceError,
+    UsageError,
+)
+from vmamba_deploy.runtimes.tensorrt.cuda_device import FULL_HINT, HostBuffer
 
 if TYPE_CHECKING:
     import numpy as np
@@ -58,13 +65,22 @@ class LoadedEngine:
         """An execution context, and whether it replays CUDA graphs by itself.
 
         TensorRT-RTX compiles kernels while it runs and so must capture graphs itself.
+
+        Raises:
+            ResourceError: device memory is full.
         """
         strategies = getattr(self.trt, "CudaGraphStrategy", None)
-        if not cuda_graphs or strategies is None:
-            return self._engine.create_execution_context(), False
-        config = self._engine.create_runtime_config()
-        config.cuda_graph_strategy = strategies.WHOLE_GRAPH_CAPTURE
-        return self._engine.create_execution_context(config), True
+        options: list[Any] = []
+        if cuda_graphs and strategies is not None:
+            config = self._engine.create_runtime_config()
+            config.cuda_graph_strategy = strategies.WHOLE_GRAPH_CAPTURE
+            options.append(config)
+        context = self._engine.create_execution_context(*options)
+        if context is None:
+            raise ResourceError(
+                "TensorRT cannot make an execution context: memory is full", hint=FULL_HINT
+            )
+        return context, bool(options)
 
     def close(self) -> None:
         """Free the engine; its lanes must be closed before."""
@@ -90,21 +106,21 @@ class EngineLane:
     def __init__(self, engine: LoadedEngine, *, cuda_graphs: bool = False) -> None:
         self._engine, self._device = engine, engine.device
         self._device.make_current()
-        self._stream = self._device.create_stream()
         self._context, replays = engine.new_context(cuda_graphs=cuda_graphs)
+        self._stream = self._device.create_stream()
         self._capture = cuda_graphs and not replays
         self._graph: Any = None
         self._shape: tuple[int, ...] | None = None
         names = engine.input_name, *engine.output_names
         self._dtypes = {name: engine.dtype(name) for name in names}
-        self._set_shape(engine.largest)
-        sizes = {name: self._size_bytes(name) for name in self._dtypes}
-        self._host = {n: self._device.allocate_host(size) for n, size in sizes.items()}
-        self._memory = {n: self._device.allocate(size, self._stream) for n, size in sizes.items()}
-        for name, buffer in self._memory.items():
-            self._context.set_tensor_address(name, int(buffer.handle))
-        self._shape = None  # nothing has run in it yet
         self._turn = threading.Lock()
+        self._host: dict[str, HostBuffer] = {}
+        self._memory: dict[str, Any] = {}
+        try:
+            self._make_buffers()
+        except BaseException:
+            self.close()
+            raise
 
     def __call__(self, pixel_values: npt.NDArray[np.generic]) -> Outputs:
         """Map pixel_values, in the engine's own layout, to float32 arrays by name.
@@ -150,6 +166,15 @@ class EngineLane:
         return {
             name: np.array(self._view(name), dtype=np.float32) for name in self._engine.output_names
         }
+
+    def _make_buffers(self) -> None:
+        self._set_shape(self._engine.largest)
+        for name in self._dtypes:
+            size = self._size_bytes(name)
+            self._host[name] = self._device.allocate_host(size)
+            self._memory[name] = self._device.allocate(size, self._stream)
+            self._context.set_tensor_address(name, int(self._memory[name].handle))
+        self._shape = None  # nothing has run in it yet
 
     def _enqueue(self, stream: Any) -> None:
         """Put upload, execution and download of the current shape on a stream."""

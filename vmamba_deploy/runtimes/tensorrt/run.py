@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from vmamba_deploy.artifacts.manifest import (
     ENGINE_NAME,
@@ -16,7 +17,7 @@ from vmamba_deploy.artifacts.manifest import (
     read_verified,
     verify,
 )
-from vmamba_deploy.errors import EnvironmentProblem, IntegrityError, UsageError
+from vmamba_deploy.errors import EnvironmentProblem, IntegrityError, UsageError, printable
 from vmamba_deploy.files import read_file
 from vmamba_deploy.runtimes.base import (
     Ability,
@@ -143,10 +144,11 @@ class TensorRTRuntime:
         runtime.engine_host_code_allowed = (
             self._facts.plugin_embedded or self._facts.version_compatible
         )
-        engine = runtime.deserialize_cuda_engine(self._content(manifest))
+        engine = _deserialised(runtime, self._content(manifest), logger)
         if engine is None:
+            reasons = printable("; ".join(logger.errors))
             raise IntegrityError(
-                f"{self._flavour.title} refuses {self._engine}: {'; '.join(logger.errors)}",
+                f"{self._flavour.title} refuses {self._engine}: {reasons}",
                 hint="build the engine again on this machine",
             )
         return LoadedEngine(trt, runtime, engine, device)
@@ -166,6 +168,15 @@ class TensorRTRuntime:
             "version": self._flavour.version,
             "compute_capability": f"{major}.{minor}",
         }
+
+
+def _deserialised(runtime: Any, content: bytes, logger: Any) -> Any:
+    """The engine; None where TensorRT refuses it, with the reasons in the log."""
+    try:
+        return runtime.deserialize_cuda_engine(content)
+    except Exception as error:  # noqa: BLE001 - whatever TensorRT raises of bytes that are no engine
+        logger.errors.append(str(error))
+        return None
 
 
 class TensorRTSession:
@@ -238,7 +249,13 @@ def _open_folder(flavour: Flavour, serving: Serving) -> ServedModel:
             hint=f"use runtime='auto', or build one with `vmamba-deploy build --trt {asked}`",
         )
     engine = TensorRTRuntime.from_folder(serving.folder).load()
-    lanes = [EngineLane(engine, cuda_graphs=serving.cuda_graphs) for _ in range(serving.streams)]
+    lanes = []
+    with ExitStack() as opened:
+        opened.callback(engine.close)
+        for _ in range(serving.streams):
+            lanes.append(EngineLane(engine, cuda_graphs=serving.cuda_graphs))
+            opened.callback(lanes[-1].close)
+        opened.pop_all()
     batches = engine.smallest[0], engine.largest[0]
     return ServedModel(flavour.name, lanes, batches, fixed=True, release=engine.close)
 

@@ -17,7 +17,7 @@ from typing import Any, Literal
 import msgspec
 
 from vmamba_deploy.artifacts import rename
-from vmamba_deploy.artifacts.atomic import PARTIAL_PREFIX, explain_write_error, flush_to_disk
+from vmamba_deploy.artifacts.atomic import PARTIAL_PREFIX, flush_to_disk, make_folder, writing
 from vmamba_deploy.artifacts.locking import exclusive
 from vmamba_deploy.artifacts.manifest import describe_file
 from vmamba_deploy.errors import InputFileError, ResourceError, UsageError
@@ -79,14 +79,15 @@ def staging_folder(repository: Path, *, needed_bytes: int) -> Iterator[Path]:
         UsageError: a file, or not writable.
         ResourceError: not enough space, or another process is writing.
     """
-    if repository.exists() and not repository.is_dir():
-        raise UsageError(f"{repository} is a file", hint="name a folder with --triton")
-    inside = repository.is_dir() and (
-        repository.is_mount() or not os.access(repository.parent, os.W_OK)
-    )
+    with writing(repository):
+        if repository.exists() and not repository.is_dir():
+            raise UsageError(f"{repository} is a file", hint="name a folder with --triton")
+        inside = repository.is_dir() and (
+            repository.is_mount() or not os.access(repository.parent, os.W_OK)
+        )
     place = repository if inside else repository.parent
-    try:
-        place.mkdir(parents=True, exist_ok=True)
+    make_folder(place)
+    with writing(place / "models"):
         free = shutil.disk_usage(place).free
         if free < needed_bytes + _RESERVE_BYTES:
             raise ResourceError(
@@ -101,8 +102,6 @@ def staging_folder(repository: Path, *, needed_bytes: int) -> Iterator[Path]:
                 yield staging
             finally:
                 shutil.rmtree(staging, ignore_errors=True)
-    except OSError as error:
-        raise (explain_write_error(error, place / "models") or error) from error
 
 
 def check_targets(repository: Path, names: Sequence[str], package: str, *, force: bool) -> None:
