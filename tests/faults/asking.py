@@ -66,12 +66,8 @@ def assert_plain(answer: Answer) -> None:
 
 
 def listing(folder: Path) -> dict[str, str]:
-    """What lies in a folder, each name with its content's hash; locks are no leftovers."""
-    return {
-        str(path.relative_to(folder)): _content(path)
-        for path in folder.rglob("*")
-        if not path.name.endswith(".lock")
-    }
+    """What lies in a folder, each name with its content's hash."""
+    return {str(path.relative_to(folder)): _content(path) for path in folder.rglob("*")}
 
 
 def _content(path: Path) -> str:
