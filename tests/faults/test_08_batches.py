@@ -77,7 +77,7 @@ def test_a_batch_that_the_memory_cannot_hold(artifact: Path) -> None:
 def test_memory_that_runs_out_in_a_command(
     monkeypatch: pytest.MonkeyPatch, artifact: Path, image: Path
 ) -> None:
-    def full(*_: object) -> None:
+    def full(*_: object, **_options: object) -> None:
         raise MemoryError
 
     monkeypatch.setattr("vmamba_deploy.inference.model.preprocess", full)

@@ -23,7 +23,7 @@ def remarks(folder: Path, manifest: Manifest) -> list[str]:
         f"{shown(name)} is not listed in the manifest; nothing reads it" for name in sorted(others)
     ]
     said += changeable_by_anyone(folder, manifest)
-    for name in _code(manifest):
+    for name in _code(folder, manifest):
         if (folder / name).stat().st_nlink > 1:
             said.append(f"{name} has a second name (a hard link), through which it can be changed")
     return said
@@ -31,7 +31,7 @@ def remarks(folder: Path, manifest: Manifest) -> list[str]:
 
 def changeable_by_anyone(folder: Path, manifest: Manifest) -> list[str]:
     """The ways by which any user of this machine can change the code of a folder."""
-    names = _code(manifest)
+    names = _code(folder, manifest)
     said = [
         f"any user of this machine can change {shown(folder / name)}, which is code: chmod o-w"
         for name in names
@@ -43,5 +43,6 @@ def changeable_by_anyone(folder: Path, manifest: Manifest) -> list[str]:
     return said
 
 
-def _code(manifest: Manifest) -> list[str]:
-    return [name for name in CODE_NAMES if name in manifest.files]
+def _code(folder: Path, manifest: Manifest) -> list[str]:
+    """The code that is there: of what is missing, `verify` tells."""
+    return [name for name in CODE_NAMES if name in manifest.files and (folder / name).exists()]
