@@ -13,7 +13,7 @@ FUZZ_RUNS ?= 100000
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help setup compiler export test check lint format types layers native docs gpu-check kernel-budget fuzz stress clean
+.PHONY: help setup compiler export test check lint format types layers native docs gpu-check kernel-budget fuzz stress lock audit clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -26,15 +26,16 @@ $(VENV)/.python:
 	@$(PYTHON) -m venv $(VENV) || { echo "venv failed: apt-get install python3-venv"; exit 4; }
 	@touch $@
 
-$(VENV)/.runtime: $(VENV)/.python requirements.txt pyproject.toml
+$(VENV)/.runtime: $(VENV)/.python requirements.txt requirements-torch.txt pyproject.toml
 	@# Modules are compiled when they are first imported: most of them never are.
 	@echo "installing the pinned requirements into $(VENV) (one or two minutes)"
-	@$(PIP) install --no-compile -r requirements.txt
-	@$(PIP) install --no-deps --editable .
+	@$(PIP) install --no-compile --require-hashes -r requirements.txt
+	@$(PIP) install --no-compile -r requirements-torch.txt
+	@$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.runtime requirements-dev.txt
-	@$(PIP) install --no-compile -r requirements-dev.txt
+	@$(PIP) install --no-compile --require-hashes -r requirements.txt -r requirements-dev.txt
 	@touch $@
 
 # Asked before minutes of installing; the package itself looks closer.
@@ -67,6 +68,17 @@ fuzz: $(VENV)/.dev ## 100,000 inputs for each reader, the C interface and the pl
 
 stress: $(VENV)/.dev ## 200 exports killed at random moments, 25 rounds of 8 that meet; STRESS_ARGS="--kills 20"
 	$(BIN)/python -m tests.stress $(STRESS_ARGS)
+
+# After a version in one of the files was changed by hand.
+lock: $(VENV)/.python ## write the sha256 of every pinned package's files into requirements*.txt
+	@$(PYTHON) -m venv build/lock && build/lock/bin/python -m pip --quiet install uv
+	@for file in requirements.txt requirements-dev.txt; do build/lock/bin/uv pip compile --quiet $$file --output-file $$file \
+	  --universal --no-deps --no-strip-extras --generate-hashes --no-annotate --no-emit-index-url \
+	  --python-version 3.11.5 --custom-compile-command "make lock"; done
+
+audit: $(VENV)/.dev ## licences of what is installed, and known advisories where a source of them is reachable
+	@$(PYTHON) -m venv build/audit && build/audit/bin/python -m pip --quiet install pip-audit
+	$(BIN)/python -m tests.audit build/audit/bin/pip-audit
 
 check: $(VENV)/.dev lint types layers ## lint, types and the direction of imports
 

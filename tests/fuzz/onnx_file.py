@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import atheris
+import onnx  # noqa: F401  here, or the first input would wait for it
 
 from tests.fuzz.reader import fuzz
 
