@@ -101,12 +101,16 @@ def settings_beside(path: Path) -> tuple[Settings, ...]:
 
 
 def metadata_values(metadata: Mapping[str, str]) -> dict[str, object]:
-    """The values of a safetensors file, of which those that are JSON say what they hold."""
+    """The values of a safetensors file, of which those that are JSON say what they hold.
+
+    Raises:
+        RecursionError: JSON that is nested without end.
+    """
     values: dict[str, object] = {}
     for key, text in metadata.items():
         try:
             values[key] = json.loads(text)
-        except (ValueError, RecursionError):
+        except ValueError:
             values[key] = text
     return values
 
