@@ -4,8 +4,13 @@ import secrets
 
 import pytest
 
-from vmamba_deploy.artifacts.atomic import atomic_write, explain_write_error
-from vmamba_deploy.errors import ResourceError, UsageError
+from vmamba_deploy.artifacts.atomic import (
+    atomic_write,
+    explain_system_error,
+    explain_write_error,
+    make_folder,
+)
+from vmamba_deploy.errors import InputFileError, ResourceError, UsageError
 
 
 def test_file_appears_whole_and_nothing_else_stays(tmp_path):
@@ -75,3 +80,34 @@ def test_errors_about_other_files_are_left_alone(tmp_path):
 def test_missing_file_in_the_block_is_not_hidden(tmp_path):
     with pytest.raises(FileNotFoundError), atomic_write(tmp_path / "a"):
         pass
+
+
+def test_a_refusal_that_names_no_file_is_not_about_ours(tmp_path):
+    assert explain_write_error(PermissionError(errno.EACCES, "Permission denied"), tmp_path) is None
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (OSError(errno.ENOSPC, "x", "/data/a"), ResourceError),
+        (OSError(errno.EMFILE, "x"), ResourceError),
+        (OSError(errno.EIO, "x", "/data/a"), InputFileError),
+        (OSError(errno.EIO, "x", b"/data/a"), InputFileError),
+        (OSError(errno.EIO, "x"), type(None)),
+        (OSError(errno.EIO, "x", 7), type(None)),
+    ],
+)
+def test_what_the_system_refuses_is_told_where_it_names_something(error, expected):
+    told = explain_system_error(error)
+    assert type(told) is expected
+    if expected is InputFileError:
+        assert told.message == "cannot use /data/a: Input/output error"
+
+
+def test_a_folder_in_the_place_of_a_file_is_not_made(tmp_path):
+    make_folder(tmp_path / "deep" / "folder")
+    make_folder(tmp_path / "deep" / "folder")
+    (tmp_path / "file").touch()
+    with pytest.raises(UsageError, match="cannot make the folder") as problem:
+        make_folder(tmp_path / "file" / "folder")
+    assert problem.value.hint

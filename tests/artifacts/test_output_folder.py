@@ -43,6 +43,16 @@ def test_a_kill_between_the_two_renames_is_undone(tmp_path):
     assert visible(tmp_path) == ["out"]
 
 
+def test_a_kill_after_the_two_renames_leaves_the_new_folder(tmp_path):
+    publish(tmp_path / "out", {"model.onnx": b"new"})
+    shutil.copytree(tmp_path / "out", tmp_path / ".replaced-out")
+    (tmp_path / ".replaced-out" / "model.onnx").write_bytes(b"old")
+    with open_output_folder(tmp_path / "out"):
+        pass
+    assert (tmp_path / "out" / "model.onnx").read_bytes() == b"new"
+    assert visible(tmp_path) == ["out"]
+
+
 def test_an_abandoned_run_leaves_the_old_folder(tmp_path):
     publish(tmp_path / "out", {"model.onnx": b"old"})
 
