@@ -5,10 +5,11 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import filelock
 import pytest
 
 from vmamba_deploy.artifacts.locking import exclusive
-from vmamba_deploy.errors import ResourceError
+from vmamba_deploy.errors import ResourceError, UsageError
 
 # Each turn adds one to a number by reading and writing it: two holders at once would lose one.
 TURNS = """
@@ -55,3 +56,32 @@ def test_the_file_of_a_killed_holder_is_taken_over(tmp_path):
     with exclusive(lock, what="folder x"):
         pass
     assert not lock.exists()
+
+
+def test_a_place_that_is_not_there(tmp_path):
+    lock = exclusive(tmp_path / "absent" / ".lock", what="it")
+    with pytest.raises(UsageError, match="cannot write"), lock:
+        pass
+
+
+def test_a_holder_that_has_just_ended(tmp_path, monkeypatch):
+    """It took its file away between our attempt and our look at who it is."""
+    acquire, path = filelock.FileLock.acquire, tmp_path / ".lock"
+
+    def too_late(self):
+        monkeypatch.setattr(filelock.FileLock, "acquire", acquire)
+        path.unlink()
+        raise filelock.Timeout(str(path))
+
+    monkeypatch.setattr(filelock.FileLock, "acquire", too_late)
+    with exclusive(path, what="it"):
+        assert path.exists()
+    assert not path.exists()
+
+
+def test_a_holder_that_has_not_said_who_it_is(tmp_path):
+    with exclusive(tmp_path / ".lock", what="it"):
+        (tmp_path / ".lock").write_text("{")
+        second = exclusive(tmp_path / ".lock", what="it")
+        with pytest.raises(ResourceError, match="it is being written by another process"), second:
+            pass

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from collections import namedtuple
+from pathlib import Path
 
 import pytest
 
@@ -75,6 +76,21 @@ def test_foreign_files_are_never_replaced(tmp_path):
     (tmp_path / "out" / "notes.txt").write_text("mine")
     with pytest.raises(UsageError, match=r"did not write: notes\.txt"):
         publish(tmp_path / "out", {"model.onnx": b"new"})
+    assert (tmp_path / "out" / "notes.txt").read_text() == "mine"
+
+
+def test_foreign_files_are_told_before_the_work_begins(tmp_path):
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(UsageError, match="not an artefact folder"), open_output_folder(tmp_path):
+        pytest.fail("it began")
+
+
+def test_what_came_while_the_run_worked_is_not_replaced_either(tmp_path):
+    with open_output_folder(tmp_path / "out") as output:
+        (tmp_path / "out").mkdir()
+        (tmp_path / "out" / "notes.txt").write_text("mine")
+        with pytest.raises(UsageError, match="not an artefact folder"):
+            output.publish()
     assert (tmp_path / "out" / "notes.txt").read_text() == "mine"
 
 
@@ -167,6 +183,32 @@ def test_a_mount_point_is_filled_in_place(tiny_disk):
     publish(tiny_disk, {"model.onnx": b"new"})
     assert visible(tiny_disk) == ["manifest.json", "model.onnx"]
     verify(tiny_disk)
+
+
+@pytest.mark.parametrize("moved", ["manifest.json", "new.bin"])
+def test_a_kill_while_files_move_in_place(tmp_path, monkeypatch, moved):
+    """What had come already goes again, unless the manifest had come too."""
+    monkeypatch.setattr(Path, "is_mount", lambda self: self == tmp_path)
+    publish(tmp_path, {"model.onnx": b"old"})
+    staging = tmp_path / f".partial-{'0' * 12}-{tmp_path.name}"
+    publish(tmp_path / "other", {"new.bin": b"new"})
+    (tmp_path / "other").rename(staging)
+    (staging / moved).replace(tmp_path / moved)
+    try:
+        with open_output_folder(tmp_path):
+            pass
+    except UsageError:
+        assert moved == "manifest.json"
+    assert not staging.exists()
+    assert (tmp_path / "new.bin").exists() is False
+
+
+def test_where_artefacts_go_that_failed(tmp_path, monkeypatch):
+    with open_output_folder(tmp_path / "out") as output:
+        assert output.failed == tmp_path / "out.failed"
+    monkeypatch.setattr(Path, "is_mount", lambda self: self == tmp_path)
+    with open_output_folder(tmp_path) as output:
+        assert output.failed == tmp_path / f".{tmp_path.name}.failed"
 
 
 def test_a_read_only_disk_is_a_usage_problem(tiny_disk):

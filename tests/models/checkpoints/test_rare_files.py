@@ -1,0 +1,154 @@
+"""Files that are rarely met: each goes one way through the readers that others do not."""
+
+from __future__ import annotations
+
+import io
+import pickle
+import urllib.error
+import urllib.request
+from email.message import Message
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from vmamba_deploy.errors import InputFileError
+from vmamba_deploy.models.checkpoints import download
+from vmamba_deploy.models.checkpoints.contents import as_class_labels
+from vmamba_deploy.models.checkpoints.images import declared_preprocessing
+from vmamba_deploy.models.checkpoints.pickled import read_pickled
+from vmamba_deploy.models.checkpoints.reading import read_checkpoint
+from vmamba_deploy.models.checkpoints.settings import Settings
+from vmamba_deploy.models.checkpoints.stand_in import StandIn
+from vmamba_deploy.preprocessing import Preprocessing
+
+MAGIC, MACHINE = 0x1950A86A20F9469CFC6C, {"little_endian": True}
+
+
+def older_layout(*programs: Any) -> bytes:
+    return b"".join(pickle.dumps(program, protocol=2) for program in programs)
+
+
+@pytest.mark.parametrize(
+    ("programs", "told"),
+    [
+        ((7, 1001, MACHINE, {}, []), "torch.save did not write"),
+        ((MAGIC, 1000, MACHINE, {}, []), "torch.save did not write"),
+        ((MAGIC, 1001, {"little_endian": False}, {}, []), "big-endian"),
+        ((MAGIC, 1001, 5, {}, []), "big-endian"),
+        ((MAGIC, 1001, MACHINE, {}, 5), "storages without names"),
+        ((MAGIC, 1001, MACHINE, {}, [5]), "storages without names"),
+        ((MAGIC, 1001, MACHINE, {}, ["0"]), "other storages than its tensors want"),
+    ],
+)
+def test_the_older_layout_with_something_else(
+    programs: tuple[Any, ...], told: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.pth"
+    path.write_bytes(older_layout(*programs))
+    with pytest.raises(InputFileError, match=told):
+        read_pickled(path)
+
+
+def test_the_older_layout_without_its_last_numbers(tmp_path: Path) -> None:
+    buffer, path = io.BytesIO(), tmp_path / "a.pth"
+    torch.save({"a": torch.ones(9)}, buffer, _use_new_zipfile_serialization=False)
+    path.write_bytes(buffer.getvalue()[:-4])
+    with pytest.raises(InputFileError, match="numbers are missing"):
+        read_pickled(path)
+
+
+def test_bytes_as_old_pickles_have_them(tmp_path: Path) -> None:
+    """In protocol 2 they are text that is encoded, one text once however often it stands there."""
+    path = tmp_path / "a.pth"
+    torch.save({"a": b"\xff\x00", "b": b"\xff\x00"}, path, pickle_protocol=2)
+    tree = read_pickled(path)
+    assert tree == {"a": b"\xff\x00", "b": b"\xff\x00"}
+    program = b"c_codecs\nencode\n(K\x05X\x06\x00\x00\x00latin1tR."
+    path.write_bytes(older_layout(MAGIC, 1001, MACHINE) + program + older_layout([]))
+    with pytest.raises(InputFileError, match="bytes of something that is no text"):
+        read_pickled(path)
+
+
+def test_a_tensor_without_numbers(tmp_path: Path) -> None:
+    path = tmp_path / "a.pth"
+    torch.save({"model": {"a": torch.ones(2), "empty": torch.ones(0, 3)}}, path)
+    tensors = read_checkpoint(path).read()
+    assert tensors["empty"].shape == (0, 3)
+    assert tensors["a"].tolist() == [1, 1]
+
+
+def test_a_module_with_a_part_that_is_none(tmp_path: Path) -> None:
+    module, path = torch.nn.Linear(2, 3), tmp_path / "a.pth"
+    module.register_module("norm", None)
+    torch.save(module, path)
+    assert set(read_checkpoint(path).stored) == {"weight", "bias"}
+
+
+def test_labels_by_something_that_is_no_number() -> None:
+    assert as_class_labels({"a": "x"}) is None
+    assert as_class_labels({None: "x"}) is None
+    assert as_class_labels({"1": "b", 0: "a"}) == ("a", "b")
+
+
+def test_a_stand_in_shows_its_name_alone() -> None:
+    assert repr(StandIn("a.B", ("secret",))) == "StandIn('a.B')"
+
+
+def test_downloads_stay_with_https() -> None:
+    opener = download._default_opener()
+    (redirects,) = (
+        handler
+        for handler in opener.handlers
+        if isinstance(handler, urllib.request.HTTPRedirectHandler)
+    )
+    request = urllib.request.Request("https://a.example/x")
+    with pytest.raises(urllib.error.URLError, match="not https"):
+        redirects.redirect_request(
+            request, io.BytesIO(), 302, "Found", Message(), "http://a.example/x"
+        )
+    followed = redirects.redirect_request(
+        request, io.BytesIO(), 302, "Found", Message(), "https://b.example/x"
+    )
+    assert followed is not None
+    assert followed.full_url == "https://b.example/x"
+
+
+USUAL = Preprocessing()
+
+
+@pytest.mark.parametrize(
+    ("place", "values", "changes", "noted"),
+    [
+        ("config", {"crop_pct": 0.75}, {"resize_pixels": 298}, ""),
+        ("config", {"crop_pct": True}, {}, ""),
+        ("config", {"crop_pct": 0.01}, {}, ""),
+        ("config", {"img_size": [3, 256, 192]}, {"crop_pixels": (256, 192)}, ""),
+        ("config", {"img_size": [256]}, {"crop_pixels": (256, 256)}, ""),
+        ("config", {"img_size": 31}, {}, ""),
+        ("config", {"img_size": 8193}, {}, ""),
+        ("config", {"img_size": "224"}, {}, ""),
+        ("config", {"interpolation": "spline"}, {}, "interpolation: spline, which is none"),
+        ("config", {"resample": 2}, {"interpolation": "bilinear"}, ""),
+        ("config", {"mean": [127.5] * 3, "std": [127.5] * 3}, {"mean": (0.5,) * 3}, ""),
+        ("config", {"mean": [0.1] * 3, "std": [0.2, 0.2, 0]}, {}, ""),
+        ("config", {"mean": [0.1, "x", 0.1], "std": [0.2] * 3}, {}, ""),
+        ("config", {"mean": [0.1] * 2, "std": [0.2] * 2}, {}, ""),
+        ("config", {"mean": 0.1, "std": 0.2}, {}, ""),
+        ("config", {"to_rgb": False}, {}, "its images are BGR"),
+        ("preprocessor_config.json", {"size": {"shortest_edge": 320}}, {"resize_pixels": 320}, ""),
+        ("config", {"size": 256}, {}, ""),
+        ("elsewhere.of.it", {"crop_pct": 0.5}, {}, ""),
+    ],
+)
+def test_what_a_configuration_says_of_images(
+    place: str, values: dict[str, object], changes: dict[str, object], noted: str
+) -> None:
+    prepared, told = declared_preprocessing([Settings(place, values)], USUAL)
+    for name, value in changes.items():
+        assert getattr(prepared, name) == value
+    if not changes:
+        assert prepared == USUAL
+    assert noted in " ".join(told)
+    assert bool(told) is bool(changes or noted)
