@@ -57,9 +57,9 @@ std::string json_of(const Classifier &model, const std::vector<std::filesystem::
 
 void print_text(const std::vector<std::filesystem::path> &images, const Predictions &all) {
   for (std::size_t i = 0; i < images.size(); ++i) {
-    std::printf("%s\n", images[i].c_str());
+    std::printf("%s\n", printable(images[i].string()).c_str());
     for (const Prediction &best : all[i]) {
-      std::printf("  %6.2f%%  %s\n", 100.0 * best.probability, best.label.c_str());
+      std::printf("  %6.2f%%  %s\n", 100.0 * best.probability, printable(best.label).c_str());
     }
   }
 }

@@ -40,7 +40,7 @@ void write_features(const vmamba_programs::Arguments &arguments) {
   const PixelBatch pixels = pixels_of(images, manifest.preprocessing);
   for (const auto &[name, array] : session->run(pixels.bytes.data(), images.size())) {
     write_file(*folder / (name + ".f32"), array.values.data(), array.values.size() * sizeof(float));
-    std::cout << name;
+    std::cout << printable(name);
     for (const std::size_t side : array.shape) std::cout << ' ' << side;
     std::cout << '\n';
   }

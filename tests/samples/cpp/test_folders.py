@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -13,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.artifacts.bad_manifests import GOOD, ROWS, bad_manifest
 from tests.samples.cpp.folders import changed
 from tests.samples.cpp.programs import program
 from vmamba_deploy.artifacts.manifest import verify
@@ -122,6 +124,44 @@ def test_what_is_no_manifest_is_an_integrity_error(checks: Path, tmp_path: Path,
     assert said.startswith("7 ")
     with pytest.raises(IntegrityError):
         verify(tmp_path)
+
+
+def test_what_pythons_table_refuses_is_refused(checks: Path, tmp_path: Path) -> None:
+    """The good manifest passes: then its files are missed."""
+    texts = [GOOD, *map(bad_manifest, ROWS)]
+    folders = [tmp_path / str(number) for number in range(len(texts))]
+    for folder, text in zip(folders, texts, strict=True):
+        folder.mkdir()
+        (folder / "manifest.json").write_text(text)
+    good, *answers = check(checks, *folders)
+    assert "is missing from" in good
+    passed = [
+        f"{why}: {said}"
+        for why, said in zip(ROWS, answers, strict=True)
+        if not said.startswith("7 ") or "is missing from" in said
+    ]
+    assert not passed
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "model.onnx"])
+def test_a_pipe_is_refused_without_waiting(
+    checks: Path, light: Path, tmp_path: Path, name: str
+) -> None:
+    folder = changed(light, tmp_path / "changed")
+    (folder / name).unlink()
+    os.mkfifo(folder / name)
+    (said,) = check(checks, folder)
+    assert said.startswith("7 ")
+
+
+def test_code_that_is_not_listed_is_refused_in_pythons_words(
+    checks: Path, light: Path, tmp_path: Path
+) -> None:
+    folder = changed(light, tmp_path / "changed")
+    (folder / "model.pt2").write_bytes(b"code")
+    (said,) = check(checks, folder)
+    assert said == in_pythons_words(folder)
+    assert "model.pt2 lies in" in said
 
 
 @pytest.mark.parametrize(

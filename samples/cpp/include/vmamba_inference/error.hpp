@@ -8,6 +8,8 @@
 #include <string>
 #include <utility>
 
+#include "vmamba_inference/text.hpp"
+
 namespace vmamba_inference {
 
 // The numbers of vmamba_deploy's command line.
@@ -71,8 +73,8 @@ inline Error resource_error(const std::string &message, const std::string &hint 
 template <typename Work>
 int run_program(Work &&work) {
   const auto fail = [](ExitCode code, const std::string &message, const std::string &hint) {
-    std::cerr << "error: " << message << '\n';
-    if (!hint.empty()) std::cerr << "hint: " << hint << '\n';
+    std::cerr << "error: " << printable(message) << '\n';
+    if (!hint.empty()) std::cerr << "hint: " << printable(hint) << '\n';
     return static_cast<int>(code);
   };
   try {

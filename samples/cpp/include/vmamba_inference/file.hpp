@@ -48,8 +48,14 @@ class Descriptor {
 template <typename Use>
 void read_parts(const std::filesystem::path &path, Use &&use) {
   const auto fail = [] { throw std::system_error(errno, std::generic_category()); };
-  const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!file) fail();
+  // Not blocking: opening a pipe would otherwise wait for its writer.
+  const Descriptor file(::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+  struct stat found{};
+  if (!file || ::fstat(file.get(), &found) != 0) fail();
+  if (!S_ISREG(found.st_mode)) {
+    throw std::system_error(std::make_error_code(
+        S_ISDIR(found.st_mode) ? std::errc::is_a_directory : std::errc::operation_not_supported));
+  }
   Bytes part(1 << 18);
   while (true) {
     const ssize_t count = ::read(file.get(), part.data(), part.size());

@@ -17,7 +17,10 @@
 
 #include "vmamba_inference/error.hpp"
 #include "vmamba_inference/file.hpp"
+#include "vmamba_inference/manifest_rules.hpp"
 #include "vmamba_inference/preprocess.hpp"
+#include "vmamba_inference/strict_json.hpp"
+#include "vmamba_inference/text.hpp"
 
 namespace vmamba_inference {
 
@@ -61,12 +64,7 @@ inline constexpr std::uintmax_t kMaxManifestBytes = 16 << 20;
 inline constexpr std::int64_t kLargestSide = 1 << 16;
 inline constexpr std::int64_t kSpecification = 2;  // of docs/preprocessing.md
 
-inline std::int64_t side_of(const nlohmann::json &value) {
-  const auto side = value.get<std::int64_t>();
-  if (side < 1 || side > kLargestSide)
-    throw std::out_of_range("a side of an image is out of range");
-  return side;
-}
+inline constexpr double kLeastStd = 1e-6;
 
 inline Filter filter_named(const std::string &name) {
   for (const Filter &filter : kFilters) {
@@ -76,23 +74,35 @@ inline Filter filter_named(const std::string &name) {
                         "use the release that wrote it, or export again");
 }
 
+inline std::vector<float> numbers_from(const nlohmann::json &values, double least) {
+  require(values.is_array(), "mean and std are lists");
+  std::vector<float> numbers;
+  for (const nlohmann::json &value : values) {
+    require(value.is_number() && value.get<double>() >= least, "a mean or std is out of range");
+    numbers.push_back(static_cast<float>(value.get<double>()));
+  }
+  return numbers;
+}
+
 inline void check_channels(const Preprocessing &spec) {
   if (spec.mean.empty() || spec.mean.size() != spec.std.size())
     throw std::out_of_range("mean and std must have one value for each channel");
   for (std::size_t i = 0; i < spec.mean.size(); ++i) {
-    if (!std::isfinite(spec.mean[i]) || !std::isfinite(spec.std[i]) || spec.std[i] <= 0.0F)
-      throw std::out_of_range("mean and std must be finite, and std above 0");
+    if (!(spec.mean[i] >= 0.0F && spec.mean[i] <= 1.0F) || !std::isfinite(spec.std[i]) ||
+        spec.std[i] <= 0.0F)
+      throw std::out_of_range("mean must be 0 to 1, and std finite and at least 1e-6");
   }
 }
 
 inline Preprocessing preprocessing_of(const nlohmann::json &fields) {
   Preprocessing spec;
-  spec.crop_height = side_of(fields.at("crop_pixels").at(0));
-  spec.crop_width = side_of(fields.at("crop_pixels").at(1));
-  spec.resize_pixels = side_of(fields.at("resize_pixels"));
+  require(fields.at("crop_pixels").size() == 2, "crop_pixels has two sides");
+  spec.crop_height = whole(fields.at("crop_pixels").at(0), 1, kLargestSide);
+  spec.crop_width = whole(fields.at("crop_pixels").at(1), 1, kLargestSide);
+  spec.resize_pixels = whole(fields.at("resize_pixels"), 1, kLargestSide);
   spec.filter = filter_named(fields.at("interpolation").get<std::string>());
-  spec.mean = fields.at("mean").get<std::vector<float>>();
-  spec.std = fields.at("std").get<std::vector<float>>();
+  spec.mean = numbers_from(fields.at("mean"), 0.0);
+  spec.std = numbers_from(fields.at("std"), kLeastStd);
   check_channels(spec);
   spec.normalisation_in_graph = fields.value("normalisation_in_graph", false);
   spec.stretched = fields.value("stretched", false);
@@ -118,51 +128,90 @@ inline EngineFacts engine_of(const nlohmann::json &fields) {
   EngineFacts engine;
   engine.built = fields.at("built").get<bool>();
   engine.reason = text_or_empty(fields, "reason");
-  if (!engine.built) return engine;
-  engine.flavour = fields.at("flavour").get<std::string>();
+  only(fields, {"built", "reason", "flavour", "version", "compute_capabilities",
+                "version_compatible", "hardware_compatible", "weights_stripped", "plugin_layers",
+                "build_seconds", "profile", "plugin"});
+  if (!engine.built) {
+    require(fields.at("reason").is_string(), "an engine that was not built needs a reason");
+    return engine;
+  }
+  engine.flavour = one_of(fields.at("flavour"), {"tensorrt", "tensorrt_rtx"});
   engine.version = fields.at("version").get<std::string>();
   engine.compute_capabilities = fields.at("compute_capabilities").get<std::vector<std::string>>();
   engine.version_compatible = fields.value("version_compatible", false);
   engine.hardware_compatible = fields.value("hardware_compatible", false);
   engine.weights_stripped = fields.value("weights_stripped", false);
-  engine.plugin_embedded = fields.at("plugin").at("delivery").get<std::string>() == "embedded";
+  engine.plugin_embedded =
+      one_of(fields.at("plugin").at("delivery"), {"beside", "embedded"}) == "embedded";
+  check_profile(fields.at("profile"));
   engine.smallest_batch = fields.at("profile").at("min").at(0).get<std::int64_t>();
   engine.largest_batch = fields.at("profile").at("max").at(0).get<std::int64_t>();
   return engine;
 }
 
+// Inputs and outputs are those of the preprocessing and the task.
+inline void check_network(const nlohmann::json &onnx, const Manifest &manifest,
+                          const nlohmann::json &labels) {
+  only(onnx, {"opset", "op_sets", "inputs", "outputs"});
+  whole(onnx.at("opset"), 1);
+  const Preprocessing &spec = manifest.preprocessing;
+  const auto channels = static_cast<std::int64_t>(spec.channels());
+  const std::int64_t height = spec.crop_height, width = spec.crop_width;
+  const bool bytes = spec.normalisation_in_graph;
+  check_input(tensors_of(onnx.at("inputs")).front(), bytes,
+              bytes ? std::vector<std::int64_t>{height, width, channels}
+                    : std::vector<std::int64_t>{channels, height, width});
+  check_outputs(tensors_of(onnx.at("outputs")), manifest.task, labels);
+}
+
+// The path of a listed file; a name that leads out of the folder is refused. What links in the
+// folder lead to, the sha256 vouches for.
+inline std::filesystem::path inside_folder(const std::filesystem::path &folder,
+                                           const std::string &name) {
+  const std::filesystem::path relative(name);
+  bool leaves = relative.is_absolute() || name.find('\\') != std::string::npos;
+  for (const auto &part : relative) leaves = leaves || part == "..";
+  if (leaves) {
+    throw integrity_error("the manifest names a file outside its folder: '" + printable(name) +
+                          "'");
+  }
+  return folder / relative;
+}
+
 inline Manifest manifest_of(const nlohmann::json &document, const std::filesystem::path &folder) {
   Manifest manifest;
   manifest.folder = folder;
-  manifest.status = document.at("status").get<std::string>();
+  only(document,
+       {"schema_version", "created", "status", "status_reason", "preset", "precision", "weights",
+        "versions", "onnx", "engine", "preprocessing", "labels", "task", "activation", "files"});
+  manifest.status = one_of(document.at("status"), {"complete", "unproven", "failed"});
   manifest.status_reason = text_or_empty(document, "status_reason");
   manifest.preset = document.at("preset").get<std::string>();
   manifest.task = document.value("task", manifest.task);
-  manifest.precision = document.at("precision").get<std::string>();
+  manifest.precision = one_of(document.at("precision"), {"fp32", "fp16", "bf16"});
+  sha256_text(document.at("weights").at("sha256"));
+  require(document.at("versions").is_object(), "versions is an object");
+  require(document.at("files").is_object() && document.at("files").size() <= kMaxFiles,
+          "files is an object of at most 4,096");
   for (const auto &[name, facts] : document.at("files").items()) {
-    manifest.files[name] = {facts.at("sha256").get<std::string>(),
-                            facts.at("size_bytes").get<std::uintmax_t>()};
+    only(facts, {"sha256", "size_bytes"});
+    inside_folder(folder, name);
+    check_file_name(name);
+    manifest.files[name] = {sha256_text(facts.at("sha256")),
+                            static_cast<std::uintmax_t>(whole(facts.at("size_bytes"), 0))};
   }
   manifest.engine = engine_of(document.at("engine"));
   manifest.preprocessing = preprocessing_of(document.at("preprocessing"));
   const nlohmann::json &labels = document.at("labels");
   if (!labels.is_null()) manifest.labels = labels.get<std::vector<std::string>>();
+  require(labels.size() <= kMaxClasses, "there are too many labels");
+  check_network(document.at("onnx"), manifest, labels);
   manifest.activation = text_or_empty(document, "activation");
   if (!manifest.activation.empty() && manifest.activation != "softmax" &&
       manifest.activation != "sigmoid") {
     throw std::out_of_range("activation is neither softmax nor sigmoid");
   }
   return manifest;
-}
-
-// nlohmann::json parses any depth without recursion but destroys by it: a limit keeps that safe.
-inline nlohmann::json parse_json(const Bytes &text) {
-  constexpr int kDeepest = 64;
-  const auto shallow = [](int depth, nlohmann::json::parse_event_t, nlohmann::json &) {
-    if (depth > kDeepest) throw std::out_of_range("it is nested too deeply");
-    return true;
-  };
-  return nlohmann::json::parse(text.begin(), text.end(), shallow);
 }
 
 inline void check_schema_version(const nlohmann::json &document, const std::string &path) {

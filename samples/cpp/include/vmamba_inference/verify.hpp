@@ -35,17 +35,9 @@ namespace detail {
 inline constexpr char kRebuild[] =
     "export again, or build an engine for this machine with `vmamba-deploy build`";
 
-// The path of a listed file; a name that leads out of the folder is refused. What links in the
-// folder lead to, the sha256 vouches for.
-inline std::filesystem::path inside_folder(const std::filesystem::path &folder,
-                                           const std::string &name) {
-  const std::filesystem::path relative(name);
-  bool leaves = name.empty() || relative.is_absolute() || name.find('\\') != std::string::npos ||
-                name.find('\0') != std::string::npos;
-  for (const auto &part : relative) leaves = leaves || part == "..";
-  if (leaves) throw integrity_error("the manifest names a file outside its folder: '" + name + "'");
-  return folder / relative;
-}
+// What a runtime loads by its name, and executes.
+inline constexpr const char *kCodeNames[] = {"model.engine", "model.pt2", "libvmamba_ort.so",
+                                             "libvmamba_trt.so", "libvmamba_torch.so"};
 
 inline void verify_file(const std::filesystem::path &path, const std::string &name,
                         const FileFacts &expected) {
@@ -113,7 +105,7 @@ inline void require_fit(const EngineFacts &engine, const std::string &flavour,
   if (!reason.empty()) throw integrity_error(reason, detail::kRebuild);
 }
 
-// Check every file of the folder.
+// Check every file of the folder, and that no code lies there which the manifest does not list.
 inline void verify_files(const Manifest &manifest) {
   if (manifest.status == "failed") {
     throw integrity_error("the artefacts in " + manifest.folder.string() +
@@ -125,6 +117,16 @@ inline void verify_files(const Manifest &manifest) {
       detail::verify_file(detail::inside_folder(manifest.folder, name), name, expected);
     } catch (const std::system_error &error) {
       throw integrity_error(name + " cannot be read: " + error.code().message());
+    }
+  }
+  for (const char *name : detail::kCodeNames) {
+    const std::filesystem::path path = manifest.folder / name;
+    std::error_code unreadable;
+    if (manifest.files.count(name) == 0 &&
+        std::filesystem::exists(std::filesystem::symlink_status(path, unreadable))) {
+      throw integrity_error(std::string(name) + " lies in " + manifest.folder.string() +
+                                ", and the manifest does not list it",
+                            "it would be executed: remove it, or copy the whole folder again");
     }
   }
 }
