@@ -12,6 +12,7 @@ import json
 import re
 import subprocess
 import sys
+import tempfile
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -39,9 +40,12 @@ def unaccepted_licences() -> list[str]:
 
 def advisories(pip_audit: Path) -> list[str] | None:
     """A line for each advisory against a pinned version; None where no source could be asked."""
-    files = (argument for name in _PINS for argument in ("--requirement", str(ROOT / name)))
     options = ("--disable-pip", "--no-deps", "--format=json", "--progress-spinner=off")
-    asked = subprocess.run([str(pip_audit), *options, *files], capture_output=True, text=True)
+    with tempfile.NamedTemporaryFile("w", suffix=".txt") as pins:
+        pins.write("\n".join(pinned()))
+        pins.flush()
+        command = [str(pip_audit), *options, "--requirement", pins.name]
+        asked = subprocess.run(command, capture_output=True, text=True)
     try:
         packages = json.loads(asked.stdout)["dependencies"]
     except ValueError:
@@ -49,6 +53,12 @@ def advisories(pip_audit: Path) -> list[str] | None:
         return None
     answered = [package for package in packages if "skip_reason" not in package]
     return list(_findings(answered)) if answered else None
+
+
+def pinned() -> list[str]:
+    """Every pinned version, without the hashes: pip-audit wants them for all or for none."""
+    lines = (line for name in _PINS for line in (ROOT / name).read_text().splitlines())
+    return [line.removesuffix(" \\") for line in lines if re.match(r"\w.*==", line)]
 
 
 def _findings(packages: list[dict[str, Any]]) -> Iterator[str]:

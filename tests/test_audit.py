@@ -26,6 +26,13 @@ def test_every_pin_but_pytorch_has_hashes() -> None:
     assert [pin.partition("==")[0] for pin in pins if not pin.startswith("#")] == ["torch"]
 
 
+def test_every_pin_is_asked_about() -> None:
+    pins = audit.pinned()
+    names = {pin.partition("==")[0] for pin in pins}
+    assert {"torch", "numpy", "pytest", "onnxruntime"} <= names
+    assert not [pin for pin in pins if "hash" in pin or "\\" in pin]
+
+
 @pytest.fixture
 def answer(tmp_path: Path) -> Path:
     """A program that answers as pip-audit would: what is written to `answer.json` beside it."""
