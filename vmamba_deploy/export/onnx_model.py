@@ -303,7 +303,7 @@ def _data_files(path: Path, model: onnx_ir.Model) -> tuple[str, ...]:
         if isinstance(tensor, onnx_ir.ExternalTensor)
     }
     for name in names:
-        if Path(name).name != name or (path.parent / name).is_symlink():
+        if name in {"", path.name} or Path(name).name != name or (path.parent / name).is_symlink():
             raise InputFileError(
                 f"{shown(path)} takes weights from {name!r}, which is not beside it, or a symbolic "
                 "link: ONNX's checker refuses both",
