@@ -39,6 +39,7 @@ def publish(target: Path, content: Mapping[str, bytes]) -> None:
     """Make files with this content, and their manifest, the content of a folder."""
     with open_output_folder(target) as output:
         for name, data in content.items():
+            (output.staging / name).parent.mkdir(exist_ok=True)
             (output.staging / name).write_bytes(data)
         write_manifest(output.staging, msgspec.convert(DESCRIPTION, Description))
         output.publish()

@@ -203,6 +203,14 @@ def test_a_kill_while_files_move_in_place(tmp_path, monkeypatch, moved):
     assert (tmp_path / "new.bin").exists() is False
 
 
+def test_folders_within_move_in_place_too(tmp_path, monkeypatch):
+    monkeypatch.setattr(Path, "is_mount", lambda self: self == tmp_path)
+    publish(tmp_path, {"model.onnx": b"old", "plots/a.png": b"a"})
+    publish(tmp_path, {"model.onnx": b"new", "plots/b.png": b"b"})
+    assert visible(tmp_path / "plots") == ["b.png"]
+    verify(tmp_path)
+
+
 def test_where_artefacts_go_that_failed(tmp_path, monkeypatch):
     with open_output_folder(tmp_path / "out") as output:
         assert output.failed == tmp_path / "out.failed"

@@ -34,13 +34,13 @@ def test_one_that_is_not_there(two):
 
 def test_another_system(two, monkeypatch):
     monkeypatch.setattr(sys, "platform", "darwin")
-    assert not exchange(*two)
+    assert exchange(*two) is False
     assert (two[0] / "first").exists()
 
 
 def test_a_system_without_the_call(two, monkeypatch):
     monkeypatch.setattr(ctypes, "CDLL", lambda *_, **__: object())
-    assert not exchange(*two)
+    assert exchange(*two) is False
 
 
 @pytest.mark.parametrize(("code", "told"), [(errno.EINVAL, False), (errno.EXDEV, True)])
@@ -55,4 +55,4 @@ def test_a_file_system_that_cannot(two, monkeypatch, code, told):
         with pytest.raises(OSError, match="cross-device"):
             exchange(*two)
     else:
-        assert not exchange(*two)
+        assert exchange(*two) is False
