@@ -44,6 +44,11 @@ def test_an_engine_that_carries_its_plugin(delivery: str) -> None:
     assert described().engine.plugin_embedded is False
 
 
+def test_how_an_image_is_prepared() -> None:
+    prepared = described().preprocessing.by_this_release()
+    assert (prepared.resize_pixels, prepared.crop_pixels) == (256, (224, 224))
+
+
 def test_another_task_is_no_classifier() -> None:
     described().require_classifier(Path("x"))
     other = described(task="of a later release")

@@ -18,9 +18,11 @@ from vmamba_deploy.models.checkpoints import download
 from vmamba_deploy.models.checkpoints.contents import as_class_labels
 from vmamba_deploy.models.checkpoints.images import declared_preprocessing
 from vmamba_deploy.models.checkpoints.pickled import read_pickled
+from vmamba_deploy.models.checkpoints.prefixes import without_prefix
 from vmamba_deploy.models.checkpoints.reading import read_checkpoint
-from vmamba_deploy.models.checkpoints.settings import Settings
+from vmamba_deploy.models.checkpoints.settings import Settings, metadata_values, settings_of
 from vmamba_deploy.models.checkpoints.stand_in import StandIn
+from vmamba_deploy.models.checkpoints.unreadable import refuse_tensors_within_objects
 from vmamba_deploy.preprocessing import Preprocessing
 
 MAGIC, MACHINE = 0x1950A86A20F9469CFC6C, {"little_endian": True}
@@ -62,7 +64,7 @@ def test_the_older_layout_without_its_last_numbers(tmp_path: Path) -> None:
 def test_bytes_as_old_pickles_have_them(tmp_path: Path) -> None:
     """In protocol 2 they are text that is encoded, one text once however often it stands there."""
     path = tmp_path / "a.pth"
-    torch.save({"a": b"\xff\x00", "b": b"\xff\x00"}, path, pickle_protocol=2)
+    torch.save({"a": bytes([255, 0]), "b": bytes([255, 0])}, path, pickle_protocol=2)
     tree = read_pickled(path)
     assert tree == {"a": b"\xff\x00", "b": b"\xff\x00"}
     program = b"c_codecs\nencode\n(K\x05X\x06\x00\x00\x00latin1tR."
@@ -90,6 +92,35 @@ def test_labels_by_something_that_is_no_number() -> None:
     assert as_class_labels({"a": "x"}) is None
     assert as_class_labels({None: "x"}) is None
     assert as_class_labels({"1": "b", 0: "a"}) == ("a", "b")
+
+
+def test_settings_in_an_object_and_in_a_value_too_large_for_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    options = StandIn("my.Options", state={"img_size": 256, 5: "no name"})
+    (found, inner), unread = settings_of({"args": options})
+    assert (found.values, unread) == ({"args": options}, ())
+    assert (inner.place, inner.values) == ("args", {"img_size": 256})
+    monkeypatch.setattr("vmamba_deploy.models.checkpoints.stand_in.MAX_VALUES", 3)
+    assert settings_of({"args": [1, 2, 3, 4]}) == ((), ("",))
+
+
+def test_metadata_that_are_no_json() -> None:
+    assert metadata_values({"a": "[1]", "b": "plain"}) == {"a": [1], "b": "plain"}
+
+
+def test_tensors_within_objects_that_share_parts(tmp_path: Path) -> None:
+    shared = StandIn("a.Shared", ([1],))
+    tree = {"a": shared, "b": [shared, StandIn("a.Other", (shared,))]}
+    refuse_tensors_within_objects(tree, tmp_path)  # there is none
+
+
+def test_a_part_that_stands_there_twice_is_left_out(tmp_path: Path) -> None:
+    tensors = {"net.patch_embed.0.weight": 1, "net.layers.0.blocks.0.norm.weight": 2}
+    twice = {"net.classifier.head.weight": 3, "classifier.head.weight": 4}
+    found = without_prefix(tensors | twice, tmp_path, "net.")
+    assert found.tensors["classifier.head.weight"] == 3
+    assert found.left_out == ("classifier.head.weight",)
 
 
 def test_a_stand_in_shows_its_name_alone() -> None:

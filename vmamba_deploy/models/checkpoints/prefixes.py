@@ -128,10 +128,7 @@ def _own_name(name: str, prefix: str) -> str | None:
     A classifier beside `model.backbone.` is `model.head.fc.` or `head.fc.`.
     """
     parts = prefix.split(".")
-    for length in range(len(parts) - 1, -1, -1):
-        ancestor = "".join(f"{part}." for part in parts[:length])
-        if name.startswith(ancestor):
-            own = name.removeprefix(ancestor)
-            known = any(family.own_names.match(own) for family in FAMILIES.values())
-            return own if known else None
-    return None
+    lengths = range(len(parts) - 1, -1, -1)
+    ancestors = ("".join(f"{part}." for part in parts[:length]) for length in lengths)
+    own = name.removeprefix(next(filter(name.startswith, ancestors)))
+    return own if any(family.own_names.match(own) for family in FAMILIES.values()) else None
