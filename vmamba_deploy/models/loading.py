@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from vmamba_deploy.artifacts.strict_json import is_plain
 from vmamba_deploy.errors import InputFileError, UsageError, printable
 from vmamba_deploy.files import file_sha256, shown, unchanged
 from vmamba_deploy.models.checkpoints.choice import WeightsChoice
@@ -81,8 +82,8 @@ def load_weights(
         progress: called during a download with the bytes so far and the total, None if unknown.
 
     Raises:
-        UsageError: unknown preset, no preset for random weights, a URL that is not https, a choice
-            that the file does not have.
+        UsageError: unknown preset, no preset for random weights, a URL that is not https, a path
+            with control characters, a choice that the file does not have.
         InputFileError: the file cannot be had, read or understood, or does not fit.
     """
     if spec == RANDOM:
@@ -95,6 +96,12 @@ def load_weights(
         digest = weights_sha256(model.state_dict())
         return LoadedModel(
             model, family, f"{RANDOM} (seed {seed})", digest, usual_preprocessing(family, model)
+        )
+    if not is_plain(spec):
+        raise UsageError(
+            f"{shown(spec)}: the name of the weights travels with what is made of them, and this "
+            "one has bytes that cannot be shown.",
+            hint="Rename the file, or make a link to it with another name.",
         )
     path = download(spec, progress=progress) if is_url(spec) else checkpoint_file(Path(spec))
     with unchanged(path):

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vmamba_deploy.errors import printable
+from vmamba_deploy.artifacts.strict_json import require_plain_texts
+from vmamba_deploy.errors import InputFileError, printable
+from vmamba_deploy.files import shown
 from vmamba_deploy.models.checkpoints.contents import CheckpointContents, labels_in
 from vmamba_deploy.models.checkpoints.images import declared_preprocessing
 from vmamba_deploy.models.checkpoints.prefixes import is_counter
@@ -46,10 +48,18 @@ def origin_of(
     """Where a network's weights are from; its labels are put into it.
 
     Raises:
-        InputFileError: the file says that it is of another network.
+        InputFileError: the file says that it is of another network, or has labels or names with
+            control characters.
     """
     agreement = family.agreement(model.config, contents.settings, path)
     labels = contents.class_labels or labels_in(contents.settings[1:])
+    # They travel with the artefacts, whose manifest takes no others.
+    try:
+        require_plain_texts([contents.key, *contents.other_keys, contents.prefix, *(labels or ())])
+    except ValueError as error:
+        raise InputFileError(
+            f"{shown(path)} has a name or class label that cannot be shown: {error}."
+        ) from error
     if labels and len(labels) == model.config.num_classes:
         model.class_labels = labels
     usual = usual_preprocessing(family, model)

@@ -23,7 +23,7 @@ from vmamba_deploy.artifacts.manifest import (
     write_manifest,
 )
 from vmamba_deploy.artifacts.output_folder import open_output_folder
-from vmamba_deploy.errors import InputFileError, UsageError
+from vmamba_deploy.errors import InputFileError, UsageError, printable
 from vmamba_deploy.export.onnx_model import OnnxModel
 from vmamba_deploy.native import library_path
 from vmamba_deploy.pipeline.events import OnEvent, Steps
@@ -37,6 +37,7 @@ from vmamba_deploy.runtimes.tensorrt.plan import EnginePlan, Profile
 MIN_SIDE = 32
 NETWORK_SCRIPT_NAME = "polygraphy_network.py"
 _TURING = (7, 5)
+_LONGEST_REASON = 1000
 Progress = Callable[[str, float | None], None]
 
 
@@ -163,7 +164,7 @@ def describe(
         )
     fields = {
         "status": status,
-        "status_reason": status_reason,
+        "status_reason": printable(status_reason[:_LONGEST_REASON]) if status_reason else None,
         "preset": facts.metadata["preset"],
         "task": facts.task.name,
         "precision": facts.metadata["precision"],

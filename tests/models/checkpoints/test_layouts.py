@@ -102,6 +102,20 @@ def test_labels_that_do_not_fit_are_left_out(
     assert load_model(checkpoint).class_labels is None
 
 
+def test_labels_that_no_manifest_takes_are_refused_when_they_are_read(
+    s2_weights: Weights, checkpoint: Path
+) -> None:
+    torch.save({"model": s2_weights, "class_labels": [*LABELS[:-1], "\x1b[2J"]}, checkpoint)
+    with pytest.raises(InputFileError, match=r"label that cannot be shown.*x1b"):
+        load_model(checkpoint)
+
+
+def test_a_path_that_no_manifest_takes_is_refused(s2_weights: Weights, tmp_path: Path) -> None:
+    torch.save(s2_weights, tmp_path / "clear\x1b[2J.pth")
+    with pytest.raises(UsageError, match="cannot be shown"):
+        load_weights(str(tmp_path / "clear\x1b[2J.pth"))
+
+
 @pytest.mark.parametrize("content", [{}, {"epoch": 3}, [1, 2], 7, {"model": {}}])
 def test_files_without_weights(content: Any, checkpoint: Path) -> None:
     torch.save(content, checkpoint)
