@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from tests.artifacts.test_manifest import ENGINE
-from vmamba_deploy.artifacts.manifest import EngineFacts
+from vmamba_deploy.artifacts.engine_facts import EngineFacts
 
 ROWS = json.loads((Path(__file__).parents[1] / "data" / "engine_fits.json").read_text())
 

@@ -15,11 +15,9 @@ from vmamba_deploy.artifacts.manifest import (
     MAX_MANIFEST_BYTES,
     Description,
     read_manifest,
-    read_verified,
-    require_files,
-    verify,
     write_manifest,
 )
+from vmamba_deploy.artifacts.verification import read_verified, require_files, verify
 from vmamba_deploy.errors import IntegrityError
 from vmamba_deploy.reports.schema import schema_of
 

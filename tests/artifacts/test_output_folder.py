@@ -11,8 +11,8 @@ import pytest
 
 from tests.artifacts.publishing import publish, visible
 from vmamba_deploy.artifacts import rename
-from vmamba_deploy.artifacts.manifest import verify
 from vmamba_deploy.artifacts.output_folder import open_output_folder
+from vmamba_deploy.artifacts.verification import verify
 from vmamba_deploy.errors import ResourceError, UsageError
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.artifacts.test_manifest import write_description
-from vmamba_deploy.artifacts.manifest import verify
 from vmamba_deploy.artifacts.remarks import changeable_by_anyone, remarks
+from vmamba_deploy.artifacts.verification import verify
 from vmamba_deploy.pipeline.info import describe_path
 
 

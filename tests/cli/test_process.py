@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.processes import HANG_S
-from vmamba_deploy.artifacts.manifest import verify
+from vmamba_deploy.artifacts.verification import verify
 
 ROOT = Path(__file__).parents[2]
 CHECKPOINT = ROOT / "tests" / "data" / "golden" / "vssm_s2.pth"

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from tests.artifacts.publishing import publish, visible
 from vmamba_deploy.artifacts import rename
-from vmamba_deploy.artifacts.manifest import verify
+from vmamba_deploy.artifacts.verification import verify
 from vmamba_deploy.errors import VmambaError
 
 OLD = {"model.onnx": b"old", "gone.txt": b"old"}

@@ -18,7 +18,7 @@ from tests.artifacts.publishing import publish, visible
 from tests.faults.asking import ask, assert_plain
 from tests.faults.conftest import Refuses
 from vmamba_deploy.artifacts.atomic import atomic_write
-from vmamba_deploy.artifacts.manifest import verify
+from vmamba_deploy.artifacts.verification import verify
 from vmamba_deploy.errors import ExitCode, ResourceError, UsageError
 
 

@@ -13,7 +13,7 @@ from filelock import FileLock
 
 from tests.artifacts.publishing import publish, visible
 from tests.faults.writers import content, write_file, write_folder
-from vmamba_deploy.artifacts.manifest import verify
+from vmamba_deploy.artifacts.verification import verify
 from vmamba_deploy.errors import IntegrityError, ResourceError, VmambaError
 
 WRITERS = 8

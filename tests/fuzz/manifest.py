@@ -16,7 +16,8 @@ from tests.fuzz.reader import fuzz
 from vmamba_deploy.errors import IntegrityError, UsageError
 
 with atheris.instrument_imports(include=["vmamba_deploy.artifacts", "vmamba_deploy.preprocessing"]):
-    from vmamba_deploy.artifacts.manifest import MANIFEST_NAME, Manifest, read_manifest, verify
+    from vmamba_deploy.artifacts.manifest import MANIFEST_NAME, Manifest, read_manifest
+    from vmamba_deploy.artifacts.verification import verify
 
 _SOUND = Path(__file__).parents[1] / "data" / "manifests" / "engine.json"
 _DELETED = object()

@@ -9,8 +9,9 @@ import torch
 
 from tests.artifacts.rewriting import rewrite
 from tests.artifacts.test_manifest import ENGINE
-from vmamba_deploy.artifacts.manifest import read_manifest, verify
+from vmamba_deploy.artifacts.manifest import read_manifest
 from vmamba_deploy.artifacts.rename import exchange
+from vmamba_deploy.artifacts.verification import verify
 from vmamba_deploy.errors import (
     EnvironmentProblem,
     InputFileError,

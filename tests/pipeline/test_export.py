@@ -10,7 +10,7 @@ import torch
 from click.testing import CliRunner
 
 from vmamba_deploy import native
-from vmamba_deploy.artifacts.manifest import verify
+from vmamba_deploy.artifacts.verification import verify
 from vmamba_deploy.cli import cli
 from vmamba_deploy.errors import ExitCode, InputFileError, IntegrityError, UsageError
 from vmamba_deploy.export.onnx_model import OnnxModel

@@ -8,7 +8,7 @@ from pathlib import Path
 import onnx
 import pytest
 
-from vmamba_deploy.artifacts.manifest import verify
+from vmamba_deploy.artifacts.verification import verify
 from vmamba_deploy.errors import ExitCode, InputFileError
 from vmamba_deploy.export.onnx_model import OnnxModel
 from vmamba_deploy.pipeline.compare import run_compare

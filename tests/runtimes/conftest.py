@@ -14,7 +14,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from tests.processes import HANG_S
-from vmamba_deploy.artifacts.manifest import EngineFacts
+from vmamba_deploy.artifacts.engine_facts import EngineFacts
 from vmamba_deploy.export.onnx_model import OnnxModel
 from vmamba_deploy.export.passes import CarryFunctionBodies
 from vmamba_deploy.native import library_path

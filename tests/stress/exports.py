@@ -26,7 +26,8 @@ import torch
 
 from tests.digits import SIDE, WEIGHTS, digits_of
 from tests.processes import wait_until
-from vmamba_deploy.artifacts.manifest import Manifest, verify
+from vmamba_deploy.artifacts.manifest import Manifest
+from vmamba_deploy.artifacts.verification import verify
 from vmamba_deploy.cli import main
 from vmamba_deploy.errors import ExitCode, VmambaError
 from vmamba_deploy.inference import load

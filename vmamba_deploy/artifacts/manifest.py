@@ -2,8 +2,7 @@
 
 The types below are its shape; `python -m vmamba_deploy.reports.schema manifest` prints it as a JSON
 schema. What passes can be used: samples/cpp reads it by the same rules, and both are held to
-tests/data/bad_manifests.json. Loading starts with `verify`, so that a changed file, or an engine
-for another TensorRT or GPU, is refused before TensorRT reads a byte of it.
+tests/data/bad_manifests.json. `verification` compares the files with it.
 """
 
 from __future__ import annotations
@@ -21,6 +20,7 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from vmamba_deploy.artifacts.atomic import PARTIAL_PREFIX, atomic_write
+from vmamba_deploy.artifacts.engine_facts import EngineFacts, Positive
 from vmamba_deploy.artifacts.strict_json import parse_json, require_plain_texts
 from vmamba_deploy.errors import IntegrityError, UsageError, VmambaError, printable
 from vmamba_deploy.files import open_file, read_file, shown, understood
@@ -37,8 +37,6 @@ CODE_NAMES = (ENGINE_NAME, PACKAGE_NAME, ORT_LIBRARY_NAME, TRT_LIBRARY_NAME, TOR
 """What a runtime loads by its name, and executes."""
 SCHEMA_VERSION = 1
 
-REBUILD_HINT = "export again, or build an engine for this machine with `vmamba-deploy build`"
-
 MAX_MANIFEST_BYTES = 16 << 20
 _MAX_FILES = 4096
 _MAX_FILE_BYTES = 1 << 40
@@ -47,15 +45,12 @@ _LEAST_STD = 1e-6
 _LARGEST = 2**63 - 1
 
 Count = Annotated[int, Meta(ge=0, le=_LARGEST)]
-_Positive = Annotated[int, Meta(ge=1, le=_LARGEST)]
 _Side = Annotated[int, Meta(ge=1, le=1 << 16)]
 _Name = Annotated[str, Meta(min_length=1)]
 # What an application feeds or gets; NumPy knows each by this name.
 _Dtype = Annotated[str, Meta(pattern="^(uint8|float16|float32|float64)$")]
 # `$` alone would take a newline behind the last digit.
 Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$(?!\n)")]
-Shape = tuple[_Positive, ...]
-FlavourName = Literal["tensorrt", "tensorrt_rtx"]
 Status = Literal["complete", "unproven", "failed"]
 # Where a listed file leads is judged by `path_inside`.
 _FileName = Annotated[str, Meta(pattern=r"^[^/\\:\x00][^\\:\x00]*$")]
@@ -95,141 +90,16 @@ class TensorFacts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
     name: _Name
     dtype: _Dtype
-    shape: tuple[_Positive | _Name, ...]
+    shape: tuple[Positive | _Name, ...]
 
 
 class OnnxInterface(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What the ONNX file takes and gives: the standard op set, all op sets, and the tensors."""
 
-    opset: _Positive
-    op_sets: dict[str, _Positive]
+    opset: Positive
+    op_sets: dict[str, Positive]
     inputs: Annotated[tuple[TensorFacts, ...], Meta(min_length=1, max_length=64)]
     outputs: Annotated[tuple[TensorFacts, ...], Meta(min_length=1, max_length=64)]
-
-
-class ShapeProfile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Shapes of the input that an engine takes: smallest, tuned for, largest."""
-
-    min: Shape
-    opt: Shape
-    max: Shape
-
-    def __post_init__(self) -> None:
-        ranks = {len(self.min), len(self.opt), len(self.max)}
-        if ranks != {4} or not all(
-            low <= usual <= high
-            for low, usual, high in zip(self.min, self.opt, self.max, strict=True)
-        ):
-            raise ValueError("a profile has four sides each, that do not shrink from min to max")
-
-
-class PluginFacts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The plugin that an engine calls, `beside` it or `embedded`: then loading it runs the code."""
-
-    name: str
-    version: str
-    namespace: str
-    delivery: Literal["beside", "embedded"]
-
-
-class EngineFacts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The engine; without one, `built` is false, `reason` says why and most of the rest is None.
-
-    Attributes:
-        flavour: that built it, or would have.
-        version: of that TensorRT, "1.7.1.116".
-        compute_capabilities: the GPUs that it was built for, "8.6"; empty: all that the flavour
-            takes.
-        version_compatible: the same or a later major version reads it too.
-        hardware_compatible: GPUs newer than the oldest of `compute_capabilities` run it too.
-        weights_stripped: it must be refitted from the ONNX file before it runs.
-        plugin_layers: nodes that are layers of our plugin.
-        profile: shapes of the input.
-    """
-
-    built: bool
-    reason: str | None
-    flavour: FlavourName | None = None
-    version: str | None = None
-    compute_capabilities: tuple[str, ...] | None = None
-    version_compatible: bool = False
-    hardware_compatible: bool = False
-    weights_stripped: bool = False
-    plugin_layers: _Positive | None = None
-    build_seconds: Annotated[float, Meta(ge=0)] | None = None
-    profile: ShapeProfile | None = None
-    plugin: PluginFacts | None = None
-
-    def __post_init__(self) -> None:
-        if not self.built and self.reason is None:
-            raise ValueError("an engine that was not built needs a `reason`")
-        needed = (
-            "flavour",
-            "version",
-            "compute_capabilities",
-            "plugin_layers",
-            "profile",
-            "plugin",
-        )
-        missing = [name for name in needed if getattr(self, name) is None]
-        if self.built and missing:
-            raise ValueError(f"an engine that was built needs `{missing[0]}`")
-
-    @property
-    def plugin_embedded(self) -> bool:
-        """Whether the engine carries the plugin's library, so that loading it runs that code."""
-        return self.plugin is not None and self.plugin.delivery == "embedded"
-
-    def fits(
-        self,
-        *,
-        flavour: str | None = None,
-        version: str | None = None,
-        compute_capability: str | None = None,
-    ) -> str | None:
-        """Whether the engine can run on this TensorRT and this GPU; what is None is not asked.
-
-        Args:
-            flavour: the TensorRT that will load it: `tensorrt` or `tensorrt_rtx`.
-            version: its version, "1.7.1.116".
-            compute_capability: of the GPU that will run it, "8.6".
-
-        Returns:
-            None when it fits, else the reason why not as one sentence.
-        """
-        if not self.built:
-            return f"this folder has no engine: {self.reason}"
-        if flavour not in (None, self.flavour):
-            return f"the engine is for {self.flavour}, not {flavour}"
-        if version is not None and not self._reads(version):
-            return (
-                f"the engine was built by {self.flavour} {self.version}, this machine has {version}"
-            )
-        if compute_capability is not None and not self._runs_on(compute_capability):
-            targets = ", ".join(self.compute_capabilities or ())
-            return (
-                f"the engine is for GPUs of compute capability {targets}, this one has "
-                f"{compute_capability}"
-            )
-        return None
-
-    def _reads(self, version: str) -> bool:
-        built, here = _as_numbers(self.version or ""), _as_numbers(version)
-        later = self.version_compatible and bool(built and here) and here[0] >= built[0]
-        return later or version == self.version
-
-    def _runs_on(self, compute_capability: str) -> bool:
-        targets = self.compute_capabilities
-        if not targets or compute_capability in targets:
-            return True
-        oldest = min(_as_numbers(target) for target in targets)
-        return self.hardware_compatible and _as_numbers(compute_capability) >= oldest
-
-    def as_json(self) -> dict[str, Any]:
-        """The manifest's `engine`: what does not apply is left out."""
-        fields: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(self))
-        kept = fields if self.built else ("built", "reason", "flavour")
-        return {key: fields[key] for key in kept if key == "reason" or fields[key] is not None}
 
 
 class PreprocessingFacts(Struct, frozen=True, kw_only=True):
@@ -243,7 +113,7 @@ class PreprocessingFacts(Struct, frozen=True, kw_only=True):
     crop_pixels: tuple[_Side, _Side]
     resize_pixels: _Side
     interpolation: str
-    specification: _Positive = 1
+    specification: Positive = 1
     normalisation_in_graph: bool = False
     stretched: bool | UnsetType = UNSET
     layout: str | None = None
@@ -388,103 +258,6 @@ def read_manifest(folder: Path) -> Manifest:
     return manifest
 
 
-def verify(
-    folder: Path,
-    *,
-    flavour: str | None = None,
-    version: str | None = None,
-    compute_capability: str | None = None,
-) -> Manifest:
-    """Check the folder's files, and its engine against this machine where that is given.
-
-    A listed file may be a link: its content is what is checked. Files that are not listed do not
-    matter, unless they are code that a runtime would load.
-
-    Args:
-        folder: an artefact folder.
-        flavour: the TensorRT that will load the engine: `tensorrt` or `tensorrt_rtx`.
-        version: its version, "1.7.1.116".
-        compute_capability: of the GPU that will run it, "8.6".
-
-    Returns:
-        The manifest.
-
-    Raises:
-        IntegrityError: a file is changed or missing, the export failed its own checks, or the
-            engine is for another flavour, version or GPU; the message says which and what was
-            expected.
-    """
-    manifest = read_manifest(folder)
-    if manifest.status == "failed":
-        raise IntegrityError(
-            f"the artefacts in {shown(folder)} are marked as failed: {manifest.status_reason}",
-            hint="look at report.html, and do not deploy them",
-        )
-    for name in manifest.files:
-        verify_file(folder, manifest, name)
-    _require_code_listed(folder, manifest)
-    if any(asked is not None for asked in (flavour, version, compute_capability)):
-        reason = manifest.engine.fits(
-            flavour=flavour, version=version, compute_capability=compute_capability
-        )
-        if reason is not None:
-            raise IntegrityError(reason, hint=REBUILD_HINT)
-    return manifest
-
-
-def verify_file(folder: Path, manifest: Manifest, name: str) -> Path:
-    """The path of a file whose content is what the manifest says.
-
-    Raises:
-        IntegrityError: not listed, missing, no regular file, or another content.
-    """
-    expected, path = manifest.listed(folder, name), path_inside(folder, name)
-    if not path.exists():
-        raise IntegrityError(f"{name} is missing from {shown(path.parent)}", hint="export again")
-    with open_file(path, what="an artefact", error=IntegrityError) as file:
-        size = os.fstat(file.fileno()).st_size
-        if size != expected.size_bytes:  # before a larger one is read
-            raise _other_size(name, size, expected)
-        if (digest := _sha256(path, file)) != expected.sha256:
-            raise _other_content(name, digest, expected)
-    return path
-
-
-def read_verified(folder: Path, manifest: Manifest, name: str) -> bytes:
-    """The content of a listed file: what was checked is what the caller then loads.
-
-    Raises:
-        IntegrityError: see `verify_file`.
-    """
-    expected = manifest.listed(folder, name)
-    content = read_file(
-        path_inside(folder, name),
-        what="an artefact",
-        limit_bytes=expected.size_bytes,
-        error=IntegrityError,
-    )
-    if (digest := hashlib.sha256(content).hexdigest()) != expected.sha256:
-        raise _other_content(name, digest, expected)
-    return content
-
-
-def require_files(folder: Path, manifest: Manifest) -> None:
-    """Check that each listed file is one, so that no reader hangs on it; its content is not read.
-
-    Raises:
-        IntegrityError: one is missing, or is a pipe, a device or a folder.
-    """
-    for name in manifest.files:
-        with open_file(path_inside(folder, name), what="an artefact", error=IntegrityError):
-            pass
-    _require_code_listed(folder, manifest)
-
-
-def listed_files(folder: Path) -> set[str]:
-    """The names of the files that belong to the artefacts of `folder`, manifest.json included."""
-    return {MANIFEST_NAME, *read_manifest(folder).files}
-
-
 def describe_file(path: Path, error: type[VmambaError] = IntegrityError) -> FileFacts:
     """The sha256 and the size of a regular file.
 
@@ -492,7 +265,9 @@ def describe_file(path: Path, error: type[VmambaError] = IntegrityError) -> File
         VmambaError: of class `error`: it is none, or cannot be read.
     """
     with open_file(path, what="an artefact", limit_bytes=_MAX_FILE_BYTES, error=error) as file:
-        return FileFacts(sha256=_sha256(path, file), size_bytes=os.fstat(file.fileno()).st_size)
+        return FileFacts(
+            sha256=content_sha256(path, file), size_bytes=os.fstat(file.fileno()).st_size
+        )
 
 
 def path_inside(folder: Path, name: str) -> Path:
@@ -517,33 +292,14 @@ def _checked(path: Path, document: Any) -> Manifest:
         raise IntegrityError(f"{shown(path)} does not fit its schema: {error}") from error
 
 
-def _require_code_listed(folder: Path, manifest: Manifest) -> None:
-    """Refuse a library or engine that a runtime would load and the manifest does not vouch for."""
-    for name in CODE_NAMES:
-        if name not in manifest.files and os.path.lexists(folder / name):
-            raise IntegrityError(
-                f"{name} lies in {shown(folder)}, and the manifest does not list it",
-                hint="it would be executed: remove it, or copy the whole folder again",
-            )
+def content_sha256(path: Path, file: BufferedReader) -> str:
+    """The sha256 of an open artefact.
 
-
-def _sha256(path: Path, file: BufferedReader) -> str:
+    Raises:
+        IntegrityError: it cannot be read.
+    """
     with understood(path, what="an artefact", error=IntegrityError):
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _other_size(name: str, size: int, expected: FileFacts) -> IntegrityError:
-    return IntegrityError(
-        f"{name} has {size} bytes, the manifest says {expected.size_bytes}",
-        hint="the file was changed or cut short; copy the whole folder again, or export again",
-    )
-
-
-def _other_content(name: str, digest: str, expected: FileFacts) -> IntegrityError:
-    return IntegrityError(
-        f"{name} has sha256 {digest[:16]}..., the manifest says {expected.sha256[:16]}...",
-        hint="the file was changed after the export; do not load it",
-    )
 
 
 def _artefacts(folder: Path) -> list[str]:
@@ -553,10 +309,6 @@ def _artefacts(folder: Path) -> list[str]:
         if path.is_file() and not path.name.startswith(PARTIAL_PREFIX)
     )
     return sorted(name for name in names if name != MANIFEST_NAME)
-
-
-def _as_numbers(dotted: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in dotted.split(".") if part.isdigit() and len(part) < 10)
 
 
 def _fault_of_input(described: Description) -> str | None:

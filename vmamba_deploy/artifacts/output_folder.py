@@ -19,7 +19,8 @@ from pathlib import Path
 from vmamba_deploy.artifacts import rename
 from vmamba_deploy.artifacts.atomic import PARTIAL_PREFIX, flush_to_disk, make_folder, writing
 from vmamba_deploy.artifacts.locking import exclusive
-from vmamba_deploy.artifacts.manifest import MANIFEST_NAME, listed_files
+from vmamba_deploy.artifacts.manifest import MANIFEST_NAME
+from vmamba_deploy.artifacts.verification import listed_files
 from vmamba_deploy.errors import IntegrityError, ResourceError, UsageError
 
 _REPLACED_PREFIX = ".replaced-"

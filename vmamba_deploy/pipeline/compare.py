@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vmamba_deploy.artifacts.atomic import make_folder
-from vmamba_deploy.artifacts.manifest import ENGINE_NAME, MANIFEST_NAME, EngineFacts, read_manifest
+from vmamba_deploy.artifacts.engine_facts import EngineFacts
+from vmamba_deploy.artifacts.manifest import ENGINE_NAME, MANIFEST_NAME, read_manifest
 from vmamba_deploy.errors import IntegrityError
 from vmamba_deploy.export.onnx_model import OnnxModel
 from vmamba_deploy.pipeline.engine import onnx_file_of

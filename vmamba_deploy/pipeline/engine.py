@@ -9,20 +9,20 @@ from pathlib import Path
 import msgspec
 
 from vmamba_deploy import native
+from vmamba_deploy.artifacts.engine_facts import EngineFacts
 from vmamba_deploy.artifacts.manifest import (
     ENGINE_NAME,
     MANIFEST_NAME,
     ONNX_NAME,
     TRT_LIBRARY_NAME,
     Description,
-    EngineFacts,
     Manifest,
     Status,
     read_manifest,
-    verify,
     write_manifest,
 )
 from vmamba_deploy.artifacts.output_folder import open_output_folder
+from vmamba_deploy.artifacts.verification import verify
 from vmamba_deploy.errors import InputFileError, UsageError, printable
 from vmamba_deploy.export.onnx_model import OnnxModel
 from vmamba_deploy.native import library_path

@@ -12,13 +12,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from vmamba_deploy.artifacts.atomic import make_folder
 from vmamba_deploy.artifacts.locking import exclusive
-from vmamba_deploy.artifacts.manifest import (
-    MANIFEST_NAME,
-    ONNX_NAME,
-    Manifest,
-    describe_file,
-    verify,
-)
+from vmamba_deploy.artifacts.manifest import MANIFEST_NAME, ONNX_NAME, Manifest, describe_file
+from vmamba_deploy.artifacts.verification import verify
 from vmamba_deploy.errors import ExitCode, InputFileError, UsageError
 from vmamba_deploy.evaluation.classes import ModelClasses, read_class_list
 from vmamba_deploy.evaluation.intervals import percent

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vmamba_deploy import native
+from vmamba_deploy.artifacts.engine_facts import EngineFacts
 from vmamba_deploy.artifacts.manifest import (
     ENGINE_NAME,
     ONNX_NAME,
-    EngineFacts,
     Manifest,
     Status,
     write_manifest,

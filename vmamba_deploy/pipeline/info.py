@@ -7,8 +7,9 @@ from typing import Any
 
 import msgspec
 
-from vmamba_deploy.artifacts.manifest import MANIFEST_NAME, describe_file, read_manifest, verify
+from vmamba_deploy.artifacts.manifest import MANIFEST_NAME, describe_file, read_manifest
 from vmamba_deploy.artifacts.remarks import remarks
+from vmamba_deploy.artifacts.verification import verify
 from vmamba_deploy.errors import InputFileError
 from vmamba_deploy.export.onnx_model import OnnxModel
 from vmamba_deploy.models.checkpoints.choice import WeightsChoice

@@ -10,12 +10,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from vmamba_deploy.artifacts.manifest import (
-    MANIFEST_NAME,
-    EngineFacts,
-    PreprocessingFacts,
-    read_manifest,
-)
+from vmamba_deploy.artifacts.engine_facts import EngineFacts
+from vmamba_deploy.artifacts.manifest import MANIFEST_NAME, PreprocessingFacts, read_manifest
 from vmamba_deploy.errors import InputFileError
 from vmamba_deploy.export import ExportOptions, deployable_module
 from vmamba_deploy.export.onnx_model import OnnxModel

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from vmamba_deploy.artifacts.manifest import FlavourName, Sha256
+from vmamba_deploy.artifacts.engine_facts import FlavourName
+from vmamba_deploy.artifacts.manifest import Sha256
 from vmamba_deploy.parity.localise import LayerError
 from vmamba_deploy.parity.results import RunResult
 from vmamba_deploy.precisions import PrecisionName

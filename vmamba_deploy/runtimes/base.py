@@ -7,12 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from vmamba_deploy.artifacts.manifest import (
-    MANIFEST_NAME,
-    ORT_LIBRARY_NAME,
-    read_manifest,
-    verify_file,
-)
+from vmamba_deploy.artifacts.manifest import MANIFEST_NAME, ORT_LIBRARY_NAME, read_manifest
+from vmamba_deploy.artifacts.verification import verify_file
 from vmamba_deploy.errors import UsageError
 
 if TYPE_CHECKING:
@@ -21,7 +17,8 @@ if TYPE_CHECKING:
     import onnx_ir as ir
     from torch import nn
 
-    from vmamba_deploy.artifacts.manifest import EngineFacts, Manifest
+    from vmamba_deploy.artifacts.engine_facts import EngineFacts
+    from vmamba_deploy.artifacts.manifest import Manifest
     from vmamba_deploy.export.onnx_model import OnnxModel
 
     Outputs = dict[str, npt.NDArray[np.float32]]

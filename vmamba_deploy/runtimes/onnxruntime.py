@@ -8,13 +8,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from vmamba_deploy.artifacts.manifest import (
-    MANIFEST_NAME,
-    ONNX_NAME,
-    ORT_LIBRARY_NAME,
-    require_files,
-    verify,
-)
+from vmamba_deploy.artifacts.manifest import MANIFEST_NAME, ONNX_NAME, ORT_LIBRARY_NAME
+from vmamba_deploy.artifacts.verification import require_files, verify
 from vmamba_deploy.errors import (
     BuildError,
     ClosedError,

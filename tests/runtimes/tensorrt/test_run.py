@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from msgspec import structs
 
-from vmamba_deploy.artifacts.manifest import EngineFacts, PluginFacts, ShapeProfile
+from vmamba_deploy.artifacts.engine_facts import EngineFacts, PluginFacts, ShapeProfile
 from vmamba_deploy.runtimes.onnxruntime import OnnxRuntimeBody
 from vmamba_deploy.runtimes.tensorrt import (
     Flavour,

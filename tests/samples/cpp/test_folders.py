@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from tests.artifacts.bad_manifests import GOOD, ROWS, bad_manifest
 from tests.samples.cpp.folders import changed
 from tests.samples.cpp.programs import program
-from vmamba_deploy.artifacts.manifest import verify
+from vmamba_deploy.artifacts.verification import verify
 from vmamba_deploy.errors import IntegrityError, VmambaError
 
 

@@ -15,7 +15,7 @@ import pytest
 from tests.preprocessing.golden import FOLDER
 from tests.samples.cpp.folders import changed, rewritten
 from tests.samples.cpp.programs import Program, program
-from vmamba_deploy.artifacts.manifest import verify
+from vmamba_deploy.artifacts.verification import verify
 from vmamba_deploy.errors import IntegrityError
 from vmamba_deploy.runtimes.cuda_driver import Gpu, GpuSearch, find_gpus
 from vmamba_deploy.runtimes.tensorrt.flavour import TENSORRT_RTX

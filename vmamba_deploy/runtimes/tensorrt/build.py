@@ -27,7 +27,7 @@ from vmamba_deploy.runtimes.tensorrt.plan import EnginePlan, Profile, Progress
 from vmamba_deploy.runtimes.tensorrt.plugin_library import find_plugin_library, load_plugin
 
 if TYPE_CHECKING:
-    from vmamba_deploy.artifacts.manifest import EngineFacts
+    from vmamba_deploy.artifacts.engine_facts import EngineFacts
 
 _POLL_SECONDS = 0.05
 
@@ -63,7 +63,7 @@ def build_engine(
         BuildError: TensorRT cannot parse or build it, or a scan did not become our plugin.
         KeyboardInterrupt: once TensorRT has stopped.
     """
-    from vmamba_deploy.artifacts.manifest import EngineFacts, PluginFacts, ShapeProfile
+    from vmamba_deploy.artifacts.engine_facts import EngineFacts, PluginFacts, ShapeProfile
 
     search = find_gpus()
     flavour = check_feasible(plan, search)

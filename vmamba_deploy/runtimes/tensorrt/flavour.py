@@ -16,7 +16,7 @@ from vmamba_deploy.runtimes.cuda_driver import GpuSearch, find_gpus
 from vmamba_deploy.runtimes.tensorrt.soname_stub import load_soname_stub
 
 if TYPE_CHECKING:
-    from vmamba_deploy.artifacts.manifest import FlavourName
+    from vmamba_deploy.artifacts.engine_facts import FlavourName
 
 Capability = tuple[int, int]
 

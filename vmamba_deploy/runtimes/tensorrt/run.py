@@ -7,16 +7,15 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vmamba_deploy.artifacts.engine_facts import EngineFacts
 from vmamba_deploy.artifacts.manifest import (
     ENGINE_NAME,
     MANIFEST_NAME,
     TRT_LIBRARY_NAME,
-    EngineFacts,
     Manifest,
     read_manifest,
-    read_verified,
-    verify,
 )
+from vmamba_deploy.artifacts.verification import read_verified, verify
 from vmamba_deploy.errors import EnvironmentProblem, IntegrityError, UsageError, printable
 from vmamba_deploy.files import read_file
 from vmamba_deploy.runtimes.base import (

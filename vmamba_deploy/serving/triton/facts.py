@@ -4,13 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from vmamba_deploy.artifacts.manifest import (
-    ORT_LIBRARY_NAME,
-    EngineFacts,
-    Manifest,
-    ShapeProfile,
-    TensorFacts,
-)
+from vmamba_deploy.artifacts.engine_facts import EngineFacts, ShapeProfile
+from vmamba_deploy.artifacts.manifest import ORT_LIBRARY_NAME, Manifest, TensorFacts
 from vmamba_deploy.errors import EnvironmentProblem, UsageError
 from vmamba_deploy.precisions import precision_named
 from vmamba_deploy.serving.triton.plan import TritonPlan

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import msgspec
 
-from vmamba_deploy.artifacts.manifest import MANIFEST_NAME, Manifest, describe_file, verify
+from vmamba_deploy.artifacts.manifest import MANIFEST_NAME, Manifest, describe_file
+from vmamba_deploy.artifacts.verification import verify
 from vmamba_deploy.errors import InputFileError
 from vmamba_deploy.serving.triton.contents import server_options, write_models
 from vmamba_deploy.serving.triton.facts import ModelFacts, read_facts
