@@ -196,3 +196,10 @@ def test_what_a_configuration_says_of_images(
         assert prepared == USUAL
     assert noted in " ".join(told)
     assert bool(told) is bool(changes or noted)
+
+
+def test_a_classifier_beside_the_prefix_is_a_part(tmp_path: Path) -> None:
+    tensors = {"net.patch_embed.0.weight": 1, "net.layers.0.blocks.0.norm.weight": 2}
+    found = without_prefix(tensors | {"classifier.head.weight": 4}, tmp_path, "net.")
+    assert found.tensors["classifier.head.weight"] == 4
+    assert found.left_out == ()
