@@ -16,9 +16,9 @@ from vmamba_deploy.artifacts.strict_json import is_plain, parse_json, require_pl
         (b"[1e999]", "the number 1e999 is too large"),
         (b"[-1e999]", "too large"),
         (b"[" * 100_000, "nested too deeply"),
-        (b"9" * 5000, ""),
-        (b"\xff", ""),
-        (b"", ""),
+        (b"9" * 5000, "integer string conversion"),
+        (b"\xff", "codec"),
+        (b"", "Expecting value"),
     ],
 )
 def test_what_no_reader_should_take(content: bytes, told: str) -> None:
