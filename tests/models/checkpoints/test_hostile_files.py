@@ -236,6 +236,13 @@ def test_pickles_that_are_too_long(checkpoint: Path, monkeypatch: pytest.MonkeyP
         read_pickled(checkpoint)
 
 
+def test_a_long_log_beside_the_weights(s2_weights: Weights, checkpoint: Path) -> None:
+    torch.save({"model": s2_weights, "losses": [0.5] * 1_000_000}, checkpoint)
+    with pytest.raises(InputFileError, match="more beside its tensors than is read") as refused:
+        load_model(checkpoint)
+    assert "state_dict()" in str(refused.value.hint)
+
+
 def test_tensors_that_share_memory(s2_weights: Weights, checkpoint: Path) -> None:
     shared = torch.ones(1 << 18)
     tied = {"first": shared, "second": shared}

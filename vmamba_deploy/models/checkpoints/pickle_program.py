@@ -30,6 +30,10 @@ _MAX_KEY = 1 << 60
 Calls = Mapping[str, Callable[..., object]]
 
 
+class TooManyStepsError(pickle.UnpicklingError):
+    """A pickle that holds more than is read."""
+
+
 def follow(
     program: BinaryIO,
     *,
@@ -48,13 +52,14 @@ def follow(
         max_steps: as many as are followed.
 
     Raises:
-        Exception: of any class, for the pickle is damaged, too long, or asks for what no
-            checkpoint needs; also what the callables raise.
+        TooManyStepsError: it has more than `max_steps`.
+        Exception: of any class, for the pickle is damaged or asks for what no checkpoint needs;
+            also what the callables raise.
     """
     machine = _Machine(calls, persistent, check_name)
     for step, (opcode, argument, _) in enumerate(pickletools.genops(program)):
         if step == max_steps:
-            raise pickle.UnpicklingError(f"its pickle has more than {max_steps:,} steps")
+            raise TooManyStepsError(f"its pickle has more than {max_steps:,} steps")
         machine.run(opcode.name, argument)
     return machine.stack.pop()
 

@@ -15,11 +15,11 @@ from vmamba_deploy.errors import InputFileError, printable
 from vmamba_deploy.files import open_file, shown, understood
 from vmamba_deploy.models.checkpoints.limits import MAX_FILE_BYTES, MAX_PICKLE_BYTES
 from vmamba_deploy.models.checkpoints.modules import with_weights_of_modules
-from vmamba_deploy.models.checkpoints.pickle_program import follow
+from vmamba_deploy.models.checkpoints.pickle_program import TooManyStepsError, follow
 from vmamba_deploy.models.checkpoints.sections import AGAIN, Section, zip_records
 from vmamba_deploy.models.checkpoints.stand_in import StandIn, check_size
 from vmamba_deploy.models.checkpoints.storages import TENSOR_CALLS, Storages
-from vmamba_deploy.models.checkpoints.unreadable import refuse_other_tensors
+from vmamba_deploy.models.checkpoints.unreadable import CLEAN_FILE, refuse_other_tensors
 
 _PROGRAM = "data.pkl"
 _ORDER, _ORDER_HINT = b"little", "Load it with PyTorch on this machine, and save it again."
@@ -113,12 +113,17 @@ def _follow(path: Path, program: BinaryIO, storages: Storages) -> object:
                 hint="Do not use a file of this author.",
             )
 
-    return follow(
-        program,
-        calls={**TENSOR_CALLS, **_PLAIN_CALLS, "_codecs.encode": _Encoder()},
-        persistent=storages.refer,
-        check_name=check_name,
-    )
+    try:
+        return follow(
+            program,
+            calls={**TENSOR_CALLS, **_PLAIN_CALLS, "_codecs.encode": _Encoder()},
+            persistent=storages.refer,
+            check_name=check_name,
+        )
+    except TooManyStepsError as error:
+        raise InputFileError(
+            f"{shown(path)} holds more beside its tensors than is read: {error}.", hint=CLEAN_FILE
+        ) from error
 
 
 class _Encoder(dict[str, bytes]):
