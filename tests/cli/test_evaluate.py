@@ -116,7 +116,7 @@ def test_a_bar_that_is_missed(artifact, digits_folder, tmp_path):
         (["--max-changed", "3"], 2, "--max-changed needs --against pytorch"),
         (["--ray-workers", "2"], 2, "need --ray"),
         (["--against", "onnx"], 2, "--against"),
-        (["--classes", "absent.txt"], 3, "cannot read absent.txt"),
+        (["--classes", "absent.txt"], 3, "absent.txt cannot be read"),
         (["--data", "absent"], 3, "no data set absent"),
         (["--artifact", "absent"], 3, "no artefact folder absent"),
         (["--runtime", "trt"], 7, "engine"),

@@ -14,15 +14,6 @@ from vmamba_deploy.pipeline.events import Steps
 CODES = [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
 
 
-@pytest.fixture(autouse=True)
-def the_handlers_of_before():
-    handlers = {number: signal.getsignal(number) for number, _ in CODES}
-    yield
-    stopping.listen()
-    for number, handler in handlers.items():
-        signal.signal(number, handler)
-
-
 def lose(number):
     with contextlib.suppress(KeyboardInterrupt, SystemExit):
         signal.raise_signal(number)
@@ -37,7 +28,7 @@ def fail(number):
 @pytest.mark.parametrize(("number", "code"), CODES)
 @pytest.mark.parametrize("library", [lose, fail])
 def test_a_lost_stop_decides_how_the_command_ends(monkeypatch, capsys, library, number, code):
-    monkeypatch.setattr("vmamba_deploy.pipeline.info.describe_path", lambda path: library(number))
+    monkeypatch.setattr("vmamba_deploy.pipeline.info.describe_path", lambda *_: library(number))
     with pytest.raises(SystemExit) as ended:
         main(["info", "."])
     assert ended.value.code == code

@@ -57,7 +57,7 @@ def test_unknown_preset_is_answered_with_suggestions():
         (["--image-size", "224x16"], ["224x16 is too small"]),
         (["--image-size", "huge"], ["not a size"]),
         (["--image-size", "100000"], ["above the limit"]),
-        (["--num-classes", "0"], ["at least 1"]),
+        (["--num-classes", "0"], ["must be 1 to 1,000,000"]),
         (["--mean", "123.675,116.28,103.53"], ["from 0 to 1", "divide them by 255"]),
         (["--mean", "0.5,x"], ["not a list of numbers"]),
         (["--std", "0"], ["finite and above 0"]),
@@ -150,7 +150,7 @@ def test_an_engine_without_a_manifest_is_not_loaded(tmp_path):
 
 
 def test_interruption_ends_with_130(monkeypatch, capsys):
-    def interrupt(path):
+    def interrupt(*_asked):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("vmamba_deploy.pipeline.info.describe_path", interrupt)

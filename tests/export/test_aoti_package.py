@@ -142,7 +142,7 @@ def test_what_is_no_package_is_refused(tmp_path):
     path = tmp_path / "model.pt2"
     assert not AotInductorRuntime(path).status().available
     path.write_bytes(b"not a package")
-    with pytest.raises(InputFileError, match="is not an AOTInductor package"):
+    with pytest.raises(InputFileError, match="cannot be read as an AOTInductor package"):
         package_device(path)
 
 

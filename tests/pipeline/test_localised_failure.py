@@ -35,8 +35,8 @@ def spoiled_export(tmp_path, monkeypatch):
     def run(spoil, **options):
         export_onnx = export.export_onnx
 
-        def export_and_spoil(loaded, path, asked):
-            export_onnx(loaded, path, asked)
+        def export_and_spoil(loaded, path, asked, **further):
+            export_onnx(loaded, path, asked, **further)
             model = onnx.load(str(path))
             spoil(model)
             onnx.save(model, str(path))

@@ -212,16 +212,19 @@ def write_manifest(folder: Path, description: Description) -> Manifest:
         folder: holds the artefacts; each gets its sha256 and size.
         description: the other fields.
 
+    Returns:
+        The manifest as it will be read.
+
     Raises:
         IntegrityError: the description holds what a reader would refuse.
     """
-    manifest = Manifest(
+    described = Manifest(
         **{name: getattr(description, name) for name in Description.__struct_fields__},
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         files={name: describe_file(folder / name) for name in _artefacts(folder)},
     )
-    path, document = folder / MANIFEST_NAME, manifest.as_json()
-    _checked(path, document)
+    path, document = folder / MANIFEST_NAME, described.as_json()
+    manifest = _checked(path, document)
     with atomic_write(path) as temporary:
         temporary.write_text(json.dumps(document, indent=2, sort_keys=True) + "\n")
     return manifest

@@ -65,6 +65,8 @@ class OnnxModel:
             inputs, outputs = model.graph.inputs, model.graph.outputs
             if not inputs or not outputs or "" not in model.opset_imports:
                 raise InputFileError(f"{shown(path)} is not an ONNX model with inputs and outputs")
+            if not all(isinstance(text, str) for text in _texts(model)):
+                raise InputFileError(f"{shown(path)} holds names that are not UTF-8")
             return cls(
                 path=path,
                 ir=model,
@@ -233,6 +235,15 @@ class OnnxModel:
     def _size_axes(self) -> tuple[int | str, ...]:
         shape = self.inputs[0].shape
         return shape[1:3] if self.takes_bytes() else shape[2:4]
+
+
+def _texts(model: onnx_ir.Model) -> Iterator[object]:
+    """Names and metadata, which protobuf gives as bytes where they are not UTF-8."""
+    yield from (*model.metadata_props, *model.metadata_props.values(), *model.opset_imports)
+    yield from (value.name for value in (*model.graph.inputs, *model.graph.outputs))
+    for node in model.graph.all_nodes():
+        yield from (node.name or "", node.domain, node.op_type)
+        yield from (*node.metadata_props, *node.metadata_props.values())
 
 
 def _deserialised(content: bytes, path: Path) -> onnx_ir.Model:

@@ -175,9 +175,9 @@ def _choice_of(facts: OnnxModel, asked: WeightsChoice | None) -> WeightsChoice:
 
 def _found(facts: OnnxModel, named: str, expected: str) -> str:
     """The path of the weights: of the places where they may be the first that holds them."""
-    beside = facts.path.with_name(MANIFEST_NAME)
-    typed = read_manifest(beside.parent).weights.source if beside.is_file() else named
-    places = dict.fromkeys([typed, str(facts.path.with_name(Path(named).name)), named])
+    manifest = facts.path.with_name(MANIFEST_NAME)
+    typed = [read_manifest(manifest.parent).weights.source] if manifest.is_file() else []
+    places = dict.fromkeys([*typed, str(facts.path.with_name(Path(named).name)), named])
     for place in places:
         if Path(place).exists() and weights_file_sha256(Path(place)) == expected:
             return place

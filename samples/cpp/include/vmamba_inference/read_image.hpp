@@ -273,7 +273,7 @@ inline Image decode_image(const Bytes &file, const std::string &name) {
   };
   if (starts_with(kPng, sizeof(kPng))) return decode_png(file, name);
   if (starts_with(kJpeg, sizeof(kJpeg))) return decode_jpeg(file, name);
-  throw input_file_error(name + " is not an image", "JPEG and PNG are read here");
+  throw input_file_error(name + " is not an image that is read here", "one of JPEG, PNG");
 }
 
 // For a network of that many channels. Throws Error(kBadInput), whose message names the file.
@@ -288,7 +288,10 @@ inline Image read_image(const std::filesystem::path &path, std::int64_t channels
   try {
     file = read_file(path, kMaxEncodedBytes);
   } catch (const std::system_error &error) {
-    throw input_file_error(path.string() + " cannot be read: " + error.code().message());
+    if (error.code() == std::errc::is_a_directory) {
+      throw input_file_error(path.string() + " is a folder; an image is a file.");
+    }
+    throw input_file_error(path.string() + " cannot be read: " + error.code().message() + ".");
   } catch (const std::length_error &) {
     throw input_file_error(path.string() + " has more than 2 GiB");
   }
