@@ -12,6 +12,7 @@ import json
 import re
 import subprocess
 import sys
+import sysconfig
 import tempfile
 import tomllib
 from collections.abc import Iterator
@@ -23,6 +24,8 @@ import click
 ROOT = Path(__file__).parents[1]
 _PINS = ("requirements.txt", "requirements-torch.txt", "requirements-dev.txt")
 _NO_SOURCE = 4
+# Not what packages carry within them and put on the path of a process.
+_INSTALLED = sorted({sysconfig.get_path("purelib"), sysconfig.get_path("platlib")})
 
 
 def unaccepted_licences() -> list[str]:
@@ -31,7 +34,7 @@ def unaccepted_licences() -> list[str]:
     accepted, looked_at = set(settings["licences"]), settings["packages"]
     return [
         f"{distribution.name} {distribution.version}: {licence or 'no licence is named'}"
-        for distribution in importlib.metadata.distributions()
+        for distribution in importlib.metadata.distributions(path=_INSTALLED)
         if distribution.name.lower().replace("_", "-") not in looked_at
         for licence in [_licence(distribution)]
         if not licence or not accepted.issuperset(re.split(r" AND | OR | / ", licence))

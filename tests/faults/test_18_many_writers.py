@@ -44,7 +44,7 @@ def look(target: Path) -> None:
             verify(target)
         except (IntegrityError, OSError):
             return
-    elif target.exists():
+    elif target.is_file():
         assert_of_one_writer(target.read_bytes())
 
 
