@@ -374,6 +374,24 @@ def test_tensors_that_are_no_weights(tensor: Tensor, s2_weights: Weights, checkp
         load_model(checkpoint)
 
 
+def test_a_sparse_tensor_is_told_by_what_makes_it(s2_weights: Weights, checkpoint: Path) -> None:
+    torch.save({"model": s2_weights | {"b": torch.ones(3).to_sparse()}}, checkpoint)
+    with pytest.raises(InputFileError, match=r"makes it with torch\._utils\._rebuild_sparse"):
+        load_model(checkpoint)
+
+
+@pytest.mark.parametrize("names", [2, 3])
+def test_tensors_that_claim_the_same_bytes(names: int, checkpoint: Path) -> None:
+    """A tensor may have two names; one that has more claims more than the file has."""
+    shared = torch.ones(100_000)
+    torch.save({f"a{number}.weight": shared for number in range(names)}, checkpoint)
+    if names == 2:
+        assert len(read_checkpoint(checkpoint).stored) == names
+    else:
+        with pytest.raises(InputFileError, match="its tensors claim 1,200,000 together"):
+            read_checkpoint(checkpoint)
+
+
 def test_names_cannot_drive_the_terminal(s2_weights: Weights, checkpoint: Path) -> None:
     torch.save({"model": s2_weights | {"\x1b[2Jcleared": torch.ones(1)}}, checkpoint)
     with pytest.raises(InputFileError) as error:

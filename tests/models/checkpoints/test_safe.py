@@ -68,3 +68,11 @@ def test_bad_headers(name: str, checkpoint: Path) -> None:
     checkpoint.write_bytes(HEADERS[name])
     with pytest.raises(InputFileError):
         read_checkpoint(checkpoint)
+
+
+def test_a_header_that_is_too_long_is_told_before_it_is_read(checkpoint: Path) -> None:
+    with checkpoint.open("wb") as file:
+        file.write(struct.pack("<Q", MAX_HEADER_BYTES + 1) + b"{")
+        file.truncate(MAX_HEADER_BYTES + 100)
+    with pytest.raises(InputFileError, match="has a header of 16,777,217 bytes; at most"):
+        read_checkpoint(checkpoint)
