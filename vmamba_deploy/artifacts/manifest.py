@@ -341,6 +341,7 @@ def _fault_of_outputs(described: Description) -> str | None:
     classes = given[0].shape[-1]
     if task is CLASSIFICATION and not isinstance(classes, int):
         return "the number of classes must be known"
-    if task is CLASSIFICATION and described.labels and len(described.labels) != classes:
-        return f"there are {len(described.labels)} labels for {classes} classes"
+    labels = described.labels if task is CLASSIFICATION else None
+    if labels is not None and len(labels) != classes:
+        return f"there are {len(labels)} labels for {classes} classes"
     return None

@@ -107,7 +107,7 @@ inline void check_outputs(const std::vector<TensorFacts> &outputs, const std::st
             "the output of classification is logits [batch,classes]");
     const std::int64_t classes = outputs[0].shape[1];
     require(classes > 0, "the number of classes must be known");
-    require(labels.empty() || static_cast<std::int64_t>(labels.size()) == classes,
+    require(labels.is_null() || static_cast<std::int64_t>(labels.size()) == classes,
             "there are more or fewer labels than classes");
   } else if (task == "features") {
     require(outputs.size() == 4, "the outputs of features are stage1 to stage4");
