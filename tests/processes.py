@@ -25,3 +25,18 @@ def is_running(process: int) -> bool:
     except (FileNotFoundError, ProcessLookupError):
         return False
     return state.rpartition(")")[2].split()[0] != "Z"
+
+
+COMMAND_WITHOUT_MODULE = """
+import sys
+
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] == sys.argv[1]:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.meta_path.insert(0, Absent())
+from vmamba_deploy.cli import main
+main(sys.argv[2:])
+"""
+"""For `python -c`, with a module's name and arguments: the command line where that is absent."""

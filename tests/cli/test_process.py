@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.processes import HANG_S
+from tests.processes import COMMAND_WITHOUT_MODULE, HANG_S
 from vmamba_deploy.artifacts.verification import verify
 
 ROOT = Path(__file__).parents[2]
@@ -141,23 +141,9 @@ def test_a_disk_that_is_too_small(small_disk):
     assert visible(small_disk) == []
 
 
-WITHOUT = """
-import sys
-
-class Absent:
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] == sys.argv[1]:
-            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
-
-sys.meta_path.insert(0, Absent())
-from vmamba_deploy.cli import main
-main(sys.argv[2:])
-"""
-
-
 def test_a_machine_that_only_serves_is_told_what_an_export_needs():
     arguments = ["export", "--model", "t", "--no-engine"]
-    result = run([sys.executable, "-c", WITHOUT, "torch", *arguments])
+    result = run([sys.executable, "-c", COMMAND_WITHOUT_MODULE, "torch", *arguments])
     assert result.returncode == 4, result.stderr
     assert "error: this needs the Python module torch, which is not installed" in result.stderr
     assert "hint: pip install 'vmamba-deploy[export]'" in result.stderr

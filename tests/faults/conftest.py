@@ -2,15 +2,32 @@
 
 from __future__ import annotations
 
+import secrets
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import pytest
 
+from tests.artifacts.rewriting import rewrite
 from tests.faults.asking import Answer, ask, assert_refused, listing
+from vmamba_deploy.artifacts.manifest import ENGINE_NAME, TRT_LIBRARY_NAME
 from vmamba_deploy.errors import ExitCode
+
+VERSION = "1.7.1.116"
+FACTS: dict[str, Any] = {
+    "built": True,
+    "reason": None,
+    "flavour": "tensorrt_rtx",
+    "version": VERSION,
+    "compute_capabilities": ["8.9"],
+    "plugin_layers": 4,
+    "profile": {"min": [1, 3, 32, 32], "opt": [8, 3, 32, 32], "max": [32, 3, 32, 32]},
+    "plugin": {
+        "name": "SelectiveScan2D", "version": "1", "namespace": "vmamba", "delivery": "beside",
+    },
+}  # fmt: skip
 
 
 class Refuses(Protocol):
@@ -57,3 +74,12 @@ def images(digits_folder: Path) -> list[Path]:
 @pytest.fixture
 def image(images: list[Path]) -> Path:
     return images[0]
+
+
+@pytest.fixture
+def engine_folder(copied: Path) -> Path:
+    """An artefact folder whose engine and plugin are of random bytes."""
+    (copied / ENGINE_NAME).write_bytes(secrets.token_bytes(5000))
+    (copied / TRT_LIBRARY_NAME).write_bytes(secrets.token_bytes(500))
+    rewrite(copied, engine=FACTS)
+    return copied

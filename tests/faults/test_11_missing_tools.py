@@ -12,7 +12,7 @@ import pytest
 
 from tests.faults.asking import ask, assert_plain, assert_refused
 from tests.faults.conftest import Refuses
-from tests.processes import HANG_S
+from tests.processes import COMMAND_WITHOUT_MODULE, HANG_S
 from vmamba_deploy import native
 from vmamba_deploy.errors import EnvironmentProblem, ExitCode
 from vmamba_deploy.native import toolchain
@@ -163,23 +163,9 @@ def test_a_package_that_is_broken(
     refuses(arguments, ExitCode.ENVIRONMENT, "cannot be imported")
 
 
-WITHOUT = """
-import sys
-
-class Absent:
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] == sys.argv[1]:
-            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
-
-sys.meta_path.insert(0, Absent())
-from vmamba_deploy.cli import main
-main(sys.argv[2:])
-"""
-
-
 def run_without(package: str, *arguments: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-c", WITHOUT, package, *map(str, arguments)],
+        [sys.executable, "-c", COMMAND_WITHOUT_MODULE, package, *map(str, arguments)],
         capture_output=True,
         text=True,
         check=False,

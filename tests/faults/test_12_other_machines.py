@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from pathlib import Path
 from typing import Any
 
@@ -10,25 +9,11 @@ import pytest
 
 from tests.artifacts.rewriting import rewrite
 from tests.faults.asking import ask
-from tests.faults.conftest import Refuses
+from tests.faults.conftest import FACTS, VERSION, Refuses
 from vmamba_deploy.artifacts.manifest import ENGINE_NAME, TRT_LIBRARY_NAME
 from vmamba_deploy.errors import ExitCode, IntegrityError
 from vmamba_deploy.inference import load
 from vmamba_deploy.runtimes.tensorrt import Flavour, Gpu, GpuSearch, run
-
-VERSION = "1.7.1.116"
-FACTS: dict[str, Any] = {
-    "built": True,
-    "reason": None,
-    "flavour": "tensorrt_rtx",
-    "version": VERSION,
-    "compute_capabilities": ["8.9"],
-    "plugin_layers": 4,
-    "profile": {"min": [1, 3, 32, 32], "opt": [8, 3, 32, 32], "max": [32, 3, 32, 32]},
-    "plugin": {
-        "name": "SelectiveScan2D", "version": "1", "namespace": "vmamba", "delivery": "beside",
-    },
-}  # fmt: skip
 
 
 class Deserialised(Exception):  # noqa: N818 - an event, not an error
@@ -47,14 +32,6 @@ def ada(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Flavour, "installed", property(lambda self: self.is_rtx))
     monkeypatch.setattr(Flavour, "version", property(lambda self: VERSION))
     monkeypatch.setattr(Flavour, "module", module)
-
-
-@pytest.fixture
-def engine_folder(copied: Path) -> Path:
-    (copied / ENGINE_NAME).write_bytes(secrets.token_bytes(5000))
-    (copied / TRT_LIBRARY_NAME).write_bytes(secrets.token_bytes(500))
-    rewrite(copied, engine=FACTS)
-    return copied
 
 
 OTHERS: dict[str, tuple[dict[str, Any], ExitCode, str]] = {

@@ -10,21 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.artifacts.rewriting import rewrite
 from tests.faults.asking import ask, assert_refused
 from tests.faults.conftest import Refuses
-from tests.faults.test_12_other_machines import FACTS
 from vmamba_deploy.artifacts.manifest import ENGINE_NAME, MANIFEST_NAME, TRT_LIBRARY_NAME
 from vmamba_deploy.errors import ExitCode, IntegrityError
 from vmamba_deploy.runtimes.tensorrt import TensorRTRuntime
-
-
-@pytest.fixture
-def engine_folder(copied: Path) -> Path:
-    (copied / ENGINE_NAME).write_bytes(secrets.token_bytes(5000))
-    (copied / TRT_LIBRARY_NAME).write_bytes(secrets.token_bytes(500))
-    rewrite(copied, engine=FACTS)
-    return copied
 
 
 def change_manifest(change: Callable[[dict], None]) -> Callable[[Path], None]:  # type: ignore[type-arg]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -168,15 +168,9 @@ _PREPROCESSING_OPTIONS = (
 
 def preprocessing_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options that say how images are prepared, and hand them over as `preprocessing`."""
-
-    @functools.wraps(function)
-    def with_options(*arguments: Any, **options: Any) -> Any:
-        asked = {one.name: options.pop(one.name) for one in fields(PreprocessingOptions)}
-        return function(*arguments, preprocessing=PreprocessingOptions(**asked), **options)
-
-    for option in reversed(_PREPROCESSING_OPTIONS):
-        with_options = option(with_options)
-    return with_options
+    return _gathered(
+        function, _PREPROCESSING_OPTIONS, "preprocessing", lambda: PreprocessingOptions
+    )
 
 
 _WEIGHTS_OPTIONS = (
@@ -197,15 +191,7 @@ _WEIGHTS_OPTIONS = (
 
 def weights_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options that choose among the networks of a checkpoint; handed over as `choice`."""
-
-    @functools.wraps(function)
-    def with_choice(*arguments: Any, **options: Any) -> Any:
-        asked = {one.name: options.pop(one.name) for one in fields(WeightsChoice)}
-        return function(*arguments, choice=WeightsChoice(**asked), **options)
-
-    for option in reversed(_WEIGHTS_OPTIONS):
-        with_choice = option(with_choice)
-    return with_choice
+    return _gathered(function, _WEIGHTS_OPTIONS, "choice", lambda: WeightsChoice)
 
 
 _ENGINE_OPTIONS = (
@@ -249,13 +235,28 @@ _ENGINE_OPTIONS = (
 def engine_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options that decide an engine and hand their values over as one `engine` plan."""
 
-    @functools.wraps(function)
-    def with_plan(*arguments: Any, **options: Any) -> Any:
+    def plan() -> type:
         from vmamba_deploy.runtimes.tensorrt.plan import EnginePlan
 
-        plan = EnginePlan(**{one.name: options.pop(one.name) for one in fields(EnginePlan)})
-        return function(*arguments, engine=plan, **options)
+        return EnginePlan
 
-    for option in reversed(_ENGINE_OPTIONS):
-        with_plan = option(with_plan)
-    return with_plan
+    return _gathered(function, _ENGINE_OPTIONS, "engine", plan)
+
+
+def _gathered(
+    function: Callable[..., Any],
+    options: Sequence[Callable[..., Any]],
+    argument: str,
+    kind: Callable[[], type],
+) -> Callable[..., Any]:
+    """Add options to a command that gets their values as one argument, an object of a dataclass."""
+
+    @functools.wraps(function)
+    def gathering(*arguments: Any, **given: Any) -> Any:
+        made = kind()  # imported when the command runs, not for `--help`
+        values = {one.name: given.pop(one.name) for one in fields(made)}
+        return function(*arguments, **{argument: made(**values)}, **given)
+
+    for option in reversed(options):
+        gathering = option(gathering)
+    return gathering
