@@ -54,7 +54,6 @@ Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$(?!\n)")]
 Status = Literal["complete", "unproven", "failed"]
 # Where a listed file leads is judged by `path_inside`.
 _FileName = Annotated[str, Meta(pattern=r"^[^/\\:\x00][^\\:\x00]*$")]
-_RANKS = {"logits": 2, "map": 4}
 
 
 class FileFacts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -336,8 +335,8 @@ def _fault_of_outputs(described: Description) -> str | None:
     if tuple(output.name for output in given) != task.output_names:
         return f"the outputs of {task.name} are {', '.join(task.output_names)}"
     for output, wanted in zip(given, task.outputs, strict=True):
-        if len(output.shape) != _RANKS[wanted.kind]:
-            return f"the output {output.name} must have {_RANKS[wanted.kind]} axes"
+        if len(output.shape) != len(wanted.shape):
+            return f"the output {output.name} must have {len(wanted.shape)} axes"
     classes = given[0].shape[-1]
     if task is CLASSIFICATION and not isinstance(classes, int):
         return "the number of classes must be known"

@@ -51,10 +51,17 @@ class Asked:
 
     def output_shape(self, output: Output) -> tuple[_Axis, ...]:
         """The shape of an output in the file."""
-        batch, size = self.options.input_shape[0], ("height", "width")
-        if output.kind == "logits":
-            return batch, self.classes
-        return batch, None, *(size if self.options.dynamic_size else (None, None))
+        height, width = ("height", "width") if self.options.dynamic_size else self.options.size
+        follows: _Axis = height if isinstance(height, str) else None
+        known: dict[str | int | None, _Axis] = {
+            "batch": self.options.input_shape[0],
+            "classes": self.classes,
+            "channels": None,
+            "height": height,
+            "width": width,
+            None: follows,
+        }
+        return tuple(known.get(axis, axis) for axis in output.shape)
 
 
 def check_exported(model: OnnxModel, asked: Asked) -> None:
@@ -101,7 +108,7 @@ def _interface(model: OnnxModel, asked: Asked) -> Iterator[str]:
     yield from _tensors(
         "output",
         model.outputs,
-        [(each.name, "float32", asked.output_shape(each)) for each in asked.task.outputs],
+        [(each.name, each.dtype, asked.output_shape(each)) for each in asked.task.outputs],
     )
 
 

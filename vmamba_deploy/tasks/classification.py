@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     Logits = npt.NDArray[np.float32]
 
 LOGITS = "logits"
-CLASSIFICATION = Task("classification", (Output(LOGITS, "logits"),))
+CLASSIFICATION = Task("classification", (Output(LOGITS, "logits", ("batch", "classes")),))
 """Logits [B,classes]."""
 
 Activation = Literal["softmax", "sigmoid"]
