@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import onnx
 import onnxruntime as ort
@@ -112,3 +114,10 @@ def test_it_is_exported_as_its_node_and_its_body_runs():
 def test_a_body_that_is_too_new_is_refused():
     with pytest.raises(ValueError, match="needs opset 13 or newer, got 12"):
         function_body(SCALE, 12)
+
+
+def test_a_body_that_is_too_old_for_a_new_op_set_is_refused():
+    bounded = replace(SCALE, body_max_opset=21)
+    assert function_body(bounded, 21).name == SCALE.op_type
+    with pytest.raises(ValueError, match="needs opset 21 or older, got 22"):
+        function_body(bounded, 22)

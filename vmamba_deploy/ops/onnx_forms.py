@@ -31,6 +31,8 @@ def function_body(op: Op, opset: int, sizes: Mapping[str, int] | None = None) ->
 
     if opset < op.body_min_opset:
         raise ValueError(f"the function body needs opset {op.body_min_opset} or newer, got {opset}")
+    if op.body_max_opset is not None and opset > op.body_max_opset:
+        raise ValueError(f"the function body needs opset {op.body_max_opset} or older, got {opset}")
     arguments = ", ".join(each.name for each in op.arguments)
     attributes = f" <{arguments}>" if arguments else ""
     inputs, outputs = ", ".join(op.input_names), ", ".join(each.name for each in op.outputs)

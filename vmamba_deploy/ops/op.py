@@ -78,6 +78,7 @@ class Op:
         body: the text of the function body without its header, for the sizes that are the same in
             every node of a file.
         body_min_opset: the oldest standard op set in which the body can be written.
+        body_max_opset: the newest in which runtimes can run the body; None: any.
     """
 
     domain: str
@@ -93,6 +94,7 @@ class Op:
     torch_module: str
     body: Callable[[Mapping[str, int]], str]
     body_min_opset: int
+    body_max_opset: int | None = None
 
     @property
     def key(self) -> tuple[str, str]:

@@ -61,6 +61,7 @@ class Task:
             names, to one tensor, or to a list of them or a dict by name in the order of `outputs`.
         inputs: that it takes beside pixel_values; each may be left out in PyTorch.
         optional: further outputs, which a file has where they are asked for, after the others.
+        multiple: of which height and width of pixel_values are multiples.
     """
 
     name: str
@@ -68,6 +69,7 @@ class Task:
     method: str = "forward"
     inputs: tuple[Input, ...] = ()
     optional: tuple[Output, ...] = ()
+    multiple: int = 1
 
     @property
     def output_names(self) -> tuple[str, ...]:
@@ -75,12 +77,12 @@ class Task:
         return tuple(output.name for output in self.outputs)
 
     def with_optional(self, names: Iterable[str]) -> Task:
-        """The task with those of its optional outputs, as outputs like the others.
+        """The task with those of its optional outputs as outputs like the others, which stay.
 
         Raises:
             UsageError: it has no such optional output.
         """
-        asked = set(names)
+        asked = set(names) - set(self.output_names)
         if unknown := asked - {output.name for output in self.optional}:
             raise UsageError(
                 f"the task {self.name} has no optional output {', '.join(sorted(unknown))}",
