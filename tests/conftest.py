@@ -48,13 +48,13 @@ def _missing_gpu() -> str | None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     # Files that take long come first, so that no worker is left alone with one at the end.
-    long = {item.path for item in items if "slow" in item.keywords}
+    long = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: item.path not in long)
     reason = _missing_gpu()
     if reason is None:
         return
     for item in items:
-        if "gpu" in item.keywords:
+        if item.get_closest_marker("gpu"):  # a folder of that name is a keyword, too
             item.add_marker(pytest.mark.skip(reason=reason))
 
 

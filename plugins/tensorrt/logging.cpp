@@ -1,12 +1,11 @@
-// Messages of the plugin, through TensorRT's logger.
+#include "logging.h"
+
 #include <dlfcn.h>
 
 #include <atomic>
 #include <cstdarg>
 #include <cstdint>
 #include <cstdio>
-
-#include "plugin.h"
 
 namespace vmamba::tensorrt {
 
@@ -67,10 +66,9 @@ void set_logger_finder(ILoggerFinder *finder) noexcept {
   get_logger.store(finder == nullptr ? nullptr : find_get_logger(finder));
 }
 
-void log_error(const char *format, ...) noexcept {
-  static constexpr char kPrefix[] = "vmamba::SelectiveScan2D: ";
+void log_error(const char *op, const char *format, ...) noexcept {
   char text[640];
-  const int prefix = std::snprintf(text, sizeof(text), "%s", kPrefix);
+  const int prefix = std::snprintf(text, sizeof(text), "vmamba::%s: ", op);
   va_list values;
   va_start(values, format);
   std::vsnprintf(text + prefix, sizeof(text) - static_cast<size_t>(prefix), format, values);

@@ -22,8 +22,6 @@ from vmamba_deploy.ops.op import BFLOAT16, FLOAT16, FLOAT32
 from vmamba_deploy.ops.selective_scan_2d.specification import ScanDims
 from vmamba_deploy.testing import random_case
 
-PLUGIN_SOURCES = ("creator.cpp", "logging.cpp", "plugin.cpp")
-
 
 @pytest.fixture(scope="session")
 def harness(plugin_library: Path) -> Path:
@@ -36,7 +34,7 @@ def harness(plugin_library: Path) -> Path:
         (*SANITIZER_FLAGS, *VECTOR_FLAGS),
         (
             driver / "plugin_harness.cpp",
-            *(PLUGINS / "tensorrt" / name for name in PLUGIN_SOURCES),
+            *(PLUGINS / "tensorrt").glob("*.cpp"),
             PLUGINS / "kernels" / "common" / "signature.cpp",
         ),
         options=("-isystem", tensorrt, f"-I{PLUGINS / 'tensorrt'}", f"-I{driver}"),

@@ -1,0 +1,19 @@
+// The two functions by which IPluginRegistry::loadLibrary finds the creators. Nothing here refers
+// to a symbol of TensorRT's, so the library loads beside every version and flavour of it.
+#include "logging.h"
+#include "op_plugin.h"
+#include "selective_scan_2d.h"
+
+#define VMAMBA_EXPORT extern "C" __attribute__((visibility("default")))
+
+VMAMBA_EXPORT nvinfer1::IPluginCreatorInterface *const *getCreators(int32_t &count) {
+  using namespace vmamba::tensorrt;
+  static OpCreator<SelectiveScan2D> scan;
+  static nvinfer1::IPluginCreatorInterface *const creators[] = {&scan};
+  count = static_cast<int32_t>(std::size(creators));
+  return creators;
+}
+
+VMAMBA_EXPORT void setLoggerFinder(nvinfer1::ILoggerFinder *finder) {
+  vmamba::tensorrt::set_logger_finder(finder);
+}
