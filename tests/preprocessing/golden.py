@@ -30,12 +30,18 @@ class Row:
 
     def __str__(self) -> str:
         height, width = self.spec.crop_pixels
-        kind = f"{self.spec.interpolation}-{self.spec.channels}"
-        return f"{self.name}-{height}x{width}-{kind}{'-stretched' * self.spec.stretched}"
+        kind = f"{self.spec.interpolation}-{self.spec.channels}{'-stretched' * self.spec.stretched}"
+        fit = "" if self.spec.fit is None else f"-{self.spec.fit}{'-fixed' * self.spec.fixed}"
+        return f"{self.name}-{height}x{width}-{kind}{fit}"
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width) of what the table describes: the crop, or what fits, not padded."""
+        return self.spec.crop_pixels if self.spec.fit is None else self.spec.resized(*self.upright)
 
     def check(self, crop: npt.NDArray[np.uint8]) -> None:
         """Fail where uint8 [H,W,C] is not what the table says, naming a pixel that shows it."""
-        assert crop.shape == (*self.spec.crop_pixels, self.spec.channels)
+        assert crop.shape == (*self.size, self.spec.channels)
         for y, x, *channels in self.pixels:
             assert crop[y, x].tolist() == channels, f"{self} at {y}, {x}"
         assert hashlib.sha256(crop.tobytes()).hexdigest() == self.sha256, str(self)
@@ -70,6 +76,9 @@ def _row(fields: dict[str, Any]) -> Row:
             resize_pixels=fields["resize"],
             interpolation=fields.get("interpolation", "bicubic"),
             stretched=fields.get("stretched", False),
+            fit=None if (fit := fields.get("fit")) is None else (fit[0], fit[1]),
+            pad=fields.get("pad", 1),
+            fixed=fields.get("fixed", False),
         ).for_channels(fields.get("channels", 3)),
         fields["sha256"],
         tuple(tuple(pixel) for pixel in fields["pixels"]),

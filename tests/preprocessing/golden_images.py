@@ -12,7 +12,11 @@ import numpy.typing as npt
 from PIL import Image
 
 from tests.preprocessing.png_writer import write_png
-from vmamba_deploy.preprocessing import Preprocessing
+from vmamba_deploy.preprocessing import (
+    DETECTION_PREPROCESSING,
+    SEGMENTATION_PREPROCESSING,
+    Preprocessing,
+)
 
 Pixels = npt.NDArray[np.integer]
 SQUARE = Preprocessing()
@@ -21,6 +25,10 @@ SMALL = Preprocessing(crop_pixels=(32, 32), resize_pixels=32)
 GREY_WIDE = WIDE.for_channels(1)
 FILTERS = tuple(replace(WIDE, interpolation=name) for name in ("bilinear", "hamming", "lanczos"))
 STRETCHED = replace(SQUARE, stretched=True)
+FITTED = replace(DETECTION_PREPROCESSING, fit=(101, 60))
+GREY_FITTED = FITTED.for_channels(1)
+FRAMED = replace(SEGMENTATION_PREPROCESSING, crop_pixels=(40, 72), fixed=True)
+FITS = (FITTED, FRAMED)
 
 
 @dataclass(frozen=True)
@@ -118,13 +126,13 @@ BOTH = (SQUARE, WIDE)
 
 COMMITTED: dict[str, GoldenImage] = {
     "photo_420.jpg": GoldenImage(
-        "JPEG, 4:2:0, odd size", lambda: jpeg(197, 301, subsampling=2), (*BOTH, *FILTERS)
+        "JPEG, 4:2:0, odd size", lambda: jpeg(197, 301, subsampling=2), (*BOTH, *FILTERS, *FITS)
     ),
     "tall_422.jpg": GoldenImage(
-        "JPEG, 4:2:2", lambda: jpeg(150, 61, subsampling=1), (*BOTH, STRETCHED, GREY_WIDE)
+        "JPEG, 4:2:2", lambda: jpeg(150, 61, subsampling=1), (*BOTH, STRETCHED, GREY_WIDE, *FITS)
     ),
     "small_444.jpg": GoldenImage(
-        "JPEG, 4:4:4, enlarged", lambda: jpeg(17, 31, subsampling=0), (*BOTH, *FILTERS)
+        "JPEG, 4:4:4, enlarged", lambda: jpeg(17, 31, subsampling=0), (*BOTH, *FILTERS, *FITS)
     ),
     "progressive.jpg": GoldenImage("progressive JPEG", lambda: jpeg(83, 64, progressive=True)),
     "grey.jpg": GoldenImage("grey JPEG", lambda: jpeg(60, 45, mode="L")),
@@ -134,7 +142,9 @@ COMMITTED: dict[str, GoldenImage] = {
     ),
     "same_side.png": GoldenImage("RGB PNG whose shorter side is 37", _png(2, 8, size=(37, 80))),
     "rgb.png": GoldenImage("RGB PNG, odd size", _png(2, 8, size=(53, 37)), BOTH),
-    "rgba.png": GoldenImage("RGBA PNG: alpha is dropped", _png(6, 8), (WIDE, GREY_WIDE)),
+    "rgba.png": GoldenImage(
+        "RGBA PNG: alpha is dropped", _png(6, 8), (WIDE, GREY_WIDE, GREY_FITTED)
+    ),
     "grey.png": GoldenImage("grey PNG", _png(0, 8)),
     "grey_alpha.png": GoldenImage("LA PNG", _png(4, 8)),
     "bits_1.png": GoldenImage("PNG of 1 bit", _png(0, 1)),
@@ -161,13 +171,14 @@ COMMITTED: dict[str, GoldenImage] = {
         f"orientation_{number}.jpg": GoldenImage(
             f"JPEG with EXIF orientation {number}",
             lambda number=number: jpeg(40, 61, exif=exif(number)),
+            (WIDE, FITTED) if number == 6 else (WIDE,),
         )
         for number in range(1, 9)
     },
-    "pixel.png": GoldenImage("one pixel", _png(2, 8, size=(1, 1)), BOTH),
+    "pixel.png": GoldenImage("one pixel", _png(2, 8, size=(1, 1)), (*BOTH, *FITS)),
     "pixel.jpg": GoldenImage("one pixel, JPEG", lambda: jpeg(1, 1), BOTH),
-    "row.png": GoldenImage("1 x 9 pixels", _png(2, 8, size=(1, 9)), BOTH),
-    "column.png": GoldenImage("9 x 1 pixels", _png(2, 8, size=(9, 1)), BOTH),
+    "row.png": GoldenImage("1 x 9 pixels", _png(2, 8, size=(1, 9)), (*BOTH, *FITS)),
+    "column.png": GoldenImage("9 x 1 pixels", _png(2, 8, size=(9, 1)), (*BOTH, *FITS)),
 }
 
 
@@ -180,7 +191,7 @@ LARGE: dict[str, GoldenImage] = {
     "line.png": GoldenImage(
         "10,000 pixels wide, 2 high, drawn(2, 10000)",
         lambda: pillow(drawn(2, 10000, 3), "RGB", "PNG"),
-        (SMALL,),
+        (SMALL, FITTED),
     ),
     "tall.png": GoldenImage(
         "10,000 pixels high, grey, drawn(10000, 33)",
@@ -190,6 +201,6 @@ LARGE: dict[str, GoldenImage] = {
     "large.png": GoldenImage(
         "1,501 x 2,003 pixels, drawn(1501, 2003)",
         lambda: pillow(drawn(1501, 2003, 3), "RGB", "PNG"),
-        (SQUARE, SMALL, *FILTERS),
+        (SQUARE, SMALL, *FILTERS, DETECTION_PREPROCESSING, SEGMENTATION_PREPROCESSING),
     ),
 }

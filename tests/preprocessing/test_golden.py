@@ -33,6 +33,6 @@ def test_the_table_has_every_image_and_the_folder_no_other() -> None:
 
 
 def test_upright_images_differ_by_their_orientation_alone() -> None:
-    turned = [row for row in TABLE if row.name.startswith("orientation_")]
+    turned = [row for row in TABLE if row.name.startswith("orientation_") and not row.spec.fit]
     assert len({row.sha256 for row in turned}) == 8
     assert [row.upright for row in turned] == [(40, 61)] * 4 + [(61, 40)] * 4

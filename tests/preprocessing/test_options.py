@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from vmamba_deploy.errors import UsageError
-from vmamba_deploy.preprocessing import IMAGENET_PREPROCESSING
+from vmamba_deploy.preprocessing import DETECTION_PREPROCESSING, IMAGENET_PREPROCESSING
 from vmamba_deploy.preprocessing.options import PreprocessingOptions
 
 AT_384 = IMAGENET_PREPROCESSING.for_size((384, 384))
@@ -36,6 +36,20 @@ def test_a_cut_is_asked_for_where_the_weights_say_none():
     assert PreprocessingOptions(crop="center").applied(stretched) == AT_384
     cut = replace(AT_384, resize_pixels=400)
     assert PreprocessingOptions(resize=400).applied(stretched) == cut
+
+
+def test_what_a_picture_has_to_fit_in_is_scaled_by_its_shorter_side():
+    smaller = PreprocessingOptions(resize=640, mean=(0.5,)).applied(DETECTION_PREPROCESSING)
+    assert smaller == replace(DETECTION_PREPROCESSING, fit=(1066, 640), mean=HALVES)
+    assert PreprocessingOptions().applied(DETECTION_PREPROCESSING) == DETECTION_PREPROCESSING
+
+
+@pytest.mark.parametrize(
+    "said", [{"crop": "center"}, {"crop": "none"}, {"crop": 0.9}, {"interpolation": "bicubic"}]
+)
+def test_a_picture_that_has_to_fit_is_neither_cut_nor_filtered(said):
+    with pytest.raises(UsageError, match="is not for this network"):
+        PreprocessingOptions(**said).applied(DETECTION_PREPROCESSING)
 
 
 def test_what_does_not_fit_the_network_is_refused():

@@ -7,7 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vmamba_deploy.errors import IntegrityError
-from vmamba_deploy.preprocessing import IMAGENET_PREPROCESSING, Preprocessing, preprocess
+from vmamba_deploy.preprocessing import (
+    DETECTION_PREPROCESSING,
+    IMAGENET_PREPROCESSING,
+    SEGMENTATION_PREPROCESSING,
+    Preprocessing,
+    preprocess,
+)
 
 SIDES = st.integers(1, 20_000)
 
@@ -18,7 +24,7 @@ def test_a_manifest_gives_back_what_was_written():
     assert Preprocessing.from_manifest(written) == IMAGENET_PREPROCESSING.for_size((96, 64))
 
 
-@pytest.mark.parametrize("change", [{"specification": 3}, {"interpolation": "bilinear"}])
+@pytest.mark.parametrize("change", [{"specification": 4}, {"interpolation": "bilinear"}])
 def test_another_specification_is_refused(change):
     with pytest.raises(IntegrityError, match="not the one of this release"):
         Preprocessing.from_manifest(IMAGENET_PREPROCESSING.as_manifest() | change)
@@ -70,6 +76,83 @@ def test_other_numbers_of_channels_get_mean_and_std_as_timm_gives_them():
         other = IMAGENET_PREPROCESSING.for_channels(channels)
         assert other.mean == pytest.approx([np.mean(mean)] * channels)
         assert other.std == pytest.approx([np.mean(std)] * channels)
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        SEGMENTATION_PREPROCESSING,
+        DETECTION_PREPROCESSING,
+        replace(DETECTION_PREPROCESSING, fixed=True).for_size((320, 480)).for_channels(1),
+    ],
+)
+def test_what_has_to_fit_is_the_third_specification_and_comes_back(asked):
+    written = asked.as_manifest()
+    assert written["specification"] == 3
+    assert Preprocessing.from_manifest(written) == asked
+    with pytest.raises(IntegrityError, match="not the one of this release"):
+        Preprocessing.from_manifest(written | {"specification": 2})
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"fit": (800, 1333)}, "the longest side first"),
+        ({"fit": (1333, 0)}, "from 1 to 65536"),
+        ({"pad": 0}, "from 1 to 65536"),
+        ({"interpolation": "bilinear"}, "not one of opencv_bilinear"),
+        ({"stretched": True}, "not stretched"),
+        ({"normalisation_in_graph": True}, "cannot have the padding"),
+        ({"fit": None, "interpolation": "bicubic"}, "go with fit alone"),
+        ({"fit": None, "pad": 1}, "'opencv_bilinear' is not one of bilinear"),
+    ],
+)
+def test_what_no_picture_can_fit_is_refused(changed, message):
+    with pytest.raises(ValueError, match=message):
+        replace(DETECTION_PREPROCESSING, **changed)
+    with pytest.raises(IntegrityError, match=message):
+        Preprocessing.from_manifest(DETECTION_PREPROCESSING.as_manifest() | changed)
+
+
+# Sizes as the public code's own pipeline made them.
+@pytest.mark.parametrize(
+    ("fit", "picture", "resized", "padded"),
+    [
+        ((1333, 800), (480, 640), (800, 1067), (800, 1088)),
+        ((1333, 800), (640, 480), (1067, 800), (1088, 800)),
+        ((1333, 800), (400, 1000), (533, 1333), (544, 1344)),
+        ((200, 97), (73, 99), (97, 132), (128, 160)),
+        ((200, 160), (160, 128), (200, 160), (224, 160)),
+        ((1333, 800), (2, 10_000), (1, 1333), (32, 1344)),
+    ],
+)
+def test_a_picture_gets_the_largest_size_that_fits_and_is_padded(fit, picture, resized, padded):
+    spec = replace(DETECTION_PREPROCESSING, fit=fit)
+    assert spec.resized(*picture) == resized
+    assert spec.padded(*resized) == padded
+
+
+@given(height=SIDES, width=SIDES, longest=st.integers(1, 3000), shortest=st.integers(1, 3000))
+def test_what_fits_touches_a_limit_and_keeps_the_ratio(height, width, longest, shortest):
+    fit = max(longest, shortest), min(longest, shortest)
+    spec = replace(SEGMENTATION_PREPROCESSING, fit=fit)
+    resized = spec.resized(height, width)
+    assert max(resized) <= fit[0]
+    assert min(resized) <= fit[1]
+    assert max(resized) == fit[0] or min(resized) == fit[1]
+    factor = min(fit[0] / max(height, width), fit[1] / min(height, width))
+    assert abs(resized[0] - height * factor) <= 1  # 1 for the sides that would be 0
+    assert abs(resized[1] - width * factor) <= 1
+    assert spec.padded(*resized) == resized
+
+
+@given(height=SIDES, width=SIDES, frame=st.tuples(st.integers(1, 900), st.integers(1, 900)))
+def test_every_picture_fits_into_a_fixed_frame(height, width, frame):
+    fixed = replace(DETECTION_PREPROCESSING, fixed=True, crop_pixels=frame)
+    resized = fixed.resized(height, width)
+    assert resized[0] <= frame[0]
+    assert resized[1] <= frame[1]
+    assert fixed.padded(*resized) == frame
 
 
 @given(height=SIDES, width=SIDES)

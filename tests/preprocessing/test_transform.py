@@ -10,9 +10,11 @@ from PIL import Image
 
 from vmamba_deploy.errors import InputFileError
 from vmamba_deploy.preprocessing import (
+    DETECTION_PREPROCESSING,
     IMAGENET_PREPROCESSING,
     Preprocessing,
     normalise,
+    prepare,
     preprocess,
     resize_and_crop,
 )
@@ -106,6 +108,27 @@ def test_each_channel_is_prepared_by_itself():
         np.testing.assert_array_equal(got[channel], preprocess(image[..., channel], one)[0])
 
 
+@pytest.mark.parametrize("fixed", [False, True])
+def test_what_fits_is_normalised_and_then_padded_with_zeros(fixed):
+    image = np.random.default_rng().integers(0, 256, (50, 70, 3), dtype=np.uint8)
+    spec = replace(DETECTION_PREPROCESSING, fit=(90, 40), crop_pixels=(48, 96), fixed=fixed)
+    got = prepare(image, spec)
+    assert (got.original, got.resized) == ((50, 70), (40, 56))
+    assert got.scale == (56 / 70, 40 / 50)
+    assert got.pixels.shape == ((3, 48, 96) if fixed else (3, 64, 64))
+    inside = resize_and_crop(image, spec).transpose(2, 0, 1) / 255
+    for plane, pixels, mean, std in zip(got.pixels, inside, spec.mean, spec.std, strict=True):
+        np.testing.assert_allclose(plane[:40, :56], (pixels - mean) / std, atol=1e-6)
+    assert not got.pixels[:, 40:].any()
+    assert not got.pixels[:, :, 56:].any()
+
+
+def test_a_cropped_picture_keeps_its_sizes_too():
+    got = prepare(np.zeros((300, 500, 3), np.uint8), IMAGENET_PREPROCESSING)
+    assert (got.original, got.resized) == ((300, 500), (256, 426))
+    assert got.pixels.shape == (3, 224, 224)
+
+
 def test_the_manifest_says_who_normalises():
     image = np.random.default_rng().integers(0, 256, (40, 50, 3), dtype=np.uint8)
     outside = IMAGENET_PREPROCESSING.for_size((32, 32))
@@ -149,10 +172,10 @@ def test_a_small_file_of_many_pixels_takes_the_memory_of_its_pixels():
 
 def test_bands_of_rows_give_what_the_whole_image_gives(monkeypatch):
     image = Image.fromarray(np.random.default_rng().integers(0, 256, (301, 97, 3), np.uint8))
+    fitted = replace(DETECTION_PREPROCESSING, fit=(150, 60))
     for kind in ("RGB", "L", "P", "CMYK"):
-        whole = preprocess(image.convert(kind), IMAGENET_PREPROCESSING)
-        with monkeypatch.context() as patched:
-            patched.setattr("vmamba_deploy.preprocessing.decode._BAND_PIXELS", 1000)
-            np.testing.assert_array_equal(
-                preprocess(image.convert(kind), IMAGENET_PREPROCESSING), whole
-            )
+        for spec in (IMAGENET_PREPROCESSING, fitted, fitted.for_channels(1)):
+            whole = preprocess(image.convert(kind), spec)
+            with monkeypatch.context() as patched:
+                patched.setattr("vmamba_deploy.preprocessing.decode._BAND_PIXELS", 1000)
+                np.testing.assert_array_equal(preprocess(image.convert(kind), spec), whole)

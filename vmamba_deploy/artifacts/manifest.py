@@ -26,6 +26,7 @@ from vmamba_deploy.errors import IntegrityError, UsageError, VmambaError, printa
 from vmamba_deploy.files import open_file, read_file, shown, understood
 from vmamba_deploy.precisions import PrecisionName
 from vmamba_deploy.preprocessing import Preprocessing
+from vmamba_deploy.preprocessing.specification import MAX_SIDE
 from vmamba_deploy.tasks import CLASSIFICATION, TASKS
 from vmamba_deploy.tasks.classification import Activation
 
@@ -45,7 +46,7 @@ _LEAST_STD = 1e-6
 _LARGEST = 2**63 - 1
 
 Count = Annotated[int, Meta(ge=0, le=_LARGEST)]
-_Side = Annotated[int, Meta(ge=1, le=1 << 16)]
+_Side = Annotated[int, Meta(ge=1, le=MAX_SIDE)]
 _Name = Annotated[str, Meta(min_length=1)]
 # What an application feeds or gets; NumPy knows each by this name.
 _Dtype = Annotated[str, Meta(pattern="^(uint8|float16|float32|float64)$")]
@@ -115,6 +116,9 @@ class PreprocessingFacts(Struct, frozen=True, kw_only=True):
     specification: Positive = 1
     normalisation_in_graph: bool = False
     stretched: bool | UnsetType = UNSET
+    fit: tuple[_Side, _Side] | UnsetType = UNSET
+    pad: _Side | UnsetType = UNSET
+    fixed: bool | UnsetType = UNSET
     layout: str | None = None
 
     def __post_init__(self) -> None:
@@ -319,7 +323,10 @@ def _fault_of_input(described: Description) -> str | None:
     taken = {True: "uint8", False: "float32"}[prepared.normalisation_in_graph]
     if image.dtype != taken or len(image.shape) != 4:
         return f"the first input must be four-dimensional and {taken}"
-    channels, crop = len(prepared.mean), prepared.crop_pixels
+    channels = len(prepared.mean)
+    # Pictures that have to fit have sizes of their own, unless all are padded to one frame.
+    alike = prepared.fit is UNSET or prepared.fixed is True
+    crop = prepared.crop_pixels if alike else ("any", "any")
     given = (*crop, channels) if prepared.normalisation_in_graph else (channels, *crop)
     for side, expected in zip(image.shape[1:], given, strict=True):
         if isinstance(side, int) and side != expected:

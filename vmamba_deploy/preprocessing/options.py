@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 from vmamba_deploy.errors import UsageError
 from vmamba_deploy.preprocessing.specification import Preprocessing
@@ -18,7 +19,8 @@ class PreprocessingOptions:
     Attributes:
         mean: of pixel values in 0..1, one for all channels or one for each.
         std: likewise.
-        resize: length of the shorter side, in pixels.
+        resize: length of the shorter side, in pixels; of an image that has to fit, what its shorter
+            side has to fit in, and the longer one in proportion.
         interpolation: one of `INTERPOLATIONS`.
         crop: `center` cuts the centre out of the resized image; `none` resizes straight to the
             network's size; a number is the share of the resized side that the network sees, which
@@ -50,8 +52,11 @@ class PreprocessingOptions:
         """`own`, which is for the network's size and channels, with what the options say.
 
         Raises:
-            UsageError: another number of means than channels, or a resize below the size.
+            UsageError: another number of means than channels, a resize below the size, or a crop
+                of an image that has to fit.
         """
+        if own.fit is not None:
+            return self._changed(own, fit=self._fit(own.fit))
         side, resize = min(own.crop_pixels), self.resize
         if isinstance(self.crop, float):
             resize = int(side / self.crop)
@@ -61,14 +66,31 @@ class PreprocessingOptions:
                 hint="give at least the image size",
             )
         stretched = own.stretched and resize is None if self.crop is None else self.crop == STRETCH
+        return self._changed(
+            own,
+            resize_pixels=own.resize_pixels if resize is None else resize,
+            stretched=stretched,
+        )
+
+    def _fit(self, own: tuple[int, int]) -> tuple[int, int]:
+        for option, said in (("crop", self.crop), ("interpolation", self.interpolation)):
+            if said is not None:
+                raise UsageError(
+                    f"--{option} {said} is not for this network: its pictures are whole, keep "
+                    "their ratio, and are resized as OpenCV does",
+                    hint="--resize says what the shorter side has to fit in",
+                )
+        longest, shortest = own
+        return own if self.resize is None else (longest * self.resize // shortest, self.resize)
+
+    def _changed(self, own: Preprocessing, **sizes: Any) -> Preprocessing:
         try:
             return replace(
                 own,
                 mean=own.mean if self.mean is None else _each("mean", self.mean, own.channels),
                 std=own.std if self.std is None else _each("std", self.std, own.channels),
-                resize_pixels=own.resize_pixels if resize is None else resize,
                 interpolation=self.interpolation or own.interpolation,
-                stretched=stretched,
+                **sizes,
             )
         except ValueError as error:
             raise UsageError(str(error), hint=_HINT) from error

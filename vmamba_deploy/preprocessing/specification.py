@@ -9,14 +9,20 @@ from typing import Any
 
 from vmamba_deploy.errors import IntegrityError, UsageError
 
-SPECIFICATION = 2
+SPECIFICATION = 3
 """Version of docs/preprocessing.md that this release implements; it reads the earlier ones."""
 
 INTERPOLATIONS = ("bilinear", "hamming", "bicubic", "lanczos")
 """Filters of Pillow, by its names: those that the published evaluation can be told to take."""
 
+OPENCV_BILINEAR = "opencv_bilinear"
+"""What an image is made to fit with, and nothing else: see `opencv_bilinear.py`."""
+
 MAX_PIXELS = 178_956_970
 """Of an image as decoded and as resized; the point from which Pillow refuses to decode."""
+
+MAX_SIDE = 1 << 16
+"""Pixels of a side that a manifest may name."""
 
 GREY, RGB = 1, 3
 """Channels of the networks that take image files; others take arrays."""
@@ -30,14 +36,21 @@ class Preprocessing:
     """Evaluation preprocessing of a network (docs/preprocessing.md).
 
     Attributes:
-        crop_pixels: (height, width) of the centre that is cut out, the network's input.
+        crop_pixels: (height, width) of the centre that is cut out, the network's input. With `fit`:
+            of the frame where it is `fixed`; else a usual input, for nothing is cut out.
         resize_pixels: length that the shorter side is resized to before.
-        interpolation: one of `INTERPOLATIONS`, antialiased.
+        interpolation: one of `INTERPOLATIONS`, antialiased; with `fit` it is `OPENCV_BILINEAR`.
         mean: per channel, of values in 0..1.
         std: per channel; a value becomes (value - mean) / std.
         normalisation_in_graph: the model takes uint8 [B,H,W,C] and does the last step itself.
         stretched: the image is resized straight to `crop_pixels`, whatever its shape, and
             nothing is cut off; `resize_pixels` has no meaning then.
+        fit: (longest, shortest) in pixels. The image keeps its ratio and becomes as large as fits:
+            its longer side at most the one, its shorter side at most the other. `resize_pixels` has
+            no meaning then.
+        pad: with `fit`: zeros at the right and at the bottom, after the normalisation, make each
+            side a multiple of so many pixels.
+        fixed: with `fit`: the image fits into the frame `crop_pixels` too, and zeros fill that.
 
     Raises:
         ValueError: a value out of its range; the message names it.
@@ -50,20 +63,41 @@ class Preprocessing:
     std: tuple[float, ...] = (0.229, 0.224, 0.225)
     normalisation_in_graph: bool = False
     stretched: bool = False
+    fit: tuple[int, int] | None = None
+    pad: int = 1
+    fixed: bool = False
 
     def __post_init__(self) -> None:
         if min(*self.crop_pixels, self.resize_pixels) < 1:
             raise ValueError("crop_pixels and resize_pixels must be at least 1")
-        if self.interpolation not in INTERPOLATIONS:
+        possible = (OPENCV_BILINEAR,) if self.fit else INTERPOLATIONS
+        if self.interpolation not in possible:
             raise ValueError(
-                f"interpolation {self.interpolation!r} is not one of {', '.join(INTERPOLATIONS)}"
+                f"interpolation {self.interpolation!r} is not one of {', '.join(possible)}"
             )
+        self._check_fit()
         if not self.mean or len(self.mean) != len(self.std):
             raise ValueError("mean and std must have one value for each channel")
         if not all(0 <= value <= 1 for value in self.mean):
             raise ValueError(f"mean {_listed(self.mean)} must be of pixel values from 0 to 1")
         if not all(0 < value < math.inf for value in self.std):
             raise ValueError(f"std {_listed(self.std)} must be finite and above 0")
+
+    def _check_fit(self) -> None:
+        if self.fit is None:
+            if self.pad != 1 or self.fixed:
+                raise ValueError("pad and fixed go with fit alone")
+            return
+        longest, shortest = self.fit
+        if not 1 <= shortest <= longest <= MAX_SIDE or not 1 <= self.pad <= MAX_SIDE:
+            raise ValueError(f"fit and pad must be from 1 to {MAX_SIDE}, the longest side first")
+        if self.stretched:
+            raise ValueError("an image that keeps its ratio to fit is not stretched")
+        if self.normalisation_in_graph and (self.pad > 1 or self.fixed):
+            raise ValueError(
+                "a network that normalises bytes itself cannot have the padding, which is zero "
+                "after the normalisation"
+            )
 
     @property
     def channels(self) -> int:
@@ -73,8 +107,10 @@ class Preprocessing:
     @property
     def specification(self) -> int:
         """The earliest version of docs/preprocessing.md that can say it."""
+        if self.fit is not None:
+            return 3
         earliest = self.interpolation == "bicubic" and self.channels == RGB and not self.stretched
-        return 1 if earliest else SPECIFICATION
+        return 1 if earliest else 2
 
     @classmethod
     def from_manifest(cls, fields: Mapping[str, Any]) -> Preprocessing:
@@ -85,6 +121,7 @@ class Preprocessing:
         """
         version = fields.get("specification", 1)
         height, width = fields["crop_pixels"]
+        fit = fields.get("fit")
         try:
             read = cls(
                 crop_pixels=(height, width),
@@ -94,6 +131,9 @@ class Preprocessing:
                 std=tuple(fields["std"]),
                 normalisation_in_graph=bool(fields.get("normalisation_in_graph", False)),
                 stretched=bool(fields.get("stretched", False)),
+                fit=None if fit is None else (fit[0], fit[1]),
+                pad=fields.get("pad", 1),
+                fixed=bool(fields.get("fixed", False)),
             )
         except ValueError as error:
             raise IntegrityError(f"the manifest's preprocessing is unusable: {error}") from error
@@ -119,7 +159,11 @@ class Preprocessing:
             "normalisation_in_graph": self.normalisation_in_graph,
             "layout": layout + _COLOURS.get(self.channels, ""),
             **({"stretched": True} if self.stretched else {}),
+            **({} if self.fit is None else self._fit_as_manifest(self.fit)),
         }
+
+    def _fit_as_manifest(self, fit: tuple[int, int]) -> dict[str, Any]:
+        return {"fit": list(fit), "pad": self.pad, "fixed": self.fixed}
 
     def for_channels(self, channels: int) -> Preprocessing:
         """The same for a network whose input has another number of channels, as timm does it.
@@ -146,10 +190,12 @@ class Preprocessing:
         """The same for a network that takes (height, width).
 
         What is resized as published stays so; else the ratio of resize to crop is kept, rounded
-        down.
+        down. What an image has to fit in stays.
         """
         if size == self.crop_pixels:
             return self
+        if self.fit is not None:
+            return replace(self, crop_pixels=size)
         before, after = min(self.crop_pixels), min(size)
         if self.resize_pixels == published_resize(before):
             resize_pixels = published_resize(after)
@@ -160,18 +206,34 @@ class Preprocessing:
     def resized(self, height: int, width: int) -> tuple[int, int]:
         """(height, width) that an image of the given size is resized to.
 
-        A stretched one gets the crop's own size. Else, for a square crop, the shorter side becomes
+        A stretched one gets the crop's own size; one that has to fit the largest that does, of at
+        least one pixel a side. Else, for a square crop, the shorter side becomes
         `resize_pixels` and the longer one is rounded down; for another crop the image is made just
         large enough to leave the same margin.
         """
         if self.stretched:
             return self.crop_pixels
+        if self.fit is not None:
+            return self._fitted(height, width, self.fit)
         shorter = min(self.crop_pixels)
         target_height = self.resize_pixels * self.crop_pixels[0] // shorter
         target_width = self.resize_pixels * self.crop_pixels[1] // shorter
         if target_width * height >= target_height * width:
             return target_width * height // width, target_width
         return target_height, target_height * width // height
+
+    def _fitted(self, height: int, width: int, fit: tuple[int, int]) -> tuple[int, int]:
+        longest, shortest = fit
+        factor = min(longest / max(height, width), shortest / min(height, width))
+        if self.fixed:
+            factor = min(factor, self.crop_pixels[0] / height, self.crop_pixels[1] / width)
+        return max(1, int(height * factor + 0.5)), max(1, int(width * factor + 0.5))
+
+    def padded(self, height: int, width: int) -> tuple[int, int]:
+        """(height, width) of the network's input for an image resized to the given size."""
+        if self.fit is None or self.fixed:
+            return self.crop_pixels
+        return -(-height // self.pad) * self.pad, -(-width // self.pad) * self.pad
 
 
 def published_resize(side: int) -> int:
@@ -187,3 +249,13 @@ def _listed(values: tuple[float, ...]) -> str:
 
 
 IMAGENET_PREPROCESSING = Preprocessing()
+
+SEGMENTATION_PREPROCESSING = Preprocessing(
+    crop_pixels=(512, 512), interpolation=OPENCV_BILINEAR, fit=(2048, 512)
+)
+"""Of the published networks for ADE20K: the test pipeline of their configurations."""
+
+DETECTION_PREPROCESSING = Preprocessing(
+    crop_pixels=(800, 1088), interpolation=OPENCV_BILINEAR, fit=(1333, 800), pad=32
+)
+"""Of the published networks for COCO; a picture of 480 x 640 gets the size that stands here."""

@@ -1,6 +1,8 @@
-"""Resize, crop and normalise."""
+"""Resize, crop or pad, and normalise."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -14,55 +16,109 @@ from vmamba_deploy.preprocessing.decode import (
     open_image,
     read_image,
 )
+from vmamba_deploy.preprocessing.opencv_bilinear import resize_bands
 from vmamba_deploy.preprocessing.specification import GREY, MAX_PIXELS, RGB, Preprocessing
 
 FloatArray = npt.NDArray[np.float32]
 
 
-def preprocess(
+@dataclass(frozen=True)
+class PreparedImage:
+    """One image as the model takes it, and where its pixels came from.
+
+    Attributes:
+        pixels: [C,H,W] float32, normalised; or [H,W,C] uint8 for a model that normalises itself.
+        original: (height, width) of the upright image.
+        resized: (height, width) after the resize; of an image that was made to fit, what is right
+            of it and below it in `pixels` is padding.
+    """
+
+    pixels: npt.NDArray[np.float32] | npt.NDArray[np.uint8]
+    original: tuple[int, int]
+    resized: tuple[int, int]
+
+    @property
+    def scale(self) -> tuple[float, float]:
+        """(of x, of y): resized by original, of the rounded sizes."""
+        return self.resized[1] / self.original[1], self.resized[0] / self.original[0]
+
+
+def prepare(
     source: ImageSource, preprocessing: Preprocessing, *, max_pixels: int = MAX_PIXELS
-) -> npt.NDArray[np.float32] | npt.NDArray[np.uint8]:
-    """One image as the model takes it.
+) -> PreparedImage:
+    """One image as the model takes it, and its sizes.
 
     Args:
         source: see `ImageSource`.
         preprocessing: what the model takes.
         max_pixels: largest height times width of the source.
 
-    Returns:
-        [C, H, W] float32, normalised; or [H, W, C] uint8 for a model that normalises itself.
-
     Raises:
         InputFileError: see `read_image` and `resize_and_crop`.
     """
     channels = preprocessing.channels
+    original: tuple[int, int]
     if isinstance(source, np.ndarray):
-        pixels = resize_and_crop(read_image(source, channels, max_pixels=max_pixels), preprocessing)
+        array = read_image(source, channels, max_pixels=max_pixels)
+        original, pixels = (array.shape[0], array.shape[1]), resize_and_crop(array, preprocessing)
     else:
         image = open_image(source, channels, max_pixels=max_pixels)
-        pixels = _cropped(image, channels, preprocessing)
-    return pixels if preprocessing.normalisation_in_graph else normalise(pixels, preprocessing)
+        original = (image.height, image.width)
+        pixels = _of_image(image, channels, preprocessing)
+    resized = preprocessing.resized(*original)
+    if preprocessing.normalisation_in_graph:
+        return PreparedImage(pixels, original, resized)
+    return PreparedImage(normalise(pixels, preprocessing), original, resized)
+
+
+def preprocess(
+    source: ImageSource, preprocessing: Preprocessing, *, max_pixels: int = MAX_PIXELS
+) -> npt.NDArray[np.float32] | npt.NDArray[np.uint8]:
+    """The pixels of `prepare` alone.
+
+    Returns:
+        [C,H,W] float32, normalised; or [H,W,C] uint8 for a model that normalises itself.
+
+    Raises:
+        InputFileError: see `read_image` and `resize_and_crop`.
+    """
+    return prepare(source, preprocessing, max_pixels=max_pixels).pixels
 
 
 def resize_and_crop(pixels: ByteArray, preprocessing: Preprocessing) -> ByteArray:
-    """Resize the shorter side, antialiased, and cut out the centre.
+    """Resize the shorter side, antialiased, and cut out the centre; or resize to what fits.
 
     Args:
         pixels: [h, w, C] uint8.
         preprocessing: whose sizes and interpolation count.
 
     Returns:
-        [H, W, C] uint8, contiguous.
+        [H, W, C] uint8, contiguous; not padded.
 
     Raises:
         InputFileError: an image so long and thin that it would be resized to more than
             178,956,970 pixels.
     """
+    if preprocessing.fit is not None:
+        source = (pixels.shape[0], pixels.shape[1])
+        return resize_bands([(0, pixels)], source, preprocessing.resized(*source))
     if pixels.shape[2] == RGB:
         return _cropped(Image.fromarray(pixels), RGB, preprocessing)
     # One by one: of two or four channels Pillow would take the last for alpha.
     planes = (Image.fromarray(np.ascontiguousarray(one)) for one in np.moveaxis(pixels, 2, 0))
     return np.concatenate([_cropped(one, GREY, preprocessing) for one in planes], axis=-1)
+
+
+def _of_image(image: Image.Image, channels: int, preprocessing: Preprocessing) -> ByteArray:
+    """As `resize_and_crop`, of an image of any mode, for C of 1 or 3."""
+    if preprocessing.fit is None:
+        return _cropped(image, channels, preprocessing)
+    arrays = (
+        (top, np.asarray(band).reshape(band.height, band.width, channels))
+        for top, band in bands(image, channels)
+    )
+    source = (image.height, image.width)
+    return resize_bands(arrays, source, preprocessing.resized(*source))
 
 
 def _cropped(image: Image.Image, channels: int, preprocessing: Preprocessing) -> ByteArray:
@@ -89,11 +145,19 @@ def _cropped(image: Image.Image, channels: int, preprocessing: Preprocessing) ->
 
 
 def normalise(pixels: ByteArray, preprocessing: Preprocessing) -> FloatArray:
-    """Map [H, W, C] uint8 to [C, H, W] float32: (value / 255 - mean) / std per channel."""
+    """Map [H, W, C] uint8 to [C, H', W'] float32: (value / 255 - mean) / std per channel.
+
+    H' and W' are H and W, or, of an image that was made to fit, those of the padded one.
+    """
     mean = np.asarray(preprocessing.mean, dtype=np.float32)
     std = np.asarray(preprocessing.std, dtype=np.float32)
     values = (pixels.astype(np.float32) / np.float32(255) - mean) / std
-    return np.ascontiguousarray(values.transpose(2, 0, 1), dtype=np.float32)
+    if preprocessing.fit is None:
+        return np.ascontiguousarray(values.transpose(2, 0, 1), dtype=np.float32)
+    height, width, channels = pixels.shape
+    padded = np.zeros((channels, *preprocessing.padded(height, width)), np.float32)
+    padded[:, :height, :width] = values.transpose(2, 0, 1)
+    return padded
 
 
 def _centre(length: int, crop: int) -> int:

@@ -3,7 +3,8 @@
     python tests/data/preprocessing/make_golden.py
 
 The small images are committed, so that the table does not depend on an encoder; the large ones are
-drawn by formula whenever they are needed. The table was made with Pillow's own resizing.
+drawn by formula whenever they are needed. The table was made with Pillow's own resizing, and with
+OpenCV's (opencv-python-headless 4.10.0, with 5.0.0 the same) where an image has to fit.
 """
 
 from __future__ import annotations
@@ -26,14 +27,17 @@ HERE = Path(__file__).resolve().parent
 def describe(name: str, how: str, path: Path, spec: Preprocessing) -> dict[str, Any]:
     """One row of the table."""
     image = read_image(path, spec.channels)
-    crop = resize_and_crop(image, spec)
-    crop_height, crop_width = spec.crop_pixels
+    crop = resize_and_crop(image, spec) if spec.fit is None else fitted_by_opencv(image, spec)
+    crop_height, crop_width = crop.shape[:2]
     special = {
         name: value
         for name, value, usual in (
             ("interpolation", spec.interpolation, "bicubic"),
             ("stretched", spec.stretched, False),
             ("channels", spec.channels, 3),
+            ("fit", spec.fit, None),
+            ("pad", spec.pad, 1),
+            ("fixed", spec.fixed, False),
         )
         if value != usual
     }
@@ -43,12 +47,21 @@ def describe(name: str, how: str, path: Path, spec: Preprocessing) -> dict[str, 
         "how": how,
         "committed": name in COMMITTED,
         "upright_height_width": list(image.shape[:2]),
-        "crop": [crop_height, crop_width],
+        "crop": list(spec.crop_pixels),
         "resize": spec.resize_pixels,
         **special,
         "sha256": hashlib.sha256(crop.tobytes()).hexdigest(),
         "pixels": [[y, x, *crop[y, x].tolist()] for y, x in places],
     }
+
+
+def fitted_by_opencv(image: Any, spec: Preprocessing) -> Any:
+    """uint8 [height,width,C], bilinear."""
+    import cv2
+
+    height, width = spec.resized(*image.shape[:2])
+    resized = cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
+    return resized.reshape(height, width, image.shape[2])
 
 
 def main() -> None:

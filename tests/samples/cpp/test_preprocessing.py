@@ -97,7 +97,7 @@ def assert_equal_to_python(answer: Answer, job: Job) -> None:
 
 
 def test_the_golden_table(checks: Path, tmp_path: Path) -> None:
-    rows = read_table()
+    rows = [row for row in read_table() if row.spec.fit is None]
     files = files_of(rows, tmp_path)
     answers = preprocess_all(checks, tmp_path, [(files[row.name], row.spec) for row in rows])
     for row, answer in zip(rows, answers, strict=True):
