@@ -111,7 +111,7 @@ def test_a_file_that_differs_is_refused(
         ({"options": replace(OPTIONS, preprocess=True)}, r"asked for uint8 \[batch,64,64,3\]"),
         ({"options": replace(OPTIONS, opset=22)}, "'ai.onnx': 22"),
         ({"classes": 11}, r"asked for float32 \[batch,11\]"),
-        ({"task": FEATURES}, "outputs are logits, asked for stage1, stage2"),
+        ({"task": FEATURES}, "outputs are logits, asked for feature0, feature1"),
     ],
 )
 def test_a_file_for_another_request_is_refused(small, exported, asked, change, words):

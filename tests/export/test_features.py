@@ -15,7 +15,7 @@ from vmamba_deploy.export.onnx_model import OnnxModel
 from vmamba_deploy.models import load_weights
 from vmamba_deploy.runtimes.onnxruntime import OnnxRuntimeBody, OnnxRuntimeLibrary
 
-STAGES = ["stage1", "stage2", "stage3", "stage4"]
+STAGES = ["feature0", "feature1", "feature2", "feature3"]
 
 
 def images(batch: int, height: int, width: int) -> np.ndarray:

@@ -11,6 +11,7 @@ import torch
 from click.testing import CliRunner
 from polygraphy.json import load_json
 
+from tests.former_names import write_former_names
 from vmamba_deploy.artifacts.manifest import read_manifest
 from vmamba_deploy.cli.app import cli
 from vmamba_deploy.errors import IntegrityError, UsageError
@@ -22,9 +23,10 @@ from vmamba_deploy.pipeline.export import run_export
 from vmamba_deploy.pipeline.info import describe_path
 from vmamba_deploy.pipeline.plan import ExportPlan
 from vmamba_deploy.runtimes.tensorrt.plan import EnginePlan
+from vmamba_deploy.tasks import FEATURES
 
 WEIGHTS = Path(__file__).parents[1] / "data" / "golden" / "vssm_s1_backbone.pth"
-STAGES = ["stage1", "stage2", "stage3", "stage4"]
+STAGES = ["feature0", "feature1", "feature2", "feature3"]
 
 
 @pytest.fixture(scope="module")
@@ -94,6 +96,18 @@ def test_an_application_gets_the_maps_by_name_in_any_batch(outcome, pixels):
     assert list(got) == STAGES
     for one, wanted in zip(got.values(), expected, strict=True):
         np.testing.assert_allclose(one, wanted.numpy(), atol=1e-4, rtol=1e-3)
+
+
+def test_a_folder_of_an_older_release_has_other_names(outcome, pixels, tmp_path):
+    folder = tmp_path / "older"
+    write_former_names(outcome.folder, folder)
+    with load(folder, runtime="ort") as older, load(outcome.folder, runtime="ort") as model:
+        got, expected = older(pixels), model(pixels)
+    assert list(got) == list(older.task.output_names) == list(FEATURES.former_names)
+    for one, wanted in zip(got.values(), expected.values(), strict=True):
+        np.testing.assert_array_equal(one, wanted)
+    results = run_compare(folder, lambda _event: None, batches=(1,))
+    assert {result.status for result in results} == {"passed", "skipped"}
 
 
 def test_what_needs_classes_says_so_at_once(outcome, tmp_path):

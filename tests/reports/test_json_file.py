@@ -54,18 +54,18 @@ def test_file_has_the_documented_fields_and_no_host_name(make_report, tmp_path):
 
 def maps_run():
     figures = {
-        f"stage{stage}": Metrics(11, 0, 3e-6, 4e-7, 2e-6, 1e-5, stage * 1e-13, 1 - 1e-13)
+        f"feature{stage - 1}": Metrics(11, 0, 3e-6, 4e-7, 2e-6, 1e-5, stage * 1e-13, 1 - 1e-13)
         for stage in (1, 2, 3, 4)
     }
-    worst = figures["stage4"]
+    worst = figures["feature3"]
     return RunResult(
         "tensorrt",
         "passed",
         "",
         PRECISIONS["fp16"].thresholds,
-        (InputResult("photos-b1", 1, True, "", worst, 0.1, output="stage4"),),
+        (InputResult("photos-b1", 1, True, "", worst, 0.1, output="feature3"),),
         worst,
-        "stage4",
+        "feature3",
         tuple(OutputResult(name, "map", one) for name, one in figures.items()),
     )
 
@@ -77,14 +77,14 @@ def test_a_backbone_has_figures_of_each_map_and_none_of_classes(make_report, tmp
     assert content["task"] == "features"
     (run,) = content["runs"]
     assert [(one["name"], one["kind"]) for one in run["outputs"]] == [
-        (f"stage{stage}", "map") for stage in (1, 2, 3, 4)
+        (f"feature{stage - 1}", "map") for stage in (1, 2, 3, 4)
     ]
-    assert run["output"] == "stage4"
+    assert run["output"] == "feature3"
     assert run["metrics"] == run["outputs"][3]["metrics"]
     assert not {"top1_agreement", "decided"} & set(run["metrics"])
     page = render_html(report)
-    assert "4 outputs; stage4 is furthest off" in page
-    assert "stage1" in page
+    assert "4 outputs; feature3 is furthest off" in page
+    assert "feature0" in page
 
 
 @pytest.mark.parametrize(

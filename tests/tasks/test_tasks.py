@@ -6,17 +6,35 @@ import numpy as np
 import pytest
 
 from vmamba_deploy.errors import InputFileError, UsageError
-from vmamba_deploy.tasks import CLASSIFICATION, FEATURES, TASKS
+from vmamba_deploy.tasks import CLASSIFICATION, DETECTION, FEATURES, SEGMENTATION, TASKS
 from vmamba_deploy.tasks.classification import top_predictions
 
 
 def test_tasks_are_found_by_their_names_and_name_their_outputs():
     assert {name: task.name for name, task in TASKS.items()} == {name: name for name in TASKS}
     assert CLASSIFICATION.output_names == ("logits",)
-    assert FEATURES.output_names == ("stage1", "stage2", "stage3", "stage4")
+    assert FEATURES.output_names == ("feature0", "feature1", "feature2", "feature3")
     assert {output.kind for output in FEATURES.outputs} == {"map"}
     for task in TASKS.values():
         assert len(set(task.output_names)) == len(task.outputs) > 0
+
+
+def test_a_file_may_have_optional_outputs_or_former_names():
+    former = FEATURES.with_outputs(["stage1", "stage2", "stage3", "stage4"])
+    assert former.output_names == ("stage1", "stage2", "stage3", "stage4")
+    assert [each.shape for each in former.outputs] == [each.shape for each in FEATURES.outputs]
+    assert FEATURES.with_outputs(FEATURES.output_names) == FEATURES
+    with_logits = SEGMENTATION.with_outputs(["labels", "logits"])
+    assert with_logits == SEGMENTATION.with_optional(["logits"])
+    assert SEGMENTATION.with_outputs(["labels"]) == SEGMENTATION
+    for task, names in (
+        (FEATURES, ["stage1", "feature1", "feature2", "feature3"]),
+        (FEATURES, ["stage1"]),
+        (SEGMENTATION, ["logits", "labels"]),
+        (DETECTION, DETECTION.output_names[:-1]),
+        (CLASSIFICATION, []),
+    ):
+        assert task.with_outputs(names) is None, names
 
 
 def test_tasks_need_nothing_heavier_than_numpy():

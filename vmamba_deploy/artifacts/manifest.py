@@ -339,9 +339,9 @@ def _fault_of_outputs(described: Description) -> str | None:
     if (task := TASKS.get(described.task)) is None:
         return None
     given = described.onnx.outputs
-    if tuple(output.name for output in given) != task.output_names:
+    if (named := task.with_outputs([output.name for output in given])) is None:
         return f"the outputs of {task.name} are {', '.join(task.output_names)}"
-    for output, wanted in zip(given, task.outputs, strict=True):
+    for output, wanted in zip(given, named.outputs, strict=True):
         if len(output.shape) != len(wanted.shape):
             return f"the output {output.name} must have {len(wanted.shape)} axes"
     classes = given[0].shape[-1]

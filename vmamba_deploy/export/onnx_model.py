@@ -188,7 +188,9 @@ class OnnxModel:
         named = self.metadata.get("task", CLASSIFICATION.name)
         if named not in TASKS:
             raise InputFileError(f"{self.path} is for the task {named!r}, unknown to this release")
-        return TASKS[named]
+        task = TASKS[named]
+        # Other outputs than those of the task are for the checks to tell.
+        return task.with_outputs([output.name for output in self.outputs]) or task
 
     def structured(self, key: str) -> Any:
         """A metadata value that is JSON; None when absent or not JSON."""

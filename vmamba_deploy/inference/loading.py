@@ -125,7 +125,8 @@ def _open(serving: Serving, runtime: str, max_batch: int | None, max_pixels: int
     lanes = LanePool(served.sessions)
     batches = _batches(served, max_batch)
     opened = OpenModel(served.runtime, lanes, batches, served.release, max_pixels)
-    task = TASKS[manifest.task]
+    task = TASKS[manifest.task].with_outputs([each.name for each in manifest.onnx.outputs])
+    assert task is not None  # the manifest was checked for it
     return Classifier(manifest, opened) if task is CLASSIFICATION else Model(manifest, opened, task)
 
 

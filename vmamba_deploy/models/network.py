@@ -6,6 +6,8 @@ from typing import Any
 
 from torch import nn
 
+from vmamba_deploy.tasks import TASKS
+
 
 class Network(nn.Module):
     """A network that takes pixel_values [B,C,H,W], normalised.
@@ -18,7 +20,8 @@ class Network(nn.Module):
         tasks: names of what the network can do, the one it was made for first.
         image_size: (height, width) of the only images that it takes; None: of any size.
         preset_name: name of the preset with this architecture; None if there is none.
-        class_labels: names of the classes, where the checkpoint carried them.
+        class_labels: names of the classes, where they are known.
+        palette: (red, green, blue) of each class, 0 to 255, where it is known.
     """
 
     config: Any
@@ -27,3 +30,9 @@ class Network(nn.Module):
     image_size: tuple[int, int] | None = None
     preset_name: str | None = None
     class_labels: tuple[str, ...] | None = None
+    palette: tuple[tuple[int, int, int], ...] | None = None
+
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        """Of what `forward` gives, in its order."""
+        return TASKS[self.tasks[0]].output_names

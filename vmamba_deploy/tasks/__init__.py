@@ -9,11 +9,22 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from vmamba_deploy.tasks.classification import CLASSIFICATION
+from vmamba_deploy.tasks.detection import DETECTION
 from vmamba_deploy.tasks.features import FEATURES
+from vmamba_deploy.tasks.segmentation import SEGMENTATION
 from vmamba_deploy.tasks.task import Output, OutputKind, Task
 
 TASKS: Mapping[str, Task] = MappingProxyType(
-    {task.name: task for task in (CLASSIFICATION, FEATURES)}
+    {task.name: task for task in (CLASSIFICATION, FEATURES, SEGMENTATION, DETECTION)}
 )
 
-__all__ = ["CLASSIFICATION", "FEATURES", "TASKS", "Output", "OutputKind", "Task"]
+__all__ = [
+    "CLASSIFICATION",
+    "DETECTION",
+    "FEATURES",
+    "SEGMENTATION",
+    "TASKS",
+    "Output",
+    "OutputKind",
+    "Task",
+]

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from vmamba_deploy.errors import UsageError
 
-OutputKind = Literal["logits", "map"]
-"""How an output is judged: `logits` [B,classes], or a `map` [B,C,H,W]; see `parity.kinds`."""
+OutputKind = Literal["logits", "map", "label_map", "detection"]
+"""How an output is judged: `logits` [B,classes], a `map` [B,C,H,W], a `label_map` [B,H,W] of
+classes, or a part of a `detection`; see `parity.kinds`."""
 
 Dtype = Literal["float32", "int32", "int64"]
 
@@ -62,6 +63,7 @@ class Task:
         inputs: that it takes beside pixel_values; each may be left out in PyTorch.
         optional: further outputs, which a file has where they are asked for, after the others.
         multiple: of which height and width of pixel_values are multiples.
+        former_names: of the outputs, in files of older releases; empty where they are the same.
     """
 
     name: str
@@ -70,6 +72,7 @@ class Task:
     inputs: tuple[Input, ...] = ()
     optional: tuple[Output, ...] = ()
     multiple: int = 1
+    former_names: tuple[str, ...] = ()
 
     @property
     def output_names(self) -> tuple[str, ...]:
@@ -90,3 +93,16 @@ class Task:
             )
         added = tuple(output for output in self.optional if output.name in asked)
         return replace(self, outputs=self.outputs + added, optional=()) if added else self
+
+    def with_outputs(self, names: Sequence[str]) -> Task | None:
+        """The task as a file with outputs of these names has it; None where none is like that.
+
+        Such a file may have optional outputs, or the names of an older release.
+        """
+        given = tuple(names)
+        if self.former_names and given == self.former_names:
+            pairs = zip(self.outputs, given, strict=True)
+            return replace(self, outputs=tuple(replace(each, name=name) for each, name in pairs))
+        optional = {output.name for output in self.optional}
+        task = self.with_optional(optional.intersection(given))
+        return task if task.output_names == given else None

@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 
 import vmamba_deploy.models.vmamba.layers.ss2d as ss2d_module
-from vmamba_deploy.errors import UsageError
 from vmamba_deploy.models.vmamba.initialization import initialize
 from vmamba_deploy.models.vmamba.network import (
     VMamba,
@@ -77,10 +76,13 @@ def test_odd_sizes(preset: str, size: tuple[int, int]) -> None:
     assert model(image).shape == (1, 7)
 
 
-def test_a_backbone_has_no_logits(both_blocks: Any, load_reference: LoadReference) -> None:
+def test_a_backbone_gives_its_maps_by_name(both_blocks: Any, load_reference: LoadReference) -> None:
     model = load_reference(both_blocks.backbone_path)
-    with pytest.raises(UsageError, match="no classifier"):
-        model(both_blocks.pixel_values)
+    maps = model(both_blocks.pixel_values)
+    assert tuple(maps) == model.output_names == ("feature0", "feature1", "feature2", "feature3")
+    expected = model.forward_features(both_blocks.pixel_values)
+    assert all(torch.equal(a, b) for a, b in zip(maps.values(), expected, strict=True))
+    assert load_reference(both_blocks.classifier_path).output_names == ("logits",)
 
 
 def test_scan_parameters_have_the_layout_of_the_operator() -> None:

@@ -129,7 +129,7 @@ def test_parser_errors_name_the_node(build, scan_model, tmp_path):
 
 @pytest.mark.parametrize(
     ("part", "change"),
-    [("inputs", {"shape": ("batch", 3, "h", "w")}), ("outputs", {"name": "stage1"})],
+    [("inputs", {"shape": ("batch", 3, "h", "w")}), ("outputs", {"name": "feature0"})],
 )
 def test_a_network_that_is_not_the_file_that_was_read(
     rtx, plugin, scan_model, tmp_path, part, change

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.former_names import write_former_names
 from tests.preprocessing.golden import FOLDER
 from tests.samples.cpp.programs import Program, program
 from vmamba_deploy.inference import load
@@ -46,6 +47,21 @@ def test_four_maps_are_read_by_name(features: Program, backbone: Path, tmp_path:
     for name, array in expected.items():
         found = np.fromfile(tmp_path / f"{name}.f32", np.float32).reshape(array.shape)
         np.testing.assert_allclose(found, array, atol=1e-5)
+
+
+def test_a_folder_of_an_older_release_has_other_names(
+    features: Program, backbone: Path, tmp_path: Path
+) -> None:
+    write_former_names(backbone, tmp_path / "older")
+    done = features(tmp_path / "older", *IMAGES, "--output", tmp_path, "--runtime", "ort")
+    assert done.code == 0, done.err
+    now = features(backbone, *IMAGES, "--output", tmp_path, "--runtime", "ort")
+    names = [line.split()[0] for line in done.out.splitlines()]
+    assert names == ["stage1", "stage2", "stage3", "stage4"]
+    for former, line in zip(names, now.out.splitlines(), strict=True):
+        name = line.split()[0]
+        found, wanted = (tmp_path / f"{each}.f32" for each in (former, name))
+        assert found.read_bytes() == wanted.read_bytes()
 
 
 def test_a_classifier_has_its_one_output(features: Program, exported: Path, tmp_path: Path) -> None:

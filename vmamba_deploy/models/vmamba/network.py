@@ -7,7 +7,6 @@ import copy
 import torch
 from torch import Tensor, nn
 
-from vmamba_deploy.errors import UsageError
 from vmamba_deploy.models.network import Network
 from vmamba_deploy.models.vmamba.config import STAGES, VMambaConfig
 from vmamba_deploy.models.vmamba.layers.block import VSSBlock
@@ -69,23 +68,19 @@ class VMamba(Network):
         for stage in config.outnorm_indices:
             self.add_module(f"outnorm{stage}", LayerNorm(config.dims[stage]))
 
-    def forward(self, pixel_values: Tensor) -> Tensor:
-        """Classify images.
+    def forward(self, pixel_values: Tensor) -> Tensor | dict[str, Tensor]:
+        """Classify images; without a classifier, give the maps of the stages by their names.
 
         Args:
             pixel_values: [B, I, H, W], normalised; I is the configuration's `in_chans`.
 
         Returns:
-            logits [B, num_classes], float32.
-
-        Raises:
-            UsageError: the network is a backbone without classifier.
+            logits [B, num_classes], float32; of a backbone, `feature0`..`feature3` as
+            `forward_features` gives them.
         """
         if self.config.num_classes is None:
-            raise UsageError(
-                "This network is a backbone: it has no classifier, so it gives no logits.",
-                hint="Use forward_features for its four maps, or load a classification checkpoint.",
-            )
+            maps = self.forward_features(pixel_values)
+            return dict(zip(FEATURES.output_names, maps, strict=True))
         logits: Tensor = self.classifier(self._stage_maps(pixel_values)[-1])
         return logits
 

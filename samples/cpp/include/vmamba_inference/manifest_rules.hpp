@@ -110,10 +110,14 @@ inline void check_outputs(const std::vector<TensorFacts> &outputs, const std::st
     require(labels.is_null() || static_cast<std::int64_t>(labels.size()) == classes,
             "there are more or fewer labels than classes");
   } else if (task == "features") {
-    require(outputs.size() == 4, "the outputs of features are stage1 to stage4");
+    require(outputs.size() == 4, "the outputs of features are feature0 to feature3");
+    // Older releases wrote `stage1` to `stage4`.
+    const bool former = outputs[0].name == "stage1";
     for (std::size_t i = 0; i < 4; ++i) {
-      require(outputs[i].name == "stage" + std::to_string(i + 1) && outputs[i].shape.size() == 4,
-              "the outputs of features are stage1 to stage4, of four axes");
+      const std::string name =
+          former ? "stage" + std::to_string(i + 1) : "feature" + std::to_string(i);
+      require(outputs[i].name == name && outputs[i].shape.size() == 4,
+              "the outputs of features are feature0 to feature3, of four axes");
     }
   }
 }

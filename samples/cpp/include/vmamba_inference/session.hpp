@@ -43,7 +43,7 @@ struct Array {
   std::vector<float> values;
 };
 
-// By the names in the graph: `logits` of a classifier, `stage1` to `stage4` of a backbone.
+// By the names in the graph: `logits` of a classifier, `feature0` to `feature3` of a backbone.
 using Outputs = std::map<std::string, Array>;
 
 // float32 [images, classes].
