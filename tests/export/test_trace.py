@@ -9,6 +9,7 @@ from torch import nn
 from vmamba_deploy.errors import BuildError
 from vmamba_deploy.export import ExportOptions
 from vmamba_deploy.export.trace import trace
+from vmamba_deploy.tasks import CLASSIFICATION
 
 
 class Branching(nn.Module):
@@ -27,7 +28,7 @@ class Raising(nn.Module):
 )
 def test_a_failure_is_one_line_and_nothing_on_the_console(module, words, capfd):
     with pytest.raises(BuildError, match="PyTorch could not export the model to ONNX: ") as failed:
-        trace(module, ExportOptions(image_size=32), ["logits"])
+        trace(module, ExportOptions(image_size=32), CLASSIFICATION)
     assert words in failed.value.message
     assert "\n" not in failed.value.message
     assert failed.value.message.isprintable()

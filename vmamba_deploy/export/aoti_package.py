@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from vmamba_deploy.errors import BuildError, EnvironmentProblem, UsageError
-from vmamba_deploy.export.onnx_file import deployable_module
+from vmamba_deploy.export.onnx_file import chosen_task, deployable_module
 from vmamba_deploy.export.options import ExportOptions
-from vmamba_deploy.export.trace import example_input
+from vmamba_deploy.export.trace import example_inputs
 from vmamba_deploy.ops.registry import OPS
 
 if TYPE_CHECKING:
@@ -55,8 +55,9 @@ def export_aoti(
     Args:
         loaded: the fp32 network.
         path: of the `.pt2` file, replaced only when the new one is complete.
-        options: precision, image size and preprocessing, as for the ONNX file; the input is
-            pixel_values [B,C,H,W] float32, or [B,H,W,C] uint8 with `options.preprocess`.
+        options: precision, image size and preprocessing, as for the ONNX file; the package
+            takes pixel_values [B,C,H,W] float32, or [B,H,W,C] uint8 with `options.preprocess`, and
+            the task's other inputs, in its order.
         largest_batch: the batch size is free from 1 to this.
         device: `auto` takes CUDA where PyTorch sees a GPU.
 
@@ -71,11 +72,12 @@ def export_aoti(
     chosen = choose_device(device)
     _require_compiler()
     options = replace(options, channels=loaded.model.in_chans)
-    module = deployable_module(loaded, options)
+    module, task = deployable_module(loaded, options), chosen_task(loaded, options)
+    examples = tuple(one.to(chosen) for one in example_inputs(options, task))
     partial = path.with_name(f".{path.stem}.{os.getpid()}.pt2")
     try:
         with _quiet_compiler():
-            _compile(module.to(chosen), example_input(options).to(chosen), largest_batch, partial)
+            _compile(module.to(chosen), examples, largest_batch, partial)
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
@@ -101,18 +103,21 @@ def choose_device(device: AotiDevice) -> str:
     return device
 
 
-def _compile(module: nn.Module, example: torch.Tensor, largest_batch: int, path: Path) -> None:
+def _compile(
+    module: nn.Module, examples: tuple[torch.Tensor, ...], largest_batch: int, path: Path
+) -> None:
     import torch
 
     for op in OPS.values():
         op.register_torch()
     # A batch of one would become a constant; a batch of one alone is one.
     free = {0: torch.export.Dim("batch", min=1, max=largest_batch)} if largest_batch > 1 else None
+    image, *others = examples if free else (each[:1] for each in examples)
+    # The other inputs are one argument, `*others`.
+    shapes = (free, *([(free,) * len(others)] if others else []))
     try:
         with torch.inference_mode():
-            program = torch.export.export(
-                module, (example if free else example[:1],), dynamic_shapes=(free,)
-            )
+            program = torch.export.export(module, (image, *others), dynamic_shapes=shapes)
             torch._inductor.aoti_compile_and_package(program, package_path=str(path))
     except (RuntimeError, torch._dynamo.exc.TorchDynamoException) as error:
         text = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

@@ -12,6 +12,7 @@ from vmamba_deploy.export.onnx_model import OnnxModel, missing_attributes
 from vmamba_deploy.export.options import INPUT_NAME, ExportOptions
 from vmamba_deploy.ops.registry import OPS
 from vmamba_deploy.tasks import Output, Task
+from vmamba_deploy.tasks.task import Input
 
 if TYPE_CHECKING:
     from vmamba_deploy.artifacts.manifest import TensorFacts
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 _Axis = int | str | None
 """Of a shape that was asked for: so many; free, under a name; or None: fixed to whatever fits."""
+_Wanted = tuple[str, str, tuple[_Axis, ...]]
+"""Name, dtype and shape of a tensor."""
 
 
 @dataclass(frozen=True)
@@ -49,8 +52,8 @@ class Asked:
         calls = () if self.options.inline else self.calls
         return Counter({each.op: each.count for each in calls})
 
-    def output_shape(self, output: Output) -> tuple[_Axis, ...]:
-        """The shape of an output in the file."""
+    def shape_of(self, tensor: Input | Output) -> tuple[_Axis, ...]:
+        """The shape of an output, or of another input than the image, in the file."""
         height, width = ("height", "width") if self.options.dynamic_size else self.options.size
         follows: _Axis = height if isinstance(height, str) else None
         known: dict[str | int | None, _Axis] = {
@@ -61,7 +64,7 @@ class Asked:
             "width": width,
             None: follows,
         }
-        return tuple(known.get(axis, axis) for axis in output.shape)
+        return tuple(known.get(axis, axis) for axis in tensor.shape)
 
 
 def check_exported(model: OnnxModel, asked: Asked) -> None:
@@ -102,20 +105,17 @@ def _op_sets(model: OnnxModel, asked: Asked) -> Iterator[str]:
 
 def _interface(model: OnnxModel, asked: Asked) -> Iterator[str]:
     options = asked.options
-    yield from _tensors(
-        "input", model.inputs, [(INPUT_NAME, options.input_dtype, options.input_shape)]
-    )
-    yield from _tensors(
-        "output",
-        model.outputs,
-        [(each.name, each.dtype, asked.output_shape(each)) for each in asked.task.outputs],
-    )
+    image: _Wanted = INPUT_NAME, options.input_dtype, options.input_shape
+    others = [(each.name, each.dtype, asked.shape_of(each)) for each in asked.task.inputs]
+    given = [(each.name, each.dtype, asked.shape_of(each)) for each in asked.task.outputs]
+    yield from _tensors("input", model.inputs, [image, *others])
+    yield from _tensors("output", model.outputs, given)
 
 
 def _tensors(
     kind: str,
     written: Sequence[TensorFacts],
-    wanted: Sequence[tuple[str, str, tuple[_Axis, ...]]],
+    wanted: Sequence[_Wanted],
 ) -> Iterator[str]:
     names = [tensor.name for tensor in written]
     if names != [name for name, _, _ in wanted]:

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import vmamba_deploy
-from vmamba_deploy.tasks import CLASSIFICATION
+from vmamba_deploy.tasks import CLASSIFICATION, FEATURES
 from vmamba_deploy.tasks.classification import chosen_activation
 
 if TYPE_CHECKING:
     from vmamba_deploy.export.checks import Asked
+    from vmamba_deploy.export.options import ExportOptions
     from vmamba_deploy.models import LoadedModel
 
 _TOOLS = ("torch", "onnx", "onnxscript", "onnxruntime")
@@ -24,8 +25,9 @@ def model_metadata(loaded: LoadedModel, asked: Asked) -> dict[str, str]:
 
     Keys: preset, task, precision, weights_source, weights_sha256, architecture, opsets,
     preprocessing and tool_versions; weights_key, weights_other_keys and weights_prefix of the
-    network within its file; of a classifier activation, and labels when known; num_classes, when
-    the weights have a classifier that the file leaves out.
+    network within its file; activation of a classifier; labels, and the palette [r,g,b] of each,
+    when known and the file says classes; num_classes where its outputs do not show how many the
+    weights have.
     """
     options, task = asked.options, asked.task
     # Another size keeps the preset's ratio of the resized shorter side to the crop.
@@ -45,12 +47,19 @@ def model_metadata(loaded: LoadedModel, asked: Asked) -> dict[str, str]:
     }
     if task is CLASSIFICATION:
         metadata["activation"] = chosen_activation(options.activation, asked.classes or 0)
-    labels, classes = options.labels or loaded.model.class_labels, loaded.model.config.num_classes
-    if task is CLASSIFICATION and labels:
-        metadata["labels"] = _json(list(labels))
-    elif task is not CLASSIFICATION and classes is not None:
-        metadata["num_classes"] = str(classes)
+    elif asked.classes is not None:
+        metadata["num_classes"] = str(asked.classes)
+    if task is not FEATURES:
+        metadata |= _classes(loaded, options)
     return metadata
+
+
+def _classes(loaded: LoadedModel, options: ExportOptions) -> dict[str, str]:
+    said = {
+        "labels": options.labels or loaded.model.class_labels,
+        "palette": loaded.model.palette,
+    }
+    return {key: _json(list(values)) for key, values in said.items() if values}
 
 
 def _place_within_the_file(loaded: LoadedModel) -> dict[str, str]:

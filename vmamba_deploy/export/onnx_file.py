@@ -15,7 +15,9 @@ from vmamba_deploy.export.metadata import model_metadata
 from vmamba_deploy.export.onnx_model import OnnxModel
 from vmamba_deploy.export.options import ExportOptions
 from vmamba_deploy.export.trace import trace
-from vmamba_deploy.tasks import TASKS, Task
+from vmamba_deploy.ops.registry import OPS
+from vmamba_deploy.precisions import PRECISIONS
+from vmamba_deploy.tasks import CLASSIFICATION, FEATURES, TASKS, Task
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -37,7 +39,8 @@ def export_onnx(
         warn: told what the precision loses of the weights, before the export begins.
 
     Raises:
-        UsageError: a task that the network cannot do.
+        UsageError: a task that the network cannot do, or an op set in which an op of ours has no
+            definition.
         InputFileError: weights that are not finite, or would not be in the precision.
         BuildError: the trace, the translation or a check failed; nothing is left at `path`.
     """
@@ -52,14 +55,15 @@ def export_onnx(
     )
 
     options = replace(options, channels=loaded.model.in_chans)
-    if lost := check_weights(loaded, options.precision):
-        warn(lost)
-    module = deployable_module(loaded, options)
     config = loaded.model.config
     asked = Asked(
         options, chosen_task(loaded, options), loaded.family.op_calls(config), config.num_classes
     )
-    model = trace(module, options, asked.task.output_names)
+    _check_op_set(asked)
+    if lost := check_weights(loaded, options.precision):
+        warn(lost)
+    module = deployable_module(loaded, options)
+    model = trace(module, options, asked.task)
     ir.passes.Sequential(
         DropSourceTraces(),
         NameLinearWeights(),
@@ -73,8 +77,8 @@ def export_onnx(
 def deployable_module(loaded: LoadedModel, options: ExportOptions) -> nn.Module:
     """The module in its target precision.
 
-    It is what the file computes, so parity runs it as the `pytorch` runtime too. It gives one
-    tensor, or a list in the order of the task's outputs.
+    It is what the file computes, so parity runs it as the `pytorch` runtime too. It takes
+    pixel_values and the task's other inputs, and gives one tensor or several, in the task's order.
 
     Raises:
         UsageError: a task or an image size that the network cannot do.
@@ -86,9 +90,9 @@ def deployable_module(loaded: LoadedModel, options: ExportOptions) -> nn.Module:
     network = loaded.family.cast(loaded.model, options.precision)
     loaded.family.freeze(network)
     module: nn.Module = network
-    if options.preprocess or task.method != "forward":
+    if options.preprocess or task.name != CLASSIFICATION.name:
         normalisation = loaded.preprocessing if options.preprocess else None
-        module = Deployable(module, task.method, normalisation)
+        module = Deployable(module, task, normalisation)
     return module.eval().requires_grad_(False)
 
 
@@ -104,17 +108,41 @@ def _check_image_size(loaded: LoadedModel, options: ExportOptions) -> None:
 def chosen_task(loaded: LoadedModel, options: ExportOptions) -> Task:
     """The task that the options name, else the first that the network can do.
 
+    Its outputs are those that the file has.
+
     Raises:
-        UsageError: the network cannot do it.
+        UsageError: the network cannot do it; see also `ExportOptions.check_task`.
     """
     able = loaded.model.tasks
     name = options.task or able[0]
     if name not in able:
         raise UsageError(
-            f"these weights cannot do the task {name}: they are a backbone without a classifier",
+            f"these weights cannot do the task {name}: {_what_lacks(loaded, name)}",
             hint=f"leave --task out, or --task {able[0]}",
         )
-    return TASKS[name]
+    return options.check_task(TASKS[name])
+
+
+def _what_lacks(loaded: LoadedModel, name: str) -> str:
+    if name == CLASSIFICATION.name and loaded.model.tasks == (FEATURES.name,):
+        return "they are a backbone without a classifier"
+    return f"they are a {loaded.family.name}, for {' and '.join(loaded.model.tasks)}"
+
+
+def _check_op_set(asked: Asked) -> None:
+    """Refuse an op set for which an op of ours has no definition in standard ops."""
+    options = asked.options
+    for op in (OPS[each.op] for each in asked.calls):
+        if op.body_max_opset is None or options.target_opset <= op.body_max_opset:
+            continue
+        asks = f"opset {options.target_opset}" if options.opset else f"{options.precision}"
+        needs = "" if options.opset else f", which needs opset {options.target_opset}"
+        able = [one.name for one in PRECISIONS.values() if one.min_opset <= op.body_max_opset]
+        raise UsageError(
+            f"{asks} cannot be had for the task {asked.task.name}{needs}: runtimes take the "
+            f"definition of {op.domain}::{op.op_type} up to opset {op.body_max_opset}",
+            hint=f"export in {' or '.join(able)}, with an opset up to {op.body_max_opset}",
+        )
 
 
 def _save(model: ir.Model, path: Path, asked: Asked) -> OnnxModel:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from vmamba_deploy.errors import UsageError
 from vmamba_deploy.precisions import PRECISIONS, PrecisionName, precision_named
-from vmamba_deploy.tasks import TASKS
+from vmamba_deploy.tasks import TASKS, Task
 from vmamba_deploy.tasks.classification import Activation
 
 MIN_IMAGE_SIZE = 32
@@ -37,6 +37,8 @@ class ExportOptions:
             (`vmamba_deploy.tasks.classification.chosen_activation`).
         task: what the file is for, a name of `vmamba_deploy.tasks.TASKS`; None takes
             `classification` if the network has a classifier, else `features`.
+        outputs: names of outputs that the file has; beside the task's own, which it always has,
+            those of its optional ones that are named.
         external_data_bytes: size from which the weights go to `<name>.data` beside the file.
 
     Raises:
@@ -54,6 +56,7 @@ class ExportOptions:
     labels: Sequence[str] | None = None
     activation: Activation | None = None
     task: str | None = None
+    outputs: tuple[str, ...] = ()
     external_data_bytes: int = EXTERNAL_DATA_BYTES
 
     def __post_init__(self) -> None:
@@ -63,12 +66,30 @@ class ExportOptions:
                 f"image size {self.size[0]}x{self.size[1]} is too small: the network divides it by "
                 f"32, so both sides must be at least {MIN_IMAGE_SIZE}"
             )
-        if self.task is not None and self.task not in TASKS:
-            raise UsageError(f"there is no task {self.task!r}", hint=f"one of {', '.join(TASKS)}")
+        if self.task is not None:
+            if self.task not in TASKS:
+                hint = f"one of {', '.join(TASKS)}"
+                raise UsageError(f"there is no task {self.task!r}", hint=hint)
+            self.check_task(TASKS[self.task])
         if self.target_opset < minimum:
             raise UsageError(
                 f"{self.precision} needs opset {minimum} or newer, got {self.target_opset}"
             )
+
+    def check_task(self, task: Task) -> Task:
+        """The task with the optional outputs that are asked for.
+
+        Raises:
+            UsageError: it has no such output, or does not take images of this size.
+        """
+        if any(side % task.multiple for side in self.size):
+            height, width = (-(-side // task.multiple) * task.multiple for side in self.size)
+            raise UsageError(
+                f"image size {self.size[0]}x{self.size[1]}: the task {task.name} takes multiples "
+                f"of {task.multiple} pixels",
+                hint=f"for example --image-size {height}x{width}",
+            )
+        return task.with_optional(self.outputs)
 
     @property
     def target_opset(self) -> int:

@@ -14,6 +14,8 @@ from vmamba_deploy.errors import BuildError, printable
 from vmamba_deploy.export.options import INPUT_NAME, MIN_IMAGE_SIZE, ExportOptions
 from vmamba_deploy.ops.onnx_forms import translation_table
 from vmamba_deploy.ops.registry import OPS
+from vmamba_deploy.tasks import Task
+from vmamba_deploy.tasks.inputs import completed_inputs
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -27,28 +29,27 @@ _CAUSE_CHARACTERS = 300
 _LEAST_SIDE = 2 * MIN_IMAGE_SIZE
 
 
-def trace(model: nn.Module, options: ExportOptions, outputs: Sequence[str]) -> ir.Model:
+def trace(model: nn.Module, options: ExportOptions, task: Task) -> ir.Model:
     """Export `model` (eval mode, final precision) with torch.export.
 
-    The input is `pixel_values` [B,C,H,W] float32, or [B,H,W,C] uint8 with `options.preprocess`;
-    `outputs` are the names of what the model gives.
+    The first input is `pixel_values` [B,C,H,W] float32, or [B,H,W,C] uint8 with
+    `options.preprocess`; the others and the outputs are the task's, in its order.
 
     Raises:
         BuildError: PyTorch could not trace or translate the model.
     """
     import torch
 
-    example = example_input(options)
     try:
         with _quiet_exporter():
             program = torch.onnx.export(
                 model,
-                (example,),
+                example_inputs(options, task),
                 dynamo=True,
                 opset_version=options.target_opset,
-                input_names=[INPUT_NAME],
-                output_names=list(outputs),
-                dynamic_shapes={INPUT_NAME: _dynamic_axes(options)},
+                input_names=[INPUT_NAME, *(each.name for each in task.inputs)],
+                output_names=list(task.output_names),
+                dynamic_shapes=_dynamic_shapes(options, task),
                 custom_translation_table=translation_table(OPS.values()),
                 verbose=False,
             )
@@ -70,29 +71,37 @@ def _cause(error: BaseException) -> str:
     return printable(f"{type(error).__name__}: {told}".removesuffix(": ")[:_CAUSE_CHARACTERS])
 
 
-def example_input(options: ExportOptions) -> torch.Tensor:
+def example_inputs(options: ExportOptions, task: Task) -> tuple[torch.Tensor, ...]:
     """Images of the traced size, larger than what torch.export would take for a constant.
 
-    That is a batch of 1, and a side from which a network makes a map of 1.
+    That is a batch of 1, and a side from which a network makes a map of 1. The task's other inputs
+    follow.
     """
     import torch
 
     height, width = options.size
-    free = {"batch": 2, "height": max(height, _LEAST_SIDE), "width": max(width, _LEAST_SIDE)}
+    if options.dynamic_size:
+        height, width = max(height, _LEAST_SIDE), max(width, _LEAST_SIDE)
+    free = {"batch": 2, "height": height, "width": width}
     shape = [free[axis] if isinstance(axis, str) else axis for axis in options.input_shape]
-    return torch.zeros(shape, dtype=getattr(torch, options.input_dtype))
+    image = torch.zeros(shape, dtype=getattr(torch, options.input_dtype))
+    others = completed_inputs(task.inputs, {}, batch=shape[0], size=(height, width))
+    return image, *(torch.from_numpy(array) for array in others.values())
 
 
-def _dynamic_axes(options: ExportOptions) -> dict[int, Any]:
+def _dynamic_shapes(options: ExportOptions, task: Task) -> tuple[Any, ...]:
+    """Of each argument its free axes; the other inputs are one argument, `*others`."""
     from torch.export import Dim
 
     side = {"min": MIN_IMAGE_SIZE, "max": _MAX_SIDE}
     limits = {"batch": {"min": 1}, "height": side, "width": side}
-    return {
-        index: Dim(axis, **limits[axis])
-        for index, axis in enumerate(options.input_shape)
-        if isinstance(axis, str)
-    }
+    free = {axis: Dim(axis, **limits[axis]) for axis in options.input_shape if axis in limits}
+
+    def axes(shape: Sequence[Any]) -> dict[int, Any]:
+        return {index: free[axis] for index, axis in enumerate(shape) if axis in free}
+
+    others = tuple(axes(each.shape) for each in task.inputs)
+    return (axes(options.input_shape), *([others] if others else []))
 
 
 @contextlib.contextmanager

@@ -9,7 +9,7 @@ from vmamba_deploy.errors import ClosedError, InputFileError
 from vmamba_deploy.files import open_file, understood
 from vmamba_deploy.ops.registry import OPS
 from vmamba_deploy.runtimes.base import ModelFiles, RuntimeKind, RuntimeStatus
-from vmamba_deploy.runtimes.pytorch import named_arrays
+from vmamba_deploy.runtimes.pytorch import named_arrays, taken
 from vmamba_deploy.tasks import CLASSIFICATION, Task
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class AotInductorRuntime:
 
     Args:
         path: of the `.pt2` file.
-        task: names the outputs, which have no names in the package.
+        task: names the inputs and outputs, which have no names in the package.
     """
 
     name = "aotinductor"
@@ -76,15 +76,18 @@ class AotInductorSession:
     def __init__(self, package: Any, device: str, task: Task) -> None:
         self._package, self._device, self._task = package, device, task
 
-    def __call__(self, pixel_values: npt.NDArray[np.generic]) -> Outputs:
-        """Map pixel_values, in the layout that was exported, to float32 arrays by name."""
+    def __call__(
+        self, pixel_values: npt.NDArray[np.generic], **others: npt.NDArray[Any]
+    ) -> Outputs:
+        """See `Session`."""
         import torch
 
         package = self._package  # lives until this call ends, whoever closes meanwhile
         if package is None:
             raise ClosedError("this AOTInductor session is closed")
         with torch.inference_mode():
-            given = package(torch.from_numpy(pixel_values).to(self._device))
+            arrays = taken(pixel_values, others, self._task)
+            given = package(*(torch.from_numpy(each).to(self._device) for each in arrays))
             return named_arrays(given, self._task)
 
     def close(self) -> None:

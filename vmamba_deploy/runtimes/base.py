@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from vmamba_deploy.artifacts.manifest import Manifest
     from vmamba_deploy.export.onnx_model import OnnxModel
 
-    Outputs = dict[str, npt.NDArray[np.float32]]
+    Outputs = dict[str, npt.NDArray[Any]]
 
 
 MAX_BATCH = 4096
@@ -52,10 +52,20 @@ class RuntimeStatus:
 class Session(Protocol):
     """A loaded model, ready to be called."""
 
-    def __call__(self, pixel_values: npt.NDArray[np.generic]) -> Outputs:
-        """Map pixel_values to the model's outputs by name, each float32 with the batch first.
+    def __call__(
+        self, pixel_values: npt.NDArray[np.generic], **others: npt.NDArray[Any]
+    ) -> Outputs:
+        """Map pixel_values and the task's other inputs to the model's outputs by name.
 
-        `pixel_values` are in the layout that was exported: [B,C,H,W] float32 or [B,H,W,C] uint8.
+        Args:
+            pixel_values: in the layout that was exported: [B,C,H,W] float32 or [B,H,W,C] uint8.
+            others: every other input of the task, `sizes` [B,2] int64.
+
+        Returns:
+            Each output with the batch first, float32 where it is a float, else in its own dtype.
+
+        Raises:
+            UsageError: an input too few or too many.
         """
         ...
 

@@ -25,6 +25,7 @@ from vmamba_deploy.export.onnx_model import OnnxModel
 from vmamba_deploy.files import shown
 from vmamba_deploy.native import check_loadable
 from vmamba_deploy.precisions import precision_named
+from vmamba_deploy.runtimes.arrays import fed, given
 from vmamba_deploy.runtimes.base import (
     RuntimeKind,
     RuntimeStatus,
@@ -224,31 +225,30 @@ class OnnxRuntimeLibrary:
 
 
 class OnnxRuntimeSession:
-    """A loaded file with one input and any number of outputs."""
+    """A loaded file."""
 
     def __init__(self, session: Any) -> None:
         self._session = session
-        self._input = session.get_inputs()[0].name
+        self._inputs = [taken.name for taken in session.get_inputs()]
         self._outputs = [output.name for output in session.get_outputs()]
 
-    def __call__(self, pixel_values: npt.NDArray[np.generic]) -> Outputs:
-        """Map pixel_values, in the file's own layout, to float32 arrays by name.
+    def __call__(
+        self, pixel_values: npt.NDArray[np.generic], **others: npt.NDArray[Any]
+    ) -> Outputs:
+        """See `Session`.
 
         Raises:
             ResourceError: there is not enough memory for such a batch.
             BuildError: the execution failed.
+            UsageError: an input too few or too many.
         """
-        import numpy as np
-
         session = self._session  # lives until this call ends, whoever closes meanwhile
         if session is None:
             raise ClosedError("this ONNX Runtime session is closed")
+        feed = fed(self._inputs, pixel_values, others)
         with explained(f"run a batch of {len(pixel_values)}", BuildError):
-            arrays = session.run(self._outputs, {self._input: pixel_values})
-        return {
-            name: np.asarray(array, dtype=np.float32)
-            for name, array in zip(self._outputs, arrays, strict=True)
-        }
+            arrays = session.run(self._outputs, feed)
+        return {name: given(array) for name, array in zip(self._outputs, arrays, strict=True)}
 
     def close(self) -> None:
         """Free the session."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from vmamba_deploy.artifacts.manifest import ONNX_NAME, ORT_LIBRARY_NAME
 from vmamba_deploy.errors import BuildError, ClosedError, EnvironmentProblem
+from vmamba_deploy.runtimes.arrays import fed, given
 from vmamba_deploy.runtimes.base import (
     Ability,
     ModelFiles,
@@ -104,32 +105,37 @@ class OnnxRuntimeCuda:
 
 
 class BoundSession:
-    """A session whose input and outputs stay on the device: a set of buffers for each shape.
+    """A session whose inputs and outputs stay on the device: a set of buffers for each shape.
 
     Args:
-        session: an `onnxruntime.InferenceSession` with one input and any number of outputs.
+        session: an `onnxruntime.InferenceSession`.
         device: `cuda` or `cpu`, where the buffers lie.
         cuda_graph: whether the session captures graphs; each shape gets one of its own.
     """
 
     def __init__(self, session: Any, device: str, *, cuda_graph: bool = False) -> None:
         self._session, self._device, self._cuda_graph = session, device, cuda_graph
-        self._bound: dict[tuple[int, ...], _Bound] = {}
+        self._inputs = [taken.name for taken in session.get_inputs()]
+        self._bound: dict[tuple[tuple[int, ...], ...], _Bound] = {}
         self._turn = threading.Lock()
 
-    def __call__(self, pixel_values: npt.NDArray[np.generic]) -> Outputs:
-        """Map pixel_values, in the file's own layout, to float32 arrays by name.
+    def __call__(
+        self, pixel_values: npt.NDArray[np.generic], **others: npt.NDArray[Any]
+    ) -> Outputs:
+        """See `Session`.
 
         Raises:
             ResourceError: the GPU has not enough memory for such a batch.
             BuildError: the execution failed.
             ClosedError: the session is closed.
+            UsageError: an input too few or too many.
         """
+        feed = fed(self._inputs, pixel_values, others)
         with self._turn:
             if self._session is None:
                 raise ClosedError("this ONNX Runtime session is closed")
             with explained(f"run a batch of {len(pixel_values)}", BuildError):
-                return self._run(pixel_values)
+                return self._run(feed)
 
     def close(self) -> None:
         """Wait for the call under way, and free the session and its buffers."""
@@ -137,52 +143,55 @@ class BoundSession:
             self._bound.clear()
             self._session = None
 
-    def _run(self, pixel_values: npt.NDArray[np.generic]) -> Outputs:
+    def _run(self, feed: dict[str, npt.NDArray[Any]]) -> Outputs:
         import numpy as np
 
-        pixels = np.ascontiguousarray(pixel_values)
-        bound = self._bound.get(pixels.shape)
+        feed = {name: np.ascontiguousarray(array) for name, array in feed.items()}
+        shapes = tuple(array.shape for array in feed.values())
+        bound = self._bound.get(shapes)
         if bound is None:
-            bound = self._bind(pixels)
-            self._bound[pixels.shape] = bound
+            bound = self._bind(feed)
+            self._bound[shapes] = bound
         else:
-            bound.pixels.update_inplace(pixels)
+            for name, array in feed.items():
+                bound.inputs[name].update_inplace(array)
         self._session.run_with_iobinding(bound.binding, bound.options)
         bound.binding.synchronize_outputs()
-        return {
-            name: np.array(buffer.numpy(), dtype=np.float32)
-            for name, buffer in bound.outputs.items()
-        }
+        # Copies, for the next call writes to the same buffers.
+        return {name: given(buffer.numpy()).copy() for name, buffer in bound.outputs.items()}
 
-    def _bind(self, pixels: npt.NDArray[np.generic]) -> _Bound:
-        import numpy as np
+    def _bind(self, feed: dict[str, npt.NDArray[Any]]) -> _Bound:
         import onnxruntime as ort
 
-        values = ort.OrtValue.ortvalue_from_numpy(pixels, self._device, 0)
         binding = self._session.io_binding()
-        binding.bind_ortvalue_input(self._session.get_inputs()[0].name, values)
+        inputs = {
+            name: ort.OrtValue.ortvalue_from_numpy(array, self._device, 0)
+            for name, array in feed.items()
+        }
+        for name, values in inputs.items():
+            binding.bind_ortvalue_input(name, values)
+        dtypes = {one.name: _numpy_dtype(one.type) for one in self._session.get_outputs()}
         outputs = {
-            name: ort.OrtValue.ortvalue_from_shape_and_type(shape, np.float32, self._device, 0)
-            for name, shape in self._output_shapes(pixels).items()
+            name: ort.OrtValue.ortvalue_from_shape_and_type(shape, dtypes[name], self._device, 0)
+            for name, shape in self._output_shapes(feed).items()
         }
         for name, buffer in outputs.items():
             binding.bind_ortvalue_output(name, buffer)
         options = ort.RunOptions()
         if self._cuda_graph:
             options.add_run_config_entry("gpu_graph_id", str(len(self._bound) + 1))
-        return _Bound(binding, values, outputs, options)
+        return _Bound(binding, inputs, outputs, options)
 
-    def _output_shapes(self, pixels: npt.NDArray[np.generic]) -> dict[str, list[int]]:
+    def _output_shapes(self, feed: dict[str, npt.NDArray[Any]]) -> dict[str, list[int]]:
         """The shapes that the file states; where it leaves sides free, a run tells them."""
         import onnxruntime as ort
 
-        given = self._session.get_outputs()
-        shapes = {one.name: [len(pixels), *one.shape[1:]] for one in given}
+        batch = len(feed[self._inputs[0]])
+        shapes = {one.name: [batch, *one.shape[1:]] for one in self._session.get_outputs()}
         if all(isinstance(side, int) for shape in shapes.values() for side in shape):
             return shapes
         options = ort.RunOptions()
         options.add_run_config_entry("gpu_graph_id", "-1")  # no graph of this one
-        feed = {self._session.get_inputs()[0].name: pixels}
         arrays = self._session.run(list(shapes), feed, options)
         return {name: list(array.shape) for name, array in zip(shapes, arrays, strict=True)}
 
@@ -190,8 +199,22 @@ class BoundSession:
 class _Bound:
     """The buffers of one shape; they must live as long as the binding, and as a captured graph."""
 
-    def __init__(self, binding: Any, pixels: Any, outputs: dict[str, Any], options: Any) -> None:
-        self.binding, self.pixels, self.outputs, self.options = binding, pixels, outputs, options
+    def __init__(
+        self, binding: Any, inputs: dict[str, Any], outputs: dict[str, Any], options: Any
+    ) -> None:
+        self.binding, self.inputs, self.outputs, self.options = binding, inputs, outputs, options
+
+
+def _numpy_dtype(type_name: str) -> type[np.generic]:
+    """NumPy's of ONNX Runtime's `tensor(float)`."""
+    import numpy as np
+
+    dtypes: dict[str, type[np.generic]] = {
+        "tensor(float)": np.float32,
+        "tensor(int32)": np.int32,
+        "tensor(int64)": np.int64,
+    }
+    return dtypes[type_name]
 
 
 def _on_files(files: ModelFiles) -> OnnxRuntimeCuda | None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from vmamba_deploy.export.options import INPUT_NAME
+from vmamba_deploy.runtimes.arrays import fed
 from vmamba_deploy.runtimes.base import RuntimeKind, RuntimeStatus
 from vmamba_deploy.tasks import CLASSIFICATION, Task
 
@@ -20,7 +22,8 @@ class PyTorchRuntime:
     """Runs a module in eval mode on the CPU, in whatever precision its weights have.
 
     Args:
-        module: gives one tensor, or a list of them in the order of the task's outputs.
+        module: takes pixel_values and the task's other inputs, in its order; gives one tensor, or
+            several in the order of the task's outputs.
         task: names them.
     """
 
@@ -46,15 +49,26 @@ class PyTorchSession:
     def __init__(self, module: nn.Module, task: Task = CLASSIFICATION) -> None:
         self._module, self._task = module, task
 
-    def __call__(self, pixel_values: npt.NDArray[np.generic]) -> Outputs:
-        """Map pixel_values, in the layout that the module takes, to float32 arrays by name."""
+    def __call__(
+        self, pixel_values: npt.NDArray[np.generic], **others: npt.NDArray[Any]
+    ) -> Outputs:
+        """See `Session`; the layout is the one that the module takes."""
         import torch
 
         with torch.inference_mode():
-            return named_arrays(self._module(torch.from_numpy(pixel_values)), self._task)
+            tensors = [torch.from_numpy(each) for each in taken(pixel_values, others, self._task)]
+            return named_arrays(self._module(*tensors), self._task)
 
     def close(self) -> None:
         """Nothing to give back: the module belongs to the caller."""
+
+
+def taken(
+    pixel_values: npt.NDArray[Any], others: dict[str, npt.NDArray[Any]], task: Task
+) -> list[npt.NDArray[Any]]:
+    """What a module takes, in its order."""
+    names = (INPUT_NAME, *(each.name for each in task.inputs))
+    return [*fed(names, pixel_values, others).values()]
 
 
 def named_arrays(given: Tensor | Sequence[Tensor], task: Task) -> Outputs:
@@ -67,7 +81,7 @@ def named_arrays(given: Tensor | Sequence[Tensor], task: Task) -> Outputs:
 
     tensors = (given,) if isinstance(given, torch.Tensor) else given
     return {
-        name: tensor.float().cpu().numpy()
+        name: (tensor.float() if tensor.is_floating_point() else tensor).cpu().numpy()
         for name, tensor in zip(task.output_names, tensors, strict=True)
     }
 

@@ -6,7 +6,6 @@ A new task is a file here and a line in `TASKS`. Importing this imports nothing 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import MappingProxyType
 
 from vmamba_deploy.tasks.classification import CLASSIFICATION
 from vmamba_deploy.tasks.detection import DETECTION
@@ -14,9 +13,9 @@ from vmamba_deploy.tasks.features import FEATURES
 from vmamba_deploy.tasks.segmentation import SEGMENTATION
 from vmamba_deploy.tasks.task import Output, OutputKind, Task
 
-TASKS: Mapping[str, Task] = MappingProxyType(
-    {task.name: task for task in (CLASSIFICATION, FEATURES, SEGMENTATION, DETECTION)}
-)
+TASKS: Mapping[str, Task] = {
+    task.name: task for task in (CLASSIFICATION, FEATURES, SEGMENTATION, DETECTION)
+}
 
 __all__ = [
     "CLASSIFICATION",

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from vmamba_deploy.tasks.task import Axis, Input, Output, Task
+from vmamba_deploy.tasks.inputs import SIZES
+from vmamba_deploy.tasks.task import Axis, Output, Task
 
 MAX_DETECTIONS = 100
 """Slots of an image; the reference keeps as many."""
 MASK_SIDE = 28
 
-SIZES = Input("sizes", "int64", ("batch", 2))
 _SLOTS: tuple[Axis, ...] = ("batch", MAX_DETECTIONS)
 DETECTION = Task(
     "detection",

@@ -153,5 +153,5 @@ def test_each_output_has_buffers_of_its_own(cuda_graphs):
 
 @pytest.mark.parametrize("names", [("logits", "more"), ("pixel_values",)])
 def test_an_engine_of_other_tensors_is_refused(names):
-    with pytest.raises(IntegrityError, match="expected one input and outputs"):
+    with pytest.raises(IntegrityError, match="expected inputs and outputs"):
         LoadedEngine(host.TensorRT, None, host.Engine(names), host.HostDevice())

@@ -18,7 +18,7 @@ from vmamba_deploy.runtimes.cuda_driver import GpuSearch, find_gpus
 from vmamba_deploy.runtimes.onnxruntime import create_session
 from vmamba_deploy.runtimes.tensorrt.builder_config import (
     configure,
-    image_profile,
+    network_profile,
     target_members,
 )
 from vmamba_deploy.runtimes.tensorrt.callbacks import ProgressFeed, make_logger, make_monitor
@@ -48,7 +48,7 @@ def build_engine(
         model: a file of `vmamba_deploy.export`, or like it.
         output: the engine file; written under another name and renamed, so that a failed or
             cancelled build leaves nothing and harms no older file.
-        profile: shapes of the input that the engine takes.
+        profile: shapes of the image that the engine takes; those of other inputs follow.
         plugin_library: `libvmamba_trt.so`; None builds or finds it.
         progress: called in this thread as progress(phase, step, total).
 
@@ -81,7 +81,7 @@ def build_engine(
         raise BuildError(f"{flavour.title} cannot start: {'; '.join(logger.errors)}")
     parsed = parse_network(flavour, builder, logger, model)
     config = configure(flavour, builder, plan)
-    config.add_optimization_profile(image_profile(builder, parsed.network, profile, model.path))
+    config.add_optimization_profile(network_profile(builder, parsed.network, profile, model))
     if plan.embed_plugin:
         config.plugins_to_serialize = [str(library)]
     engine = _build_cancellably(trt, builder, parsed.network, config, progress, logger)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vmamba_deploy.errors import BuildError, UsageError
+from vmamba_deploy.export.onnx_model import OnnxModel
 from vmamba_deploy.files import read_file
 from vmamba_deploy.runtimes.tensorrt.flavour import Flavour
 from vmamba_deploy.runtimes.tensorrt.plan import EnginePlan, Profile
+
+if TYPE_CHECKING:
+    from vmamba_deploy.artifacts.manifest import TensorFacts
 
 _MAX_TIMING_CACHE_BYTES = 1 << 30
 _TARGET_HINTS = {
@@ -68,28 +72,46 @@ def target_members(flavour: Flavour, plan: EnginePlan) -> list[Any]:
     return [known[sm] for sm in wanted]
 
 
-def image_profile(builder: Any, network: Any, profile: Profile, onnx_path: Path) -> Any:
-    """The optimization profile of the network's one input, whose free axes are -1.
+def network_profile(builder: Any, network: Any, profile: Profile, model: OnnxModel) -> Any:
+    """The optimization profile of a network: that of its image, and the others' that follow.
 
     Raises:
-        BuildError: the network has several inputs.
+        BuildError: another input has a free axis that the image does not have.
         UsageError: the profile does not fit the file.
     """
-    if network.num_inputs != 1:
-        raise BuildError(f"the network has {network.num_inputs} inputs, expected one image tensor")
     image = network.get_input(0)
     for axis, size in enumerate(image.shape):
         for shape in profile:
             if size not in (-1, shape[axis]):
                 what = "batch" if axis == 0 else "image side"
                 raise UsageError(
-                    f"{onnx_path.name} has a fixed {what} of {size}, but the plan asks for "
+                    f"{model.path.name} has a fixed {what} of {size}, but the plan asks for "
                     f"{shape[axis]}",
                     hint="export it with that axis free, or ask for the fixed value",
                 )
     described = builder.create_optimization_profile()
     described.set_shape(image.name, *profile)
+    for other in model.inputs[1:]:
+        described.set_shape(other.name, *input_profile(other, model.inputs[0], profile))
     return described
+
+
+def input_profile(other: TensorFacts, image: TensorFacts, profile: Profile) -> Profile:
+    """The shapes of another input, whose free axes are axes of the image, by their names.
+
+    Raises:
+        BuildError: one that the image does not have.
+    """
+    places = {axis: place for place, axis in enumerate(image.shape) if isinstance(axis, str)}
+    if lacking := [axis for axis in other.shape if isinstance(axis, str) and axis not in places]:
+        raise BuildError(
+            f"the input {other.name} has a free axis {lacking[0]}, which {image.name} has not"
+        )
+    smallest, usual, largest = (
+        tuple(axis if isinstance(axis, int) else shape[places[axis]] for axis in other.shape)
+        for shape in profile
+    )
+    return smallest, usual, largest
 
 
 def _read_timing_cache(config: Any, path: Path, flavour: Flavour) -> None:

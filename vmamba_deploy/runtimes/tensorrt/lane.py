@@ -12,6 +12,8 @@ from vmamba_deploy.errors import (
     ResourceError,
     UsageError,
 )
+from vmamba_deploy.export.options import INPUT_NAME
+from vmamba_deploy.runtimes.arrays import fed, given
 from vmamba_deploy.runtimes.tensorrt.cuda_device import FULL_HINT, HostBuffer
 
 if TYPE_CHECKING:
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     from vmamba_deploy.runtimes.base import Outputs
     from vmamba_deploy.runtimes.tensorrt.cuda_device import CudaDevice
 
+    _Shapes = dict[str, tuple[int, ...]]
+
 
 class LoadedEngine:
     """A deserialised engine, and the device it lies on.
@@ -28,11 +32,11 @@ class LoadedEngine:
     Args:
         trt: the TensorRT module.
         runtime: that deserialised it; kept, for it must outlive the engine.
-        engine: with one input, any number of outputs and one optimization profile.
+        engine: with one optimization profile.
         device: see `CudaDevice`.
 
     Raises:
-        IntegrityError: not one input, or no output.
+        IntegrityError: no input, or no output.
     """
 
     def __init__(self, trt: Any, runtime: Any, engine: Any, device: CudaDevice) -> None:
@@ -40,19 +44,26 @@ class LoadedEngine:
         names = [engine.get_tensor_name(index) for index in range(engine.num_io_tensors)]
         inputs = [n for n in names if engine.get_tensor_mode(n) == trt.TensorIOMode.INPUT]
         outputs = [n for n in names if n not in inputs]
-        if len(inputs) != 1 or not outputs:
-            raise IntegrityError(f"the engine has tensors {names}, expected one input and outputs")
-        self.input_name, self.output_names = inputs[0], tuple(outputs)
+        if not inputs or not outputs:
+            raise IntegrityError(f"the engine has tensors {names}, expected inputs and outputs")
+        # The image first; the sort leaves the others in the engine's order.
+        self.input_names = tuple(sorted(inputs, key=lambda name: name != INPUT_NAME))
+        self.output_names = tuple(outputs)
 
     @property
     def smallest(self) -> tuple[int, ...]:
-        """The smallest input shape of the optimization profile."""
-        return tuple(self._engine.get_tensor_profile_shape(self.input_name, 0)[0])
+        """The smallest shape of the image in the optimization profile."""
+        return self.profile(self.input_names[0])[0]
 
     @property
     def largest(self) -> tuple[int, ...]:
-        """The largest input shape of the optimization profile."""
-        return tuple(self._engine.get_tensor_profile_shape(self.input_name, 0)[2])
+        """The largest shape of the image in the optimization profile."""
+        return self.profile(self.input_names[0])[1]
+
+    def profile(self, name: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """The smallest and the largest shape of an input in the optimization profile."""
+        smallest, _, largest = self._engine.get_tensor_profile_shape(name, 0)
+        return tuple(smallest), tuple(largest)
 
     def dtype(self, name: str) -> np.dtype[Any]:
         """NumPy's type of a tensor."""
@@ -91,7 +102,7 @@ class LoadedEngine:
 class EngineLane:
     """A session of its own on an engine; not for two threads at a time.
 
-    Its buffers are made once, for the profile's largest shape, so that the addresses in a captured
+    Its buffers are made once, for the profile's largest shapes, so that the addresses in a captured
     graph stay true. The second call in a row of a shape captures a graph, which the next ones
     launch. Another shape ends it: a graph holds what the context had set up for its own.
 
@@ -110,8 +121,8 @@ class EngineLane:
         self._stream = self._device.create_stream()
         self._capture = cuda_graphs and not replays
         self._graph: Any = None
-        self._shape: tuple[int, ...] | None = None
-        names = engine.input_name, *engine.output_names
+        self._shapes: _Shapes | None = None
+        names = *engine.input_names, *engine.output_names
         self._dtypes = {name: engine.dtype(name) for name in names}
         self._turn = threading.Lock()
         self._host: dict[str, HostBuffer] = {}
@@ -122,16 +133,18 @@ class EngineLane:
             self.close()
             raise
 
-    def __call__(self, pixel_values: npt.NDArray[np.generic]) -> Outputs:
-        """Map pixel_values, in the engine's own layout, to float32 arrays by name.
+    def __call__(
+        self, pixel_values: npt.NDArray[np.generic], **others: npt.NDArray[Any]
+    ) -> Outputs:
+        """See `Session`.
 
         Raises:
-            UsageError: a shape outside the engine's profile.
+            UsageError: a shape outside the engine's profile, or an input too few or too many.
             BuildError: the execution failed.
             ClosedError: the lane is closed.
         """
         with self._turn:
-            return self._run(pixel_values)
+            return self._run(fed(self._engine.input_names, pixel_values, others))
 
     def close(self) -> None:
         """Wait for the call under way; free the context, its buffers and the stream."""
@@ -147,15 +160,17 @@ class EngineLane:
             buffer.close()
         self._stream.close()
 
-    def _run(self, pixel_values: npt.NDArray[np.generic]) -> Outputs:
+    def _run(self, feed: dict[str, npt.NDArray[Any]]) -> Outputs:
         import numpy as np
 
         if self._context is None:
             raise ClosedError("this TensorRT session is closed")
         self._device.make_current()
-        again = pixel_values.shape == self._shape
-        self._set_shape(pixel_values.shape)
-        np.copyto(self._view(self._engine.input_name), pixel_values, casting="same_kind")
+        shapes = {name: array.shape for name, array in feed.items()}
+        again = shapes == self._shapes
+        self._set_shapes(shapes)
+        for name, array in feed.items():
+            np.copyto(self._view(name), array, casting="same_kind")
         if self._graph is None and again and self._capture:
             self._graph = self._device.capture(self._stream, self._enqueue)
         if self._graph is None:
@@ -163,24 +178,23 @@ class EngineLane:
         else:
             self._graph.launch(self._stream)
         self._device.wait(self._stream)
-        return {
-            name: np.array(self._view(name), dtype=np.float32) for name in self._engine.output_names
-        }
+        # Copies, for the next call writes to the same buffers.
+        return {name: given(self._view(name)).copy() for name in self._engine.output_names}
 
     def _make_buffers(self) -> None:
-        self._set_shape(self._engine.largest)
+        self._set_shapes({name: self._engine.profile(name)[1] for name in self._engine.input_names})
         for name in self._dtypes:
             size = self._size_bytes(name)
             self._host[name] = self._device.allocate_host(size)
             self._memory[name] = self._device.allocate(size, self._stream)
             self._context.set_tensor_address(name, int(self._memory[name].handle))
-        self._shape = None  # nothing has run in it yet
+        self._shapes = None  # nothing has run in it yet
 
     def _enqueue(self, stream: Any) -> None:
-        """Put upload, execution and download of the current shape on a stream."""
+        """Put upload, execution and download of the current shapes on a stream."""
         host, memory, copy = self._host, self._memory, self._device.copy
-        source = self._engine.input_name
-        copy(int(memory[source].handle), host[source].address, self._size_bytes(source), stream)
+        for name in self._engine.input_names:
+            copy(int(memory[name].handle), host[name].address, self._size_bytes(name), stream)
         if not self._context.execute_async_v3(int(stream.handle)):
             raise BuildError("TensorRT could not execute the engine")
         for name in self._engine.output_names:
@@ -191,17 +205,18 @@ class EngineLane:
             self._graph.close()
         self._graph = None
 
-    def _set_shape(self, shape: tuple[int, ...]) -> None:
-        if shape == self._shape:
+    def _set_shapes(self, shapes: _Shapes) -> None:
+        if shapes == self._shapes:
             return
         self._drop_graph()
-        self._shape = None
-        if not self._context.set_input_shape(self._engine.input_name, shape):
-            raise UsageError(
-                f"the engine takes shapes from {self._engine.smallest} to {self._engine.largest}, "
-                f"got {shape}"
-            )
-        self._shape = shape
+        self._shapes = None
+        for name, shape in shapes.items():
+            if not self._context.set_input_shape(name, shape):
+                smallest, largest = self._engine.profile(name)
+                raise UsageError(
+                    f"the engine takes shapes of {name} from {smallest} to {largest}, got {shape}"
+                )
+        self._shapes = shapes
 
     def _size_bytes(self, name: str) -> int:
         import numpy as np

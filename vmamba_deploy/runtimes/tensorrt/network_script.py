@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import base64
 import os
-from collections.abc import Sequence
 from pathlib import Path
 
 from vmamba_deploy.artifacts.atomic import atomic_write
 from vmamba_deploy.errors import InputFileError
 from vmamba_deploy.export.onnx_model import OnnxModel
 from vmamba_deploy.runtimes.onnxruntime import create_session
+from vmamba_deploy.runtimes.tensorrt.builder_config import input_profile
 from vmamba_deploy.runtimes.tensorrt.flavour import TENSORRT_RTX
+from vmamba_deploy.runtimes.tensorrt.plan import Profile
 from vmamba_deploy.runtimes.tensorrt.soname_stub import soname_stub
 
 _TEMPLATE = '''\
@@ -25,8 +26,9 @@ _TEMPLATE = '''\
     export POLYGRAPHY_USE_TENSORRT_RTX=1     # for TensorRT-RTX; leave it out for TensorRT
     polygraphy inspect model {script_name} --model-type trt-network-script
     polygraphy convert {script_name} --model-type trt-network-script -o model.engine \\\\
-        --trt-min-shapes {input}:{smallest} --trt-opt-shapes {input}:{usual} \\\\
-        --trt-max-shapes {input}:{largest}
+        --trt-min-shapes {smallest} \\\\
+        --trt-opt-shapes {usual} \\\\
+        --trt-max-shapes {largest}
     polygraphy run {script_name} --model-type trt-network-script --trt     # needs a GPU
 
 It needs polygraphy and TensorRT only. The network is strongly typed: precision options do not
@@ -98,11 +100,11 @@ def write_network_script(
     plugin_path: Path,
     out_path: Path,
     *,
-    profile: Sequence[Sequence[int]] = ((1, 3, 224, 224), (8, 3, 224, 224), (32, 3, 224, 224)),
+    profile: Profile = ((1, 3, 224, 224), (8, 3, 224, 224), (32, 3, 224, 224)),
 ) -> Path:
     """Write a script for `polygraphy run|convert|inspect --model-type trt-network-script`.
 
-    `profile` holds the smallest, usual and largest shape of `pixel_values` that the commands in the
+    `profile` holds the smallest, usual and largest shape of the image that the commands in the
     script's docstring show. The two paths are written relative to the script, so the folder can be
     moved as a whole.
 
@@ -115,13 +117,13 @@ def write_network_script(
     folder = out_path.resolve().parent
     major = (TENSORRT_RTX.version or "1").split(".", maxsplit=1)[0]
     stub = soname_stub("libtensorrt_rtx.so", f"libtensorrt_rtx.so.{major}")
+    smallest, usual, largest = _shape_texts(model, profile)
     text = _TEMPLATE.format(
         onnx_name=model.path.name,
         script_name=out_path.name,
-        input="pixel_values",
-        smallest=_shape_text(profile[0]),
-        usual=_shape_text(profile[1]),
-        largest=_shape_text(profile[2]),
+        smallest=smallest,
+        usual=usual,
+        largest=largest,
         onnx_path=_relative(model.path, folder),
         plugin_path=_relative(plugin_path, folder),
         creators=[tuple(op.plugin) for op in model.our_ops],
@@ -133,8 +135,15 @@ def write_network_script(
     return out_path
 
 
-def _shape_text(shape: Sequence[int]) -> str:
-    return f"[{','.join(map(str, shape))}]"
+def _shape_texts(model: OnnxModel, profile: Profile) -> list[str]:
+    """The smallest, usual and largest shapes of all inputs, as polygraphy takes them."""
+    image, *others = model.inputs
+    shapes = {image.name: profile}
+    shapes |= {other.name: input_profile(other, image, profile) for other in others}
+    return [
+        " ".join(f"{name}:[{','.join(map(str, each[k]))}]" for name, each in shapes.items())
+        for k in range(3)
+    ]
 
 
 def _relative(path: Path, folder: Path) -> str:

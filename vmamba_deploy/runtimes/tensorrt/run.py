@@ -185,14 +185,11 @@ class TensorRTSession:
         self._engine = engine
         self._lane = EngineLane(engine)
 
-    def __call__(self, pixel_values: npt.NDArray[np.generic]) -> Outputs:
-        """Map pixel_values, in the engine's own layout, to float32 arrays by name.
-
-        Raises:
-            UsageError: a shape outside the engine's profile.
-            BuildError: the execution failed.
-        """
-        return self._lane(pixel_values)
+    def __call__(
+        self, pixel_values: npt.NDArray[np.generic], **others: npt.NDArray[Any]
+    ) -> Outputs:
+        """See `EngineLane`."""
+        return self._lane(pixel_values, **others)
 
     def close(self) -> None:
         """Free the engine, its buffers and the stream."""
