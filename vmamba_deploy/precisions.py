@@ -20,6 +20,45 @@ PrecisionName = Literal["fp32", "fp16", "bf16"]
 
 
 @dataclass(frozen=True)
+class LabelLimits:
+    """What label maps may differ by; `parity.kinds.label_map` defines the figures.
+
+    Attributes:
+        margin: a pixel whose first logit leads by more, in units of their spread, is decided.
+        agreement: at least, of all pixels.
+        mean_iou: at least.
+        decided_agreement: at least, of the decided pixels.
+    """
+
+    margin: float
+    agreement: float
+    mean_iou: float
+    decided_agreement: float = 1.0
+
+
+@dataclass(frozen=True)
+class DetectionLimits:
+    """What detections may differ by; `parity.kinds.detection` defines the figures.
+
+    Attributes:
+        shake: by which part of itself a pixel's value is changed, to see what is decided.
+        known: at least.
+        box_pixels, score_error: at most.
+        mask_iou: at least.
+        found: at least, of the decided detections.
+        malformed: at most.
+    """
+
+    shake: float
+    known: float
+    box_pixels: float
+    score_error: float
+    mask_iou: float
+    found: float = 1.0
+    malformed: int = 0
+
+
+@dataclass(frozen=True)
 class Thresholds:
     """What a runtime may differ from PyTorch in fp32 by; `parity.metrics` defines the figures.
 
@@ -29,12 +68,16 @@ class Thresholds:
         max_spread: at most; the largest error in units of the reference's spread. It is also the
             margin below which the first class counts as undecided.
         decided_top1: at least; agreement on the first class where the reference is decided.
+        labels: of label maps; None where they are not judged.
+        detections: of detections; None where they are not judged.
     """
 
     nmse: float
     cosine: float
     max_spread: float
     decided_top1: float = 1.0
+    labels: LabelLimits | None = None
+    detections: DetectionLimits | None = None
 
 
 @dataclass(frozen=True)
@@ -67,6 +110,16 @@ class Precision:
     flat_thresholds: Thresholds
 
 
+_LABELS = {
+    "fp32": LabelLimits(margin=2e-4, agreement=0.999, mean_iou=0.99),
+    "fp16": LabelLimits(margin=5e-2, agreement=0.97, mean_iou=0.8),
+    "bf16": LabelLimits(margin=3e-1, agreement=0.8, mean_iou=0.5),
+}
+_DETECTIONS = {
+    "fp32": DetectionLimits(1e-5, 0.98, 0.1, 1e-3, 0.98),
+    "fp16": DetectionLimits(1e-2, 0.8, 2.0, 2e-2, 0.9),
+}
+
 PRECISIONS: Mapping[str, Precision] = {
     precision.name: precision
     for precision in (
@@ -78,8 +131,20 @@ PRECISIONS: Mapping[str, Precision] = {
             min_opset=20,
             onnxruntime_cpu=True,
             turing=False,
-            thresholds=Thresholds(nmse=1e-10, cosine=1 - 1e-10, max_spread=2e-4),
-            flat_thresholds=Thresholds(nmse=1.5e-8, cosine=1 - 1.5e-8, max_spread=2e-3),
+            thresholds=Thresholds(
+                nmse=1e-10,
+                cosine=1 - 1e-10,
+                max_spread=2e-4,
+                labels=_LABELS["fp32"],
+                detections=_DETECTIONS["fp32"],
+            ),
+            flat_thresholds=Thresholds(
+                nmse=1.5e-8,
+                cosine=1 - 1.5e-8,
+                max_spread=2e-3,
+                labels=_LABELS["fp32"],
+                detections=_DETECTIONS["fp32"],
+            ),
         ),
         Precision(
             name="fp16",
@@ -89,8 +154,20 @@ PRECISIONS: Mapping[str, Precision] = {
             min_opset=20,
             onnxruntime_cpu=True,
             turing=True,
-            thresholds=Thresholds(nmse=1e-4, cosine=1 - 1e-4, max_spread=1.5e-1),
-            flat_thresholds=Thresholds(nmse=2e-3, cosine=1 - 2e-3, max_spread=7e-1),
+            thresholds=Thresholds(
+                nmse=1e-4,
+                cosine=1 - 1e-4,
+                max_spread=1.5e-1,
+                labels=_LABELS["fp16"],
+                detections=_DETECTIONS["fp16"],
+            ),
+            flat_thresholds=Thresholds(
+                nmse=2e-3,
+                cosine=1 - 2e-3,
+                max_spread=7e-1,
+                labels=_LABELS["fp16"],
+                detections=_DETECTIONS["fp16"],
+            ),
         ),
         Precision(
             name="bf16",
@@ -100,8 +177,18 @@ PRECISIONS: Mapping[str, Precision] = {
             min_opset=22,  # which brought bfloat16 convolutions
             onnxruntime_cpu=False,
             turing=False,
-            thresholds=Thresholds(nmse=5e-3, cosine=1 - 4e-3, max_spread=5e-1),
-            flat_thresholds=Thresholds(nmse=1.5e-1, cosine=1 - 1.5e-1, max_spread=3.0),
+            thresholds=Thresholds(
+                nmse=5e-3,
+                cosine=1 - 4e-3,
+                max_spread=5e-1,
+                labels=_LABELS["bf16"],
+            ),
+            flat_thresholds=Thresholds(
+                nmse=1.5e-1,
+                cosine=1 - 1.5e-1,
+                max_spread=3.0,
+                labels=_LABELS["bf16"],
+            ),
         ),
     )
 }

@@ -3,8 +3,9 @@ import math
 import numpy as np
 import pytest
 
+from vmamba_deploy.parity.figures import worst
 from vmamba_deploy.parity.kinds.logits import compute_metrics
-from vmamba_deploy.parity.metrics import cosine, normalised_mse, unit_of, worst
+from vmamba_deploy.parity.metrics import cosine, normalised_mse, unit_of
 from vmamba_deploy.precisions import PRECISIONS, Thresholds
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from vmamba_deploy.artifacts.manifest import Manifest
     from vmamba_deploy.cli.terminal import Terminal
-    from vmamba_deploy.parity.metrics import Metrics
+    from vmamba_deploy.parity.figures import Figures
     from vmamba_deploy.parity.results import RunResult
     from vmamba_deploy.pipeline.export import ExportOutcome
 
@@ -83,7 +83,7 @@ def human_size(size_bytes: int) -> str:
     return f"{size:.2f} GB"
 
 
-def _figure(metrics: Metrics | None, key: str, form: str) -> str:
+def _figure(metrics: Figures | None, key: str, form: str) -> str:
     value = getattr(metrics, key, None)  # a map has no classes
     return "" if value is None else format(value, form)
 

@@ -6,16 +6,19 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from vmamba_deploy.errors import EnvironmentProblem, InputFileError, VmambaError
+from vmamba_deploy.errors import EnvironmentProblem, InputFileError, UsageError, VmambaError
+from vmamba_deploy.parity.answer import Answer
+from vmamba_deploy.parity.figures import Figures, worst
 from vmamba_deploy.parity.inputs import InputSet
-from vmamba_deploy.parity.kinds import KINDS
-from vmamba_deploy.parity.metrics import Metrics, unit_of, worst
+from vmamba_deploy.parity.kinds import KINDS, answers_of
+from vmamba_deploy.parity.metrics import unit_of
 from vmamba_deploy.parity.results import InputResult, OutputResult, RunResult
+from vmamba_deploy.parity.shaking import shaken
 from vmamba_deploy.precisions import Precision, precision_named
 from vmamba_deploy.tasks import CLASSIFICATION, Task
 
@@ -26,12 +29,20 @@ Progress = Callable[[str, float], None]
 """Called with what is about to run and the fraction done, 0..1."""
 
 
+Witness = Callable[[str, InputSet, Mapping[str, Any], Mapping[str, Any]], None]
+"""Told the candidate's name, the set, the reference's outputs and the candidate's, to show them."""
+
+
 @dataclass(frozen=True)
-class _Answer:
-    """What a runtime made of one input set, and how long it took."""
+class _Ran:
+    """What a runtime made of one input set, and how long it took.
+
+    `shaken` is what the reference made of the same images, shaken, where a kind asks for it.
+    """
 
     outputs: Outputs
     seconds: float
+    shaken: tuple[Outputs, ...] = ()
 
 
 class _RunFailed(Exception):  # noqa: N818 - an outcome that is recorded, not an error to a user
@@ -46,6 +57,7 @@ def compare_runtimes(
     *,
     task: Task = CLASSIFICATION,
     progress: Progress | None = None,
+    witness: Witness | None = None,
 ) -> list[RunResult]:
     """Compare each candidate's outputs with the reference's on every input set.
 
@@ -57,10 +69,13 @@ def compare_runtimes(
         reference: PyTorch in fp32.
         candidates: their sessions are opened one after another.
         precision: of the candidates, `fp32`, `fp16` or `bf16`; chooses the thresholds.
-        task: says what the outputs are.
+        task: says what the outputs are; the reference may give its optional ones as well.
+        progress: told what is about to run.
+        witness: told of every set that a candidate gave all outputs for, in their right shapes.
 
     Raises:
         EnvironmentProblem: the reference cannot run here; its own VmambaErrors pass as they are.
+        UsageError: the precision has no limits for the task's outputs.
         InputFileError: its outputs are not finite.
         MemoryError: it needs more than there is.
     """
@@ -72,18 +87,28 @@ def compare_runtimes(
         raise EnvironmentProblem(f"the reference {reference.name} cannot run: {status.reason}")
     steps = 1 + len(candidates)
     tell(f"{reference.name} (reference)", 0.0)
-    expected = _run_reference(reference, inputs)
+    kind = precision_named(precision)
+    expected = _run_reference(reference, inputs, kind, task)
     results = []
     for index, candidate in enumerate(candidates, start=1):
         tell(candidate.name, index / steps)
-        results.append(_judge(candidate, expected, inputs, precision_named(precision), task))
+        results.append(_judge(candidate, expected, inputs, kind, task, witness))
     tell("compared", 1.0)
     return results
 
 
-def _run_reference(reference: Runtime, inputs: Sequence[InputSet]) -> list[_Answer]:
+def _run_reference(
+    reference: Runtime, inputs: Sequence[InputSet], precision: Precision, task: Task
+) -> list[_Ran]:
+    shakes = max(KINDS[output.kind].shakes for output in task.outputs)
+    limits = precision.thresholds.detections
+    if shakes and limits is None:
+        raise UsageError(f"the outputs of {task.name} cannot be judged in {precision.name}")
+    amount = limits.shake if limits is not None else 0.0
     try:
-        expected = _run_all(reference, inputs)
+        expected = _run_all(
+            reference, inputs, lambda one: shaken(one, amount, shakes) if shakes else []
+        )
     except _RunFailed as error:
         if isinstance(error.__cause__, VmambaError | MemoryError):
             raise error.__cause__ from error
@@ -97,8 +122,12 @@ def _run_reference(reference: Runtime, inputs: Sequence[InputSet]) -> list[_Answ
     return expected
 
 
-def _run_all(runtime: Runtime, inputs: Sequence[InputSet]) -> list[_Answer]:
-    """Run a runtime on every set, in one session.
+def _run_all(
+    runtime: Runtime,
+    inputs: Sequence[InputSet],
+    shake: Callable[[InputSet], Sequence[InputSet]] = lambda _one: (),
+) -> list[_Ran]:
+    """Run a runtime on every set, and on what `shake` makes of it, in one session.
 
     Raises:
         _RunFailed: the runtime raised, whatever it raised.
@@ -108,16 +137,22 @@ def _run_all(runtime: Runtime, inputs: Sequence[InputSet]) -> list[_Answer]:
     except Exception as error:
         raise _RunFailed(f"cannot load the model: {_one_line(error)}") from error
     with closing(session):
-        return [_run(session, one) for one in inputs]
+        return [
+            replace(
+                _run(session, one),
+                shaken=tuple(_run(session, again).outputs for again in shake(one)),
+            )
+            for one in inputs
+        ]
 
 
-def _run(session: Session, one: InputSet) -> _Answer:
+def _run(session: Session, one: InputSet) -> _Ran:
     start = time.perf_counter()
     try:
-        outputs = session(one.pixel_values)
+        outputs = session(one.pixel_values, **one.others)
     except Exception as error:
         raise _RunFailed(f"running batch {one.batch} raised {_one_line(error)}") from error
-    return _Answer(outputs, time.perf_counter() - start)
+    return _Ran(outputs, time.perf_counter() - start)
 
 
 def _one_line(error: Exception) -> str:
@@ -127,10 +162,11 @@ def _one_line(error: Exception) -> str:
 
 def _judge(
     candidate: Runtime,
-    expected: Sequence[_Answer],
+    expected: Sequence[_Ran],
     inputs: Sequence[InputSet],
     precision: Precision,
     task: Task,
+    witness: Witness | None,
 ) -> RunResult:
     limits = precision.thresholds
     status = candidate.status()
@@ -141,20 +177,20 @@ def _judge(
     except _RunFailed as error:
         missing = isinstance(error.__cause__, EnvironmentProblem)
         return RunResult(candidate.name, "skipped" if missing else "failed", str(error), limits)
-    units = {
-        output.name: unit_of([answer.outputs[output.name] for answer in expected])
-        for output in task.outputs
-    }
+    judge = _Judge(precision, task, expected)
     sets = [
-        _judge_set(one, wanted.outputs, answer, units, precision, task)
+        judge.set_result(one, wanted, answer)
         for one, wanted, answer in zip(inputs, expected, got, strict=True)
     ]
+    for one, wanted, answer, (_, figures) in zip(inputs, expected, got, sets, strict=True):
+        if witness is not None and figures:
+            witness(candidate.name, one, wanted.outputs, answer.outputs)
     judged = [result for result, _ in sets]
     wrong = [f"{one.name}: {one.reason}" for one in judged if not one.passed]
     measured = [figures for result, figures in sets if figures and not result.flat]
     outputs = tuple(
-        OutputResult(one.name, one.kind, worst([figures[one.name] for figures in measured]))
-        for one in task.outputs
+        OutputResult(name, kind, worst([figures[name] for figures in measured]))
+        for name, (kind, _) in judge.answers.items()
         if measured
     )
     furthest = _furthest({output.name: output.metrics for output in outputs})
@@ -169,48 +205,60 @@ def _judge(
     )
 
 
-def _judge_set(
-    one: InputSet,
-    expected: Outputs,
-    answer: _Answer,
-    units: Mapping[str, float],
-    precision: Precision,
-    task: Task,
-) -> tuple[InputResult, dict[str, Metrics]]:
-    """The result, and the figures of each output; none where an output has a wrong shape."""
-    limits = precision.flat_thresholds if one.flat else precision.thresholds
-    reasons, figures = [], {}
-    for output in task.outputs:
-        got, wanted = answer.outputs.get(output.name), expected[output.name]
-        if got is None:
-            wrong = [f"there is no output {output.name}"]
-        elif got.shape != wanted.shape:
-            wrong = [f"{output.name} have shape {list(got.shape)}, expected {list(wanted.shape)}"]
-        else:
-            figures[output.name] = KINDS[output.kind](wanted, got, limits, units[output.name])
-            wrong = figures[output.name].violations(limits)
-            if len(task.outputs) > 1:
-                wrong = [f"{output.name}: {text}" for text in wrong]
-        reasons += wrong
-    if len(figures) < len(task.outputs):
-        figures = {}
-    metrics, furthest = _furthest(figures)
-    result = InputResult(
-        one.name,
-        one.batch,
-        not reasons,
-        ", ".join(reasons),
-        metrics,
-        answer.seconds,
-        one.flat,
-        furthest,
-    )
-    return result, figures
+class _Judge:
+    """Judges a candidate's outputs on one set after the other.
+
+    Attributes:
+        answers: of the task, see `answers_of`.
+    """
+
+    def __init__(self, precision: Precision, task: Task, expected: Sequence[_Ran]) -> None:
+        self._precision, self._task = precision, task
+        self.answers = answers_of(task)
+        self._units = {
+            output.name: unit_of([ran.outputs[output.name] for ran in expected])
+            for output in task.outputs
+        }
+
+    def set_result(
+        self, one: InputSet, expected: _Ran, got: _Ran
+    ) -> tuple[InputResult, dict[str, Figures]]:
+        """The result, and the figures of each answer; none where an output has a wrong shape."""
+        limits = self._precision.flat_thresholds if one.flat else self._precision.thresholds
+        reasons = self._misfits(expected.outputs, got.outputs)
+        figures: dict[str, Figures] = {}
+        if not reasons:
+            for name, (kind, outputs) in self.answers.items():
+                unit = self._units[name] if len(outputs) == 1 else 0.0
+                answer = Answer(outputs, expected.outputs, got.outputs, expected.shaken, unit)
+                figures[name] = KINDS[kind].compare(answer, limits)
+                prefix = f"{name}: " if len(self.answers) > 1 else ""
+                reasons += [prefix + text for text in figures[name].violations(limits)]
+        metrics, furthest = _furthest(figures)
+        reason = ", ".join(reasons)
+        result = InputResult(
+            one.name, one.batch, not reasons, reason, metrics, got.seconds, one.flat, furthest
+        )
+        return result, figures
+
+    def _misfits(self, expected: Outputs, got: Outputs) -> list[str]:
+        """Outputs that are not there or have another shape; the others cannot be judged then."""
+        reasons = []
+        for output in self._task.outputs:
+            array, wanted = got.get(output.name), expected[output.name]
+            if array is None:
+                reasons.append(f"there is no output {output.name}")
+            elif array.shape != wanted.shape:
+                reasons.append(
+                    f"{output.name} have shape {list(array.shape)}, expected {list(wanted.shape)}"
+                )
+        return reasons
 
 
-def _furthest(figures: Mapping[str, Metrics]) -> tuple[Metrics | None, str | None]:
-    """The figures of the output with the largest NMSE, NaN above all, and its name."""
+def _furthest(figures: Mapping[str, Figures]) -> tuple[Figures | None, str | None]:
+    """The figures of the answer that is furthest off, NaN above all, and its name."""
     if not figures:
         return None, None
-    name = max(figures, key=lambda name: (math.isnan(figures[name].nmse), figures[name].nmse))
+    off = {name: one.distance for name, one in figures.items()}
+    name = max(off, key=lambda name: (math.isnan(off[name]), off[name]))
     return figures[name], name

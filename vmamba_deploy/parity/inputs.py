@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
@@ -40,11 +40,13 @@ class InputSet:
         pixel_values: [B, C, H, W] float32, normalised; or [B, H, W, C] uint8 for a model that does
             the preprocessing itself.
         images: what each image of the batch is, B names.
+        others: the network's other inputs by name, where they are not left out.
     """
 
     name: str
     pixel_values: npt.NDArray[np.float32] | npt.NDArray[np.uint8]
     images: tuple[str, ...]
+    others: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
 
     @property
     def batch(self) -> int:

@@ -25,28 +25,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
-from typing import Any, ClassVar, Self, TypeVar
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
-from vmamba_deploy.precisions import Thresholds
+from vmamba_deploy.parity.figures import Figures
 
 Array = npt.NDArray[np.float64]
 _FLOAT32_ROUNDING = 2.0**-20  # of a sum of a few values
 
 
 @dataclass(frozen=True)
-class Metrics:
-    """Figures of one or more batches; the module's text defines each. NaN where not computable.
+class Metrics(Figures):
+    """Figures of a tensor; the module's text defines each. NaN where not computable."""
 
-    Attributes:
-        limited: the figures that have a limit in `Thresholds`.
-    """
-
-    images: int
-    non_finite: int
     max_abs: float
     mean_abs: float
     max_rel: float
@@ -55,45 +49,14 @@ class Metrics:
     cosine: float
 
     limited: ClassVar[tuple[str, ...]] = ("nmse", "cosine", "max_spread")
+    least: ClassVar[frozenset[str]] = frozenset({"cosine"})
+    largest: ClassVar[tuple[str, ...]] = ("max_abs", "mean_abs", "max_rel", "max_spread", "nmse")
+    smallest: ClassVar[tuple[str, ...]] = ("cosine",)
 
-    @classmethod
-    def unknown(cls, images: int, non_finite: int) -> Self:
-        """Of an output with so many values that are NaN or infinite: no figure can be computed."""
-        known: dict[str, Any] = {"images": images, "non_finite": non_finite}
-        rest: dict[str, Any] = {f.name: 0 if f.type == "int" else math.nan for f in fields(cls)}
-        return cls(**rest | known)
-
-    @classmethod
-    def combined(cls, results: Sequence[Self]) -> dict[str, Any]:
-        """The fields of several batches' figures taken together."""
-
-        def each(name: str) -> list[float]:
-            return [float(getattr(one, name)) for one in results]
-
-        errors = ("max_abs", "mean_abs", "max_rel", "max_spread", "nmse")
-        return {
-            "images": sum(one.images for one in results),
-            "non_finite": sum(one.non_finite for one in results),
-            **{name: float(np.max(each(name))) for name in errors},
-            "cosine": float(np.min(each("cosine"))),
-        }
-
-    def violations(self, limits: Thresholds) -> list[str]:
-        """Say what is beyond its limit; empty when all is well. NaN never passes."""
-        if self.non_finite:
-            return [f"{self.non_finite} output values are NaN or infinite"]
-        found = []
-        for name in self.limited:
-            value, limit = getattr(self, name), getattr(limits, name)
-            least = name in {"cosine", "decided_top1"}
-            # Written so that a comparison with NaN counts as a violation.
-            if value >= limit if least else value <= limit:
-                continue
-            if name == "cosine":
-                found.append(f"1 - cosine {1 - value:.3g} is above {1 - limit:.3g}")
-            else:
-                found.append(f"{name} {value:.3g} is {'below' if least else 'above'} {limit:.3g}")
-        return found
+    @property
+    def distance(self) -> float:
+        """The NMSE."""
+        return self.nmse
 
 
 def measure(r: Array, c: Array, unit: float) -> dict[str, Any]:
@@ -124,23 +87,6 @@ def measure(r: Array, c: Array, unit: float) -> dict[str, Any]:
             cosine(np.append(a, unit), np.append(b, unit)) for a, b in zip(r, c, strict=True)
         ),
     }
-
-
-AnyMetrics = TypeVar("AnyMetrics", bound=Metrics)
-
-
-def worst(results: Sequence[AnyMetrics]) -> AnyMetrics:
-    """Combine batches of one output: the worst error of any, and agreements over all images.
-
-    NaN in one makes the combined figure NaN.
-
-    Raises:
-        ValueError: nothing to combine.
-    """
-    if not results:
-        raise ValueError("no metrics to combine")
-    kind = type(results[0])
-    return kind(**kind.combined(results))
 
 
 def unit_of(references: Sequence[npt.NDArray[Any]]) -> float:

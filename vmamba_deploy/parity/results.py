@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from vmamba_deploy.parity.metrics import Metrics
+from vmamba_deploy.parity.figures import Figures
 from vmamba_deploy.precisions import Thresholds
 from vmamba_deploy.tasks import OutputKind
 
@@ -14,11 +14,14 @@ RunStatus = Literal["passed", "failed", "skipped"]
 
 @dataclass(frozen=True)
 class OutputResult:
-    """One output of a runtime; `metrics` are the worst over the input sets that are not flat."""
+    """One answer of a runtime; `metrics` are the worst over the input sets that are not flat.
+
+    `name` is the output's; of outputs that are judged together, their kind's.
+    """
 
     name: str
     kind: OutputKind
-    metrics: Metrics
+    metrics: Figures
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,7 @@ class InputResult:
     batch: int
     passed: bool
     reason: str
-    metrics: Metrics | None
+    metrics: Figures | None
     seconds: float | None = None
     flat: bool = False
     output: str | None = None
@@ -51,7 +54,7 @@ class RunResult:
     reason: str
     thresholds: Thresholds
     inputs: tuple[InputResult, ...] = ()
-    metrics: Metrics | None = None
+    metrics: Figures | None = None
     output: str | None = None
     outputs: tuple[OutputResult, ...] = ()
 

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from vmamba_deploy.parity.answer import Answer
 from vmamba_deploy.parity.compare import compare_runtimes
 from vmamba_deploy.parity.inputs import InputSet
 from vmamba_deploy.parity.kinds import KINDS
@@ -39,6 +40,10 @@ class Maps:
         return {name: one for name, one in maps.items() if one is not None}
 
 
+def answer(reference, candidate):
+    return Answer(("map",), {"map": reference}, {"map": candidate})
+
+
 def compare(**spoil):
     rng = np.random.default_rng()
     sets = [
@@ -57,7 +62,7 @@ def test_every_kind_of_output_can_be_judged():
 def test_figures_against_values_worked_out_by_hand():
     reference = np.array([[[[3.0, -1.0]], [[1.0, -3.0]]]])
     candidate = reference + np.array([[[[0.0, 0.0]], [[0.0, 0.5]]]])
-    metrics = compare_maps(reference, candidate, LIMITS, 0.0)
+    metrics = compare_maps(answer(reference, candidate), LIMITS)
     spread = 5**0.5
     assert metrics.images == 1
     assert (metrics.max_abs, metrics.mean_abs) == (0.5, 0.125)
@@ -70,7 +75,7 @@ def test_figures_against_values_worked_out_by_hand():
 @pytest.mark.parametrize("shape", [(2, 3), (1, 2, 3, 5), (0, 2, 3, 4)])
 def test_unusable_shapes_are_refused(shape):
     with pytest.raises(ValueError, match="shape"):
-        compare_maps(np.zeros(shape), np.zeros((1, 2, 3, 4))[: len(np.zeros(shape))], LIMITS, 0.0)
+        compare_maps(answer(np.zeros(shape), np.zeros((1, 2, 3, 4))[: shape[0]]), LIMITS)
 
 
 def test_right_maps_pass_and_each_has_its_figures():

@@ -17,14 +17,15 @@ beyond it is. So thresholds apply to `decided_top1`, while `top1_agreement` is t
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from types import MappingProxyType
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
+from vmamba_deploy.parity.answer import Answer
 from vmamba_deploy.parity.metrics import Array, Metrics, measure, scale
 from vmamba_deploy.precisions import Thresholds
 from vmamba_deploy.tasks.classification import top_indices
@@ -40,24 +41,21 @@ class LogitsMetrics(Metrics):
     decided_top1: float
 
     limited: ClassVar[tuple[str, ...]] = (*Metrics.limited, "decided_top1")
-
-    @classmethod
-    def combined(cls, results: Sequence[Self]) -> dict[str, Any]:
-        """As `Metrics.combined`, and agreements over all images."""
-        images, decided = [one.images for one in results], [one.decided for one in results]
-        return super().combined(results) | {
-            "top1_agreement": _weighted([one.top1_agreement for one in results], images),
-            "top5_agreement": _weighted([one.top5_agreement for one in results], images),
-            "decided": sum(decided),
-            "decided_top1": _weighted([one.decided_top1 for one in results], decided),
-        }
+    least: ClassVar[frozenset[str]] = Metrics.least | {"decided_top1"}
+    summed: ClassVar[tuple[str, ...]] = (*Metrics.summed, "decided")
+    shares: ClassVar[Mapping[str, str]] = MappingProxyType(
+        {"top1_agreement": "images", "top5_agreement": "images", "decided_top1": "decided"}
+    )
 
 
-def compare_logits(
-    reference: npt.NDArray[Any], candidate: npt.NDArray[Any], limits: Thresholds, unit: float
-) -> LogitsMetrics:
-    """Compare logits [B, K]; an image is decided beyond the largest error that is allowed."""
-    return compute_metrics(reference, candidate, tie_spread=limits.max_spread, unit=unit)
+def compare_logits(answer: Answer, limits: Thresholds) -> LogitsMetrics:
+    """Compare logits [B, K]; an image is decided beyond the largest error that is allowed.
+
+    Raises:
+        ValueError: another shape, or a reference that is not finite.
+    """
+    reference, candidate = answer.pair()
+    return compute_metrics(reference, candidate, tie_spread=limits.max_spread, unit=answer.unit)
 
 
 def compute_metrics(
@@ -109,9 +107,3 @@ def _top_overlap(reference: Array, candidate: Array, count: int) -> float:
         len(set(a) & set(b)) / count for a, b in zip(first.tolist(), second.tolist(), strict=True)
     ]
     return float(np.mean(shared))
-
-
-def _weighted(values: list[float], weights: list[int]) -> float:
-    if any(math.isnan(value) for value in values):
-        return math.nan
-    return float(np.average(values, weights=weights)) if sum(weights) else 1.0
