@@ -6,7 +6,8 @@ import pytest
 
 from vmamba_deploy.parity.localise import LayerError
 from vmamba_deploy.precisions import PRECISIONS
-from vmamba_deploy.reports.html_file import figure, percent, render_html, write_page
+from vmamba_deploy.reports.columns import figure, percent
+from vmamba_deploy.reports.html_file import render_html, write_page
 from vmamba_deploy.reports.model import EngineInfo, LayerSeries, WeightsInfo
 
 VOID = {"meta", "br", "hr", "img", "input", "link"}

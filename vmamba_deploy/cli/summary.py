@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 
     from vmamba_deploy.artifacts.manifest import Manifest
     from vmamba_deploy.cli.terminal import Terminal
-    from vmamba_deploy.parity.figures import Figures
     from vmamba_deploy.parity.results import RunResult
     from vmamba_deploy.pipeline.export import ExportOutcome
 
@@ -56,20 +55,17 @@ def parity_table(records: tuple[RunResult, ...]) -> Table:
     """One row per runtime: what it measured, or why it was skipped."""
     from rich.text import Text
 
-    drawn = table(
-        "\nParity with PyTorch fp32", "runtime", "status", ">max abs", ">nmse", ">cosine",
-        ">top-1", "reason",
-    )  # fmt: skip
+    from vmamba_deploy.reports.columns import COLUMNS, figure_kinds, furthest_of
+
+    kind = next(iter(figure_kinds(records)), None)
+    columns = [column for column in COLUMNS[kind] if column.short] if kind else []
+    titles = [f">{column.title.lower()}" for column in columns]
+    drawn = table("\nParity with PyTorch fp32", "runtime", "status", *titles, "reason")
     for record in records:
-        drawn.add_row(
-            record.runtime,
-            Text(record.status, _STATUS_STYLE[record.status]),
-            _figure(record.metrics, "max_abs", ".2e"),
-            _figure(record.metrics, "nmse", ".1e"),
-            _figure(record.metrics, "cosine", ".7f"),
-            _figure(record.metrics, "top1_agreement", ".0%"),
-            record.reason or "",
-        )
+        furthest = furthest_of(record, kind) if kind else None
+        cells = [column.text(furthest[1]) if furthest else "" for column in columns]
+        status = Text(record.status, _STATUS_STYLE[record.status])
+        drawn.add_row(record.runtime, status, *cells, record.reason or "")
     return drawn
 
 
@@ -81,11 +77,6 @@ def human_size(size_bytes: int) -> str:
             return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
         size /= 1000
     return f"{size:.2f} GB"
-
-
-def _figure(metrics: Figures | None, key: str, form: str) -> str:
-    value = getattr(metrics, key, None)  # a map has no classes
-    return "" if value is None else format(value, form)
 
 
 def _verdict(outcome: ExportOutcome) -> str:

@@ -10,6 +10,7 @@ from vmamba_deploy.artifacts.engine_facts import EngineFacts
 from vmamba_deploy.artifacts.manifest import ENGINE_NAME, MANIFEST_NAME, read_manifest
 from vmamba_deploy.errors import IntegrityError
 from vmamba_deploy.export.onnx_model import OnnxModel
+from vmamba_deploy.parity.exhibits import Exhibits
 from vmamba_deploy.pipeline.engine import onnx_file_of
 from vmamba_deploy.pipeline.events import OnEvent, Steps
 from vmamba_deploy.pipeline.parity import check_parity, load_reference, network, parity_inputs
@@ -64,7 +65,7 @@ def run_compare(
         loaded = load_reference(facts, weights, choice)
         told.append(loaded.source)
     with steps.step("parity", "comparing with PyTorch") as told:
-        engine = _engine_of(path)
+        engine, exhibits = _engine_of(path), Exhibits(loaded.preprocessing)
         results = check_parity(
             facts,
             loaded,
@@ -72,6 +73,7 @@ def run_compare(
             batches=batches,
             seed=seed,
             progress=steps.progress,
+            witness=exhibits,
         )
         failed = sum(result.status == "failed" for result in results)
         told.append(f"{failed} of {len(results)} runtimes failed")
@@ -89,6 +91,7 @@ def run_compare(
                 engine=engine,
                 results=results,
                 seconds=steps.seconds,
+                exhibits=exhibits.kept,
             )
             told.append(str(report))
     return results

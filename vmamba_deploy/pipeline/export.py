@@ -22,6 +22,7 @@ from vmamba_deploy.export import export_onnx
 from vmamba_deploy.export.aoti_package import choose_device, export_aoti
 from vmamba_deploy.export.onnx_model import OnnxModel
 from vmamba_deploy.models import load_weights, resolve_preset
+from vmamba_deploy.parity.exhibits import Exhibits
 from vmamba_deploy.pipeline.engine import (
     add_ort_library,
     build_engine_file,
@@ -42,6 +43,7 @@ from vmamba_deploy.runtimes.aotinductor import PACKAGE_NAME
 if TYPE_CHECKING:
     from vmamba_deploy.export.aoti_package import AotiDevice
     from vmamba_deploy.models import LoadedModel
+    from vmamba_deploy.parity.compare import Witness
     from vmamba_deploy.parity.results import RunResult
 
 
@@ -135,8 +137,9 @@ def _run_in(
     if plan.aoti:
         compile_package(output.staging, loaded, plan, steps)
     results: tuple[RunResult, ...] = ()
+    exhibits = Exhibits(loaded.preprocessing)
     if plan.check_parity:
-        results = _prove(facts, loaded, engine, plan, steps)
+        results = _prove(facts, loaded, engine, plan, steps, exhibits)
     with steps.step("report", "writing the report"):
         write_reports(
             output.staging,
@@ -145,6 +148,7 @@ def _run_in(
             engine=engine,
             results=results,
             seconds=steps.seconds,
+            exhibits=exhibits.kept,
         )
     with steps.step("manifest", "describing the files"):
         failures = [result for result in results if result.status == "failed"]
@@ -200,7 +204,12 @@ def _build_engine(facts: OnnxModel, plan: ExportPlan, steps: Steps) -> EngineFac
 
 
 def _prove(
-    facts: OnnxModel, loaded: LoadedModel, engine: EngineFacts, plan: ExportPlan, steps: Steps
+    facts: OnnxModel,
+    loaded: LoadedModel,
+    engine: EngineFacts,
+    plan: ExportPlan,
+    steps: Steps,
+    witness: Witness,
 ) -> tuple[RunResult, ...]:
     with steps.step("parity", "comparing with PyTorch") as told:
         results = check_parity(
@@ -211,6 +220,7 @@ def _prove(
             seed=plan.seed,
             written_here=True,
             progress=steps.progress,
+            witness=witness,
         )
         told.append(_tally(results))
     return results

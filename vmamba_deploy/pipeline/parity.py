@@ -19,7 +19,7 @@ from vmamba_deploy.files import shown
 from vmamba_deploy.models.checkpoints.choice import WeightsChoice
 from vmamba_deploy.models.checkpoints.download import is_url
 from vmamba_deploy.models.loading import load_weights, weights_file_sha256
-from vmamba_deploy.parity.compare import compare_runtimes
+from vmamba_deploy.parity.compare import Witness, compare_runtimes
 from vmamba_deploy.parity.inputs import build_inputs
 from vmamba_deploy.pipeline.engine import size_profile
 from vmamba_deploy.precisions import PrecisionName
@@ -48,6 +48,7 @@ def check_parity(
     seed: int = 0,
     written_here: bool = False,
     progress: Progress,
+    witness: Witness | None = None,
 ) -> tuple[RunResult, ...]:
     """Compare every runtime that can execute the files with PyTorch in fp32.
 
@@ -59,6 +60,7 @@ def check_parity(
         seed: of the random inputs.
         written_here: the files are this process's own; see `ModelFiles`.
         progress: told what runs and the fraction done.
+        witness: told of the outputs, to show them.
 
     Raises:
         InputFileError: the reference itself gives outputs that are not finite.
@@ -75,6 +77,7 @@ def check_parity(
         facts.precision,
         task=facts.task,
         progress=lambda text, done: progress(text, done),
+        witness=witness,
     )
     return tuple(results)
 

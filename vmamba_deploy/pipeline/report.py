@@ -15,11 +15,13 @@ from vmamba_deploy.reports.html_file import render_html, write_page
 from vmamba_deploy.reports.json_file import write_json
 from vmamba_deploy.reports.machine import describe_machine, tool_versions, utc_now
 from vmamba_deploy.reports.model import EngineInfo, LayerSeries, Report, WeightsInfo
+from vmamba_deploy.reports.pictures import draw
 from vmamba_deploy.runtimes.base import RuntimeKind
 from vmamba_deploy.runtimes.registry import RUNTIMES
 
 if TYPE_CHECKING:
     from vmamba_deploy.models import LoadedModel
+    from vmamba_deploy.parity.exhibits import Exhibit
     from vmamba_deploy.parity.results import RunResult
 
 
@@ -35,6 +37,7 @@ def write_reports(
     engine: EngineFacts,
     results: Sequence[RunResult],
     seconds: dict[str, float],
+    exhibits: Sequence[Exhibit] = (),
 ) -> None:
     """Write report.json and report.html.
 
@@ -44,6 +47,7 @@ def write_reports(
         engine: the manifest's `engine`; the file itself is beside the ONNX file.
         results: of the comparison; empty when it was not asked for.
         seconds: by step.
+        exhibits: photographs with the answers to them, for the page alone.
 
     Raises:
         ResourceError: the disk is full.
@@ -71,7 +75,8 @@ def write_reports(
         layers=tuple(_layer_errors(facts, loaded, kind) for kind in _to_localise(results)),
     )
     write_json(report, folder / JSON_NAME)
-    write_page(render_html(report), folder / HTML_NAME)
+    pictures = draw(exhibits, facts.task.name, loaded.model.palette)
+    write_page(render_html(report, pictures), folder / HTML_NAME)
 
 
 def _engine_info(engine: EngineFacts, path: Path) -> EngineInfo:

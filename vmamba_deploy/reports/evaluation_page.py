@@ -7,7 +7,8 @@ from typing import Any
 
 from vmamba_deploy.evaluation.intervals import Proportion, images, percent
 from vmamba_deploy.evaluation.report_data import EvaluationReport
-from vmamba_deploy.reports.html_file import figure, gib, page_template
+from vmamba_deploy.reports.columns import figure
+from vmamba_deploy.reports.html_file import gib, page_template
 from vmamba_deploy.reports.machine import describe_machine, tool_versions
 
 SKIPPED_SHOWN = 50

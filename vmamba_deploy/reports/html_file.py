@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vmamba_deploy.artifacts.atomic import atomic_write
 from vmamba_deploy.precisions import precision_named
+from vmamba_deploy.reports.columns import COLUMNS, EXPLANATIONS, figure, figure_kinds, furthest_of
 from vmamba_deploy.reports.model import Report
 
 if TYPE_CHECKING:
     import jinja2
+
+    from vmamba_deploy.reports.pictures import Picture
 
 _DASH = "\N{EN DASH}"
 
@@ -29,7 +31,7 @@ def write_page(text: str, path: Path) -> None:
         temporary.write_text(readable, encoding="utf-8")
 
 
-def render_html(report: Report) -> str:
+def render_html(report: Report, pictures: Sequence[Picture] = ()) -> str:
     """The page, with style and drawings inside; every value is escaped."""
     from markupsafe import Markup
 
@@ -37,7 +39,6 @@ def render_html(report: Report) -> str:
 
     filters = {
         "figure": figure,
-        "percent": percent,
         "mib": mib,
         "gib": gib,
         "seconds": seconds,
@@ -48,7 +49,15 @@ def render_html(report: Report) -> str:
     return page_template("report.html.j2", filters).render(
         report=report,
         plot=plot,
+        pictures=pictures,
         headline=headline(report),
+        kinds=figure_kinds(report.runs),
+        columns=COLUMNS,
+        furthest_of=furthest_of,
+        figure_kinds=figure_kinds,
+        explanations=[EXPLANATIONS[kind] for kind in figure_kinds(report.runs)],
+        kind_of=type,
+        flat=any(one.flat for run in report.runs for one in run.inputs),
         flat_limits=precision_named(report.precision).flat_thresholds,
     )
 
@@ -84,25 +93,6 @@ def headline(report: Report) -> str:
     else:
         text = f"All {ran} runtimes that ran agree with PyTorch fp32"
     return text + (f"; {count['skipped']} skipped" if count["skipped"] else "")
-
-
-def figure(value: float | None) -> str:
-    """An error or a limit in three digits; 0 and 1 stay short."""
-    if value is None:
-        return _DASH
-    if not math.isfinite(value):
-        return "NaN" if math.isnan(value) else "inf"
-    # Close to one, what matters is the distance from it.
-    if 0.99 < value < 1:
-        return f"1 \N{MINUS SIGN} {1 - value:.2g}"
-    return f"{value:.3g}"
-
-
-def percent(value: float | None) -> str:
-    """A fraction in percent, and never 100 unless it is."""
-    if value is None or not math.isfinite(value):
-        return _DASH if value is None else "NaN"
-    return "100 %" if value == 1 else f"{math.floor(value * 1000) / 10:.1f} %"
 
 
 def mib(size: int | None) -> str:
