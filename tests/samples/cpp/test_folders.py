@@ -167,7 +167,7 @@ def test_code_that_is_not_listed_is_refused_in_pythons_words(
 @pytest.mark.parametrize(
     ("key", "value"),
     [
-        ("specification", 3),
+        ("specification", 4),
         ("interpolation", "bilinear"),
         ("crop_pixels", [0, 8]),
         ("crop_pixels", [1 << 40, 1 << 40]),

@@ -24,6 +24,7 @@ from tests.processes import HANG_S
 from vmamba_deploy.errors import InputFileError
 from vmamba_deploy.preprocessing import (
     INTERPOLATIONS,
+    OPENCV_BILINEAR,
     Preprocessing,
     normalise,
     read_image,
@@ -46,10 +47,15 @@ class Answer:
 def preprocess_all(checks: Path, folder: Path, jobs: Sequence[Job]) -> list[Answer]:
     """One run of the sanitised program over all jobs; fails where it does not end well."""
     lines = [
-        f"{h} {w} {spec.resize_pixels} {spec.interpolation} {spec.stretched:d} {spec.channels} "
-        f"{path}"
-        for path, spec, h, w in _flat(jobs)
-    ]
+        " ".join(
+            str(field)
+            for field in (
+                *spec.crop_pixels, spec.resize_pixels, spec.interpolation, int(spec.stretched),
+                spec.channels, *(spec.fit or (0, 0)), spec.pad, int(spec.fixed), path,
+            )
+        )
+        for path, spec in jobs
+    ]  # fmt: skip
     (folder / "list").write_text("".join(f"{line}\n" for line in lines))
     done = subprocess.run(
         [checks / "preprocess_images", folder / "list", folder / "pixels"],
@@ -64,20 +70,18 @@ def preprocess_all(checks: Path, folder: Path, jobs: Sequence[Job]) -> list[Answ
     assert len(said) == len(jobs)
     answers = []
     with (folder / "pixels").open("rb") as stream:
-        for line, (_, spec, h, w) in zip(said, _flat(jobs), strict=True):
-            if line != "ok":
+        for line, (_, spec) in zip(said, jobs, strict=True):
+            word, *sides = line.split()
+            if word != "ok":
                 answers.append(Answer(line))
                 continue
-            c = spec.channels
+            (h, w), c = map(int, sides), spec.channels
             crop = np.frombuffer(stream.read(h * w * c), np.uint8).reshape(h, w, c)
+            h, w = spec.padded(h, w)
             values = np.frombuffer(stream.read(h * w * c * 4), np.float32).reshape(c, h, w)
-            answers.append(Answer(line, crop, values))
+            answers.append(Answer(word, crop, values))
         assert stream.read() == b""
     return answers
-
-
-def _flat(jobs: Sequence[Job]) -> list[tuple[Path, Preprocessing, int, int]]:
-    return [(path, spec, *spec.crop_pixels) for path, spec in jobs]
 
 
 def told(spec: Preprocessing) -> Preprocessing:
@@ -97,7 +101,7 @@ def assert_equal_to_python(answer: Answer, job: Job) -> None:
 
 
 def test_the_golden_table(checks: Path, tmp_path: Path) -> None:
-    rows = [row for row in read_table() if row.spec.fit is None]
+    rows = read_table()
     files = files_of(rows, tmp_path)
     answers = preprocess_all(checks, tmp_path, [(files[row.name], row.spec) for row in rows])
     for row, answer in zip(rows, answers, strict=True):
@@ -110,7 +114,7 @@ def test_the_golden_table(checks: Path, tmp_path: Path) -> None:
 
 
 sides = st.integers(1, 90) | st.integers(91, 700)
-specs = st.builds(
+crops = st.builds(
     lambda height, width, margin, interpolation, stretched, channels: Preprocessing(
         crop_pixels=(height, width),
         resize_pixels=max(1, min(height, width) + margin),
@@ -124,6 +128,22 @@ specs = st.builds(
     st.booleans(),
     st.sampled_from([1, 3]),
 )
+fits = st.builds(
+    lambda crop, longest, shortest, pad, fixed, channels: Preprocessing(
+        crop_pixels=crop,
+        interpolation=OPENCV_BILINEAR,
+        fit=(max(longest, shortest), min(longest, shortest)),
+        pad=pad,
+        fixed=fixed,
+    ).for_channels(channels),
+    st.tuples(st.integers(1, 90), st.integers(1, 90)),
+    st.integers(1, 200),
+    st.integers(1, 200),
+    st.sampled_from([1, 7, 32]),
+    st.booleans(),
+    st.sampled_from([1, 3]),
+)
+specs = crops | fits
 encodings = st.sampled_from(["png", "grey", "palette", "cmyk", "progressive", "420", "422", "444"])
 
 

@@ -62,7 +62,9 @@ namespace detail {
 
 inline constexpr std::uintmax_t kMaxManifestBytes = 16 << 20;
 inline constexpr std::int64_t kLargestSide = 1 << 16;
-inline constexpr std::int64_t kSpecification = 2;  // of docs/preprocessing.md
+inline constexpr std::int64_t kSpecification = 3;  // of docs/preprocessing.md
+inline constexpr const char *kOpencvBilinear =
+    "opencv_bilinear";  // goes with `fit`, as that with it
 
 inline constexpr double kLeastStd = 1e-6;
 
@@ -94,24 +96,55 @@ inline void check_channels(const Preprocessing &spec) {
   }
 }
 
+inline std::optional<Fit> fit_of(const nlohmann::json &fields) {
+  const auto sides = fields.find("fit");
+  const auto pad = fields.find("pad");
+  const bool fixed = fields.value("fixed", false);
+  if (sides == fields.end()) {
+    require((pad == fields.end() || *pad == 1) && !fixed, "pad and fixed go with fit alone");
+    return std::nullopt;
+  }
+  require(sides->is_array() && sides->size() == 2, "fit has two sides");
+  Fit fit;
+  fit.longest = whole(sides->at(0), 1, kLargestSide);
+  fit.shortest = whole(sides->at(1), 1, fit.longest);
+  fit.pad = pad == fields.end() ? 1 : whole(*pad, 1, kLargestSide);
+  fit.fixed = fixed;
+  return fit;
+}
+
+// The earliest that can say it.
+inline std::int64_t specification_of(const Preprocessing &spec) {
+  if (spec.fit) return 3;
+  const bool earliest =
+      spec.filter.name == std::string("bicubic") && spec.channels() == kRgb && !spec.stretched;
+  return earliest ? 1 : 2;
+}
+
 inline Preprocessing preprocessing_of(const nlohmann::json &fields) {
   Preprocessing spec;
   require(fields.at("crop_pixels").size() == 2, "crop_pixels has two sides");
   spec.crop_height = whole(fields.at("crop_pixels").at(0), 1, kLargestSide);
   spec.crop_width = whole(fields.at("crop_pixels").at(1), 1, kLargestSide);
   spec.resize_pixels = whole(fields.at("resize_pixels"), 1, kLargestSide);
-  spec.filter = filter_named(fields.at("interpolation").get<std::string>());
+  spec.fit = fit_of(fields);
+  const auto interpolation = fields.at("interpolation").get<std::string>();
+  require(!spec.fit || interpolation == kOpencvBilinear, "what has to fit is opencv_bilinear");
+  if (!spec.fit) spec.filter = filter_named(interpolation);
   spec.mean = numbers_from(fields.at("mean"), 0.0);
   spec.std = numbers_from(fields.at("std"), kLeastStd);
   check_channels(spec);
   spec.normalisation_in_graph = fields.value("normalisation_in_graph", false);
   spec.stretched = fields.value("stretched", false);
-  const bool earliest =
-      spec.filter.name == std::string("bicubic") && spec.channels() == kRgb && !spec.stretched;
+  if (spec.fit) {
+    require(!spec.stretched, "an image that keeps its ratio is not stretched");
+    require(!spec.normalisation_in_graph || (spec.fit->pad == 1 && !spec.fit->fixed),
+            "bytes have no padding that is zero behind the normalisation");
+  }
   const auto version = fields.value("specification", std::int64_t{1});
-  if (version < (earliest ? 1 : kSpecification) || version > kSpecification) {
+  if (version < specification_of(spec) || version > kSpecification) {
     throw integrity_error("the manifest's preprocessing (specification " + std::to_string(version) +
-                              ", " + spec.filter.name + ", " + std::to_string(spec.channels()) +
+                              ", " + interpolation + ", " + std::to_string(spec.channels()) +
                               " channels) is not the one of this release (specification " +
                               std::to_string(kSpecification) + ")",
                           "use the release that wrote it, or export again");
@@ -156,7 +189,9 @@ inline void check_network(const nlohmann::json &onnx, const Manifest &manifest,
   whole(onnx.at("opset"), 1);
   const Preprocessing &spec = manifest.preprocessing;
   const auto channels = static_cast<std::int64_t>(spec.channels());
-  const std::int64_t height = spec.crop_height, width = spec.crop_width;
+  // Pictures that have to fit have sizes of their own, so that no side is known before.
+  const bool alike = !spec.fit || spec.fit->fixed;
+  const std::int64_t height = alike ? spec.crop_height : 0, width = alike ? spec.crop_width : 0;
   const bool bytes = spec.normalisation_in_graph;
   check_input(tensors_of(onnx.at("inputs")).front(), bytes,
               bytes ? std::vector<std::int64_t>{height, width, channels}

@@ -1,18 +1,21 @@
 // From an image to what the network takes, as the manifest's `preprocessing` says: resize, crop,
 // normalise. Bit by bit what vmamba_deploy.preprocessing gives: antialiased, with the filters and
 // the arithmetic of Pillow (coefficients of 22 bits, rows first, 8 bits between the passes). Only
-// what the crop needs is computed.
+// what the crop needs is computed. Pictures that have to fit are resized as OpenCV does instead,
+// and padded behind the normalisation.
 #pragma once
 
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "vmamba_inference/error.hpp"
 #include "vmamba_inference/image.hpp"
+#include "vmamba_inference/opencv_bilinear.hpp"
 
 namespace vmamba_inference {
 
@@ -178,6 +181,23 @@ inline Image resize_window(const Image &image, std::int64_t width, std::int64_t 
   return out;
 }
 
+struct Size {
+  std::int64_t height = 0;
+  std::int64_t width = 0;
+};
+
+inline bool operator==(Size a, Size b) { return a.height == b.height && a.width == b.width; }
+inline bool operator!=(Size a, Size b) { return !(a == b); }
+
+// A picture keeps its ratio and becomes as large as fits; then zeros fill its sides up to multiples
+// of `pad`, or the frame crop_height x crop_width where that is `fixed`.
+struct Fit {
+  std::int64_t longest = 1;
+  std::int64_t shortest = 1;
+  std::int64_t pad = 1;
+  bool fixed = false;
+};
+
 struct Preprocessing {
   std::int64_t crop_height = 224;
   std::int64_t crop_width = 224;
@@ -187,6 +207,7 @@ struct Preprocessing {
   std::vector<float> std{0.229F, 0.224F, 0.225F};
   bool normalisation_in_graph = false;  // then the network takes uint8 [H,W,C]
   bool stretched = false;  // resized straight to the crop's size, whatever the image's shape
+  std::optional<Fit> fit;  // then neither resize_pixels nor the filter counts
 
   std::int64_t channels() const { return static_cast<std::int64_t>(mean.size()); }
   std::int64_t values_per_image() const { return channels() * crop_height * crop_width; }
@@ -212,13 +233,27 @@ inline Window inside(Window window, std::int64_t length) {
   return {start, end - start};
 }
 
-struct Size {
-  std::int64_t height;
-  std::int64_t width;
-};
+inline Size fitted_size(std::int64_t height, std::int64_t width, const Preprocessing &spec) {
+  const auto share = [](std::int64_t of, std::int64_t side) {
+    return static_cast<double>(of) / static_cast<double>(side);
+  };
+  double factor = std::min(share(spec.fit->longest, std::max(height, width)),
+                           share(spec.fit->shortest, std::min(height, width)));
+  if (spec.fit->fixed) {
+    factor = std::min({factor, share(spec.crop_height, height), share(spec.crop_width, width)});
+  }
+  const auto side = [factor](std::int64_t length) {
+    const double exact = static_cast<double>(length) * factor;
+    return std::max<std::int64_t>(1, static_cast<std::int64_t>(exact + 0.5));
+  };
+  return {side(height), side(width)};
+}
+
+}  // namespace detail
 
 inline Size resized_size(std::int64_t height, std::int64_t width, const Preprocessing &spec) {
   if (spec.stretched) return {spec.crop_height, spec.crop_width};
+  if (spec.fit) return detail::fitted_size(height, width, spec);
   const std::int64_t shorter = std::min(spec.crop_height, spec.crop_width);
   const std::int64_t target_height = spec.resize_pixels * spec.crop_height / shorter;
   const std::int64_t target_width = spec.resize_pixels * spec.crop_width / shorter;
@@ -228,11 +263,17 @@ inline Size resized_size(std::int64_t height, std::int64_t width, const Preproce
   return {target_height, target_height * width / height};
 }
 
-}  // namespace detail
+// Of the network's input for an image that is resized to `size`.
+inline Size padded_size(Size size, const Preprocessing &spec) {
+  if (!spec.fit || spec.fit->fixed) return {spec.crop_height, spec.crop_width};
+  const std::int64_t pad = spec.fit->pad;
+  return {(size.height + pad - 1) / pad * pad, (size.width + pad - 1) / pad * pad};
+}
 
-// uint8 [crop_height, crop_width, C]; a crop larger than the resized image has a black margin.
+// uint8 [crop_height, crop_width, C]; a crop larger than the resized image has a black margin. A
+// picture that has to fit comes whole, as large as fits, and not yet padded.
 inline Image resize_and_crop(const Image &image, const Preprocessing &spec) {
-  const auto [height, width] = detail::resized_size(image.height, image.width, spec);
+  const auto [height, width] = resized_size(image.height, image.width, spec);
   if (height > kMaxPixels || width > kMaxPixels || height * width > kMaxPixels) {
     throw input_file_error("an image of " + std::to_string(image.width) + "x" +
                                std::to_string(image.height) +
@@ -240,6 +281,7 @@ inline Image resize_and_crop(const Image &image, const Preprocessing &spec) {
                                std::to_string(width) + "x" + std::to_string(height),
                            "crop it first");
   }
+  if (spec.fit) return resize_as_opencv(image, width, height);
   const Window rows{detail::centre(height, spec.crop_height), spec.crop_height};
   const Window columns{detail::centre(width, spec.crop_width), spec.crop_width};
   const Window inner_rows = detail::inside(rows, height);
@@ -256,14 +298,21 @@ inline Image resize_and_crop(const Image &image, const Preprocessing &spec) {
   return crop;
 }
 
-// float32 [C, crop_height, crop_width] to `out`: (value / 255 - mean) / std of each channel.
-inline void normalise(const Image &crop, const Preprocessing &spec, float *out) {
+// float32 [C, H, W] to `out`: (value / 255 - mean) / std of each channel. H and W are the image's,
+// or those of `padded_size`, and what is right of the image and below it is 0.
+inline void normalise(const Image &image, const Preprocessing &spec, float *out) {
+  const Size padded =
+      spec.fit ? padded_size({image.height, image.width}, spec) : Size{image.height, image.width};
   const std::size_t channels = spec.mean.size();
   for (std::size_t channel = 0; channel < channels; ++channel) {
-    for (std::size_t i = channel; i < crop.pixels.size(); i += channels) {
-      const float value = static_cast<float>(crop.pixels[i]) / 255.0F;
-      *out++ = (value - spec.mean[channel]) / spec.std[channel];
+    for (std::int64_t y = 0; y < image.height; ++y) {
+      const std::uint8_t *in = image.row(y) + channel;
+      for (std::int64_t x = 0; x < image.width; ++x, in += channels) {
+        *out++ = (static_cast<float>(*in) / 255.0F - spec.mean[channel]) / spec.std[channel];
+      }
+      out = std::fill_n(out, padded.width - image.width, 0.0F);
     }
+    out = std::fill_n(out, (padded.height - image.height) * padded.width, 0.0F);
   }
 }
 
