@@ -10,22 +10,20 @@ from hypothesis import strategies as st
 from vmamba_deploy.preprocessing.opencv_bilinear import resize_bands
 
 
-def axis(length, resized, *, columns):
+def axis(length, resized):
     """(two places, two weights of 2048 in all) of each pixel of a resized axis."""
     for target in range(resized):
         place = np.float32((target + 0.5) * (length / resized) - 0.5)
         below = math.floor(place)
         share = np.float32(place - np.float32(below))
-        if columns and (below < 0 or below >= length - 1):
-            share = np.float32(0)
         weights = [round(float((np.float32(1) - share) * 2048)), round(float(share * 2048))]
         yield [min(max(below + step, 0), length - 1) for step in (0, 1)], weights
 
 
 def one_by_one(image, height, width):
     out = np.empty((height, width, image.shape[2]), np.uint8)
-    rows = list(axis(image.shape[0], height, columns=False))
-    for x, (xs, across) in enumerate(axis(image.shape[1], width, columns=True)):
+    rows = list(axis(image.shape[0], height))
+    for x, (xs, across) in enumerate(axis(image.shape[1], width)):
         for y, (ys, down) in enumerate(rows):
             for channel in range(image.shape[2]):
                 total = 2

@@ -43,8 +43,7 @@ def resize_bands(
     Returns:
         uint8 [*target,C].
     """
-    rows = _taps(source[0], target[0])
-    columns = _taps(source[1], target[1], whole_at_the_borders=True)
+    rows, columns = _taps(source[0], target[0]), _taps(source[1], target[1])
     needed = np.unique([rows.first, rows.second])  # of a shrunk image many rows are not
     narrow = [
         _blend_columns(band[needed[(top <= needed) & (needed < top + len(band))] - top], columns)
@@ -53,17 +52,14 @@ def resize_bands(
     return _blend_rows(np.concatenate(narrow), needed, rows)
 
 
-def _taps(length: int, resized: int, *, whole_at_the_borders: bool = False) -> _Taps:
+def _taps(length: int, resized: int) -> _Taps:
     """Where the pixels of a resized axis lie between those of the source.
 
-    Outside of the outermost centres a row is blended with itself, in two roundings; a column is
-    taken whole.
+    Outside of the outermost centres a pixel is blended with itself.
     """
     place = ((np.arange(resized) + 0.5) * (length / resized) - 0.5).astype(np.float32)
     below = np.floor(place)
     share = place - below
-    if whole_at_the_borders:
-        share[(below < 0) | (below >= length - 1)] = 0
     first = below.astype(np.intp)
     return _Taps(
         first=np.clip(first, 0, length - 1),

@@ -33,8 +33,7 @@ inline std::vector<TwoTaps> two_taps(std::int64_t length, std::int64_t resized,
     const float place = static_cast<float>(exact - 0.5);
     const float floor = std::floor(place);
     const auto below = static_cast<std::int64_t>(floor);
-    const bool outside = below < 0 || below >= length - 1;
-    const float share = whole_at_the_borders && outside ? 0.0F : place - floor;
+    const float share = place - floor;
     taps.push_back({std::clamp<std::int64_t>(below, 0, length - 1),
                     std::clamp<std::int64_t>(below + 1, 0, length - 1),
                     static_cast<std::int32_t>(std::nearbyint((1.0F - share) * one)),
@@ -58,8 +57,8 @@ inline void narrow_row(const std::uint8_t *in, const std::vector<TwoTaps> &colum
 }  // namespace detail
 
 inline Image resize_as_opencv(const Image &in, std::int64_t width, std::int64_t height) {
-  const std::vector<detail::TwoTaps> columns = detail::two_taps(in.width, width, true);
-  const std::vector<detail::TwoTaps> rows = detail::two_taps(in.height, height, false);
+  const std::vector<detail::TwoTaps> columns = detail::two_taps(in.width, width);
+  const std::vector<detail::TwoTaps> rows = detail::two_taps(in.height, height);
   Image out(width, height, in.channels);
   const auto values = static_cast<std::size_t>(width * in.channels);
   std::vector<std::int32_t> above(values), below(values);
