@@ -9,7 +9,7 @@ import jsonschema
 import msgspec
 import pytest
 
-from tests.artifacts.bad_manifests import GOOD, ROWS, bad_manifest
+from tests.artifacts.bad_manifests import GOOD, GOOD_ONES, ROWS, bad_manifest
 from vmamba_deploy.artifacts.manifest import (
     MANIFEST_NAME,
     MAX_MANIFEST_BYTES,
@@ -213,6 +213,15 @@ def test_what_is_loaded_is_what_was_compared(folder):
         read_verified(folder, manifest, "model.engine")
     with pytest.raises(IntegrityError, match=r"does not list model\.pt2"):
         read_verified(folder, manifest, "model.pt2")
+
+
+@pytest.mark.parametrize("name", GOOD_ONES)
+def test_the_manifests_that_the_table_changes_are_good_themselves(tmp_path, name):
+    (tmp_path / MANIFEST_NAME).write_text(GOOD_ONES[name])
+    manifest = read_manifest(tmp_path)
+    written = json.loads(GOOD_ONES[name])
+    assert {key: manifest.as_json()[key] for key in written} == written
+    assert manifest.as_json().keys() - written.keys() == set()
 
 
 @pytest.mark.parametrize("why", ROWS)

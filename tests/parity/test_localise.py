@@ -91,7 +91,7 @@ def spoilt(model, name, change):
 
 def test_a_right_file_shows_every_block_in_order_and_no_drift(exported):
     net, model = exported
-    errors = localise(net, model, images(), open_session, VMAMBA.layers)
+    errors = localise(net, model, [images()], open_session, VMAMBA.layers)
     assert [error.layer for error in errors] == BLOCKS == block_names(net, VMAMBA.layers)
     assert first_drift(errors, 1e-10) is None
     assert all(error.cosine > 1 - 1e-9 and error.max_abs < 1e-4 for error in errors)
@@ -100,7 +100,7 @@ def test_a_right_file_shows_every_block_in_order_and_no_drift(exported):
 def test_the_first_drifting_block_is_found(exported):
     net, right = exported
     model = spoilt(right, "layers.0.blocks.1.fc.bias", lambda bias: bias + np.float32(0.3))
-    errors = localise(net, model, images(), open_session, VMAMBA.layers)
+    errors = localise(net, model, [images()], open_session, VMAMBA.layers)
     assert first_drift(errors, 1e-6).layer == "layers.0.blocks.1"
     assert all(error.nmse < 1e-10 for error in errors[:2])
     assert all(error.nmse > 1e-6 for error in errors[2:])
@@ -117,7 +117,7 @@ def test_blocks_are_found_below_a_preprocessing_wrapper():
 def test_nan_counts_as_drift(exported):
     net, right = exported
     model = spoilt(right, "layers.1.blocks.0.fc.bias", lambda bias: bias * np.nan)
-    found = first_drift(localise(net, model, images(), open_session, VMAMBA.layers), math.inf)
+    found = first_drift(localise(net, model, [images()], open_session, VMAMBA.layers), math.inf)
     assert found.layer == "layers.1.blocks.0"
     assert math.isnan(found.nmse)
 
@@ -135,7 +135,7 @@ def test_a_file_without_the_exporters_notes_is_refused(exported):
     for node in model.graph:
         node.metadata_props.clear()
     with pytest.raises(InputFileError, match="which layer"):
-        localise(net, model, images(), open_session, VMAMBA.layers)
+        localise(net, model, [images()], open_session, VMAMBA.layers)
 
 
 def test_bfloat16_files_are_measured_too(tmp_path):
@@ -144,7 +144,7 @@ def test_bfloat16_files_are_measured_too(tmp_path):
     options = ExportOptions(precision="bf16", image_size=64)
     model = export_onnx(loaded, tmp_path / "model.onnx", options).ir
     images = np.random.default_rng(1).normal(size=(1, 3, 64, 64)).astype(np.float32)
-    errors = localise(loaded.model, model, images, create_session, VMAMBA.layers)
+    errors = localise(loaded.model, model, [images], create_session, VMAMBA.layers)
     nothing_there = {"layers.3.downsample"}
     names = set(block_names(loaded.model, VMAMBA.layers))
     assert {error.layer for error in errors} == names - nothing_there

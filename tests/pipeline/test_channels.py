@@ -14,7 +14,7 @@ from vmamba_deploy.export.onnx_model import OnnxModel
 from vmamba_deploy.inference import load
 from vmamba_deploy.models import load_model
 from vmamba_deploy.parity.inputs import load_photo
-from vmamba_deploy.pipeline.bench import random_input
+from vmamba_deploy.pipeline.bench import random_inputs
 from vmamba_deploy.pipeline.evaluate import EvaluationPlan, run_evaluation
 from vmamba_deploy.pipeline.export import run_export
 from vmamba_deploy.pipeline.parity import load_reference, parity_inputs
@@ -72,7 +72,7 @@ def test_any_number_of_channels_goes_the_whole_way(channels, inside, said, tmp_p
     facts = OnnxModel.read(outcome.folder / "model.onnx")
     assert facts.channels() == channels
     shape = (3, 64, 64, channels) if inside else (3, channels, 64, 64)
-    assert random_input(facts, 3).shape == shape
+    assert random_inputs(facts, 3)["pixel_values"].shape == shape
     inputs = parity_inputs(facts, load_reference(facts), (2,))
     assert inputs[0].pixel_values.shape == (2, *shape[1:])
     if outcome.manifest.engine.built:

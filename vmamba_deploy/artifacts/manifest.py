@@ -27,7 +27,7 @@ from vmamba_deploy.files import open_file, read_file, shown, understood
 from vmamba_deploy.precisions import PrecisionName
 from vmamba_deploy.preprocessing import Preprocessing
 from vmamba_deploy.preprocessing.specification import MAX_SIDE
-from vmamba_deploy.tasks import CLASSIFICATION, TASKS
+from vmamba_deploy.tasks import CLASSIFICATION, FEATURES, TASKS
 from vmamba_deploy.tasks.classification import Activation
 
 MANIFEST_NAME = "manifest.json"
@@ -49,7 +49,8 @@ Count = Annotated[int, Meta(ge=0, le=_LARGEST)]
 _Side = Annotated[int, Meta(ge=1, le=MAX_SIDE)]
 _Name = Annotated[str, Meta(min_length=1)]
 # What an application feeds or gets; NumPy knows each by this name.
-_Dtype = Annotated[str, Meta(pattern="^(uint8|float16|float32|float64)$")]
+_Dtype = Annotated[str, Meta(pattern="^(uint8|int32|int64|float16|float32|float64)$")]
+_Colour = tuple[Annotated[int, Meta(ge=0, le=255)], ...]
 # `$` alone would take a newline behind the last digit.
 Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$(?!\n)")]
 Status = Literal["complete", "unproven", "failed"]
@@ -143,7 +144,9 @@ class Description(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
         preset: `custom` for an architecture that is none.
         task: what the network is for, a name of `vmamba_deploy.tasks.TASKS`.
         versions: of the tools that shaped the ONNX file.
-        labels: one a class; None where the checkpoint had none.
+        labels: one a class; None where nobody knows them.
+        palette: the colour (red, green, blue) of each class; None where nobody knows them.
+        num_classes: that the network tells apart; None where the outputs show it.
         activation: of a classifier; None in older manifests: the usual one
             (`vmamba_deploy.tasks.classification.chosen_activation`).
     """
@@ -160,10 +163,14 @@ class Description(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     labels: Annotated[tuple[str, ...], Meta(max_length=_MAX_CLASSES)] | None
     task: _Name = CLASSIFICATION.name
     activation: Activation | None = None
+    palette: Annotated[tuple[_Colour, ...], Meta(max_length=_MAX_CLASSES)] | None = None
+    num_classes: Annotated[int, Meta(ge=1, le=_MAX_CLASSES)] | None = None
 
     def __post_init__(self) -> None:
-        if (fault := _fault_of_input(self) or _fault_of_outputs(self)) is not None:
-            raise ValueError(fault)
+        faults = _fault_of_input, _fault_of_other_inputs, _fault_of_outputs, _fault_of_classes
+        for fault_of in faults:
+            if (fault := fault_of(self)) is not None:
+                raise ValueError(fault)
 
     def require_classifier(self, folder: Path) -> None:
         """Raise UsageError unless the artefacts of `folder` give logits."""
@@ -205,6 +212,9 @@ class Manifest(Description, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             del fields["task"]
         if self.activation in (None, "softmax"):
             del fields["activation"]
+        for key in ("palette", "num_classes"):
+            if fields[key] is None:
+                del fields[key]
         return fields | {"engine": self.engine.as_json()}
 
 
@@ -344,10 +354,35 @@ def _fault_of_outputs(described: Description) -> str | None:
     for output, wanted in zip(given, named.outputs, strict=True):
         if len(output.shape) != len(wanted.shape):
             return f"the output {output.name} must have {len(wanted.shape)} axes"
-    classes = given[0].shape[-1]
-    if task is CLASSIFICATION and not isinstance(classes, int):
+        floats = output.dtype.startswith("float") and wanted.dtype.startswith("float")
+        if output.dtype != wanted.dtype and not floats:
+            return f"the output {output.name} must be {wanted.dtype}"
+    if task is CLASSIFICATION and not isinstance(given[0].shape[-1], int):
         return "the number of classes must be known"
-    labels = described.labels if task is CLASSIFICATION else None
-    if labels is not None and len(labels) != classes:
-        return f"there are {len(labels)} labels for {classes} classes"
+    return None
+
+
+def _fault_of_other_inputs(described: Description) -> str | None:
+    """Why the inputs beside the image are not those of the task; None when they are."""
+    if (task := TASKS.get(described.task)) is None:
+        return None
+    given = [(each.name, each.dtype, len(each.shape)) for each in described.onnx.inputs[1:]]
+    wanted = [(each.name, each.dtype, len(each.shape)) for each in task.inputs]
+    if given == wanted:
+        return None
+    names = ", ".join(each.name for each in task.inputs) or "nothing"
+    return f"beside the image {task.name} takes {names}"
+
+
+def _fault_of_classes(described: Description) -> str | None:
+    """Why labels and palette are not one a class; None when they are, or nobody counts classes."""
+    if described.palette is not None and any(len(colour) != 3 for colour in described.palette):
+        return "a colour is red, green and blue"
+    if described.task == CLASSIFICATION.name:
+        classes: int | str | None = described.onnx.outputs[0].shape[-1]
+    else:
+        classes = described.num_classes if described.task != FEATURES.name else None
+    for what, listed in (("labels", described.labels), ("colours", described.palette)):
+        if listed is not None and classes is not None and len(listed) != classes:
+            return f"there are {len(listed)} {what} for {classes} classes"
     return None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,9 +29,6 @@ def model_metadata(loaded: LoadedModel, asked: Asked) -> dict[str, str]:
     weights have.
     """
     options, task = asked.options, asked.task
-    # Another size keeps the preset's ratio of the resized shorter side to the crop.
-    sized = loaded.preprocessing.for_size(options.size)
-    preprocessing = replace(sized, normalisation_in_graph=options.preprocess)
     metadata: dict[str, str] = {
         "preset": loaded.preset_name or "custom",
         "task": task.name,
@@ -42,7 +38,7 @@ def model_metadata(loaded: LoadedModel, asked: Asked) -> dict[str, str]:
         "architecture": loaded.architecture,
         **_place_within_the_file(loaded),
         "opsets": _json(asked.op_sets),
-        "preprocessing": _json(preprocessing.as_manifest()),
+        "preprocessing": _json(options.prepared(loaded.preprocessing).as_manifest()),
         "tool_versions": _json(tool_versions()),
     }
     if task is CLASSIFICATION:

@@ -60,6 +60,7 @@ def export_onnx(
         options, chosen_task(loaded, options), loaded.family.op_calls(config), config.num_classes
     )
     _check_op_set(asked)
+    options.prepared(loaded.preprocessing)
     if lost := check_weights(loaded, options.precision):
         warn(lost)
     module = deployable_module(loaded, options)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from vmamba_deploy.errors import UsageError
 from vmamba_deploy.precisions import PRECISIONS, PrecisionName, precision_named
+from vmamba_deploy.preprocessing import Preprocessing
 from vmamba_deploy.tasks import TASKS, Task
 from vmamba_deploy.tasks.classification import Activation
 
@@ -90,6 +91,23 @@ class ExportOptions:
                 hint=f"for example --image-size {height}x{width}",
             )
         return task.with_optional(self.outputs)
+
+    def prepared(self, own: Preprocessing) -> Preprocessing:
+        """How images are prepared for the file, where its weights say `own`.
+
+        Another size keeps the ratio of the resized shorter side to the crop; what has to fit is
+        padded to the size of a file that has one.
+
+        Raises:
+            UsageError: padding, which is zero after the normalisation, before a graph that does it.
+        """
+        fixed = own.fit is not None and not self.dynamic_size
+        try:
+            return replace(
+                own.for_size(self.size), normalisation_in_graph=self.preprocess, fixed=fixed
+            )
+        except ValueError as error:
+            raise UsageError(f"--preprocess cannot be had: {error}", hint="leave it out") from error
 
     @property
     def target_opset(self) -> int:

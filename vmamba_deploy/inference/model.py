@@ -16,6 +16,7 @@ from vmamba_deploy.errors import ClosedError, UsageError
 from vmamba_deploy.inference.lanes import LanePool
 from vmamba_deploy.preprocessing import MAX_PIXELS, ImageSource, preprocess
 from vmamba_deploy.tasks import Task
+from vmamba_deploy.tasks.inputs import completed_inputs
 
 if TYPE_CHECKING:
     from vmamba_deploy.runtimes.base import Outputs
@@ -106,23 +107,35 @@ class Model:
             raise UsageError("no image was given")
         return np.stack(pixels)
 
-    def outputs(self, pixel_values: npt.NDArray[np.generic]) -> Outputs:
+    def outputs(self, pixel_values: npt.NDArray[np.generic], **others: npt.NDArray[Any]) -> Outputs:
         """What the network gives for prepared images.
 
         Args:
             pixel_values: as `preprocess` gives them, any batch size.
+            others: the task's other inputs, the batch first. `sizes` [B,2] int64, the height and
+                width of each picture before it was padded, may be left out: the whole map is meant.
 
         Returns:
-            Per output of the task its array, float32, the batch first.
+            Per output of the task its array, the batch first; float32, or int32 where it counts or
+            names.
 
         Raises:
-            UsageError: another shape or dtype than the model takes.
+            UsageError: another shape or dtype than the model takes, an input that it has not, or
+                one that is missing.
             ClosedError: the model is closed.
         """
         pixels = np.asarray(pixel_values)
         self._check(pixels)
+        rows = slice(1, 3) if self.preprocessing.normalisation_in_graph else slice(2, 4)
+        height, width = pixels.shape[rows]
+        completed = completed_inputs(
+            self.task.inputs, others, batch=len(pixels), size=(height, width)
+        )
         starts = range(0, len(pixels), self.max_batch)
-        chunks = [pixels[start : start + self.max_batch] for start in starts]
+        chunks = [
+            tuple(each[start : start + self.max_batch] for each in (pixels, *completed.values()))
+            for start in starts
+        ]
         if len(chunks) == 1:
             return self._run(chunks[0])
         try:
@@ -134,9 +147,11 @@ class Model:
         parts = list(running)
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
-    def __call__(self, pixel_values: npt.NDArray[np.generic]) -> Outputs:
+    def __call__(
+        self, pixel_values: npt.NDArray[np.generic], **others: npt.NDArray[Any]
+    ) -> Outputs:
         """As `outputs`."""
-        return self.outputs(pixel_values)
+        return self.outputs(pixel_values, **others)
 
     def close(self) -> None:
         """Wait for the calls under way and free the model; later calls raise `ClosedError`."""
@@ -153,14 +168,20 @@ class Model:
     def __exit__(self, *error: object) -> None:
         self.close()
 
-    def _run(self, pixels: npt.NDArray[np.generic]) -> Outputs:
-        """One execution; a batch below the smallest is filled up with its last image."""
-        missing = self._min_batch - len(pixels)
+    def _run(self, chunk: Sequence[npt.NDArray[Any]]) -> Outputs:
+        """One execution, of images and the task's other inputs.
+
+        A batch below the smallest is filled up with its last image.
+        """
+        batch = len(chunk[0])
+        missing = self._min_batch - batch
         if missing > 0:
-            filled = np.concatenate([pixels, np.repeat(pixels[-1:], missing, axis=0)])
-            return {name: array[: len(pixels)] for name, array in self._run(filled).items()}
+            filled = [np.concatenate([each, each[-1:].repeat(missing, axis=0)]) for each in chunk]
+            return {name: array[:batch] for name, array in self._run(filled).items()}
+        pixels, *others = map(np.ascontiguousarray, chunk)
+        named = {each.name: other for each, other in zip(self.task.inputs, others, strict=True)}
         with self._opened.lanes.take() as session:
-            return session(np.ascontiguousarray(pixels))
+            return session(pixels, **named)
 
     def _check(self, pixels: npt.NDArray[np.generic]) -> None:
         fits = pixels.ndim == len(self._sample_shape) + 1 and len(pixels) > 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,8 @@ from vmamba_deploy.preprocessing import (
     resize_and_crop,
 )
 from vmamba_deploy.preprocessing.specification import GREY, RGB
+from vmamba_deploy.tasks.inputs import SIZES, completed_inputs
+from vmamba_deploy.tasks.task import Input
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -65,6 +67,7 @@ def build_inputs(
     *,
     seed: int = 0,
     raw: bool = False,
+    inputs: Sequence[Input] = (),
 ) -> list[InputSet]:
     """Make the sets of a comparison.
 
@@ -74,16 +77,19 @@ def build_inputs(
 
     Args:
         batches: batch sizes, usually the smallest, usual and largest of an engine's profile.
-        preprocessing: of the model, for its size and channels.
+        preprocessing: of the model, for its size and channels. Where photographs keep their ratio
+            they are made to fit into that size, so that all of a batch have it.
         seed: of the noise.
         raw: give uint8 images [B, H, W, C], for a model with the preprocessing in its graph.
+        inputs: what the model takes beside the images.
 
     Raises:
         UsageError: no batch size, or one below 1.
     """
     if not batches or min(batches) < 1:
         raise UsageError(f"batch sizes must be positive, got {list(batches)}")
-    source = _ImageSource(preprocessing, np.random.default_rng(seed), raw)
+    framed = _framed(preprocessing, raw)
+    source = _ImageSource(framed, np.random.default_rng(seed), raw, inputs)
     sets = [
         source.batch(f"photos-b{batch}", source.mixed_names(batch))
         for batch in sorted(set(batches))
@@ -91,6 +97,15 @@ def build_inputs(
     smallest = min(batches)
     sets += [source.batch(f"{kind}-b{smallest}", (kind,) * smallest) for kind in (*_NOISE, *_FLAT)]
     return sets
+
+
+def _framed(preprocessing: Preprocessing, raw: bool) -> Preprocessing:
+    """The same where every image gets the model's size."""
+    if preprocessing.fit is None:
+        return preprocessing
+    if raw:  # zeros are padding after the normalisation alone
+        return replace(preprocessing, fit=None, interpolation="bilinear", stretched=True)
+    return replace(preprocessing, fixed=True)
 
 
 def load_photo(name: str) -> Image:
@@ -117,8 +132,18 @@ def photo_of_channels(name: str, channels: int) -> ByteArray:
 class _ImageSource:
     """Makes images by name, each noise image a fresh one."""
 
-    def __init__(self, preprocessing: Preprocessing, rng: np.random.Generator, raw: bool) -> None:
-        self._size, self._channels = preprocessing.crop_pixels, preprocessing.channels
+    def __init__(
+        self,
+        preprocessing: Preprocessing,
+        rng: np.random.Generator,
+        raw: bool,
+        inputs: Sequence[Input],
+    ) -> None:
+        self._size, self._channels, self._inputs = (
+            preprocessing.crop_pixels,
+            preprocessing.channels,
+            inputs,
+        )
         self._preprocessing, self._rng, self._raw = preprocessing, rng, raw
         self._photos: dict[str, ByteArray] = {}
 
@@ -130,7 +155,17 @@ class _ImageSource:
 
     def batch(self, name: str, images: tuple[str, ...]) -> InputSet:
         """Stack the named images."""
-        return InputSet(name, np.stack([self._image(image) for image in images]), images)
+        pixels = np.stack([self._image(image) for image in images])
+        given = {}
+        if SIZES in self._inputs:
+            given[SIZES.name] = np.array([self._picture_size(image) for image in images])
+        others = completed_inputs(self._inputs, given, batch=len(images), size=self._size)
+        return InputSet(name, pixels, images, others)
+
+    def _picture_size(self, name: str) -> tuple[int, int]:
+        """(height, width) of an image before it was padded."""
+        photo = self._photos.get(name.removesuffix("-mirrored"))
+        return self._size if photo is None else (photo.shape[0], photo.shape[1])
 
     def _image(self, name: str) -> Any:
         if name == "normal" and not self._raw:

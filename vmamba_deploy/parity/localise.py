@@ -41,7 +41,7 @@ class LayerError:
 def localise(
     reference: nn.Module,
     model: ir.Model,
-    pixel_values: npt.NDArray[Any],
+    inputs: Sequence[npt.NDArray[Any]],
     open_session: SessionFactory,
     layers: Pattern[str],
 ) -> list[LayerError]:
@@ -50,7 +50,7 @@ def localise(
     Args:
         reference: the PyTorch network in fp32, eval mode.
         model: the exported file, read back from disk; it stays as it is.
-        pixel_values: one batch, in the layout that both take.
+        inputs: one batch of images, in the layout that both take, and the other inputs, in order.
         open_session: stock ONNX Runtime or one with our library registered.
         layers: paths of the blocks, as the network's family has them.
 
@@ -63,8 +63,8 @@ def localise(
             "the ONNX file does not say which layer its nodes came from",
             hint="compare a file that this package exported, not a copy changed by another tool",
         )
-    got = _run_onnx(model, outputs, pixel_values, open_session)
-    expected = _run_torch(reference, list(outputs), pixel_values)
+    got = _run_onnx(model, outputs, inputs, open_session)
+    expected = _run_torch(reference, list(outputs), inputs)
     return [_layer_error(name, expected[name], got[name]) for name in outputs if name in expected]
 
 
@@ -98,7 +98,7 @@ def layer_outputs(model: ir.Model, layers: Sequence[str]) -> dict[str, str]:
 def _run_onnx(
     model: ir.Model,
     outputs: dict[str, str],
-    pixel_values: npt.NDArray[Any],
+    inputs: Sequence[npt.NDArray[Any]],
     open_session: SessionFactory,
 ) -> dict[str, npt.NDArray[Any]]:
     from vmamba_deploy.export.passes import ProbeOutputs
@@ -107,13 +107,14 @@ def _run_onnx(
     probes = {value: f"{value}__probe" for value in outputs.values()}
     ProbeOutputs(probes)(probed)
     session = open_session(probed)
-    feed = {session.get_inputs()[0].name: pixel_values}
+    names = [taken.name for taken in session.get_inputs()]
+    feed = dict(zip(names, inputs, strict=True))
     got = dict(zip(probes, session.run(list(probes.values()), feed), strict=True))
     return {layer: got[value] for layer, value in outputs.items()}
 
 
 def _run_torch(
-    reference: nn.Module, layers: Sequence[str], pixel_values: npt.NDArray[Any]
+    reference: nn.Module, layers: Sequence[str], inputs: Sequence[npt.NDArray[Any]]
 ) -> dict[str, npt.NDArray[Any]]:
     import torch
 
@@ -129,7 +130,7 @@ def _run_torch(
     handles = [reference.get_submodule(name).register_forward_hook(hook(name)) for name in layers]
     try:
         with torch.inference_mode():
-            reference(torch.from_numpy(pixel_values))
+            reference(*map(torch.from_numpy, inputs))
     finally:
         for handle in handles:
             handle.remove()

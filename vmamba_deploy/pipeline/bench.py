@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,9 +14,11 @@ import numpy as np
 
 from vmamba_deploy.errors import UsageError
 from vmamba_deploy.export.onnx_model import OnnxModel
+from vmamba_deploy.export.options import INPUT_NAME
 from vmamba_deploy.pipeline.parity import load_reference, network
 from vmamba_deploy.runtimes.base import ModelFiles, check_batches
 from vmamba_deploy.runtimes.registry import runtimes_on
+from vmamba_deploy.tasks.inputs import completed_inputs
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -80,14 +82,14 @@ def run_bench(
     with _open_sessions(facts, weights, threads, skipped) as sessions:
         for done, batch in enumerate(batches):
             progress(f"batch {batch}", done / len(batches))
-            pixel_values = random_input(facts, batch)
-            latencies += interleaved(sessions, pixel_values, repeats)
+            inputs = random_inputs(facts, batch)
+            latencies += interleaved(sessions, inputs, repeats)
     return latencies, skipped
 
 
 def interleaved(
     sessions: dict[str, Session],
-    pixel_values: npt.NDArray[np.generic],
+    inputs: Mapping[str, npt.NDArray[np.generic]],
     repeats: int,
     clock: Clock = time.perf_counter,
 ) -> list[Latency]:
@@ -100,12 +102,12 @@ def interleaved(
     for repeat in range(-1, repeats):
         for name, session in sessions.items():
             time.sleep(_SETTLE_SECONDS)
-            session(pixel_values)
+            session(**inputs)
             start = clock()
-            session(pixel_values)
+            session(**inputs)
             if repeat >= 0:
                 times[name].append((clock() - start) * 1e3)
-    batch = len(pixel_values)
+    batch = len(inputs[INPUT_NAME])
     yardstick = statistics.median(next(iter(times.values())))
     return [
         Latency(
@@ -121,8 +123,10 @@ def interleaved(
     ]
 
 
-def random_input(facts: OnnxModel, batch: int) -> npt.NDArray[np.generic]:
-    """Random pixels in the file's own layout: float32 [B,C,H,W], or uint8 [B,H,W,C].
+def random_inputs(facts: OnnxModel, batch: int) -> dict[str, npt.NDArray[np.generic]]:
+    """What a session takes: random pixels in the file's own layout, and the other inputs.
+
+    The pixels are float32 [B,C,H,W], or uint8 [B,H,W,C]; pictures are whole maps.
 
     Raises:
         UsageError: the file has another, fixed batch size.
@@ -133,9 +137,13 @@ def random_input(facts: OnnxModel, batch: int) -> npt.NDArray[np.generic]:
         raise UsageError(f"{facts.path} takes batches of {fixed} only, got {batch}")
     channels, (height, width) = facts.channels(), facts.image_size()
     generator = np.random.default_rng(batch)
+    pixels: npt.NDArray[np.generic]
     if facts.takes_bytes():
-        return generator.integers(0, 256, (batch, height, width, channels), dtype=np.uint8)
-    return generator.standard_normal((batch, channels, height, width), dtype=np.float32)
+        pixels = generator.integers(0, 256, (batch, height, width, channels), dtype=np.uint8)
+    else:
+        pixels = generator.standard_normal((batch, channels, height, width), dtype=np.float32)
+    others = completed_inputs(facts.task.inputs, {}, batch=batch, size=(height, width))
+    return {INPUT_NAME: pixels, **others}
 
 
 @contextmanager

@@ -105,8 +105,8 @@ def _save_reference(
     session = PyTorchSession(network(facts, loaded, "fp32"), facts.task)
     files = save_polygraphy_io(
         prefix,
-        [{facts.inputs[0].name: one.pixel_values} for one in inputs],
-        [session(one.pixel_values) for one in inputs],
+        [{facts.inputs[0].name: one.pixel_values, **one.others} for one in inputs],
+        [session(one.pixel_values, **one.others) for one in inputs],
     )
     return [str(file) for file in files]
 

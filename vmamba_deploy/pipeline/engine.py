@@ -33,6 +33,7 @@ from vmamba_deploy.runtimes.tensorrt.build import build_engine, check_feasible
 from vmamba_deploy.runtimes.tensorrt.flavour import choose_flavour, likely_flavour
 from vmamba_deploy.runtimes.tensorrt.network_script import write_network_script
 from vmamba_deploy.runtimes.tensorrt.plan import EnginePlan, Profile
+from vmamba_deploy.tasks import FEATURES
 
 MIN_SIDE = 32
 NETWORK_SCRIPT_NAME = "polygraphy_network.py"
@@ -106,8 +107,12 @@ def size_profile(facts: OnnxModel) -> tuple[tuple[int, int], tuple[int, int], tu
     height, width = facts.image_size()
     if not facts.has_free_size():
         return (height, width), (height, width), (height, width)
-    smallest = max(MIN_SIDE, height // 2), max(MIN_SIDE, width // 2)
-    return smallest, (height, width), (2 * height, 2 * width)
+    multiple = facts.task.multiple
+
+    def half(side: int) -> int:
+        return max(MIN_SIDE, side // 2 // multiple * multiple)
+
+    return (half(height), half(width)), (height, width), (2 * height, 2 * width)
 
 
 def engine_profile(facts: OnnxModel, batches: tuple[int, int, int]) -> Profile:
@@ -186,6 +191,11 @@ def describe(
         "preprocessing": facts.structured("preprocessing"),
         "labels": facts.structured("labels"),
         "activation": facts.metadata.get("activation"),
+        "palette": facts.structured("palette"),
+        # Of maps it is what the weights had beside them, and no concern of who reads the manifest.
+        "num_classes": facts.structured("num_classes")
+        if facts.task.name != FEATURES.name
+        else None,
     }
     try:
         return msgspec.convert(fields, Description)

@@ -26,6 +26,7 @@ from vmamba_deploy.precisions import PrecisionName
 from vmamba_deploy.runtimes.base import ModelFiles
 from vmamba_deploy.runtimes.pytorch import PyTorchRuntime
 from vmamba_deploy.runtimes.registry import runtimes_on
+from vmamba_deploy.tasks import TASKS
 
 if TYPE_CHECKING:
     from torch import nn
@@ -90,12 +91,12 @@ def parity_inputs(
     Those are the smallest and the largest of the engine's profile, and one that is not square.
     """
 
-    taken, raw = fitting(batches, facts), facts.takes_bytes()
-    prepared = loaded.preprocessing
-    sets = build_inputs(taken, prepared.for_size(facts.image_size()), seed=seed, raw=raw)
+    taken, raw, others = fitting(batches, facts), facts.takes_bytes(), facts.task.inputs
+    traced = loaded.preprocessing.for_size(facts.image_size())
+    sets = build_inputs(taken, traced, seed=seed, raw=raw, inputs=others)
     for height, width in _other_sizes(facts):
-        sized = prepared.for_size((height, width))
-        photos, *_ = build_inputs(taken[:1], sized, seed=seed, raw=raw)
+        sized = loaded.preprocessing.for_size((height, width))
+        photos, *_ = build_inputs(taken[:1], sized, seed=seed, raw=raw, inputs=others)
         sets.append(replace(photos, name=f"{photos.name}-{height}x{width}"))
     return sets
 
@@ -109,11 +110,13 @@ def fitting(batches: Sequence[int], facts: OnnxModel) -> tuple[int, ...]:
 def network(facts: OnnxModel, loaded: LoadedModel, precision: PrecisionName) -> nn.Module:
     """The PyTorch module that takes what the file takes, in another precision if need be."""
 
+    optional = {output.name for output in TASKS[facts.task.name].optional}
     options = ExportOptions(
         precision=precision,
         image_size=facts.image_size(),
         preprocess=facts.takes_bytes(),
         task=facts.task.name,
+        outputs=tuple(name for name in facts.task.output_names if name in optional),
     )
     return deployable_module(loaded, options)
 

@@ -114,7 +114,7 @@ def _layer_errors(facts: OnnxModel, loaded: LoadedModel, kind: RuntimeKind) -> L
     errors = localise(
         network(facts, loaded, "fp32"),
         facts.ir,
-        photos.pixel_values,
+        [photos.pixel_values, *photos.others.values()],
         kind.layer_session,
         loaded.family.layers,
     )

@@ -183,8 +183,8 @@ inline EngineFacts engine_of(const nlohmann::json &fields) {
 }
 
 // Inputs and outputs are those of the preprocessing and the task.
-inline void check_network(const nlohmann::json &onnx, const Manifest &manifest,
-                          const nlohmann::json &labels) {
+inline void check_network(const nlohmann::json &document, const Manifest &manifest) {
+  const nlohmann::json &onnx = document.at("onnx");
   only(onnx, {"opset", "op_sets", "inputs", "outputs"});
   whole(onnx.at("opset"), 1);
   const Preprocessing &spec = manifest.preprocessing;
@@ -193,10 +193,14 @@ inline void check_network(const nlohmann::json &onnx, const Manifest &manifest,
   const bool alike = !spec.fit || spec.fit->fixed;
   const std::int64_t height = alike ? spec.crop_height : 0, width = alike ? spec.crop_width : 0;
   const bool bytes = spec.normalisation_in_graph;
-  check_input(tensors_of(onnx.at("inputs")).front(), bytes,
+  const std::vector<TensorFacts> inputs = tensors_of(onnx.at("inputs"));
+  check_input(inputs.front(), bytes,
               bytes ? std::vector<std::int64_t>{height, width, channels}
                     : std::vector<std::int64_t>{channels, height, width});
-  check_outputs(tensors_of(onnx.at("outputs")), manifest.task, labels);
+  check_other_inputs(inputs, manifest.task);
+  const std::vector<TensorFacts> outputs = tensors_of(onnx.at("outputs"));
+  check_outputs(outputs, manifest.task);
+  check_classes(document, outputs, manifest.task);
 }
 
 // The path of a listed file; a name that leads out of the folder is refused. What links in the
@@ -216,9 +220,9 @@ inline std::filesystem::path inside_folder(const std::filesystem::path &folder,
 inline Manifest manifest_of(const nlohmann::json &document, const std::filesystem::path &folder) {
   Manifest manifest;
   manifest.folder = folder;
-  only(document,
-       {"schema_version", "created", "status", "status_reason", "preset", "precision", "weights",
-        "versions", "onnx", "engine", "preprocessing", "labels", "task", "activation", "files"});
+  only(document, {"schema_version", "created", "status", "status_reason", "preset", "precision",
+                  "weights", "versions", "onnx", "engine", "preprocessing", "labels", "task",
+                  "activation", "palette", "num_classes", "files"});
   manifest.status = one_of(document.at("status"), {"complete", "unproven", "failed"});
   manifest.status_reason = text_or_empty(document, "status_reason");
   manifest.preset = document.at("preset").get<std::string>();
@@ -240,7 +244,7 @@ inline Manifest manifest_of(const nlohmann::json &document, const std::filesyste
   const nlohmann::json &labels = document.at("labels");
   if (!labels.is_null()) manifest.labels = labels.get<std::vector<std::string>>();
   require(labels.size() <= kMaxClasses, "there are too many labels");
-  check_network(document.at("onnx"), manifest, labels);
+  check_network(document, manifest);
   manifest.activation = text_or_empty(document, "activation");
   if (!manifest.activation.empty() && manifest.activation != "softmax" &&
       manifest.activation != "sigmoid") {

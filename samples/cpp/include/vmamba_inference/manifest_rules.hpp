@@ -70,9 +70,10 @@ struct TensorFacts {
 
 inline TensorFacts tensor_of(const Json &fields) {
   only(fields, {"name", "dtype", "shape"});
-  TensorFacts tensor{fields.at("name").get<std::string>(),
-                     one_of(fields.at("dtype"), {"uint8", "float16", "float32", "float64"}),
-                     {}};
+  TensorFacts tensor{
+      fields.at("name").get<std::string>(),
+      one_of(fields.at("dtype"), {"uint8", "int32", "int64", "float16", "float32", "float64"}),
+      {}};
   require(!tensor.name.empty() && fields.at("shape").is_array(), "a tensor has a name and axes");
   for (const Json &axis : fields.at("shape")) {
     require(!axis.is_string() || !axis.get_ref<const std::string &>().empty(), "an axis is empty");
@@ -100,26 +101,89 @@ inline void check_input(const TensorFacts &image, bool bytes,
   }
 }
 
-inline void check_outputs(const std::vector<TensorFacts> &outputs, const std::string &task,
-                          const Json &labels) {
-  if (task == "classification") {
-    require(outputs.size() == 1 && outputs[0].name == "logits" && outputs[0].shape.size() == 2,
-            "the output of classification is logits [batch,classes]");
-    const std::int64_t classes = outputs[0].shape[1];
-    require(classes > 0, "the number of classes must be known");
-    require(labels.is_null() || static_cast<std::int64_t>(labels.size()) == classes,
-            "there are more or fewer labels than classes");
-  } else if (task == "features") {
-    require(outputs.size() == 4, "the outputs of features are feature0 to feature3");
-    // Older releases wrote `stage1` to `stage4`.
-    const bool former = outputs[0].name == "stage1";
-    for (std::size_t i = 0; i < 4; ++i) {
-      const std::string name =
-          former ? "stage" + std::to_string(i + 1) : "feature" + std::to_string(i);
-      require(outputs[i].name == name && outputs[i].shape.size() == 4,
-              "the outputs of features are feature0 to feature3, of four axes");
-    }
+// A tensor that a task has: its name, whether it is a float, else its dtype, and its axes.
+struct Wanted {
+  const char *name;
+  const char *dtype;
+  std::size_t axes;
+};
+
+inline bool is_float(const std::string &dtype) { return dtype.rfind("float", 0) == 0; }
+
+inline bool are(const std::vector<TensorFacts> &tensors, const std::vector<Wanted> &wanted) {
+  const auto is = [](const TensorFacts &tensor, const Wanted &one) {
+    const bool fits = is_float(one.dtype) ? is_float(tensor.dtype) : tensor.dtype == one.dtype;
+    return tensor.name == one.name && tensor.shape.size() == one.axes && fits;
+  };
+  return std::equal(tensors.begin(), tensors.end(), wanted.begin(), wanted.end(), is);
+}
+
+// What the tasks of this release give, older releases' names and optional outputs among it.
+inline std::vector<std::vector<Wanted>> outputs_of(const std::string &task) {
+  if (task == "classification") return {{{"logits", "float32", 2}}};
+  if (task == "features") {
+    return {{{"feature0", "float32", 4},
+             {"feature1", "float32", 4},
+             {"feature2", "float32", 4},
+             {"feature3", "float32", 4}},
+            {{"stage1", "float32", 4},
+             {"stage2", "float32", 4},
+             {"stage3", "float32", 4},
+             {"stage4", "float32", 4}}};
   }
+  if (task == "segmentation") {
+    return {{{"labels", "int32", 3}}, {{"labels", "int32", 3}, {"logits", "float32", 4}}};
+  }
+  if (task == "detection") {
+    return {{{"boxes", "float32", 3},
+             {"scores", "float32", 2},
+             {"labels", "int32", 2},
+             {"count", "int32", 1},
+             {"masks", "float32", 4},
+             {"exact", "int32", 1}}};
+  }
+  return {};
+}
+
+inline bool known(const std::string &task) { return !outputs_of(task).empty(); }
+
+inline void check_outputs(const std::vector<TensorFacts> &outputs, const std::string &task) {
+  if (!known(task)) return;
+  bool fits = false;
+  for (const auto &wanted : outputs_of(task)) fits = fits || are(outputs, wanted);
+  require(fits, "the outputs are not those of the task");
+  require(task != "classification" || outputs[0].shape[1] > 0,
+          "the number of classes must be known");
+}
+
+// The inputs beside the image.
+inline void check_other_inputs(const std::vector<TensorFacts> &inputs, const std::string &task) {
+  const std::vector<TensorFacts> others(inputs.begin() + 1, inputs.end());
+  const auto wanted =
+      task == "detection" ? std::vector<Wanted>{{"sizes", "int64", 2}} : std::vector<Wanted>{};
+  require(!known(task) || are(others, wanted), "the other inputs are not those of the task");
+}
+
+// Labels and palette have one of each class, where the number of classes is known.
+inline void check_classes(const Json &document, const std::vector<TensorFacts> &outputs,
+                          const std::string &task) {
+  const Json nothing;
+  const Json &told = document.contains("num_classes") ? document.at("num_classes") : nothing;
+  if (!told.is_null()) whole(told, 1, static_cast<std::int64_t>(kMaxClasses));
+  std::int64_t classes = told.is_null() || task == "features" ? -1 : told.get<std::int64_t>();
+  if (task == "classification") classes = outputs[0].shape[1];
+  const auto one_each = [classes](const Json &list) {
+    return list.is_null() || classes < 0 || static_cast<std::int64_t>(list.size()) == classes;
+  };
+  require(one_each(document.at("labels")), "there are more or fewer labels than classes");
+  const Json &palette = document.contains("palette") ? document.at("palette") : nothing;
+  require(palette.is_null() || (palette.is_array() && palette.size() <= kMaxClasses),
+          "a palette is a list of colours");
+  for (const Json &colour : palette) {
+    require(colour.is_array() && colour.size() == 3, "a colour is red, green and blue");
+    for (const Json &part : colour) whole(part, 0, 255);
+  }
+  require(one_each(palette), "there are more or fewer colours than classes");
 }
 
 // The batch of a shape of the engine's profile, once the three shapes fit each other.
