@@ -20,10 +20,8 @@ struct TwoTaps {
   std::int32_t of_first, of_second;
 };
 
-// Outside of the outermost centres a row is blended with itself, in two roundings; a column is
-// taken whole.
-inline std::vector<TwoTaps> two_taps(std::int64_t length, std::int64_t resized,
-                                     bool whole_at_the_borders) {
+// Outside of the outermost centres a pixel is blended with itself.
+inline std::vector<TwoTaps> two_taps(std::int64_t length, std::int64_t resized) {
   constexpr float one = 2048.0F;
   const double scale = static_cast<double>(length) / static_cast<double>(resized);
   std::vector<TwoTaps> taps;
