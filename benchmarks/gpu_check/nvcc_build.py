@@ -15,6 +15,7 @@ from vmamba_deploy.native.processes import output_of
 
 NAMES = ("vmamba_cuda", "vmamba_torch")
 HARNESS_NAME = "plugin_harness"
+ADAPTER_SOURCES = ("signature.cpp", "scan_op.cpp", "roi_align_op.cpp")
 _HOST_FLAGS = "-fPIC,-fvisibility=hidden"
 
 
@@ -72,7 +73,7 @@ def _torch_adapter(include: Path) -> list[str | Path]:
     definitions = ("VMAMBA_TORCH_CUDA", "VMAMBA_TORCH_CUDA_ALONE")
     return [
         *(f"-D{name}" for name in (*definitions, "TORCH_TARGET_VERSION=0x020A000000000000")),
-        *("-isystem", include, source_folder() / "torch/selective_scan_2d.cpp"),
+        *("-isystem", include, *sorted((source_folder() / "torch").glob("*.cpp"))),
         *(include.parent / "lib/libtorch_cpu.so", "-ldl", *_exports("torch")),
     ]
 
@@ -96,7 +97,7 @@ def build_plugin_harness(
     toolkit, root = cuda.require_cuda(), source_folder()
     program = folder / HARNESS_NAME
     sources = [*(root / "tests/plugin_harness").glob("*.cpp"), *(root / "tensorrt").glob("*.cpp")]
-    sources.append(root / "kernels/common/signature.cpp")
+    sources += (root / "kernels/common" / name for name in ADAPTER_SOURCES)
     includes = [root / name for name in ("include", "kernels", "tensorrt", "tests")]
     compiler = toolkit.host_compiler(toolchain.find_host_compiler()).path
     command: list[str | Path] = [toolkit.nvcc, "-ccbin", compiler, "-std=c++17", "-O2"]

@@ -1,11 +1,11 @@
-// The op as ONNX Runtime sees it, and the one function that this library exports.
+// The ops as ONNX Runtime sees them, and the one function that this library exports.
 #include <array>
 #include <memory>
 #include <string>
 #include <vector>
 
-#include "common/signature.h"
-#include "scan_node.h"
+#include "common/scan_op.h"
+#include "node.h"
 
 namespace vmamba::ort {
 
@@ -19,68 +19,98 @@ namespace {
 // result.
 constexpr uint32_t kOrtApiVersion = 18;
 
-using ComputeFn = void (*)(const ScanNode &, OrtKernelContext *);
+template <typename Op>
+using ComputeFn = void (*)(const Node<Op> &, OrtKernelContext *);
 
+template <typename Op>
 struct NodeKernel {
-  ScanNode node;
-  ComputeFn compute;
+  Node<Op> node;
+  ComputeFn<Op> compute;
 };
 
-int32_t check_out_dtype(int64_t out_dtype) {
-  if (!is_dtype(out_dtype)) {
-    throw OrtError(ORT_INVALID_ARGUMENT,
-                   "vmamba::SelectiveScan2D: out_dtype is " + std::to_string(out_dtype) +
-                       ", expected 1 (float32), 10 (float16) or 16 (bfloat16)");
-  }
-  return static_cast<int32_t>(out_dtype);
+template <typename Op>
+void check_attributes(const int64_t (&attributes)[Op::kAttributes]) {
+  Problem problem;
+  if (!Op::check_attributes(attributes, &problem)) reject<Op>(problem.text);
 }
 
-// y has the shape of x, symbolic dimensions included, and the dtype of the attribute.
-void set_output(OrtShapeInferContext *context, const OrtTensorTypeAndShapeInfo *x,
-                OrtTensorTypeAndShapeInfo *y) {
-  const OrtOpAttr *attribute = nullptr;
-  check(api->ShapeInferContext_GetAttribute(context, "out_dtype", &attribute));
-  int64_t out_dtype = 0;
-  size_t size = 0;
-  check(api->ReadOpAttr(attribute, ORT_OP_ATTR_INT, &out_dtype, sizeof(out_dtype), &size));
-  check(api->SetTensorElementType(
-      y, static_cast<ONNXTensorElementDataType>(check_out_dtype(out_dtype))));
+// What is known of y's extents when a session is made: numbers, and names of free ones.
+struct KnownShape {
+  std::vector<int64_t> extents;
+  std::vector<const char *> names;
+};
+
+KnownShape known_shape(const OrtTensorTypeAndShapeInfo *tensor) {
   size_t rank = 0;
-  check(api->GetDimensionsCount(x, &rank));
-  std::vector<int64_t> dims(rank);
-  std::vector<const char *> names(rank);
-  check(api->GetDimensions(x, dims.data(), rank));
-  check(api->GetSymbolicDimensions(x, names.data(), rank));
-  check(api->SetDimensions(y, dims.data(), rank));
-  check(api->SetSymbolicDimensions(y, names.data(), rank));
-  check(api->ShapeInferContext_SetOutputTypeShape(context, 0, y));
+  check(api->GetDimensionsCount(tensor, &rank));
+  KnownShape shape{std::vector<int64_t>(rank), std::vector<const char *>(rank)};
+  check(api->GetDimensions(tensor, shape.extents.data(), rank));
+  check(api->GetSymbolicDimensions(tensor, shape.names.data(), rank));
+  return shape;
 }
 
+template <typename Op>
+KnownShape output_of(OrtShapeInferContext *context, const int64_t (&attributes)[Op::kAttributes]) {
+  KnownShape inputs[Op::kInputs], y;
+  for (size_t i = 0; i < Op::kInputs; ++i) {
+    OrtTensorTypeAndShapeInfo *input = nullptr;  // owned by the context
+    check(api->ShapeInferContext_GetInputTypeShape(context, i, &input));
+    inputs[i] = known_shape(input);
+  }
+  for (const AxisSource &from : Op::kOutputAxes) {
+    const bool fixed = from.input == kFromAttribute;
+    const auto index = static_cast<size_t>(from.index);
+    const KnownShape *const input = fixed ? nullptr : &inputs[from.input];
+    const bool known = fixed || index < input->extents.size();  // false: a tensor of unknown rank
+    y.extents.push_back(fixed ? attributes[index] : known ? input->extents[index] : kUnknown);
+    y.names.push_back(fixed || !known ? "" : input->names[index]);
+  }
+  return y;
+}
+
+template <typename Op>
 OrtStatus *ORT_API_CALL infer_output(const OrtCustomOp *, OrtShapeInferContext *context) {
   return guarded([&] {
-    OrtTensorTypeAndShapeInfo *x = nullptr;  // owned by the context
-    check(api->ShapeInferContext_GetInputTypeShape(context, 0, &x));
+    int64_t attributes[Op::kAttributes];
+    for (size_t i = 0; i < Op::kAttributes; ++i) {
+      const OrtOpAttr *attribute = nullptr;
+      check(api->ShapeInferContext_GetAttribute(context, Op::kAttributeNames[i], &attribute));
+      size_t size = 0;
+      check(api->ReadOpAttr(attribute, ORT_OP_ATTR_INT, &attributes[i], sizeof(int64_t), &size));
+    }
+    check_attributes<Op>(attributes);
+    const KnownShape shape = output_of<Op>(context, attributes);
     OrtTensorTypeAndShapeInfo *y = nullptr;
     check(api->CreateTensorTypeAndShapeInfo(&y));
     const std::unique_ptr<OrtTensorTypeAndShapeInfo, decltype(api->ReleaseTensorTypeAndShapeInfo)>
         owner(y, api->ReleaseTensorTypeAndShapeInfo);
-    set_output(context, x, y);
+    const int64_t out_dtype = attributes[Op::kAttributes - 1];
+    check(api->SetTensorElementType(y, static_cast<ONNXTensorElementDataType>(out_dtype)));
+    check(api->SetDimensions(y, shape.extents.data(), shape.extents.size()));
+    // ONNX Runtime takes names that it only reads as pointers to what may change.
+    auto names = shape.names;
+    check(api->SetSymbolicDimensions(y, names.data(), names.size()));
+    check(api->ShapeInferContext_SetOutputTypeShape(context, 0, y));
   });
 }
 
-template <ComputeFn compute>
+template <typename Op, ComputeFn<Op> compute>
 OrtStatus *ORT_API_CALL create_kernel(const OrtCustomOp *, const OrtApi *,
                                       const OrtKernelInfo *info, void **kernel) {
   return guarded([&] {
-    int64_t out_dtype = 0;
-    check(api->KernelInfoGetAttribute_int64(info, "out_dtype", &out_dtype));
-    *kernel = new NodeKernel{{check_out_dtype(out_dtype)}, compute};
+    Node<Op> node{};
+    for (size_t i = 0; i < Op::kAttributes; ++i) {
+      check(api->KernelInfoGetAttribute_int64(info, Op::kAttributeNames[i], &node.attributes[i]));
+    }
+    check_attributes<Op>(node.attributes);
+    *kernel = new NodeKernel<Op>{node, compute};
   });
 }
 
+template <typename Op>
 OrtStatus *ORT_API_CALL compute_kernel(void *kernel, OrtKernelContext *context) {
   return guarded([&] {
-    const auto *each = static_cast<const NodeKernel *>(kernel);
+    const auto *each = static_cast<const NodeKernel<Op> *>(kernel);
     each->compute(each->node, context);
   });
 }
@@ -95,24 +125,26 @@ struct TypedOp {
 
 const TypedOp &typed(const OrtCustomOp *op) { return *reinterpret_cast<const TypedOp *>(op); }
 
+template <typename Op>
 ONNXTensorElementDataType ORT_API_CALL input_type(const OrtCustomOp *op, size_t index) {
-  return index < 2 ? typed(op).in : ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT;
+  return Op::kInputSpecs[index].is_t ? typed(op).in : ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT;
 }
 
 ONNXTensorElementDataType ORT_API_CALL output_type(const OrtCustomOp *op, size_t) {
   return typed(op).out;
 }
 
-// One table of functions for each execution provider.
+// One table of functions for each op and execution provider.
+template <typename Op>
 OrtCustomOp describe_op(decltype(OrtCustomOp::GetExecutionProviderType) provider,
                         decltype(OrtCustomOp::CreateKernelV2) create) {
   OrtCustomOp op{};
   op.version = kOrtApiVersion;
   op.GetExecutionProviderType = provider;
   op.CreateKernelV2 = create;
-  op.GetName = [](const OrtCustomOp *) { return "SelectiveScan2D"; };
-  op.GetInputType = input_type;
-  op.GetInputTypeCount = [](const OrtCustomOp *) { return size_t{kInputs}; };
+  op.GetName = [](const OrtCustomOp *) { return Op::kName; };
+  op.GetInputType = input_type<Op>;
+  op.GetInputTypeCount = [](const OrtCustomOp *) { return size_t{Op::kInputs}; };
   op.GetOutputType = output_type;
   op.GetOutputTypeCount = [](const OrtCustomOp *) { return size_t{1}; };
   op.GetInputCharacteristic = [](const OrtCustomOp *, size_t) { return INPUT_OUTPUT_REQUIRED; };
@@ -122,9 +154,9 @@ OrtCustomOp describe_op(decltype(OrtCustomOp::GetExecutionProviderType) provider
   op.GetVariadicInputHomogeneity = [](const OrtCustomOp *) { return 1; };
   op.GetVariadicOutputMinArity = [](const OrtCustomOp *) { return 1; };
   op.GetVariadicOutputHomogeneity = [](const OrtCustomOp *) { return 1; };
-  op.KernelComputeV2 = compute_kernel;
-  op.KernelDestroy = [](void *kernel) { delete static_cast<NodeKernel *>(kernel); };
-  op.InferOutputShapeFn = infer_output;
+  op.KernelComputeV2 = compute_kernel<Op>;
+  op.KernelDestroy = [](void *kernel) { delete static_cast<NodeKernel<Op> *>(kernel); };
+  op.InferOutputShapeFn = infer_output<Op>;
   op.GetStartVersion = [](const OrtCustomOp *) { return 1; };
   op.GetEndVersion = [](const OrtCustomOp *) { return INT32_MAX; };
   return op;
@@ -147,18 +179,32 @@ void add_ops(OrtCustomOpDomain *domain, const TypedOps &ops) {
   for (const TypedOp &op : ops) check(api->CustomOpDomain_Add(domain, &op.base));
 }
 
+template <typename Op>
+void add_cpu(OrtCustomOpDomain *domain) {
+  static const TypedOps ops =
+      for_each_type(describe_op<Op>([](const OrtCustomOp *) { return "CPUExecutionProvider"; },
+                                    create_kernel<Op, compute_cpu<Op>>));
+  add_ops(domain, ops);
+}
+
+#ifdef VMAMBA_ORT_CUDA
+template <typename Op>
+void add_cuda(OrtCustomOpDomain *domain) {
+  static const TypedOps ops =
+      for_each_type(describe_op<Op>([](const OrtCustomOp *) { return "CUDAExecutionProvider"; },
+                                    create_kernel<Op, compute_cuda<Op>>));
+  add_ops(domain, ops);
+}
+#endif
+
 // One domain for all sessions of the process. It is never released: sessions that use it may
 // outlive any static object.
 OrtCustomOpDomain *make_domain() {
   OrtCustomOpDomain *domain = nullptr;
   check(api->CreateCustomOpDomain("vmamba", &domain));
-  static const TypedOps cpu = for_each_type(describe_op(
-      [](const OrtCustomOp *) { return "CPUExecutionProvider"; }, create_kernel<compute_cpu>));
-  add_ops(domain, cpu);
+  add_cpu<ScanOp>(domain);
 #ifdef VMAMBA_ORT_CUDA
-  static const TypedOps cuda = for_each_type(describe_op(
-      [](const OrtCustomOp *) { return "CUDAExecutionProvider"; }, create_kernel<compute_cuda>));
-  add_ops(domain, cuda);
+  add_cuda<ScanOp>(domain);
 #endif
   return domain;
 }

@@ -14,6 +14,7 @@ from tests.plugins.emulation import (
     EMULATED_SOURCES,
     PLUGINS,
     SANITIZER_FLAGS,
+    SIGNATURE_SOURCES,
     VECTOR_FLAGS,
     compile_emulated,
     compile_object,
@@ -37,7 +38,7 @@ _INSTRUCTION_SETS = {
 
 def c_interface_fuzzer() -> Path:
     """The program for the C interface and the CPU kernels; skips where it cannot be built."""
-    sources = [*(_KERNELS / "cpu").glob("*.cpp"), _KERNELS / "common" / "validate.cpp"]
+    sources = [*(_KERNELS / "cpu").glob("*.cpp"), *(_KERNELS / "common").glob("validate*.cpp")]
     objects = [compile_object(path, (*SANITIZER_FLAGS, *_flags_of(path.name))) for path in sources]
     return _fuzzer("c_interface.cpp", objects=objects)
 
@@ -49,7 +50,7 @@ def plugin_fuzzer() -> Path:
         pytest.skip("TensorRT's headers are not on this machine: make native brings them")
     includes = ("-isystem", tensorrt, f"-I{PLUGINS / 'tensorrt'}")
     flags = (*SANITIZER_FLAGS, *_COVERAGE)
-    sources = [*(PLUGINS / "tensorrt").glob("*.cpp"), _KERNELS / "common" / "signature.cpp"]
+    sources = [*(PLUGINS / "tensorrt").glob("*.cpp"), *SIGNATURE_SOURCES]
     objects = [compile_object(path, flags, where=includes) for path in sources]
     emulated = [
         compile_object(path, (*SANITIZER_FLAGS, *VECTOR_FLAGS)) for path in EMULATED_SOURCES

@@ -10,7 +10,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from emulation import PLUGINS, SANITIZER_FLAGS, VECTOR_FLAGS, compile_emulated
+from emulation import (
+    PLUGINS,
+    SANITIZER_FLAGS,
+    SIGNATURE_SOURCES,
+    VECTOR_FLAGS,
+    compile_emulated,
+)
 from onnx import TensorProto
 from scan_cases import check_answer, write_call
 
@@ -21,7 +27,7 @@ from vmamba_deploy.testing import ScanCase, random_case
 F32, F16, BF16 = TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.BFLOAT16
 HARNESS = Path(__file__).with_name("cuda_harness.cpp")
 DIMS = ScanDims(2, 7, 9, 37, 1, 4)
-SOURCES = ("register.cpp", "scan_node.cpp")
+SOURCES = ("register.cpp", "node.cpp")
 
 
 @pytest.fixture(scope="session")
@@ -34,7 +40,7 @@ def harness(ort_library) -> Path:
         (
             HARNESS,
             *(PLUGINS / "onnxruntime" / name for name in SOURCES),
-            PLUGINS / "kernels" / "common" / "signature.cpp",
+            *SIGNATURE_SOURCES,
         ),
         options=(
             *("-Wno-psabi", "-DVMAMBA_ORT_CUDA", "-pthread", "-isystem", headers),

@@ -18,7 +18,7 @@ EMULATOR_SOURCES = (
     EMULATION / "device.cpp",
     EMULATION / "fiber.cpp",
     EMULATION / "race_detector.cpp",
-    PLUGINS / "kernels" / "common" / "validate.cpp",
+    *sorted((PLUGINS / "kernels" / "common").glob("validate*.cpp")),
     PLUGINS / "kernels" / "cuda" / "shared" / "launch_plan.cpp",
     PLUGINS / "kernels" / "cuda" / "one_state" / "plan.cpp",
     PLUGINS / "kernels" / "cuda" / "many_states" / "plan.cpp",
@@ -27,6 +27,11 @@ EMULATED_SOURCES = (
     *EMULATOR_SOURCES,
     PLUGINS / "kernels" / "cuda" / "selective_scan_2d.cu",
     PLUGINS / "kernels" / "cuda" / "shared" / "scan_params.cpp",
+)
+# What the adapters need beside the C interface.
+SIGNATURE_SOURCES = tuple(
+    PLUGINS / "kernels" / "common" / name
+    for name in ("signature.cpp", "scan_op.cpp", "roi_align_op.cpp")
 )
 SANITIZER_FLAGS = ("-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 VECTOR_FLAGS = ("-mfma", "-mf16c")

@@ -12,6 +12,7 @@ import pytest
 from emulation import (
     PLUGINS,
     SANITIZER_FLAGS,
+    SIGNATURE_SOURCES,
     VECTOR_FLAGS,
     compile_emulated,
 )
@@ -35,7 +36,7 @@ def harness(plugin_library: Path) -> Path:
         (
             driver / "plugin_harness.cpp",
             *(PLUGINS / "tensorrt").glob("*.cpp"),
-            PLUGINS / "kernels" / "common" / "signature.cpp",
+            *SIGNATURE_SOURCES,
         ),
         options=("-isystem", tensorrt, f"-I{PLUGINS / 'tensorrt'}", f"-I{driver}"),
     )

@@ -46,6 +46,7 @@ class Attribute:
         value: what the exporter writes; None where it is an argument of the PyTorch operator, in
             their order after the inputs.
         dtype_of: the type variable whose dtype it states, as an ONNX code.
+        size_of: the size in the op's shapes that it states.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Attribute:
     meaning: str
     value: str | None = None
     dtype_of: str | None = None
+    size_of: str | None = None
 
 
 class PluginKey(NamedTuple):
@@ -133,13 +135,22 @@ class Op:
             codes.update(dict.fromkeys([each] if isinstance(each, int) else self.dtypes_of(each)))
         return tuple(codes)
 
-    def read_sizes(self, shapes: Sequence[Sequence[int]]) -> dict[str, int]:
+    def read_sizes(
+        self, shapes: Sequence[Sequence[int]], arguments: Sequence[int] = ()
+    ) -> dict[str, int]:
         """Check the shapes of the inputs against each other; the sizes and formulas by name.
 
+        Args:
+            shapes: of the inputs, in order.
+            arguments: of the PyTorch operator after the inputs; may be left out where none of them
+                states a size.
+
         Raises:
-            ValueError: naming the first input that does not fit, its shape and the expected one.
+            ValueError: naming the first input that does not fit, its shape and the expected one, or
+                the argument or size that is out of its range.
         """
-        sizes: dict[str, int] = {}
+        given = dict(zip(self.arguments, arguments, strict=False))
+        sizes = {each.size_of: value for each, value in given.items() if each.size_of}
         for operand, shape in zip(self.inputs, shapes, strict=True):
             if len(shape) != len(operand.shape):
                 raise ValueError(
@@ -148,9 +159,11 @@ class Op:
             for axis, extent in zip(operand.shape, shape, strict=True):
                 if isinstance(axis, str) and axis not in self.formulas:
                     sizes.setdefault(axis, extent)
+        named = {each.size_of: each.name for each in self.arguments}
         for name, (least, most) in self.limits.items():
             if not least <= sizes[name] <= most:
-                raise ValueError(f"{name} must be in {least}..{most}; got {name}={sizes[name]}")
+                text = named.get(name, name)
+                raise ValueError(f"{text} must be in {least}..{most}; got {text}={sizes[name]}")
         sizes |= {text: formula(sizes) for text, formula in self.formulas.items()}
         for operand, shape in zip(self.inputs, shapes, strict=True):
             expected = self.shape_of(operand, sizes)

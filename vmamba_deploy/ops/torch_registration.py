@@ -7,7 +7,8 @@ layers, not for training from scratch.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
@@ -20,6 +21,7 @@ from vmamba_deploy.ops.op import BFLOAT16, DTYPE_NAMES, FLOAT16, FLOAT32, Op
 TORCH_DTYPES = {FLOAT32: torch.float32, FLOAT16: torch.float16, BFLOAT16: torch.bfloat16}
 ONNX_CODES = {dtype: code for code, dtype in TORCH_DTYPES.items()}
 LIBRARY = "vmamba_torch"
+_UNSUPPORTED = "cannot run here: "  # as plugins/torch says it
 _SCHEMA_TYPES = {"int": "int", "string": "str"}
 
 
@@ -58,7 +60,8 @@ def register(op: Op, reference: Callable[..., Tensor]) -> None:
         with torch.enable_grad():
             inputs = [tensor.detach().requires_grad_() for tensor in call[:count]]
             y = reference(*inputs, *call[count:])
-        gradients = torch.autograd.grad(y, inputs, grad.to(y.dtype))
+        # An input that cannot move the result, such as a map with no box, has a gradient of zeros.
+        gradients = torch.autograd.grad(y, inputs, grad.to(y.dtype), materialize_grads=True)
         return tuple(gradient.contiguous() for gradient in gradients)
 
     def fake_backward(_grad: Tensor, *call: Any) -> tuple[Tensor, ...]:
@@ -81,6 +84,21 @@ def register(op: Op, reference: Callable[..., Tensor]) -> None:
     torch.library.register_fake(op.torch_name, fake)
     torch.library.register_fake(backward_name, fake_backward)
     torch.library.register_autograd(op.torch_name, gradients, setup_context=save_inputs)
+
+
+@contextmanager
+def unsupported_is_no_bug() -> Iterator[None]:
+    """Around a call of an operator.
+
+    Raises:
+        EnvironmentProblem: the kernel says that this machine cannot run the call.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if _UNSUPPORTED in str(error):
+            raise EnvironmentProblem(str(error)) from error
+        raise
 
 
 @cache
@@ -135,7 +153,7 @@ def infer_output(
             texts = " or ".join(f"{code} ({DTYPE_NAMES[code]})" for code in allowed)
             raise ValueError(f"{attribute.name} is {value}, expected {texts}")
         codes[attribute.dtype_of] = value
-    sizes = op.read_sizes([tensor.shape for tensor in tensors])
+    sizes = op.read_sizes([tensor.shape for tensor in tensors], arguments)
     (output,) = op.outputs
     return op.shape_of(output, sizes), codes[output.dtype]
 

@@ -14,36 +14,13 @@
 #ifndef VMAMBA_SELECTIVE_SCAN_2D_H
 #define VMAMBA_SELECTIVE_SCAN_2D_H
 
-#include <stddef.h>
-#include <stdint.h>
+#include "vmamba/common.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-#if defined(_WIN32)
-#define VMAMBA_API __declspec(dllexport)
-#else
-#define VMAMBA_API __attribute__((visibility("default")))
-#endif
-
-#define VMAMBA_ABI_VERSION 1
 #define VMAMBA_ROUTES 4
-
-typedef enum vmamba_status {
-  VMAMBA_OK = 0,
-  VMAMBA_INVALID_ARGUMENT = 1, /* a size, dtype or pointer is out of its range */
-  VMAMBA_UNSUPPORTED = 2,      /* valid, but not on this machine or in this build */
-  VMAMBA_OUT_OF_MEMORY = 3,
-  VMAMBA_RUNTIME_ERROR = 4 /* the CUDA runtime reported an error */
-} vmamba_status;
-
-/* The numbers of ONNX TensorProto.DataType. */
-typedef enum vmamba_dtype {
-  VMAMBA_FLOAT32 = 1,
-  VMAMBA_FLOAT16 = 10,
-  VMAMBA_BFLOAT16 = 16
-} vmamba_dtype;
 
 typedef struct vmamba_scan_desc {
   int64_t batch;     /* B >= 0; 0 is a valid, empty call */
@@ -66,20 +43,6 @@ typedef struct vmamba_scan_args {
   void *y;
 } vmamba_scan_args;
 
-/* Runs task(arg, i) for i in 0..count-1, in any order, on any threads, and returns when all ended.
- * parallel_for NULL: this library's own threads, at most `threads` of them. */
-typedef void (*vmamba_task)(void *arg, int64_t index);
-typedef struct vmamba_executor {
-  void *context;
-  int32_t threads; /* how many tasks may run at a time, at least 1 */
-  void (*parallel_for)(void *context, int64_t count, vmamba_task task, void *arg);
-} vmamba_executor;
-
-VMAMBA_API uint32_t vmamba_abi_version(void);
-
-/* The text of the calling thread's last error; never NULL, "" when there was none. */
-VMAMBA_API const char *vmamba_last_error(void);
-
 /* VMAMBA_OK, or VMAMBA_INVALID_ARGUMENT with the reason in vmamba_last_error(). */
 VMAMBA_API vmamba_status vmamba_scan_validate(const vmamba_scan_desc *desc);
 
@@ -88,10 +51,6 @@ VMAMBA_API vmamba_status vmamba_scan_validate(const vmamba_scan_desc *desc);
  * batch. */
 VMAMBA_API vmamba_status vmamba_scan_cpu(const vmamba_scan_desc *desc, const vmamba_scan_args *args,
                                          const vmamba_executor *executor);
-
-/* "avx512", "avx2" or "portable": what vmamba_scan_cpu runs. VMAMBA_CPU_ISA=portable|avx2|avx512
- * in the environment asks for one; what the machine lacks is refused with VMAMBA_UNSUPPORTED. */
-VMAMBA_API const char *vmamba_cpu_isa(void);
 
 /* CUDA. Pointers are device pointers, stream is a cudaStream_t. Nothing is allocated and nothing is
  * synchronised, so a call may be captured in a CUDA graph. workspace: vmamba_scan_cuda_workspace

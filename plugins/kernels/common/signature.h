@@ -1,15 +1,25 @@
-// The op's signature, for the adapters: names, dtypes and shapes of the inputs, and the sizes in
-// them. Frameworks hand over what they know of a call; a reason comes back as text, never as an
-// exception.
+// What the adapters need to know of an op: names, dtypes and shapes of its inputs, the sizes in
+// them, and the functions of its C interface. Frameworks hand over what they know of a call; a
+// reason comes back as text, never as an exception.
+//
+// An op is a struct of static members (scan_op.h, roi_align_op.h), the argument of the adapters'
+// templates:
+//   Desc, Args                     of its C interface
+//   kName                          of the ONNX node and of the plugin
+//   kTorchName, kTorchSchema       of the PyTorch operator
+//   kInputs, kInputSpecs           in the order of the node; the first one is of type T
+//   kAttributes, kAttributeNames   integers in the order of the operator; the last is out_dtype
+//   check_attributes               each by itself; false, with the reason
+//   read_sizes                     fills the sizes of a Desc; false, with the reason, where two
+//                                  known extents disagree
+//   kOutputAxes                    where each extent of y comes from
+//   make_args                      from the pointers in the order of the inputs, and that of y
+//   validate, run_cpu, workspace_bytes, run_cuda
 #pragma once
 
-#include "vmamba/selective_scan_2d.h"
+#include "vmamba/common.h"
 
 namespace vmamba {
-
-constexpr int32_t kInputs = 6;
-constexpr int32_t kOutputs = 1;
-constexpr const char *kInputNames[kInputs] = {"x", "proj", "dt_weight", "dt_bias", "a", "d"};
 
 // An extent that a builder of engines does not know yet: it fits everything.
 constexpr int64_t kUnknown = -1;
@@ -20,33 +30,79 @@ struct Shape {
   int64_t extents[kMaxAxes] = {};
 };
 
-// What a framework knows of the inputs. A dtype is a vmamba_dtype, or the ONNX code of a type that
-// the op does not take, or 0.
-struct Inputs {
-  int32_t dtypes[kInputs] = {};
-  Shape shapes[kInputs];
+struct InputSpec {
+  const char *name;
+  const char *shape;  // as text
+  int32_t rank;
+  bool is_t;  // of type T, else float32
+};
+
+// An extent of y: that of an axis of an input, or an attribute.
+struct AxisSource {
+  int32_t input;  // kFromAttribute: `index` is that of an attribute
+  int32_t index;
+};
+constexpr int32_t kFromAttribute = -1;
+
+// What a framework knows of a call. A dtype is a vmamba_dtype, or the ONNX code of a type that the
+// op does not take, or 0.
+template <typename Op>
+struct CallFacts {
+  int32_t dtypes[Op::kInputs] = {};
+  Shape shapes[Op::kInputs];
+  int64_t attributes[Op::kAttributes] = {};
+
+  int64_t out_dtype() const noexcept { return attributes[Op::kAttributes - 1]; }
 };
 
 struct Problem {
   char text[400] = "";
 };
 
+__attribute__((format(printf, 2, 3))) bool refuse(Problem *problem, const char *format,
+                                                  ...) noexcept;
+
 Shape make_shape(const int64_t *extents, int64_t rank) noexcept;
 
-// Whether the op takes it.
+// Whether an op takes it.
 bool is_dtype(int64_t dtype) noexcept;
+bool check_out_dtype(int64_t out_dtype, Problem *problem) noexcept;
 
-// False, with the reason, where a dtype does not go together with that of x.
-bool check_dtypes(const int32_t (&dtypes)[kInputs], int64_t out_dtype, Problem *problem) noexcept;
+// False, with the reason, where a dtype does not go together with that of the first input.
+bool check_dtypes(const InputSpec *specs, int32_t inputs, const int32_t *dtypes, int64_t out_dtype,
+                  Problem *problem) noexcept;
 
-// Fills the sizes of desc; false, with the reason, where two known extents disagree.
-bool read_sizes(const Shape (&shapes)[kInputs], vmamba_scan_desc *desc, Problem *problem) noexcept;
+// False, with the reason, where an input has not as many axes as it must.
+bool check_ranks(const InputSpec *specs, int32_t inputs, const Shape *shapes,
+                 Problem *problem) noexcept;
+// False, with the reason, where two known extents disagree.
+bool check_shapes(const InputSpec *specs, int32_t inputs, const Shape *shapes,
+                  const Shape *expected, Problem *problem) noexcept;
 
-// Both of them, and the dtypes of desc. Limits of the sizes are told by vmamba_scan_validate.
-bool describe_call(const Inputs &inputs, int64_t out_dtype, vmamba_scan_desc *desc,
-                   Problem *problem) noexcept;
+template <typename Op>
+bool check_dtypes(const CallFacts<Op> &call, Problem *problem) noexcept {
+  return check_dtypes(Op::kInputSpecs, Op::kInputs, call.dtypes, call.out_dtype(), problem);
+}
 
-// The pointers in the order of the inputs.
-vmamba_scan_args make_args(const void *const (&inputs)[kInputs], void *y) noexcept;
+// Fills desc; false, with the reason, where the call is wrong. Limits of the sizes are told by
+// Op::validate.
+template <typename Op>
+bool describe_call(const CallFacts<Op> &call, typename Op::Desc *desc, Problem *problem) noexcept {
+  if (!check_dtypes(call, problem) || !Op::check_attributes(call.attributes, problem)) return false;
+  desc->in_dtype = call.dtypes[0];
+  desc->out_dtype = static_cast<int32_t>(call.out_dtype());
+  return Op::read_sizes(call, desc, problem);
+}
+
+template <typename Op>
+Shape output_shape(const CallFacts<Op> &call) noexcept {
+  Shape y;
+  for (const AxisSource &from : Op::kOutputAxes) {
+    y.extents[y.rank++] = from.input == kFromAttribute
+                              ? call.attributes[from.index]
+                              : call.shapes[from.input].extents[from.index];
+  }
+  return y;
+}
 
 }  // namespace vmamba

@@ -9,59 +9,6 @@ namespace {
 // A plain array: a thread_local with a destructor would keep dlclose from unloading the library.
 thread_local char last_error[512] = "";
 
-constexpr int32_t kMaxState = 256;
-constexpr int32_t kMaxRank = 256;
-
-vmamba_status check_sizes(const vmamba_scan_desc &desc) {
-  const struct {
-    const char *name;
-    int64_t value, least;
-  } sizes[] = {{"batch", desc.batch, 0},
-               {"height", desc.height, 1},
-               {"width", desc.width, 1},
-               {"channels", desc.channels, 1}};
-  for (const auto &size : sizes) {
-    if (size.value < size.least) {
-      return fail(VMAMBA_INVALID_ARGUMENT, "%s is %lld, expected at least %lld", size.name,
-                  static_cast<long long>(size.value), static_cast<long long>(size.least));
-    }
-  }
-  if (desc.state < 1 || desc.state > kMaxState) {
-    return fail(VMAMBA_INVALID_ARGUMENT, "state is %d, expected 1..%d", desc.state, kMaxState);
-  }
-  if (desc.rank < 1 || desc.rank > kMaxRank) {
-    return fail(VMAMBA_INVALID_ARGUMENT, "rank is %d, expected 1..%d", desc.rank, kMaxRank);
-  }
-  return VMAMBA_OK;
-}
-
-// Every byte offset must fit in 63 bits, whichever of x and proj is the larger.
-vmamba_status check_address_range(const vmamba_scan_desc &desc) {
-  const int64_t features = VMAMBA_ROUTES * (desc.rank + 2 * static_cast<int64_t>(desc.state));
-  int64_t bytes = desc.channels > features ? desc.channels : features;
-  const int64_t factors[] = {desc.height, desc.width, desc.batch,
-                             static_cast<int64_t>(sizeof(float))};
-  for (const int64_t factor : factors) {
-    if (__builtin_mul_overflow(bytes, factor, &bytes)) {
-      return fail(VMAMBA_INVALID_ARGUMENT, "batch * height * width * features overflows 63 bits");
-    }
-  }
-  return VMAMBA_OK;
-}
-
-vmamba_status check_dtypes(const vmamba_scan_desc &desc) {
-  const int32_t in = desc.in_dtype;
-  if (in != VMAMBA_FLOAT32 && in != VMAMBA_FLOAT16 && in != VMAMBA_BFLOAT16) {
-    return fail(VMAMBA_INVALID_ARGUMENT,
-                "in_dtype is %d, expected 1 (float32), 10 (float16) or 16 (bfloat16)", in);
-  }
-  if (desc.out_dtype != VMAMBA_FLOAT32 && desc.out_dtype != in) {
-    return fail(VMAMBA_INVALID_ARGUMENT, "out_dtype is %d, expected 1 (float32) or in_dtype (%d)",
-                desc.out_dtype, in);
-  }
-  return VMAMBA_OK;
-}
-
 }  // namespace
 
 vmamba_status fail(vmamba_status status, const char *format, ...) {
@@ -72,23 +19,44 @@ vmamba_status fail(vmamba_status status, const char *format, ...) {
   return status;
 }
 
-vmamba_status validate_call(const vmamba_scan_desc *desc, const vmamba_scan_args *args) {
-  const vmamba_status status = vmamba_scan_validate(desc);
-  if (status != VMAMBA_OK) return status;
-  if (args == nullptr) return fail(VMAMBA_INVALID_ARGUMENT, "args is NULL");
-  const bool empty = desc->batch == 0;
-  const struct {
-    const char *name;
-    const void *pointer;
-    bool may_be_null;
-  } pointers[] = {{"x", args->x, empty},
-                  {"proj", args->proj, empty},
-                  {"dt_weight", args->dt_weight, false},
-                  {"dt_bias", args->dt_bias, false},
-                  {"a", args->a, false},
-                  {"d", args->d, false},
-                  {"y", args->y, empty}};
-  for (const auto &entry : pointers) {
+vmamba_status check_sizes(std::initializer_list<SizeRange> sizes) {
+  for (const SizeRange &size : sizes) {
+    if (size.value >= size.least && size.value <= size.most) continue;
+    const auto value = static_cast<long long>(size.value),
+               least = static_cast<long long>(size.least), most = static_cast<long long>(size.most);
+    if (size.most == INT64_MAX) {
+      return fail(VMAMBA_INVALID_ARGUMENT, "%s is %lld, expected at least %lld", size.name, value,
+                  least);
+    }
+    return fail(VMAMBA_INVALID_ARGUMENT, "%s is %lld, expected %lld..%lld", size.name, value, least,
+                most);
+  }
+  return VMAMBA_OK;
+}
+
+vmamba_status check_dtypes(int32_t in_dtype, int32_t out_dtype) {
+  if (in_dtype != VMAMBA_FLOAT32 && in_dtype != VMAMBA_FLOAT16 && in_dtype != VMAMBA_BFLOAT16) {
+    return fail(VMAMBA_INVALID_ARGUMENT,
+                "in_dtype is %d, expected 1 (float32), 10 (float16) or 16 (bfloat16)", in_dtype);
+  }
+  if (out_dtype != VMAMBA_FLOAT32 && out_dtype != in_dtype) {
+    return fail(VMAMBA_INVALID_ARGUMENT, "out_dtype is %d, expected 1 (float32) or in_dtype (%d)",
+                out_dtype, in_dtype);
+  }
+  return VMAMBA_OK;
+}
+
+vmamba_status check_address_range(const char *formula, std::initializer_list<int64_t> sizes) {
+  int64_t bytes = 1;
+  bool overflows = false;
+  for (const int64_t size : sizes) overflows |= __builtin_mul_overflow(bytes, size, &bytes);
+  overflows |= __builtin_mul_overflow(bytes, int64_t{sizeof(float)}, &bytes);
+  if (!overflows) return VMAMBA_OK;
+  return fail(VMAMBA_INVALID_ARGUMENT, "%s overflows 63 bits", formula);
+}
+
+vmamba_status check_pointers(std::initializer_list<NamedPointer> pointers) {
+  for (const NamedPointer &entry : pointers) {
     if (entry.pointer == nullptr && !entry.may_be_null) {
       return fail(VMAMBA_INVALID_ARGUMENT, "%s is NULL", entry.name);
     }
@@ -97,16 +65,6 @@ vmamba_status validate_call(const vmamba_scan_desc *desc, const vmamba_scan_args
 }
 
 }  // namespace vmamba
-
-extern "C" vmamba_status vmamba_scan_validate(const vmamba_scan_desc *desc) {
-  if (desc == nullptr) {
-    return vmamba::fail(VMAMBA_INVALID_ARGUMENT, "desc is NULL");
-  }
-  vmamba_status status = vmamba::check_sizes(*desc);
-  if (status == VMAMBA_OK) status = vmamba::check_dtypes(*desc);
-  if (status == VMAMBA_OK) status = vmamba::check_address_range(*desc);
-  return status;
-}
 
 extern "C" const char *vmamba_last_error(void) { return vmamba::last_error; }
 

@@ -5,12 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from vmamba_deploy.errors import EnvironmentProblem
 from vmamba_deploy.ops.selective_scan_2d.specification import SELECTIVE_SCAN_2D
 from vmamba_deploy.ops.selective_scan_2d.torch_reference import selective_scan_2d_reference
-from vmamba_deploy.ops.torch_registration import register
-
-_UNSUPPORTED = "cannot run here: "  # as plugins/torch says it
+from vmamba_deploy.ops.torch_registration import register, unsupported_is_no_bug
 
 
 def selective_scan_2d(
@@ -41,14 +38,10 @@ def selective_scan_2d(
         EnvironmentProblem: the native library can neither be found nor built, or this machine
             cannot run the call.
     """
-    try:
+    with unsupported_is_no_bug():
         result: Tensor = torch.ops.vmamba.selective_scan_2d(
             x, proj, dt_weight, dt_bias, a, d, out_dtype
         )
-    except RuntimeError as error:
-        if _UNSUPPORTED in str(error):
-            raise EnvironmentProblem(str(error)) from error
-        raise
     return result
 
 
