@@ -25,6 +25,8 @@ else:
     _Parameter = click.ParamType
 
 _SIZE = re.compile(r"(\d+)(?:x(\d+))?")
+_SHAPE = re.compile(r"\d{1,9}(?:x\d{1,9})+")
+_IMAGE = "pixel_values"
 _CAPABILITY = re.compile(r"(?:sm_?)?(\d{1,2})\.?(\d)")
 
 
@@ -74,6 +76,22 @@ class BatchList(_Parameter):
         return tuple(int(part) for part in parts)
 
 
+class Shapes(_Parameter):
+    """`256x256/512x512/1024x1024`: three shapes."""
+
+    name = "min/opt/max"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[tuple[int, ...], ...]:
+        """Tuples of integers; how many there are, and of what, is the plan's business."""
+        if isinstance(value, tuple):
+            return value
+        # trtexec writes the tensor's name before a shape; there is but one to choose here.
+        parts = [part.removeprefix(f"{_IMAGE}:") for part in str(value).split("/")]
+        if not all(_SHAPE.fullmatch(part) for part in parts):
+            self.fail(f"{value!r} are no shapes such as 256x256/512x512/1024x1024", param, ctx)
+        return tuple(tuple(map(int, part.split("x"))) for part in parts)
+
+
 class ImageSize(_Parameter):
     """`224` or `384x512` (height x width)."""
 
@@ -89,6 +107,18 @@ class ImageSize(_Parameter):
                 f"{value!r} is not a size such as 224 or 384x512 (height x width)", param, ctx
             )
         return int(match[1]), int(match[2] or match[1])
+
+
+class Names(_Parameter):
+    """`labels,logits`: names."""
+
+    name = "name,name,..."
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[str, ...]:
+        """A tuple of names; whether they are known is the plan's business."""
+        if isinstance(value, tuple):
+            return value
+        return tuple(name for part in str(value).split(",") if (name := part.strip()))
 
 
 class Numbers(_Parameter):
@@ -199,9 +229,15 @@ _ENGINE_OPTIONS = (
         "--batch",
         "batches",
         type=BatchList(),
-        default="1,8,32",
-        show_default=True,
-        help="Batch sizes of the profile: smallest, usual, largest.",
+        help="Batch sizes of the profile: smallest, usual, largest.  "
+        "[default: 1,8,32; for segmentation and detection 1]",
+    ),
+    click.option(
+        "--shapes",
+        type=Shapes(),
+        help="Smallest, usual and largest shape of the profile: height x width, as "
+        "256x256/512x512/1024x1024, or all axes, as trtexec has them.  [default: the image size; "
+        "with --dynamic-size from half of it to double]",
     ),
     click.option(
         "--trt",

@@ -89,6 +89,8 @@ def deployable_module(loaded: LoadedModel, options: ExportOptions) -> nn.Module:
     task = chosen_task(loaded, options)
     _check_image_size(loaded, options)
     network = loaded.family.cast(loaded.model, options.precision)
+    optional = {output.name for output in TASKS[task.name].optional}
+    network.optional_outputs = tuple(name for name in task.output_names if name in optional)
     loaded.family.freeze(network)
     module: nn.Module = network
     if options.preprocess or task.name != CLASSIFICATION.name:

@@ -18,6 +18,7 @@ class Network(nn.Module):
         config: the architecture, the family's own dataclass.
         in_chans: C, the channels of its input.
         tasks: names of what the network can do, the one it was made for first.
+        optional_outputs: names of the optional outputs of its first task that it gives as well.
         image_size: (height, width) of the only images that it takes; None: of any size.
         preset_name: name of the preset with this architecture; None if there is none.
         class_labels: names of the classes, where they are known.
@@ -27,6 +28,7 @@ class Network(nn.Module):
     config: Any
     in_chans: int = 3
     tasks: tuple[str, ...]
+    optional_outputs: tuple[str, ...] = ()
     image_size: tuple[int, int] | None = None
     preset_name: str | None = None
     class_labels: tuple[str, ...] | None = None
@@ -35,4 +37,4 @@ class Network(nn.Module):
     @property
     def output_names(self) -> tuple[str, ...]:
         """Of what `forward` gives, in its order."""
-        return TASKS[self.tasks[0]].output_names
+        return TASKS[self.tasks[0]].with_optional(self.optional_outputs).output_names

@@ -30,7 +30,7 @@ def run_compare(
     path: Path,
     on_event: OnEvent,
     *,
-    batches: tuple[int, ...] = (1, 8),
+    batches: tuple[int, ...] | None = None,
     weights: str | None = None,
     choice: WeightsChoice | None = None,
     seed: int = 0,
@@ -42,7 +42,7 @@ def run_compare(
     Args:
         path: what to compare.
         on_event: told every step.
-        batches: sizes to compare at.
+        batches: sizes to compare at; None takes the two smallest that are usual for the task.
         weights: where they are, when not where the file says.
         choice: which network of theirs, when not the one that the file says.
         seed: of the random inputs.
@@ -55,7 +55,8 @@ def run_compare(
         InputFileError: not a file of ours, or its weights are gone (name them with `weights`).
         UsageError: bad batch sizes.
     """
-    check_batches(batches)
+    if batches is not None:
+        check_batches(batches)
     for folder in (report, polygraphy and polygraphy.parent):
         if folder is not None:
             make_folder(folder)
@@ -64,6 +65,7 @@ def run_compare(
         facts = OnnxModel.read(onnx_file_of(path))
         loaded = load_reference(facts, weights, choice)
         told.append(loaded.source)
+    batches = batches or facts.task.batches[:2]
     with steps.step("parity", "comparing with PyTorch") as told:
         engine, exhibits = _engine_of(path), Exhibits(loaded.preprocessing)
         results = check_parity(
@@ -80,7 +82,7 @@ def run_compare(
     if polygraphy is not None:
         with steps.step("polygraphy", "saving inputs and reference for polygraphy") as told:
             told += _save_reference(
-                polygraphy, facts, loaded, parity_inputs(facts, loaded, batches, seed)
+                polygraphy, facts, loaded, parity_inputs(facts, loaded, batches, seed, engine)
             )
     if report is not None:
         with steps.step("report", "writing the report") as told:

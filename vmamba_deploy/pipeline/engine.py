@@ -33,7 +33,7 @@ from vmamba_deploy.runtimes.tensorrt.build import build_engine, check_feasible
 from vmamba_deploy.runtimes.tensorrt.flavour import choose_flavour, likely_flavour
 from vmamba_deploy.runtimes.tensorrt.network_script import write_network_script
 from vmamba_deploy.runtimes.tensorrt.plan import EnginePlan, Profile
-from vmamba_deploy.tasks import FEATURES
+from vmamba_deploy.tasks import FEATURES, Task
 
 MIN_SIDE = 32
 NETWORK_SCRIPT_NAME = "polygraphy_network.py"
@@ -90,7 +90,7 @@ def build_engine_file(
         progress(f"{title}: {phase}", step / total if total else None)
 
     library = library_path("vmamba_trt", progress=progress)
-    profile = engine_profile(facts, plan.profile_batches)
+    profile = engine_profile(facts, plan)
     engine = build_engine(
         plan, facts, output, profile=profile, plugin_library=library, progress=on_phase
     )
@@ -102,25 +102,72 @@ def build_engine_file(
     return engine
 
 
-def size_profile(facts: OnnxModel) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int]]:
-    """(height, width) smallest, usual, largest: half to double where the file leaves them free."""
-    height, width = facts.image_size()
-    if not facts.has_free_size():
-        return (height, width), (height, width), (height, width)
+Sizes = tuple[tuple[int, int], tuple[int, int], tuple[int, int]]
+"""(height, width) smallest, usual, largest."""
+
+
+def size_profile(facts: OnnxModel, plan: EnginePlan | None = None) -> Sizes:
+    """The sizes of a file: the plan's, else half to double of its own where it leaves them free.
+
+    Raises:
+        UsageError: see `planned_sizes`.
+    """
+    free, usual = facts.has_free_size(), facts.image_size()
+    if plan is not None and plan.shapes is not None:
+        return planned_sizes(plan, facts.task, usual, free=free, channels_last=facts.takes_bytes())
+    if not free:
+        return usual, usual, usual
     multiple = facts.task.multiple
-
-    def half(side: int) -> int:
-        return max(MIN_SIDE, side // 2 // multiple * multiple)
-
-    return (half(height), half(width)), (height, width), (2 * height, 2 * width)
+    half_height, half_width = (max(MIN_SIDE, side // 2 // multiple * multiple) for side in usual)
+    return (half_height, half_width), usual, (2 * usual[0], 2 * usual[1])
 
 
-def engine_profile(facts: OnnxModel, batches: tuple[int, int, int]) -> Profile:
-    """The smallest, usual and largest shape of the input, in the file's own layout."""
+def planned_sizes(
+    plan: EnginePlan, task: Task, size: tuple[int, int], *, free: bool, channels_last: bool
+) -> Sizes:
+    """The sizes that a plan asks for.
+
+    Args:
+        plan: of the engine, with shapes.
+        task: of the file.
+        size: (height, width) of the file.
+        free: whether the file takes other sizes.
+        channels_last: the file's layout.
+
+    Raises:
+        UsageError: sizes that the file or its task does not take, or among which its own is not.
+    """
+    assert plan.shapes is not None
+    rows = slice(1, 3) if channels_last else slice(-2, None)
+    (a, b), (c, d), (e, f) = (each if len(each) == 2 else each[rows] for each in plan.shapes)
+    smallest, usual, largest = (a, b), (c, d), (e, f)
+    sides = (*smallest, *usual, *largest)
+    if wrong := [side for side in sides if side % task.multiple or side < MIN_SIDE]:
+        raise UsageError(
+            f"--shapes: the task {task.name} takes sides from {MIN_SIDE} on, in multiples of "
+            f"{task.multiple}, not {wrong[0]}"
+        )
+    held = all(a <= b <= c for a, b, c in zip(smallest, size, largest, strict=True))
+    if not held or (not free and {smallest, usual, largest} != {size}):
+        hint = "choose shapes around it" if free else "export with --dynamic-size"
+        raise UsageError(f"--shapes do not fit the image size {size[0]}x{size[1]}", hint=hint)
+    return smallest, usual, largest
+
+
+def engine_profile(facts: OnnxModel, plan: EnginePlan) -> Profile:
+    """The smallest, usual and largest shape of the image, in the file's own layout.
+
+    Raises:
+        UsageError: see `planned_sizes`.
+    """
     channels = facts.channels()
+    sizes = size_profile(facts, plan)
+    whole = [] if plan.shapes is None else [shape for shape in plan.shapes if len(shape) > 2]
+    if lacking := [shape for shape in whole if shape[3 if facts.takes_bytes() else 1] != channels]:
+        raise UsageError(f"--shapes: the file takes {channels} channels, not those of {lacking[0]}")
     smallest, usual, largest = (
         (batch, *size, channels) if facts.takes_bytes() else (batch, channels, *size)
-        for batch, size in zip(batches, size_profile(facts), strict=True)
+        for batch, size in zip(plan.profile_batches, sizes, strict=True)
     )
     return smallest, usual, largest
 
@@ -249,6 +296,8 @@ def run_build(
             hint="`vmamba-deploy export` without --inline writes one that has",
         )
     check_engine_plan(plan, facts.precision)
+    plan = plan.for_task(facts.task)
+    engine_profile(facts, plan)
     target = output or _default_output(source, onnx_path)
     needed = 2 * facts.size_bytes + _ENGINE_OVERHEAD_BYTES
     with open_output_folder(target, needed_bytes=needed) as folder:

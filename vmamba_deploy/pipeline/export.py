@@ -20,6 +20,7 @@ from vmamba_deploy.artifacts.output_folder import OutputFolder, open_output_fold
 from vmamba_deploy.errors import EnvironmentProblem, ExitCode
 from vmamba_deploy.export import export_onnx
 from vmamba_deploy.export.aoti_package import choose_device, export_aoti
+from vmamba_deploy.export.onnx_file import chosen_task
 from vmamba_deploy.export.onnx_model import OnnxModel
 from vmamba_deploy.models import load_weights, resolve_preset
 from vmamba_deploy.parity.exhibits import Exhibits
@@ -30,6 +31,7 @@ from vmamba_deploy.pipeline.engine import (
     describe,
     engine_summary,
     no_engine,
+    planned_sizes,
 )
 from vmamba_deploy.pipeline.events import OnEvent, Steps
 from vmamba_deploy.pipeline.parity import check_parity
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
     from vmamba_deploy.models import LoadedModel
     from vmamba_deploy.parity.compare import Witness
     from vmamba_deploy.parity.results import RunResult
+    from vmamba_deploy.runtimes.tensorrt.plan import EnginePlan
 
 
 # Report, plots, manifest and the two libraries.
@@ -106,11 +109,27 @@ def run_export(plan: ExportPlan, on_event: OnEvent) -> ExportOutcome:
         loaded = _load_weights(plan, steps)
         size = plan.image_size or loaded.preprocessing.crop_pixels
         plan = replace(plan, image_size=size)
+        plan = replace(plan, engine=_checked_engine(plan, loaded))
         prepared = plan.preprocessing.applied(loaded.preprocessing.for_size(size))
         _warn_of_guesses(prepared, steps)
         loaded = replace(loaded, preprocessing=prepared)
         output.require_space(_estimate_bytes(loaded, plan))
         return _run_in(output, loaded, plan, steps)
+
+
+def _checked_engine(plan: ExportPlan, loaded: LoadedModel) -> EnginePlan:
+    """The plan of the engine for the task of the weights, which is known now.
+
+    Raises:
+        UsageError: the task does not take what was asked for.
+    """
+    options = plan.export_options()
+    task, engine = chosen_task(loaded, options), plan.engine
+    if engine.shapes is not None:
+        planned_sizes(
+            engine, task, options.size, free=plan.dynamic_size, channels_last=plan.preprocess
+        )
+    return engine.for_task(task)
 
 
 def _warn_of_guesses(prepared: Preprocessing, steps: Steps) -> None:

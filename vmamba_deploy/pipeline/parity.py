@@ -26,7 +26,7 @@ from vmamba_deploy.precisions import PrecisionName
 from vmamba_deploy.runtimes.base import ModelFiles
 from vmamba_deploy.runtimes.pytorch import PyTorchRuntime
 from vmamba_deploy.runtimes.registry import runtimes_on
-from vmamba_deploy.tasks import TASKS
+from vmamba_deploy.tasks import TASKS, Task
 
 if TYPE_CHECKING:
     from torch import nn
@@ -70,9 +70,10 @@ def check_parity(
     files = ModelFiles(
         facts, network(facts, loaded, facts.precision), engine=engine, written_here=written_here
     )
-    inputs = parity_inputs(facts, loaded, batches, seed)
+    inputs = parity_inputs(facts, loaded, batches, seed, engine)
+    full = facts.task.with_optional(output.name for output in facts.task.optional)
     results = compare_runtimes(
-        PyTorchRuntime(network(facts, loaded, "fp32"), facts.task),
+        PyTorchRuntime(network(facts, loaded, "fp32", full), full),
         runtimes_on(files),
         inputs,
         facts.precision,
@@ -84,17 +85,22 @@ def check_parity(
 
 
 def parity_inputs(
-    facts: OnnxModel, loaded: LoadedModel, batches: Sequence[int], seed: int = 0
+    facts: OnnxModel,
+    loaded: LoadedModel,
+    batches: Sequence[int],
+    seed: int = 0,
+    engine: EngineFacts | None = None,
 ) -> list[InputSet]:
     """Batches in the file's own layout; where it leaves the size free, other sizes as well.
 
-    Those are the smallest and the largest of the engine's profile, and one that is not square.
+    Those are the smallest and the largest of the engine's profile, and one that is not square;
+    without an engine, of the profile that one would have.
     """
 
     taken, raw, others = fitting(batches, facts), facts.takes_bytes(), facts.task.inputs
     traced = loaded.preprocessing.for_size(facts.image_size())
     sets = build_inputs(taken, traced, seed=seed, raw=raw, inputs=others)
-    for height, width in _other_sizes(facts):
+    for height, width in _other_sizes(facts, engine):
         sized = loaded.preprocessing.for_size((height, width))
         photos, *_ = build_inputs(taken[:1], sized, seed=seed, raw=raw, inputs=others)
         sets.append(replace(photos, name=f"{photos.name}-{height}x{width}"))
@@ -107,26 +113,39 @@ def fitting(batches: Sequence[int], facts: OnnxModel) -> tuple[int, ...]:
     return (fixed,) if isinstance(fixed, int) else tuple(batches)
 
 
-def network(facts: OnnxModel, loaded: LoadedModel, precision: PrecisionName) -> nn.Module:
-    """The PyTorch module that takes what the file takes, in another precision if need be."""
+def network(
+    facts: OnnxModel, loaded: LoadedModel, precision: PrecisionName, task: Task | None = None
+) -> nn.Module:
+    """The PyTorch module that takes what the file takes, in another precision if need be.
 
+    Args:
+        facts: of the file.
+        loaded: the fp32 network it was made from.
+        precision: of the module.
+        task: whose outputs it gives; None takes the file's.
+    """
+    given = (task or facts.task).output_names
     optional = {output.name for output in TASKS[facts.task.name].optional}
     options = ExportOptions(
         precision=precision,
         image_size=facts.image_size(),
         preprocess=facts.takes_bytes(),
         task=facts.task.name,
-        outputs=tuple(name for name in facts.task.output_names if name in optional),
+        outputs=tuple(name for name in given if name in optional),
     )
     return deployable_module(loaded, options)
 
 
-def _other_sizes(facts: OnnxModel) -> list[tuple[int, int]]:
+def _other_sizes(facts: OnnxModel, engine: EngineFacts | None) -> list[tuple[int, int]]:
     if not facts.has_free_size():
         return []
-    smallest, traced, largest = size_profile(facts)
+    smallest, _, largest = size_profile(facts)
+    if engine is not None and engine.profile is not None:
+        rows = slice(1, 3) if facts.takes_bytes() else slice(2, 4)
+        low, high = engine.profile.min[rows], engine.profile.max[rows]
+        smallest, largest = (low[0], low[1]), (high[0], high[1])
     wanted = [smallest, (smallest[0], largest[1]), largest]
-    return [size for size in dict.fromkeys(wanted) if size != traced]
+    return [size for size in dict.fromkeys(wanted) if size != facts.image_size()]
 
 
 _RANDOM_SOURCE = re.compile(r"random \(seed (\d+)\)")

@@ -32,8 +32,9 @@ class ExportPlan:
         choice: which network of a checkpoint, where it has several.
         task: see `ExportOptions.task`.
         activation: see `ExportOptions.activation`.
-        image_size: (height, width); None takes that of the weights, 224 x 224 where they say
-            nothing.
+        outputs: see `ExportOptions.outputs`.
+        image_size: (height, width); None takes that of the weights, else the usual one of their
+            preset: 224 x 224 of a classifier, 512 x 512 for segmentation, 800 x 1088 for detection.
         preprocessing: how images are prepared, where it is not as the weights say.
         inline: see `ExportOptions.inline`; without an engine, which needs the op's nodes.
         output: artefact folder; None takes `artifacts/<preset>-<precision>`.
@@ -46,6 +47,7 @@ class ExportPlan:
     weights: str = "random"
     task: str | None = None
     activation: Activation | None = None
+    outputs: tuple[str, ...] = ()
     precision: PrecisionName = "fp32"
     output: Path | None = None
     image_size: tuple[int, int] | None = None
@@ -111,6 +113,7 @@ class ExportPlan:
             inline=self.inline,
             task=self.task,
             activation=self.activation,
+            outputs=self.outputs,
         )
 
     def output_folder(self, preset: str | None) -> Path:

@@ -22,6 +22,7 @@ DETECTION = Task(
     ),
     inputs=(SIZES,),
     multiple=32,
+    batches=(1,),
 )
 """Detections of an image by falling score, in as many slots for every image.
 

@@ -63,6 +63,7 @@ class Task:
         inputs: that it takes beside pixel_values; each may be left out in PyTorch.
         optional: further outputs, which a file has where they are asked for, after the others.
         multiple: of which height and width of pixel_values are multiples.
+        batches: usual sizes of an execution, the smallest, the usual and the largest of an engine.
         former_names: of the outputs, in files of older releases; empty where they are the same.
     """
 
@@ -72,6 +73,7 @@ class Task:
     inputs: tuple[Input, ...] = ()
     optional: tuple[Output, ...] = ()
     multiple: int = 1
+    batches: tuple[int, ...] = (1, 8, 32)
     former_names: tuple[str, ...] = ()
 
     @property

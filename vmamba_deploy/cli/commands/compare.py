@@ -17,7 +17,11 @@ if TYPE_CHECKING:
 
 @click.command("compare")
 @click.argument("path", type=click.Path(path_type=Path))
-@click.option("--batch", type=BatchList(), default="1,8", show_default=True, help="Batch sizes.")
+@click.option(
+    "--batch",
+    type=BatchList(),
+    help="Batch sizes.  [default: 1,8; for segmentation and detection 1]",
+)
 @click.option("--weights", help="Weights for PyTorch, when they have moved.")
 @click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, help="Of the random inputs.")
 @click.option(
@@ -34,7 +38,9 @@ if TYPE_CHECKING:
 )
 @reporting
 @weights_options
-def command(terminal: Terminal, *, path: Path, batch: tuple[int, ...], **options: Any) -> ExitCode:
+def command(
+    terminal: Terminal, *, path: Path, batch: tuple[int, ...] | None, **options: Any
+) -> ExitCode:
     """Compare PATH, an artefact folder or an ONNX file, with PyTorch in fp32.
 
     The folder is verified against its manifest first. Ends with 6 when a runtime disagrees.

@@ -10,6 +10,7 @@ import click
 from vmamba_deploy.cli.app import EXIT_CODES
 from vmamba_deploy.cli.parameters import (
     ImageSize,
+    Names,
     engine_options,
     pop_precision,
     precision_flags,
@@ -36,8 +37,14 @@ if TYPE_CHECKING:
 @click.option(
     "--task",
     type=click.Choice(tuple(TASKS)),
-    help="What the file is for.  [default: classification if the weights have a classifier, else "
-    "features]",
+    help="What the file is for.  [default: what the weights are for; features of a backbone alone]",
+)
+@click.option(
+    "--outputs",
+    type=Names(),
+    default="",
+    help="Further outputs: labels,logits also gives a segmentation's logits at a quarter of the "
+    "size.",
 )
 @click.option(
     "--activation",
@@ -54,7 +61,8 @@ if TYPE_CHECKING:
 @click.option(
     "--image-size",
     type=ImageSize(),
-    help="Side or height x width in pixels, from 32 on; default: the weights' own, else 224.",
+    help="Side or height x width in pixels, from 32 on; default: the weights' own, else 224, for "
+    "segmentation 512, for detection 800x1088.",
 )
 @click.option("--dynamic-size", is_flag=True, help="Leave height and width free.")
 @click.option("--preprocess", is_flag=True, help="Take uint8 NHWC, normalise in the graph.")

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from vmamba_deploy.errors import UsageError
 from vmamba_deploy.runtimes.base import check_batches
 from vmamba_deploy.runtimes.tensorrt.flavour import Capability, Flavour, FlavourChoice
+from vmamba_deploy.tasks import CLASSIFICATION, Task
 
 # Called as progress(phase, step, total); step == total ends a phase.
 Progress = Callable[[str, int, int], None]
 
 Profile = tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]
-"""The smallest, the usual and the largest shape of the input."""
+"""The smallest, the usual and the largest shape of the image."""
+_SHAPES, _AXES = 3, 4
 
 
 @dataclass(frozen=True)
@@ -23,7 +25,11 @@ class EnginePlan:
 
     Attributes:
         flavour: `tensorrt`, `rtx`, or `auto`: what is installed and fits the GPU.
-        batches: batch sizes of the profile, ascending: smallest, usual and largest.
+        batches: batch sizes of the profile, ascending: smallest, usual and largest; None takes
+            those of the shapes, else the task's usual ones.
+        shapes: smallest, usual and largest shape of the image, each (height, width), or all four
+            axes in the file's own layout; None takes the file's size, half to double where it
+            leaves that free.
         embed_plugin: put the plugin library into the engine, which makes the engine code to be
             trusted: whoever loads it runs that library.
         target_sm: compute capabilities to build for, as (8, 6); RTX only. Empty: every one that
@@ -41,7 +47,8 @@ class EnginePlan:
     """
 
     flavour: FlavourChoice = "auto"
-    batches: tuple[int, ...] = (1, 8, 32)
+    batches: tuple[int, ...] | None = None
+    shapes: tuple[tuple[int, ...], ...] | None = None
     embed_plugin: bool = False
     target_sm: tuple[Capability, ...] = ()
     workspace_mib: int | None = None
@@ -51,14 +58,45 @@ class EnginePlan:
     strip_weights: bool = False
 
     def __post_init__(self) -> None:
-        check_batches(self.batches)
+        if self.batches is not None:
+            check_batches(self.batches)
+        if self.shapes is not None:
+            self._check_shapes(self.shapes)
         if self.workspace_mib is not None and self.workspace_mib < 1:
             raise UsageError(f"the workspace must be at least 1 MiB, got {self.workspace_mib}")
+
+    def _check_shapes(self, shapes: tuple[tuple[int, ...], ...]) -> None:
+        example = "for example --shapes 256x256/512x512/1024x1024"
+        if len(shapes) != _SHAPES or {*map(len, shapes)} not in ({2}, {_AXES}):
+            raise UsageError(
+                "--shapes takes the smallest, the usual and the largest shape, each height x width "
+                "or all four axes",
+                hint=example,
+            )
+        smallest, usual, largest = shapes
+        if not all(1 <= a <= b <= c for a, b, c in zip(smallest, usual, largest, strict=True)):
+            raise UsageError("--shapes must not shrink from the smallest to the largest")
+        if len(smallest) == _AXES:
+            if self.batches is not None:
+                raise UsageError("--batch and --shapes both say the batch sizes", hint="drop one")
+            check_batches(tuple(sorted({shape[0] for shape in shapes})))
+
+    def for_task(self, task: Task) -> EnginePlan:
+        """The plan with the batch sizes that are usual for a task where it says none."""
+        return replace(self, batches=task.batches) if self._says_no_batches else self
+
+    @property
+    def _says_no_batches(self) -> bool:
+        return self.batches is None and (self.shapes is None or len(self.shapes[0]) != _AXES)
 
     @property
     def profile_batches(self) -> tuple[int, int, int]:
         """(smallest, usual, largest): the middle one of the list is the usual one."""
-        return self.batches[0], self.batches[len(self.batches) // 2], self.batches[-1]
+        if self.batches is None and self.shapes is not None and not self._says_no_batches:
+            smallest, usual, largest = (shape[0] for shape in self.shapes)
+            return smallest, usual, largest
+        batches = self.batches or CLASSIFICATION.batches
+        return batches[0], batches[len(batches) // 2], batches[-1]
 
     def check_flavour(self, flavour: Flavour) -> None:
         """Refuse what the flavour that was chosen does not have.
