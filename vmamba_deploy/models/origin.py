@@ -52,7 +52,7 @@ def origin_of(
             control characters.
     """
     agreement = family.agreement(model.config, contents.settings, path)
-    labels = contents.class_labels or labels_in(contents.settings[1:])
+    labels = labels_in(contents.settings)
     # They travel with the artefacts, whose manifest takes no others.
     try:
         require_plain_texts([contents.key, *contents.other_keys, contents.prefix, *(labels or ())])

@@ -92,6 +92,20 @@ def test_a_changed_cache_file_is_fetched_again(server: FakeServer) -> None:
     assert len(server.requests) == 2
 
 
+def test_a_changed_cache_file_does_not_stay(server: FakeServer) -> None:
+    path = download(URL)
+    path.write_bytes(b"changed")
+    server.failure = TimeoutError("timed out")
+    with pytest.raises(InputFileError, match="cannot be fetched"):
+        download(f"{URL}#sha256={hashlib.sha256(server.body).hexdigest()}")
+    assert leftovers() == []
+
+
+def test_a_name_longer_than_file_systems_take(server: FakeServer) -> None:
+    name = "b" * 300 + "a" * 76 + ".pth"
+    assert download(f"https://weights.example/{name}").name[16:] == f"-{name[-80:]}"
+
+
 def test_too_few_bytes(server: FakeServer) -> None:
     server.announced_bytes = len(server.body) + 1
     with pytest.raises(InputFileError, match="bytes"):
@@ -100,7 +114,9 @@ def test_too_few_bytes(server: FakeServer) -> None:
 
 
 def test_too_many_bytes(server: FakeServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(download_module, "MAX_FILE_BYTES", 1000)
+    monkeypatch.setattr(download_module, "MAX_FILE_BYTES", len(server.body))
+    download(URL).unlink()
+    monkeypatch.setattr(download_module, "MAX_FILE_BYTES", len(server.body) - 1)
     with pytest.raises(InputFileError, match="larger"):
         download(URL)
 

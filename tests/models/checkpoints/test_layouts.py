@@ -116,10 +116,19 @@ def test_a_path_that_no_manifest_takes_is_refused(s2_weights: Weights, tmp_path:
         load_weights(str(tmp_path / "clear\x1b[2J.pth"))
 
 
-@pytest.mark.parametrize("content", [{}, {"epoch": 3}, [1, 2], 7, {"model": {}}])
-def test_files_without_weights(content: Any, checkpoint: Path) -> None:
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ({}, "dict"),
+        ({"epoch": 3, "model": {}}, "epoch, model"),
+        ([1, 2], "list"),
+        (7, "int"),
+        (dict.fromkeys("abcdefghi"), "a, b, c, d, e, f, g, h"),
+    ],
+)
+def test_files_without_weights(content: Any, told: str, checkpoint: Path) -> None:
     torch.save(content, checkpoint)
-    with pytest.raises(InputFileError, match="holds no weights"):
+    with pytest.raises(InputFileError, match=rf"holds no weights: .*; found {told}\.$"):
         load_model(checkpoint)
 
 
@@ -142,6 +151,14 @@ def test_the_choice_between_a_network_and_its_average(
     assert f"'{taken}'; there are others under '{other}'" in loaded.origin.notes[0]
     asked = load_weights(str(checkpoint), choice=WeightsChoice(key=other))
     assert_holds(asked.model, doubled(s2_weights))
+
+
+def test_tensors_that_are_no_network_are_no_choice(s2_weights: Weights, checkpoint: Path) -> None:
+    torch.save({"momentum": {"a": torch.ones(2)}, "net": s2_weights}, checkpoint)
+    loaded = load_weights(str(checkpoint))
+    assert_holds(loaded.model, s2_weights)
+    assert loaded.origin is not None
+    assert loaded.origin.other_keys == ()
 
 
 def test_weights_a_level_deeper(s2_weights: Weights, checkpoint: Path) -> None:

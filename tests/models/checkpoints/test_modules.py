@@ -12,6 +12,7 @@ from torch import nn
 
 from vmamba_deploy.errors import InputFileError
 from vmamba_deploy.models import load_model
+from vmamba_deploy.models.checkpoints import modules
 from vmamba_deploy.models.checkpoints.limits import MAX_NAME_CHARACTERS
 from vmamba_deploy.models.checkpoints.modules import with_weights_of_modules
 from vmamba_deploy.models.checkpoints.pickled import read_pickled
@@ -85,6 +86,23 @@ def laughs() -> StandIn:
 def test_modules_without_end(module: StandIn) -> None:
     with pytest.raises(InputFileError, match="pickled module"):
         with_weights_of_modules({"model": module})
+
+
+def test_everything_in_a_module_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two modules, two parameters, one part, and one buffer that is not saved: six."""
+    not_saved = StandIn("builtins.set", (["b"],))
+    parts = {"part": module_with({})}
+    of_six = module_with(parts, _parameters={"a": 1, "b": 2}, _non_persistent_buffers_set=not_saved)
+    monkeypatch.setattr(modules, "MAX_TENSORS", 6)
+    assert with_weights_of_modules(of_six) == {}
+    monkeypatch.setattr(modules, "MAX_TENSORS", 5)
+    with pytest.raises(InputFileError, match="too many others"):
+        with_weights_of_modules(of_six)
+
+
+def test_the_longest_name_of_a_part() -> None:
+    longest = module_with({"a" * MAX_NAME_CHARACTERS: module_with({})})
+    assert with_weights_of_modules(longest) == {}
 
 
 def test_many_modules() -> None:

@@ -134,6 +134,26 @@ def test_what_a_stand_in_knows() -> None:
     assert found.state == "x"
     assert followed(b"ca\nL\n)R(I1\nI2\ne.").items == [1, 2]
     assert followed(b"(I5\nca\nC\n0ia\nC\n.").arguments == (5,)
+    assert followed(PROGRAMS["reconstructor"]).arguments == ()
+    of_list = b"ccopyreg\n_reconstructor\n(ca\nL\ncbuiltins\nlist\n]tR."
+    assert followed(of_list).arguments == ([],)
+
+
+def test_steps_that_python_seldom_writes() -> None:
+    assert followed(b"I5\n(0.") == 5  # A mark is taken off as a value is.
+    assert followed(b"I4\nI5\n2\x87.") == (4, 5, 5)
+    assert followed(b"I5\n(I6\n1.") == 5
+
+
+def test_the_largest_that_is_taken() -> None:
+    number = (1 << MAX_INTEGER_BITS) - 1
+    assert followed(pickle.dumps(number, 4)) == number
+    first, last = b"a" * 100, b"b" * (MAX_NAME_CHARACTERS - 101)
+    assert len(followed(b"c" + first + b"\n" + last + b"\n.").name) == MAX_NAME_CHARACTERS
+    arguments = followed(b"ca\nf\n(" + b"I1\n" * 16 + b"tR.", calls={"a.f": lambda *all: all})
+    assert arguments == (1,) * 16
+    keys = followed(pickle.dumps({(1 << 60) - 1: 0, 1 << 60: 0}, 4))
+    assert [type(key) for key in keys] == [int, StandIn]
 
 
 def test_every_name_is_asked_about() -> None:
@@ -194,7 +214,7 @@ def test_shared_parts_cost_nothing() -> None:
     [
         (b"N" * 20 + b".", "more than 10 steps"),
         (b"\x8b" + struct.pack("<i", 200) + b"\x7f" * 200 + b".", f"{MAX_INTEGER_BITS} bits"),
-        (b"c" + b"a" * (MAX_NAME_CHARACTERS + 1) + b"\nb\n.", "no name"),
+        (b"c" + b"a" * (MAX_NAME_CHARACTERS + 1) + b"\nb\n.", f"{MAX_NAME_CHARACTERS} characters"),
         (b"c" + b"a" * 200 + b"\n" + b"b" * 200 + b"\n.", f"{MAX_NAME_CHARACTERS} characters"),
         (b"\x80\x04]]\x93.", "no name"),
         (b"\x82\x01.", "a step EXT1"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import pickle
 import urllib.error
 import urllib.request
@@ -56,7 +57,7 @@ def test_the_older_layout_with_something_else(
 def test_the_older_layout_without_its_last_numbers(tmp_path: Path) -> None:
     buffer, path = io.BytesIO(), tmp_path / "a.pth"
     torch.save({"a": torch.ones(9)}, buffer, _use_new_zipfile_serialization=False)
-    path.write_bytes(buffer.getvalue()[:-4])
+    path.write_bytes(buffer.getvalue()[:-1])
     with pytest.raises(InputFileError, match="numbers are missing"):
         read_pickled(path)
 
@@ -155,16 +156,30 @@ USUAL = Preprocessing()
         ("config", {"crop_pct": 0.75}, {"resize_pixels": 298}, ""),
         ("config", {"crop_pct": True}, {}, ""),
         ("config", {"crop_pct": 0.01}, {}, ""),
+        ("config", {"crop_pct": 0.1}, {"resize_pixels": 2240}, ""),
+        ("config", {"crop_pct": 1}, {"resize_pixels": 224}, ""),
+        ("config", {"crop_pct": 1.5}, {}, ""),
         ("config", {"img_size": [3, 256, 192]}, {"crop_pixels": (256, 192)}, ""),
+        ("config", {"img_size": [64, 256, 192]}, {"crop_pixels": (256, 192)}, ""),
+        ("config", {"img_size": 32}, {"crop_pixels": (32, 32)}, ""),
+        ("config", {"img_size": 8192}, {"crop_pixels": (8192, 8192)}, ""),
         ("config", {"img_size": [256]}, {"crop_pixels": (256, 256)}, ""),
         ("config", {"img_size": 31}, {}, ""),
         ("config", {"img_size": 8193}, {}, ""),
         ("config", {"img_size": "224"}, {}, ""),
         ("config", {"interpolation": "spline"}, {}, "interpolation: spline, which is none"),
         ("config", {"resample": 2}, {"interpolation": "bilinear"}, ""),
-        ("config", {"mean": [127.5] * 3, "std": [127.5] * 3}, {"mean": (0.5,) * 3}, ""),
+        (
+            "config",
+            {"mean": [127.5] * 3, "std": [127.5] * 3},
+            {"mean": (0.5,) * 3},
+            "mean 0.5 0.5 0.5",
+        ),
         ("config", {"mean": [0.1] * 3, "std": [0.2, 0.2, 0]}, {}, ""),
         ("config", {"mean": [0.1, "x", 0.1], "std": [0.2] * 3}, {}, ""),
+        ("config", {"mean": [0.1, "x", 0.1, 0.1], "std": [0.2] * 3}, {}, ""),
+        ("config", {"mean": [0.1] * 3, "std": [math.inf] * 3}, {}, ""),
+        ("config", {"mean": [300] * 3, "std": [50] * 3}, {}, ""),
         ("config", {"mean": [0.1] * 2, "std": [0.2] * 2}, {}, ""),
         ("config", {"mean": 0.1, "std": 0.2}, {}, ""),
         ("config", {"to_rgb": False}, {}, "its images are BGR"),

@@ -207,6 +207,11 @@ def test_what_would_take_for_ever(check: Any, value: Any) -> None:
         check({"key": (value,)})
 
 
+def test_no_such_file_is_read_at_all(checkpoint: Path) -> None:
+    with pytest.raises(InputFileError, match="deeper"):
+        saved(wide(30), checkpoint)
+
+
 def test_stand_ins_without_end() -> None:
     namespace = StandIn("argparse.Namespace")
     namespace.state = {"me": namespace}

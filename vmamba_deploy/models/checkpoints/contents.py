@@ -27,7 +27,6 @@ class CheckpointContents:
 
     Attributes:
         stored: tensors of one network, by names without prefix.
-        class_labels: where the file has them.
         key: under which the tensors are; empty for a file of tensors alone.
         other_keys: under which there are others like them.
         prefix: of their names in the file.
@@ -37,7 +36,6 @@ class CheckpointContents:
     """
 
     stored: Mapping[str, StoredTensor]
-    class_labels: tuple[str, ...] | None = None
     key: str = ""
     other_keys: tuple[str, ...] = ()
     prefix: str = ""
@@ -90,7 +88,6 @@ def unwrap(loaded: object, path: Path, choice: WeightsChoice | None = None) -> C
     settings, unread = settings_of(beside)
     return CheckpointContents(
         found.tensors,
-        class_labels=labels_in(settings[:1]),
         key=key,
         other_keys=tuple(other for other in networks if other != key),
         prefix=found.prefix,
@@ -122,11 +119,10 @@ def _tensor_groups(loaded: Mapping[object, object]) -> dict[str, dict[str, Store
 
 
 def _tensors_of(value: object) -> dict[str, StoredTensor]:
-    if not isinstance(value, Mapping):
-        return {}
+    items = value.items() if isinstance(value, Mapping) else ()
     return {
         name: tensor
-        for name, tensor in value.items()
+        for name, tensor in items
         if isinstance(name, str) and isinstance(tensor, StoredTensor)
     }
 

@@ -180,7 +180,7 @@ class _Machine:
         self.push(self._persistent(reference))
 
     def _named(self, *parts: Any) -> StandIn:
-        if not all(isinstance(part, str) and len(part) <= MAX_NAME_CHARACTERS for part in parts):
+        if not all(isinstance(part, str) for part in parts):
             raise pickle.UnpicklingError("a name that is no name")
         name = ".".join(parts)
         if len(name) > MAX_NAME_CHARACTERS:
@@ -209,7 +209,7 @@ def _reconstructed(kind: StandIn, _base: object, value: object) -> StandIn:
 def _pairs(flat: list[Any]) -> dict[Any, Any]:
     if len(flat) % 2:
         raise pickle.UnpicklingError("a key without a value")
-    return {_key(key): value for key, value in zip(flat[::2], flat[1::2], strict=True)}
+    return {_key(flat[at]): flat[at + 1] for at in range(0, len(flat), 2)}
 
 
 def _key(key: Any) -> Any:
