@@ -30,6 +30,7 @@ def test_a_failure_is_one_line_and_nothing_on_the_console(module, words, capfd):
     with pytest.raises(BuildError, match="PyTorch could not export the model to ONNX: ") as failed:
         trace(module, ExportOptions(image_size=32), CLASSIFICATION)
     assert words in failed.value.message
+    assert "more of it" not in failed.value.message
     assert "\n" not in failed.value.message
     assert failed.value.message.isprintable()
     assert capfd.readouterr() == ("", "")

@@ -206,6 +206,14 @@ def test_archives_that_torch_does_not_write(name: str, checkpoint: Path) -> None
         read_pickled(checkpoint)
 
 
+def test_a_list_of_records_in_another_order(checkpoint: Path) -> None:
+    torch.save({"a": torch.arange(9.0)}, checkpoint)
+    with zipfile.ZipFile(checkpoint, "a") as archive:
+        archive.filelist.reverse()
+        archive._didModify = True
+    assert read_checkpoint(checkpoint).read()["a"].tolist() == [*range(9)]
+
+
 def test_records_that_are_not_where_the_list_says(checkpoint: Path) -> None:
     with zipfile.ZipFile(checkpoint, "w") as archive:
         archive.writestr("a/data.pkl", pickle.dumps(1, 2))

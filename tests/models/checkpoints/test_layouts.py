@@ -11,6 +11,7 @@ from torch import Tensor
 from vmamba_deploy.errors import InputFileError, UsageError
 from vmamba_deploy.models import load_model, load_weights
 from vmamba_deploy.models.checkpoints.choice import WeightsChoice
+from vmamba_deploy.models.checkpoints.prefixes import listed
 from vmamba_deploy.models.vmamba.network import VMamba
 
 Weights = dict[str, Tensor]
@@ -207,8 +208,19 @@ def test_several_prefixes(s2_weights: Weights, checkpoint: Path) -> None:
     assert "--strip-prefix 'student.'" in (error.value.hint or "")
     teacher = load_weights(str(checkpoint), choice=WeightsChoice(prefix="teacher"))
     assert_holds(teacher.model, doubled(s2_weights))
-    with pytest.raises(UsageError, match=r"begins with 'net\.'"):
+    with pytest.raises(UsageError, match=r"begins with 'net\.'") as no_such:
         load_weights(str(checkpoint), choice=WeightsChoice(prefix="net"))
+    assert no_such.value.hint == "They begin with 'student.', 'teacher.'."
+
+
+def test_a_moving_average_alone_is_taken(s2_weights: Weights, checkpoint: Path) -> None:
+    torch.save(prefixed(s2_weights, "ema."), checkpoint)
+    assert_holds(load_model(checkpoint), s2_weights)
+
+
+def test_long_lists_of_names_are_cut() -> None:
+    assert listed("abcdefgh").endswith("'g', 'h'")
+    assert listed("abcdefghi").endswith("'g', 'h', ...")
 
 
 def test_wrappers_around_a_part(s2_weights: Weights, checkpoint: Path) -> None:

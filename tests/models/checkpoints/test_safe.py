@@ -10,10 +10,13 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import save_file
+from torch import Tensor
 
 from vmamba_deploy.errors import InputFileError
-from vmamba_deploy.models.checkpoints.limits import MAX_HEADER_BYTES
+from vmamba_deploy.models.checkpoints import reading, safe
+from vmamba_deploy.models.checkpoints.limits import MAX_HEADER_BYTES, MAX_NAME_CHARACTERS
 from vmamba_deploy.models.checkpoints.reading import read_checkpoint
+from vmamba_deploy.models.checkpoints.stored import StoredTensor
 
 DTYPES = [torch.float64, torch.float32, torch.float16, torch.bfloat16]
 
@@ -67,6 +70,35 @@ HEADERS = {
 def test_bad_headers(name: str, checkpoint: Path) -> None:
     checkpoint.write_bytes(HEADERS[name])
     with pytest.raises(InputFileError):
+        read_checkpoint(checkpoint)
+
+
+def test_the_largest_that_is_taken(checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    content = header(**{"a" * MAX_NAME_CHARACTERS: entry([1])})
+    checkpoint.write_bytes(content + bytes(4))
+    monkeypatch.setattr(safe, "MAX_HEADER_BYTES", len(content) - 8)
+    monkeypatch.setattr(reading, "MAX_TENSORS", 1)
+    assert len(read_checkpoint(checkpoint).stored) == 1
+    monkeypatch.setattr(reading, "MAX_TENSORS", 0)
+    with pytest.raises(InputFileError, match="has 1 tensors; at most 0"):
+        read_checkpoint(checkpoint)
+
+
+@pytest.mark.parametrize(
+    ("shape", "most_bytes"), [((2,), 4), ((0, 4), 4), ((), 2)], ids=["numbers", "none", "one"]
+)
+def test_what_a_file_of_few_bytes_may_claim(shape: tuple[int, ...], most_bytes: int) -> None:
+    """Twice its size for tensors with two names; of an empty one no side is longer than it."""
+    stored = {"a": StoredTensor(torch.empty(shape, device="meta"), Tensor)}
+    reading._check(Path("a.pth"), stored, most_bytes)
+    with pytest.raises(InputFileError, match=r"claim|not a plain tensor"):
+        reading._check(Path("a.pth"), stored, most_bytes - 1)
+
+
+def test_a_file_that_is_cut_in_its_header(checkpoint: Path) -> None:
+    save_file({"a.weight": torch.ones(3)}, checkpoint)
+    checkpoint.write_bytes(checkpoint.read_bytes()[:20])
+    with pytest.raises(InputFileError, match="cannot be read as a safetensors file"):
         read_checkpoint(checkpoint)
 
 

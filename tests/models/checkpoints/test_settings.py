@@ -229,4 +229,11 @@ def test_settings_without_end_are_left(checkpoint: Path) -> None:
     circle["inner"] = circle
     found, unread = settings_of({"args": circle, "log": {"a": "b"}})
     assert len(found) == MAX_SECTIONS
-    assert unread
+    assert {place.rpartition(".")[2] for place in unread} == {"inner"}
+
+
+def test_texts_of_any_length_or_kind() -> None:
+    longest = "a=1" + " " * 299_997
+    assert literal_settings(longest) == {"a": 1}
+    assert literal_settings(f"{longest} ") is None
+    assert literal_settings("word") is None

@@ -251,6 +251,46 @@ def test_objects_of_other_classes_are_counted_once() -> None:
         check_size(large)
 
 
+def below(levels: int, value: object) -> object:
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
+@pytest.mark.parametrize("check", [check_size, plain])
+@pytest.mark.parametrize(
+    ("value", "levels"), [(7, 0), ([], 1), ({}, 1), (StandIn("own.Class"), 1), ([(7,)], 2)]
+)
+def test_the_deepest_that_is_taken(check: Any, value: object, levels: int) -> None:
+    deepest = below(MAX_DEPTH - levels, value)
+    check(deepest)
+    # Where it was met before, higher up.
+    check([value, *below(MAX_DEPTH - levels, value)])  # type: ignore[misc]
+    for too_deep in ([deepest], [value, deepest]):
+        with pytest.raises(InputFileError, match="deeper"):
+            check(too_deep)
+
+
+@pytest.mark.parametrize(
+    "value", [[0, 1], {"a": 0, "b": 1}, ((), ""), StandIn("argparse.Namespace", (), {"a": 1})]
+)
+def test_the_most_values_that_are_taken(value: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stand_in, "MAX_VALUES", 3)
+    check_size(value)
+    monkeypatch.setattr(stand_in, "MAX_VALUES", 2)
+    with pytest.raises(InputFileError, match="deeper"):
+        check_size(value)
+
+
+def test_what_an_object_of_another_class_holds_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Itself, its arguments, state and items: four."""
+    monkeypatch.setattr(stand_in, "MAX_VALUES", 4)
+    check_size(StandIn("own.Class"))
+    monkeypatch.setattr(stand_in, "MAX_VALUES", 3)
+    with pytest.raises(InputFileError, match="deeper"):
+        check_size(StandIn("own.Class"))
+
+
 def test_long_paths_stay() -> None:
     for parts in (("a",) * 101, ("a" * 5000,)):
         path = StandIn("pathlib.PosixPath", parts)

@@ -127,8 +127,8 @@ def _own_name(name: str, prefix: str) -> str | None:
 
     A classifier beside `model.backbone.` is `model.head.fc.` or `head.fc.`.
     """
-    parts = prefix.split(".")
-    lengths = range(len(parts) - 1, -1, -1)
-    ancestors = ("".join(f"{part}." for part in parts[:length]) for length in lengths)
-    own = name.removeprefix(next(filter(name.startswith, ancestors)))
+    while not name.startswith(prefix):
+        parent, dot, _ = prefix.removesuffix(".").rpartition(".")
+        prefix = parent + dot
+    own = name.removeprefix(prefix)
     return own if any(family.own_names.match(own) for family in FAMILIES.values()) else None

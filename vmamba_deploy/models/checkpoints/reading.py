@@ -38,12 +38,12 @@ def read_checkpoint(path: Path, choice: WeightsChoice | None = None) -> Checkpoi
     """
     with open_file(path, what="a checkpoint", limit_bytes=MAX_FILE_BYTES) as file:
         start = file.read(START_BYTES)
-        size = file.seek(0, os.SEEK_END)
+        size = os.fstat(file.fileno()).st_size
     if not start:
         raise InputFileError(f"{shown(path)} is empty; a checkpoint was expected.")
-    header_bytes = int.from_bytes(start[:8], "little")
-    if start[8:9] == b"{" and header_bytes <= size:
-        contents = read_safetensors(path, header_bytes, choice)
+    # A safetensors file begins with the size of its header, which is below 4 GiB, and the header.
+    if start[4:9] == b"\0\0\0\0{":
+        contents = read_safetensors(path, int.from_bytes(start[:8], "little"), choice)
     else:
         refuse_other_file(path, start)
         contents = _unwrapped(read_pickled(path), path, choice)
@@ -88,8 +88,8 @@ def _check_tensor(path: Path, name: str, meta: Tensor, size: int) -> int:
     numbers = math.prod(meta.shape)
     bytes_taken = numbers * meta.element_size()
     # Views that repeat few numbers can claim any size, and so can empty tensors.
-    own_place = (
-        bytes_taken <= meta.untyped_storage().nbytes() and max(meta.shape, default=0) <= size
+    own_place = bytes_taken <= meta.untyped_storage().nbytes() and all(
+        side <= size for side in meta.shape
     )
     is_counter = numbers <= 1 and not meta.is_complex()
     if not own_place or not (meta.is_floating_point() or is_counter):

@@ -48,7 +48,7 @@ def read_safetensors(
         choice: see `unwrap`.
 
     Raises:
-        InputFileError: damaged, with too long a header, or without a single tensor.
+        InputFileError: damaged, with too long a header, or without weights.
     """
     from safetensors import safe_open
 
@@ -60,8 +60,6 @@ def read_safetensors(
         file: Any = safe_open(path, framework="pt", device="cpu")
         stored = {name: _stored(path, file, name) for name in file.keys()}  # noqa: SIM118
         beside = metadata_values(file.metadata() or {})
-    if not stored:
-        raise InputFileError(f"{shown(path)} is {_WHAT} without a single tensor.")
     contents = unwrap({**beside, **stored}, path, choice)
     return replace(contents, settings=contents.settings + settings_beside(path))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import struct
 import zipfile
 import zlib
@@ -16,9 +15,6 @@ from vmamba_deploy.models.checkpoints.limits import MAX_DIRECTORY_BYTES
 from vmamba_deploy.models.checkpoints.other_files import refuse_other_archive
 
 AGAIN = "Get the file again and compare its sha256 with the published one."
-_END, _END_BYTES = b"PK\5\6", 22
-_LOCATOR64, _LOCATOR64_BYTES, _END64_BYTES = b"PK\6\7", 20, 56
-_LONGEST_END = _END_BYTES + 0xFFFF + _LOCATOR64_BYTES + _END64_BYTES
 _LOCAL = struct.Struct("<4s22xHH")
 
 
@@ -72,15 +68,12 @@ def zip_records(path: Path, file: BinaryIO) -> dict[str, Section]:
             overlapping or overlong.
         Exception: of any class, for the archive is damaged.
     """
-    _check_directory(file)
-    with zipfile.ZipFile(file) as archive:
-        records, end = archive.infolist(), archive.start_dir
+    with zipfile.ZipFile(_ShortReads(file)) as archive:
+        records, limit = archive.infolist(), archive.start_dir
     refuse_other_archive(path, [record.filename for record in records])
-    records.sort(key=lambda record: record.header_offset)
     has_checksums = any(record.CRC for record in records)
     sections: dict[str, Section] = {}
-    following = [record.header_offset for record in records[1:]] + [end]
-    for record, limit in zip(records, following, strict=True):
+    for record in sorted(records, key=lambda record: record.header_offset, reverse=True):
         offset = _data_offset(file, record)
         plain = record.compress_type == zipfile.ZIP_STORED and not record.flag_bits & 1
         stored = plain and record.compress_size == record.file_size
@@ -92,27 +85,20 @@ def zip_records(path: Path, file: BinaryIO) -> dict[str, Section]:
             )
         crc32 = record.CRC if has_checksums else None
         sections[record.filename] = Section(path, offset, record.file_size, crc32)
+        limit = record.header_offset
     return sections
 
 
-def _check_directory(file: BinaryIO) -> None:
-    """Refuse a long list of records before zipfile makes an object of each.
+class _ShortReads:
+    """A file for zipfile, which reads the list of records at once and makes an object of each."""
 
-    Raises:
-        BadZipFile: no list of records, or a longer one than any checkpoint has.
-    """
-    file.seek(-min(_LONGEST_END, file.seek(0, os.SEEK_END)), os.SEEK_END)
-    tail = file.read()
-    usual = len(tail) - _END_BYTES
-    at = usual if tail.startswith(_END, max(usual, 0)) else tail.rfind(_END)
-    if at < 0:
-        raise zipfile.BadZipFile("its end is missing")
-    if tail.startswith(_LOCATOR64, max(at - _LOCATOR64_BYTES, 0)):
-        (size,) = struct.unpack_from("<Q", tail, at - _LOCATOR64_BYTES - _END64_BYTES + 40)
-    else:
-        (size,) = struct.unpack_from("<I", tail, at + 12)
-    if size > MAX_DIRECTORY_BYTES:
-        raise zipfile.BadZipFile(f"its list of records has {size:,} bytes")
+    def __init__(self, file: BinaryIO) -> None:
+        self.seek, self.tell, self._read = file.seek, file.tell, file.read
+
+    def read(self, count: int = -1) -> bytes:
+        if count > MAX_DIRECTORY_BYTES:
+            raise zipfile.BadZipFile(f"its list of records has {count:,} bytes")
+        return self._read(count)
 
 
 def _data_offset(file: BinaryIO, record: zipfile.ZipInfo) -> int:

@@ -63,14 +63,16 @@ def check_size(tree: object) -> None:
     ahead = [tree]
 
     def size_and_height(value: object, depth: int) -> tuple[int, int]:
+        """Values and levels of containers in it, below so many other containers."""
         if not isinstance(value, StandIn | dict | list | tuple):
             return 1, 0
-        if id(value) not in measured and depth < MAX_DEPTH:
-            measured[id(value)] = value, 0, MAX_DEPTH  # Until its parts are known.
-            sizes = [(0, -1), *(size_and_height(part, depth + 1) for part in parts_of(value))]
-            height = max(height for _, height in sizes) + 1
-            measured[id(value)] = value, sum(size for size, _ in sizes) + 1, height
-        _, size, height = measured.get(id(value), (value, 0, 1))
+        if depth == MAX_DEPTH:
+            raise InputFileError(_TOO_MUCH)
+        if id(value) not in measured:
+            parts = [size_and_height(part, depth + 1) for part in parts_of(value)]
+            height = 1 + max((height for _, height in parts), default=0)
+            measured[id(value)] = value, 1 + sum(size for size, _ in parts), height
+        _, size, height = measured[id(value)]
         if size > MAX_VALUES or depth + height > MAX_DEPTH:
             raise InputFileError(_TOO_MUCH)
         return size, height
@@ -101,29 +103,23 @@ def plain(value: object) -> Any:
     Raises:
         InputFileError: deeper than `MAX_DEPTH` or of more than `MAX_VALUES` values.
     """
+    check_size(value)
     done: dict[int, tuple[object, object]] = {}
 
-    def convert(value: object, depth: int) -> object:
-        if not isinstance(value, StandIn | dict | list | tuple):
-            return value
-        if depth > MAX_DEPTH:
-            raise InputFileError(_TOO_MUCH)
+    def convert(value: object) -> object:
         if id(value) not in done:
-            done[id(value)] = value, converted(value, depth + 1)
+            done[id(value)] = value, converted(value)
         return done[id(value)][1]
 
-    def converted(value: object, depth: int) -> object:
+    def converted(value: object) -> object:
         if isinstance(value, StandIn):
             meant = _meaning(value)
-            return value if meant is value else convert(meant, depth)
+            return value if meant is value else convert(meant)
         if isinstance(value, dict):
-            return {key: convert(item, depth) for key, item in value.items()}
-        assert isinstance(value, list | tuple)
-        return [convert(item, depth) for item in value]
+            return {key: convert(item) for key, item in value.items()}
+        return [convert(item) for item in value] if isinstance(value, list | tuple) else value
 
-    settings = convert(value, 0)
-    check_size(settings)
-    return settings
+    return convert(value)
 
 
 def _meaning(found: StandIn) -> object:
