@@ -389,8 +389,11 @@ def test_tensors_that_are_no_weights(tensor: Tensor, s2_weights: Weights, checkp
 
 def test_a_sparse_tensor_is_told_by_what_makes_it(s2_weights: Weights, checkpoint: Path) -> None:
     torch.save({"model": s2_weights | {"b": torch.ones(3).to_sparse()}}, checkpoint)
-    with pytest.raises(InputFileError, match=r"makes it with torch\._utils\._rebuild_sparse"):
+    with pytest.raises(
+        InputFileError, match=r"makes it with torch\._utils\._rebuild_sparse"
+    ) as error:
         load_model(checkpoint)
+    assert "model.state_dict()" in (error.value.hint or "")
 
 
 @pytest.mark.parametrize("names", [2, 3])

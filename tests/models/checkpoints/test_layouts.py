@@ -129,8 +129,9 @@ def test_a_path_that_no_manifest_takes_is_refused(s2_weights: Weights, tmp_path:
 )
 def test_files_without_weights(content: Any, told: str, checkpoint: Path) -> None:
     torch.save(content, checkpoint)
-    with pytest.raises(InputFileError, match=rf"holds no weights: .*; found {told}\.$"):
+    with pytest.raises(InputFileError, match=rf"holds no weights: .*; found {told}\.$") as error:
         load_model(checkpoint)
+    assert "model.state_dict()" in (error.value.hint or "")
 
 
 def doubled(weights: Weights) -> Weights:
