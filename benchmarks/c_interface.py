@@ -1,4 +1,4 @@
-"""The C interface of plugins/include/vmamba/selective_scan_2d.h for ctypes: structs and exports.
+"""The C interface of plugins/include/vmamba for ctypes: structs and exports.
 
 For what times or tests that interface itself; PyTorch's operator comes from libvmamba_torch.so.
 """
@@ -51,6 +51,27 @@ class ScanArgs(ctypes.Structure):
     )
 
 
+class RoiAlignDesc(ctypes.Structure):
+    """`vmamba_roi_align_desc`."""
+
+    _fields_ = (
+        ("batch", c_int64),
+        ("boxes", c_int64),
+        ("channels", c_int64),
+        ("heights", c_int64 * 4),
+        ("widths", c_int64 * 4),
+        ("output_size", c_int32),
+        ("in_dtype", c_int32),
+        ("out_dtype", c_int32),
+    )
+
+
+class RoiAlignArgs(ctypes.Structure):
+    """`vmamba_roi_align_args`: addresses."""
+
+    _fields_ = (("maps", c_void_p * 4), ("boxes", c_void_p), ("y", c_void_p))
+
+
 Task = CFUNCTYPE(None, c_void_p, c_int64)
 ParallelFor = CFUNCTYPE(None, c_void_p, c_int64, Task, c_void_p)
 
@@ -65,6 +86,7 @@ _COMMON: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "vmamba_abi_version": (c_uint32, ()),
     "vmamba_last_error": (c_char_p, ()),
     "vmamba_scan_validate": (c_int, (POINTER(ScanDesc),)),
+    "vmamba_roi_align_validate": (c_int, (POINTER(RoiAlignDesc),)),
 }
 _EXPORTS: dict[str, dict[str, tuple[Any, tuple[Any, ...]]]] = {
     "vmamba_cpu": _COMMON
@@ -78,6 +100,10 @@ _EXPORTS: dict[str, dict[str, tuple[Any, tuple[Any, ...]]]] = {
         "vmamba_scan_cuda": (
             c_int,
             (POINTER(ScanDesc), POINTER(ScanArgs), c_void_p, c_size_t, c_void_p),
+        ),
+        "vmamba_roi_align_cuda": (
+            c_int,
+            (POINTER(RoiAlignDesc), POINTER(RoiAlignArgs), c_void_p),
         ),
     },
 }

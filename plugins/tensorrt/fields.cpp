@@ -39,25 +39,16 @@ bool read_integer(const PluginField &field, int64_t *value) noexcept {
 
 }  // namespace
 
-bool read_field(const Field &field, const PluginFieldCollection *collection, const char *op,
-                const char *node, int32_t *value) noexcept {
+bool read_field(const Field &field, const PluginFieldCollection *collection,
+                int64_t *value) noexcept {
   const PluginField *const found = find_field(collection, field.name);
   if (found == nullptr) {
-    log_error(op, "node \"%s\" lacks the attribute %s: %s", node, field.name, field.values);
+    log_error(field.op, "node \"%s\" lacks the attribute %s", field.node, field.name);
     return false;
   }
-  int64_t wide = 0;
-  if (!read_integer(*found, &wide)) {
-    log_error(op, "%s of node \"%s\" is not one integer", field.name, node);
-    return false;
-  }
-  if (!field.holds(wide)) {
-    log_error(op, "%s of node \"%s\" is %lld: %s", field.name, node, static_cast<long long>(wide),
-              field.values);
-    return false;
-  }
-  *value = static_cast<int32_t>(wide);
-  return true;
+  if (read_integer(*found, value)) return true;
+  log_error(field.op, "%s of node \"%s\" is not one integer", field.name, field.node);
+  return false;
 }
 
 }  // namespace vmamba::tensorrt

@@ -6,21 +6,15 @@
 
 #include <cstdint>
 
-#include "common/signature.h"
-
 namespace vmamba::tensorrt {
 
 struct Field {
+  const char *op, *node;  // whose it is, for a message
   const char *name;
-  const char *values;               // which there are, for a message
-  bool (*holds)(int64_t) noexcept;  // whether a value is one of them
 };
 
-constexpr Field kOutDtype = {"out_dtype", "1 float32, 10 float16, 16 bfloat16", is_dtype};
-
-// The value of one field of a node's, or an engine's. False, with the reason in the log, where it
-// is missing, no integer, or none of those that the field has.
+// Its value; false, with the reason in the log, where it is missing or no integer.
 bool read_field(const Field &field, const nvinfer1::PluginFieldCollection *collection,
-                const char *op, const char *node, int32_t *value) noexcept;
+                int64_t *value) noexcept;
 
 }  // namespace vmamba::tensorrt

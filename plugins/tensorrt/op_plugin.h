@@ -1,13 +1,5 @@
-// A node of an op of ours as an IPluginV3, and its creator. What differs between the ops is in a
-// class `Op`, such as SelectiveScan2D:
-//
-//   kName, kTimingCacheId   of the plugin, and of its kernels
-//   kInputs, kTypedInputs   the first of the inputs have one dtype that is chosen, the others
-//   float32 kFields                 the node's attributes; the last one is the dtype of the output
-//   Inputs, Desc            what is known of the inputs, and a call for the C interface
-//   check_dtypes, check_shapes, describe     by the op's signature, the reason in a Problem
-//   set_output              the extents of the output from those of the inputs
-//   workspace_bytes, launch                  of the C interface
+// A node of an op of ours as an IPluginV3, and its creator. What differs between the ops is their
+// argument `Op` (see common/signature.h); an engine keeps the node's attributes, as int32.
 #pragma once
 
 #include <NvInferRuntime.h>
@@ -15,11 +7,9 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <iterator>
 #include <new>
 
 #include "common/signature.h"
-#include "common/validate.h"
 #include "fields.h"
 #include "logging.h"
 #include "tensors.h"
@@ -36,11 +26,10 @@ class OpPlugin final : public nvinfer1::IPluginV3,
                        public nvinfer1::IPluginV3OneBuild,
                        public nvinfer1::IPluginV3OneRuntime {
  public:
-  static constexpr int32_t kFieldCount = static_cast<int32_t>(std::size(Op::kFields));
-  using FieldValues = int32_t[kFieldCount];
+  using Fields = int32_t[Op::kAttributes];
 
-  explicit OpPlugin(const FieldValues &fields) noexcept {
-    std::copy_n(fields, kFieldCount, fields_);
+  explicit OpPlugin(const Fields &fields) noexcept {
+    std::copy_n(fields, Op::kAttributes, fields_);
   }
 
   // IPluginV3
@@ -74,10 +63,10 @@ class OpPlugin final : public nvinfer1::IPluginV3,
                              nvinfer1::DataType const *input_types,
                              int32_t inputs) const noexcept override {
     if (!check_counts(inputs, outputs)) return kError;
-    int32_t dtypes[Op::kInputs];
-    for (int32_t i = 0; i < Op::kInputs; ++i) dtypes[i] = dtype_of(input_types[i]);
+    CallFacts<Op> call = facts();
+    for (int32_t i = 0; i < Op::kInputs; ++i) call.dtypes[i] = dtype_of(input_types[i]);
     Problem problem;
-    if (!logged(Op::check_dtypes(dtypes, out_dtype(), &problem), problem)) return kError;
+    if (!logged(check_dtypes(call, &problem), problem)) return kError;
     output_types[0] = data_type_of(out_dtype());
     return kOk;
   }
@@ -86,11 +75,17 @@ class OpPlugin final : public nvinfer1::IPluginV3,
                           nvinfer1::DimsExprs const *, int32_t, nvinfer1::DimsExprs *output_shapes,
                           int32_t outputs, nvinfer1::IExprBuilder &builder) noexcept override {
     if (!check_counts(inputs, outputs)) return kError;
-    Shape shapes[Op::kInputs];
-    for (int32_t i = 0; i < Op::kInputs; ++i) shapes[i] = shape_of(input_shapes[i]);
+    CallFacts<Op> call = facts();
+    for (int32_t i = 0; i < Op::kInputs; ++i) call.shapes[i] = shape_of(input_shapes[i]);
+    typename Op::Desc desc{};
     Problem problem;
-    if (!logged(Op::check_shapes(shapes, &problem), problem)) return kError;
-    Op::set_output(input_shapes, fields_, builder, &output_shapes[0]);
+    if (!logged(Op::read_sizes(call, &desc, &problem), problem)) return kError;
+    nvinfer1::DimsExprs &y = output_shapes[0];
+    y.nbDims = 0;
+    for (const AxisSource &from : Op::kOutputAxes) {
+      y.d[y.nbDims++] = from.input == kFromAttribute ? builder.constant(fields_[from.index])
+                                                     : input_shapes[from.input].d[from.index];
+    }
     return kOk;
   }
 
@@ -101,8 +96,9 @@ class OpPlugin final : public nvinfer1::IPluginV3,
     if (tensor.format != nvinfer1::TensorFormat::kLINEAR) return false;
     const nvinfer1::DataType chosen = tensors[0].desc.type;
     if (position == 0) return dtype_of(tensor.type) != 0;
-    if (position < Op::kTypedInputs) return tensor.type == chosen;
-    if (position < Op::kInputs) return tensor.type == nvinfer1::DataType::kFLOAT;
+    if (position < Op::kInputs) {
+      return tensor.type == (Op::kInputSpecs[position].is_t ? chosen : nvinfer1::DataType::kFLOAT);
+    }
     return tensor.type == data_type_of(out_dtype()) &&
            (tensor.type == nvinfer1::DataType::kFLOAT || tensor.type == chosen);
   }
@@ -128,7 +124,7 @@ class OpPlugin final : public nvinfer1::IPluginV3,
   }
 
   // Types, formats and shapes are part of the cache's key already; this names the kernels.
-  char const *getTimingCacheID() noexcept override { return Op::kTimingCacheId; }
+  char const *getTimingCacheID() noexcept override { return Op::kCudaKernels; }
 
   // IPluginV3OneRuntime
   int32_t onShapeChange(nvinfer1::PluginTensorDesc const *in, int32_t inputs,
@@ -145,11 +141,10 @@ class OpPlugin final : public nvinfer1::IPluginV3,
     if (!describe(input_descs, &desc)) return kError;
     const void *pointers[Op::kInputs];
     std::copy_n(inputs, Op::kInputs, pointers);
+    const typename Op::Args args = Op::make_args(pointers, outputs[0]);
     // TensorRT states no size: it holds at least that of the profile's largest shapes.
     vmamba_status status = Op::workspace_bytes(desc, &bytes);
-    if (status == VMAMBA_OK) {
-      status = Op::launch(desc, pointers, outputs[0], workspace, bytes, stream);
-    }
+    if (status == VMAMBA_OK) status = Op::run_cuda(desc, args, workspace, bytes, stream);
     if (status == VMAMBA_OK) return kOk;
     log_error(Op::kName, "%s", vmamba_last_error());
     return kError;
@@ -160,10 +155,10 @@ class OpPlugin final : public nvinfer1::IPluginV3,
   }
 
   nvinfer1::PluginFieldCollection const *getFieldsToSerialize() noexcept override {
-    for (int32_t i = 0; i < kFieldCount; ++i) {
-      written_[i] = {Op::kFields[i].name, &fields_[i], nvinfer1::PluginFieldType::kINT32, 1};
+    for (int32_t i = 0; i < Op::kAttributes; ++i) {
+      written_[i] = {Op::kAttributeNames[i], &fields_[i], nvinfer1::PluginFieldType::kINT32, 1};
     }
-    collection_ = {kFieldCount, written_};
+    collection_ = {Op::kAttributes, written_};
     return &collection_;
   }
 
@@ -171,7 +166,14 @@ class OpPlugin final : public nvinfer1::IPluginV3,
   static constexpr int32_t kOk = 0;
   static constexpr int32_t kError = -1;
 
-  int32_t out_dtype() const noexcept { return fields_[kFieldCount - 1]; }
+  int32_t out_dtype() const noexcept { return fields_[Op::kAttributes - 1]; }
+
+  // Of a call: the attributes.
+  CallFacts<Op> facts() const noexcept {
+    CallFacts<Op> call;
+    std::copy_n(fields_, Op::kAttributes, call.attributes);
+    return call;
+  }
 
   static bool check_counts(int32_t inputs, int32_t outputs) noexcept {
     if (inputs == Op::kInputs && outputs == 1) return true;
@@ -186,13 +188,13 @@ class OpPlugin final : public nvinfer1::IPluginV3,
   }
 
   bool describe(nvinfer1::PluginTensorDesc const *in, typename Op::Desc *desc) const noexcept {
-    typename Op::Inputs inputs;
+    CallFacts<Op> call = facts();
     for (int32_t i = 0; i < Op::kInputs; ++i) {
-      inputs.dtypes[i] = dtype_of(in[i].type);
-      inputs.shapes[i] = shape_of(in[i].dims);
+      call.dtypes[i] = dtype_of(in[i].type);
+      call.shapes[i] = shape_of(in[i].dims);
     }
     Problem problem;
-    return logged(Op::describe(inputs, fields_, desc, &problem), problem);
+    return logged(describe_call(call, desc, &problem), problem);
   }
 
   bool describe_largest(nvinfer1::DynamicPluginTensorDesc const *in,
@@ -205,9 +207,9 @@ class OpPlugin final : public nvinfer1::IPluginV3,
     return describe(largest, desc);
   }
 
-  FieldValues fields_;
+  Fields fields_;
   // Point into this object: filled when asked for, never copied.
-  nvinfer1::PluginField written_[kFieldCount];
+  nvinfer1::PluginField written_[Op::kAttributes];
   nvinfer1::PluginFieldCollection collection_;
 };
 
@@ -215,20 +217,29 @@ template <typename Op>
 class OpCreator final : public nvinfer1::IPluginCreatorV3One {
  public:
   OpCreator() {
-    for (int32_t i = 0; i < kFieldCount; ++i) {
-      fields_[i] = {Op::kFields[i].name, nullptr, nvinfer1::PluginFieldType::kINT32, 1};
+    for (int32_t i = 0; i < Op::kAttributes; ++i) {
+      fields_[i] = {Op::kAttributeNames[i], nullptr, nvinfer1::PluginFieldType::kINT32, 1};
     }
   }
 
   nvinfer1::IPluginV3 *createPlugin(char const *name,
                                     nvinfer1::PluginFieldCollection const *collection,
                                     nvinfer1::TensorRTPhase) noexcept override {
-    typename OpPlugin<Op>::FieldValues values;
-    for (int32_t i = 0; i < kFieldCount; ++i) {
-      const char *const node = name == nullptr ? "" : name;
-      if (!read_field(Op::kFields[i], collection, Op::kName, node, &values[i])) return nullptr;
+    const char *const node = name == nullptr ? "" : name;
+    int64_t attributes[Op::kAttributes];
+    for (int32_t i = 0; i < Op::kAttributes; ++i) {
+      const Field field{Op::kName, node, Op::kAttributeNames[i]};
+      if (!read_field(field, collection, &attributes[i])) return nullptr;
     }
-    auto *const plugin = new (std::nothrow) OpPlugin<Op>(values);
+    Problem problem;
+    if (!Op::check_attributes(attributes, &problem)) {
+      log_error(Op::kName, "node \"%s\": %s", node, problem.text);
+      return nullptr;
+    }
+    typename OpPlugin<Op>::Fields fields;
+    std::transform(attributes, attributes + Op::kAttributes, fields,
+                   [](int64_t value) { return static_cast<int32_t>(value); });
+    auto *const plugin = new (std::nothrow) OpPlugin<Op>(fields);
     if (plugin == nullptr) log_error(Op::kName, "out of memory in createPlugin");
     return plugin;
   }
@@ -238,10 +249,8 @@ class OpCreator final : public nvinfer1::IPluginCreatorV3One {
   char const *getPluginNamespace() const noexcept override { return kPluginNamespace; }
 
  private:
-  static constexpr int32_t kFieldCount = OpPlugin<Op>::kFieldCount;
-
-  nvinfer1::PluginField fields_[kFieldCount];
-  nvinfer1::PluginFieldCollection collection_{kFieldCount, fields_};
+  nvinfer1::PluginField fields_[Op::kAttributes];
+  nvinfer1::PluginFieldCollection collection_{Op::kAttributes, fields_};
 };
 
 }  // namespace vmamba::tensorrt

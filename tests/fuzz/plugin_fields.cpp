@@ -1,8 +1,8 @@
-// The plugin as an engine or a network of anyone's may drive it: any fields, any bytes where an
-// engine keeps them, any types and shapes. It makes a plugin or refuses, and what it accepts fits.
+// The plugins as an engine or a network of anyone's may drive them: any fields, any bytes where an
+// engine keeps them, any types and shapes. A plugin is made or refused, and what it accepts fits.
 #include <NvInferRuntime.h>
 
-#include <cmath>
+#include <algorithm>
 #include <deque>
 #include <memory>
 #include <string>
@@ -11,31 +11,33 @@
 #include "bytes.h"
 #include "harness.h"
 #include "support/extents.h"
-#include "vmamba/selective_scan_2d.h"
-
-extern "C" nvinfer1::IPluginCreatorInterface *const *getCreators(int32_t &count);
+#include "support/plugin_kinds.h"
 
 namespace vmamba::tests {
 namespace {
 
 using namespace nvinfer1;
 using PluginPtr = std::unique_ptr<IPluginV3>;
-constexpr int32_t kInputs = 6;
+constexpr int32_t kMostInputs = 6;
 
-IPluginCreatorV3One &creator() {
-  int32_t count = 0;
-  return *static_cast<IPluginCreatorV3One *>(getCreators(count)[0]);
+PluginPtr create(const PluginKind &kind, const char *name, const std::vector<PluginField> &fields,
+                 TensorRTPhase phase) {
+  const PluginFieldCollection collection{static_cast<int32_t>(fields.size()), fields.data()};
+  return PluginPtr(creator_of(kind)->createPlugin(name, &collection, phase));
 }
 
-bool is_dtype(int64_t value) {
+// Whether an attribute may have such a value.
+bool has_value(const std::string &attribute, int64_t value) {
+  if (attribute == "output_size") return 1 <= value && value <= 64;
   return value == VMAMBA_FLOAT32 || value == VMAMBA_FLOAT16 || value == VMAMBA_BFLOAT16;
 }
 
 // Fields, and the memory behind them: exactly what a field of its type and length points to, where
 // that is little.
 struct Fields {
-  explicit Fields(Bytes &bytes) {
-    constexpr const char *kNames[] = {"out_dtype", "out_dtype", "plugin_version", "out_dtypes", ""};
+  Fields(Bytes &bytes, const PluginKind &kind) {
+    const char *const names[] = {kind.attributes.front(), kind.attributes.back(), "plugin_version",
+                                 "out_dtypes", ""};
     const int32_t count = bytes.choice(4);
     for (int32_t i = 0; i < count; ++i) {
       const int32_t name = bytes.choice(6);
@@ -47,18 +49,20 @@ struct Fields {
       std::memcpy(memory.back().data.get(), &value, memory.back().size);
       const void *const data = bytes.choice(8) == 0 ? nullptr : memory.back().data.get();
       all.push_back(
-          {name < 5 ? kNames[name] : nullptr, data, static_cast<PluginFieldType>(type), length});
+          {name < 5 ? names[name] : nullptr, data, static_cast<PluginFieldType>(type), length});
     }
   }
 
-  PluginFieldCollection collection() const {
-    return {static_cast<int32_t>(all.size()), all.data()};
+  // Whether every attribute has a value that it may have.
+  bool are_valid(const PluginKind &kind) const {
+    return std::all_of(kind.attributes.begin(), kind.attributes.end(),
+                       [&](const char *name) { return has_value(name, integer(name)); });
   }
 
-  // The integer that the first field called out_dtype holds; 0 where it is none.
-  int64_t out_dtype() const {
+  // What the first field of this name holds; 0 where it is no integer.
+  int64_t integer(const std::string &name) const {
     for (const PluginField &field : all) {
-      if (field.name == nullptr || std::string(field.name) != "out_dtype") continue;
+      if (field.name == nullptr || field.name != name) continue;
       if (field.data == nullptr || field.length != 1) return 0;
       int64_t wide = 0;
       int32_t narrow = 0;
@@ -73,71 +77,83 @@ struct Fields {
   std::vector<PluginField> all;
 };
 
-template <typename Capability>
-Capability &capability(IPluginV3 &plugin, PluginCapabilityType type) {
-  return *static_cast<Capability *>(plugin.getCapabilityInterface(type));
-}
-
 IPluginV3OneBuild &build_side(IPluginV3 &plugin) {
-  return capability<IPluginV3OneBuild>(plugin, PluginCapabilityType::kBUILD);
+  return *capability_of<IPluginV3OneBuild>(plugin, PluginCapabilityType::kBUILD);
 }
 
 IPluginV3OneRuntime &runtime_side(IPluginV3 &plugin) {
-  return capability<IPluginV3OneRuntime>(plugin, PluginCapabilityType::kRUNTIME);
+  return *capability_of<IPluginV3OneRuntime>(plugin, PluginCapabilityType::kRUNTIME);
 }
 
 // What an engine holds of the plugin: as it was written, or with a byte changed by someone.
-PluginPtr recreate(IPluginV3 &plugin, Bytes &bytes) {
+PluginPtr recreate(IPluginV3 &plugin, const PluginKind &kind, Bytes &bytes) {
   const PluginFieldCollection *const written = runtime_side(plugin).getFieldsToSerialize();
-  promise(written != nullptr && written->nbFields == 1, "one field is written");
-  int32_t value;
-  std::memcpy(&value, written->fields[0].data, sizeof(value));
-  promise(is_dtype(value), "what is written is a dtype");
-  const bool changed = bytes.choice(2) == 0;
-  Memory blob(sizeof(value));
-  std::memcpy(blob.data.get(), &value, sizeof(value));
-  if (changed) blob.data[static_cast<size_t>(bytes.choice(4))] ^= bytes.take<uint8_t>();
-  std::memcpy(&value, blob.data.get(), sizeof(value));
-  const PluginField read{"out_dtype", blob.data.get(), PluginFieldType::kINT32, 1};
-  const PluginFieldCollection collection{1, &read};
-  PluginPtr made(creator().createPlugin("scan", &collection, TensorRTPhase::kRUNTIME));
-  promise((made != nullptr) == is_dtype(value), "a plugin is made of a dtype alone");
+  const auto count = static_cast<int32_t>(kind.attributes.size());
+  promise(written != nullptr && written->nbFields == count, "each attribute is written");
+  const int32_t changed = bytes.choice(2 * count);  // none of them, in half of all cases
+  std::deque<Memory> blobs;
+  std::vector<PluginField> read;
+  bool valid = true;
+  for (int32_t i = 0; i < count; ++i) {
+    const char *const name = kind.attributes[static_cast<size_t>(i)];
+    int32_t value;
+    std::memcpy(&value, written->fields[i].data, sizeof(value));
+    promise(has_value(name, value), "what is written is a value of the attribute");
+    unsigned char *const blob = blobs.emplace_back(sizeof(value)).data.get();
+    std::memcpy(blob, &value, sizeof(value));
+    if (i == changed) blob[bytes.choice(4)] ^= bytes.take<uint8_t>();
+    std::memcpy(&value, blob, sizeof(value));
+    valid = valid && has_value(name, value);
+    read.push_back({name, blob, PluginFieldType::kINT32, 1});
+  }
+  PluginPtr made = create(kind, "it", read, TensorRTPhase::kRUNTIME);
+  promise((made != nullptr) == valid, "a plugin is made of such values alone");
   return made;
 }
 
-DataType data_type_of(int32_t dtype) {
-  if (dtype == VMAMBA_FLOAT16) return DataType::kHALF;
-  return dtype == VMAMBA_BFLOAT16 ? DataType::kBF16 : DataType::kFLOAT;
-}
+// The extents of a call that fits, by letter.
+struct Sizes {
+  Sizes(Bytes &bytes, const PluginKind &kind) {
+    for (const std::string &axes : kind.inputs) {
+      for (const char letter : axes) {
+        if (of(letter) == 0) {
+          of(letter) = bytes.choice(16) == 0 ? bytes.take<int64_t>() : bytes.extent();
+        }
+      }
+    }
+    of('4') = 4;
+    of('S') = 7;
+    const auto number = [this](char letter) { return static_cast<uint64_t>(of(letter)); };
+    of('F') = static_cast<int64_t>(4 * (number('R') + 2 * number('N')));
+  }
 
-// The seven tensors of a call that fits, y last.
+  int64_t &of(char letter) { return all[static_cast<size_t>(letter)]; }
+
+  int64_t all[128] = {};
+};
+
+// The tensors of a call that fits, y last.
 struct Node {
-  explicit Node(Bytes &bytes) {
+  Node(Bytes &bytes, const PluginKind &kind) : inputs(static_cast<int32_t>(kind.count())) {
     constexpr int32_t kDtypes[] = {VMAMBA_FLOAT32, VMAMBA_FLOAT16, VMAMBA_BFLOAT16};
     const DataType type = data_type_of(kDtypes[bytes.choice(3)]);
-    int64_t size[6];  // B, H, W, D, R, N
-    for (int64_t &each : size)
-      each = bytes.choice(16) == 0 ? bytes.take<int64_t>() : bytes.extent();
-    const auto [batch, height, width, channels, rank, state] = size;
-    const uint64_t features = 4 * (static_cast<uint64_t>(rank) + 2 * static_cast<uint64_t>(state));
-    const Dims dims[] = {{4, {batch, height, width, channels}},
-                         {4, {batch, height, width, static_cast<int64_t>(features)}},
-                         {3, {4, rank, channels}},
-                         {2, {4, channels}},
-                         {3, {4, state, channels}},
-                         {2, {4, channels}},
-                         {4, {batch, height, width, channels}}};
-    for (int32_t i = 0; i <= kInputs; ++i) {
-      tensors[i].desc = {dims[i], i < 2 || i == kInputs ? type : DataType::kFLOAT,
-                         TensorFormat::kLINEAR, 1.0f};
-      tensors[i].min = tensors[i].opt = tensors[i].max = dims[i];
+    Sizes sizes(bytes, kind);
+    for (size_t i = 0; i <= kind.count(); ++i) {
+      const bool is_y = i == kind.count();
+      const std::string &axes = is_y ? kind.y : kind.inputs[i];
+      Dims dims{static_cast<int32_t>(axes.size()), {}};
+      std::transform(axes.begin(), axes.end(), dims.d,
+                     [&](char letter) { return sizes.of(letter); });
+      const DataType own = is_y || i < kind.typed ? type : DataType::kFLOAT;
+      tensors[i].desc = {dims, own, TensorFormat::kLINEAR, 1.0f};
+      tensors[i].min = tensors[i].opt = tensors[i].max = dims;
     }
     spoil(bytes);
   }
 
   // Changes one thing, or nothing.
   void spoil(Bytes &bytes) {
-    DynamicPluginTensorDesc &tensor = tensors[bytes.choice(kInputs + 1)];
+    DynamicPluginTensorDesc &tensor = tensors[bytes.choice(inputs + 1)];
     switch (bytes.choice(6)) {
       case 0:
         tensor.desc.type = static_cast<DataType>(bytes.choice(16));
@@ -158,33 +174,36 @@ struct Node {
     }
   }
 
-  DynamicPluginTensorDesc tensors[kInputs + 1]{};
+  const DynamicPluginTensorDesc *y() const { return &tensors[inputs]; }
+
+  const int32_t inputs;
+  DynamicPluginTensorDesc tensors[kMostInputs + 1]{};
 };
 
 void negotiate(IPluginV3 &plugin, const Node &node, Bytes &bytes) {
   IPluginV3OneBuild &build = build_side(plugin);
-  const int32_t inputs = bytes.choice(8) == 0 ? bytes.choice(8) : kInputs;
+  const int32_t inputs = bytes.choice(8) == 0 ? bytes.choice(8) : node.inputs;
   const int32_t outputs = bytes.choice(16) == 0 ? bytes.choice(3) : 1;
-  const DynamicPluginTensorDesc *const y = &node.tensors[kInputs];
-  for (int32_t position = 0; position <= kInputs; ++position) {
+  for (int32_t position = 0; position <= node.inputs; ++position) {
     build.supportsFormatCombination(position, node.tensors, inputs, outputs);
   }
-  DataType types[kInputs], y_type = DataType::kINT8;
-  for (int32_t i = 0; i < kInputs; ++i) types[i] = node.tensors[i].desc.type;
+  DataType types[kMostInputs], y_type = DataType::kINT8;
+  for (int32_t i = 0; i < node.inputs; ++i) types[i] = node.tensors[i].desc.type;
   if (build.getOutputDataTypes(&y_type, outputs, types, inputs) == 0) {
-    promise(y_type == DataType::kFLOAT || y_type == types[0], "y is float32, or of the type of x");
+    promise(y_type == DataType::kFLOAT || y_type == types[0],
+            "y is float32, or of the type of the first input");
   }
-  const bool fits = build.configurePlugin(node.tensors, inputs, y, outputs) == 0;
-  promise(!fits || (inputs == kInputs && outputs == 1), "six inputs and one output");
-  const size_t workspace = build.getWorkspaceSize(node.tensors, inputs, y, outputs);
+  const bool fits = build.configurePlugin(node.tensors, inputs, node.y(), outputs) == 0;
+  promise(!fits || (inputs == node.inputs && outputs == 1), "the op's inputs and one output");
+  const size_t workspace = build.getWorkspaceSize(node.tensors, inputs, node.y(), outputs);
   promise(fits || workspace == 0, "no workspace for what does not fit");
 }
 
 // The shapes with some extents not known yet.
-void infer_shapes(IPluginV3 &plugin, const Node &node, Bytes &bytes) {
+void infer_shapes(IPluginV3 &plugin, const PluginKind &kind, const Node &node, Bytes &bytes) {
   std::deque<Extent> extents;
-  DimsExprs inputs[kInputs];
-  for (int32_t i = 0; i < kInputs; ++i) {
+  DimsExprs inputs[kMostInputs];
+  for (int32_t i = 0; i < node.inputs; ++i) {
     const Dims &dims = node.tensors[i].desc.dims;
     inputs[i].nbDims = dims.nbDims;
     for (int32_t axis = 0; axis < dims.nbDims; ++axis) {
@@ -194,32 +213,40 @@ void infer_shapes(IPluginV3 &plugin, const Node &node, Bytes &bytes) {
   }
   ExtentBuilder builder;
   DimsExprs y{};
-  if (build_side(plugin).getOutputShapes(inputs, kInputs, nullptr, 0, &y, 1, builder) == 0) {
-    promise(y.nbDims == 4 && std::equal(y.d, y.d + 4, inputs[0].d), "y has the shape of x");
+  IPluginV3OneBuild &build = build_side(plugin);
+  if (build.getOutputShapes(inputs, node.inputs, nullptr, 0, &y, 1, builder) != 0) return;
+  promise(y.nbDims == static_cast<int32_t>(kind.y.size()), "the rank of y");
+  for (size_t i = 0; i < kind.y.size(); ++i) {
+    const AxisPlace from = place_of(kind, kind.y[i]);
+    promise(from.input == kind.count() ? y.d[i]->isConstant()
+                                       : y.d[i] == inputs[from.input].d[from.index],
+            "y has extents of the inputs, or of an attribute");
   }
 }
 
 void change_shape(IPluginV3 &plugin, const Node &node) {
-  PluginTensorDesc descs[kInputs + 1];
-  for (int32_t i = 0; i <= kInputs; ++i) descs[i] = node.tensors[i].desc;
-  runtime_side(plugin).onShapeChange(descs, kInputs, &descs[kInputs], 1);
+  PluginTensorDesc descs[kMostInputs + 1];
+  for (int32_t i = 0; i <= node.inputs; ++i) descs[i] = node.tensors[i].desc;
+  runtime_side(plugin).onShapeChange(descs, node.inputs, &descs[node.inputs], 1);
 }
 
 }  // namespace
 
+// The last byte chooses the plugin: what comes before means the same for both.
 int run_input(const uint8_t *data, size_t size) {
-  Bytes bytes(data, size);
-  const Fields fields(bytes);
-  const PluginFieldCollection collection = fields.collection();
-  const char *const name = bytes.choice(8) == 0 ? nullptr : "scan";
-  PluginPtr plugin(creator().createPlugin(name, &collection, TensorRTPhase::kBUILD));
-  promise((plugin != nullptr) == is_dtype(fields.out_dtype()), "a plugin is made of a dtype alone");
+  if (size == 0) return 0;
+  const PluginKind &kind = plugin_kinds()[data[size - 1] % plugin_kinds().size()];
+  Bytes bytes(data, size - 1);
+  const Fields fields(bytes, kind);
+  const char *const name = bytes.choice(8) == 0 ? nullptr : "it";
+  PluginPtr plugin = create(kind, name, fields.all, TensorRTPhase::kBUILD);
+  promise((plugin != nullptr) == fields.are_valid(kind), "a plugin is made of valid fields alone");
   if (plugin == nullptr) return 0;
   PluginPtr copy(plugin->clone());
-  const Node node(bytes);
+  const Node node(bytes, kind);
   negotiate(*copy, node, bytes);
-  infer_shapes(*copy, node, bytes);
-  if (PluginPtr loaded = recreate(*copy, bytes); loaded != nullptr) {
+  infer_shapes(*copy, kind, node, bytes);
+  if (PluginPtr loaded = recreate(*copy, kind, bytes); loaded != nullptr) {
     PluginPtr attached(runtime_side(*loaded).attachToContext(nullptr));
     change_shape(*attached, node);
   }

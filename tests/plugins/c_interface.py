@@ -32,8 +32,8 @@ class EmulatedPlan(ctypes.Structure):
         return self.warps_per_scan * self.scans_per_block
 
 
-class EmulatedScan:
-    """vmamba_scan_cuda where a device pointer is a host pointer."""
+class EmulatedLibrary:
+    """The kernels' library where a device pointer is a host pointer."""
 
     def __init__(self, path: Path) -> None:
         self.library = ctypes.CDLL(str(path))
@@ -41,6 +41,11 @@ class EmulatedScan:
 
     def last_error(self) -> str:
         return self.library.vmamba_last_error().decode()
+
+    def check(self, status: int) -> None:
+        """Raise RuntimeError unless a call went well."""
+        if status != 0:
+            raise RuntimeError(f"status {status}: {self.last_error()}")
 
     def use_device(self, device: EmulatedDevice = LARGE, seed: int = 0) -> None:
         """The GPU to emulate; `seed` orders its threads and blocks, 0 by their number."""
@@ -52,6 +57,10 @@ class EmulatedScan:
             device.compute_capability,
             ctypes.c_uint64(seed),
         )
+
+
+class EmulatedScan(EmulatedLibrary):
+    """vmamba_scan_cuda on arrays in host memory."""
 
     def plan(self, device: EmulatedDevice, dims: ScanDims) -> EmulatedPlan:
         """What a call in float16 would launch."""
@@ -87,9 +96,7 @@ class EmulatedScan:
 
     def workspace_bytes(self, desc: ScanDesc) -> int:
         size = ctypes.c_size_t(0)
-        status = self.library.vmamba_scan_cuda_workspace(ctypes.byref(desc), ctypes.byref(size))
-        if status != 0:
-            raise RuntimeError(f"status {status}: {self.last_error()}")
+        self.check(self.library.vmamba_scan_cuda_workspace(ctypes.byref(desc), ctypes.byref(size)))
         return size.value
 
     def __call__(
@@ -115,8 +122,7 @@ class EmulatedScan:
             ctypes.c_size_t(needed),
             None,
         )
-        if status != 0:
-            raise RuntimeError(f"status {status}: {self.last_error()}")
+        self.check(status)
         assert (workspace[:start] == 0xFF).all()
         assert (workspace[start + needed :] == 0xFF).all()
         assert (guarded[-64:] == 0xFF).all()

@@ -27,6 +27,8 @@ EMULATED_SOURCES = (
     *EMULATOR_SOURCES,
     PLUGINS / "kernels" / "cuda" / "selective_scan_2d.cu",
     PLUGINS / "kernels" / "cuda" / "shared" / "scan_params.cpp",
+    PLUGINS / "kernels" / "cuda" / "multi_level_roi_align.cu",
+    PLUGINS / "kernels" / "cuda" / "roi_align" / "plan.cpp",
 )
 # What the adapters need beside the C interface.
 SIGNATURE_SOURCES = tuple(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -22,21 +24,42 @@ class NoGpuError(Exception):
     """The program was built and finds no GPU."""
 
 
-def run_plugin(
-    program: Path, inputs: ScanTensors, out_dtype: torch.dtype, folder: Path, seconds: float
-) -> Tensor:
-    """y [B,H,W,D] on the CPU, of a plugin that was created, serialised, recreated and enqueued.
+@dataclass(frozen=True)
+class PluginCall:
+    """A node of a plugin of ours.
+
+    Attributes:
+        plugin: its name.
+        inputs: in the order of the node.
+        attributes: integers, in the order of the plugin's fields, without out_dtype, the last one.
+        shape: of y.
+    """
+
+    plugin: str
+    inputs: Sequence[Tensor]
+    out_dtype: torch.dtype
+    shape: Sequence[int]
+    attributes: Sequence[int] = ()
+
+
+def scan_call(inputs: ScanTensors, out_dtype: torch.dtype) -> PluginCall:
+    """A call of SelectiveScan2D."""
+    return PluginCall("SelectiveScan2D", inputs.scan, out_dtype, inputs.x.shape)
+
+
+def run_plugin(program: Path, call: PluginCall, folder: Path, seconds: float) -> Tensor:
+    """y on the CPU, of a plugin that was created, serialised, recreated and enqueued.
 
     Raises:
         PluginError: the program failed.
         NoGpuError: there is no GPU.
         subprocess.TimeoutExpired: it took longer than `seconds`.
     """
-    call, answer = folder / "call.bin", folder / "y.bin"
-    write_call(call, inputs, out_dtype)
+    file, answer = folder / "call.bin", folder / "y.bin"
+    write_call(file, call)
     answer.unlink(missing_ok=True)
     done = subprocess.run(
-        [str(program), str(call), str(answer)],
+        [str(program), call.plugin, str(file), str(answer)],
         capture_output=True,
         text=True,
         timeout=seconds,
@@ -46,16 +69,16 @@ def run_plugin(
         raise NoGpuError(done.stderr.strip())
     if done.returncode != 0:
         raise PluginError(f"exit code {done.returncode}: {(done.stdout + done.stderr)[-2000:]}")
-    y = torch.frombuffer(bytearray(answer.read_bytes()), dtype=out_dtype)
-    return y.view(inputs.x.shape)
+    y = torch.frombuffer(bytearray(answer.read_bytes()), dtype=call.out_dtype)
+    return y.view(*call.shape)
 
 
-def write_call(path: Path, inputs: ScanTensors, out_dtype: torch.dtype) -> None:
+def write_call(path: Path, call: PluginCall) -> None:
     """One call as plugins/tests/support/call_file.h reads it."""
-    header = [ONNX_CODES[out_dtype]]
-    for tensor in inputs.scan:
+    header = [*call.attributes, ONNX_CODES[call.out_dtype]]
+    for tensor in call.inputs:
         header += [ONNX_CODES[tensor.dtype], tensor.ndim, *tensor.shape]
-    parts = [torch.tensor(header), *inputs.scan]
+    parts = [torch.tensor(header), *call.inputs]
     # Through bytes, for NumPy has no bfloat16.
     raw = [part.cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes() for part in parts]
     path.write_bytes(b"".join(raw))

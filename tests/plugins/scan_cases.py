@@ -1,7 +1,8 @@
-"""Calls of the op in the files of the native test programs (plugins/tests/support/call_file.h)."""
+"""Calls of the ops in the files of the native test programs (plugins/tests/support/call_file.h)."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +13,17 @@ from vmamba_deploy.testing import ScanCase, check_accuracy, numpy_dtype
 
 def write_call(path: Path, case: ScanCase, out_dtype: int) -> None:
     """The call as the programs read it."""
-    header = [out_dtype]
-    for index, value in enumerate(case.inputs):
-        header += [case.in_dtype if index < 2 else FLOAT32, value.ndim, *value.shape]
-    data = b"".join(np.ascontiguousarray(value).tobytes() for value in case.inputs)
+    write_call_file(path, [out_dtype], [case.in_dtype] * 2 + [FLOAT32] * 4, case.inputs)
+
+
+def write_call_file(
+    path: Path, attributes: Sequence[int], dtypes: Sequence[int], inputs: Sequence[np.ndarray]
+) -> None:
+    """A call of any op: attributes, out_dtype last; the inputs and their ONNX codes."""
+    header = list(attributes)
+    for dtype, value in zip(dtypes, inputs, strict=True):
+        header += [dtype, value.ndim, *value.shape]
+    data = b"".join(np.ascontiguousarray(value).tobytes() for value in inputs)
     path.write_bytes(np.array(header, np.int64).tobytes() + data)
 
 

@@ -101,7 +101,10 @@ def test_an_engine_is_built(build: Any, in_dtype: int, out_dtype: int, dynamic: 
     ("model", "message"),
     [
         (ScanModel(without_out_dtype=True), "lacks the attribute out_dtype"),
-        (ScanModel(out_dtype=7), "is 7: 1 float32, 10 float16, 16 bfloat16"),
+        (
+            ScanModel(out_dtype=7),
+            "out_dtype is 7, expected 1 (float32), 10 (float16) or 16 (bfloat16)",
+        ),
         (
             ScanModel(in_dtype=FLOAT16, out_dtype=BFLOAT16),
             "out_dtype is 16, expected 1 (float32) or 10 (float16)",

@@ -12,7 +12,7 @@ import pytest
 import torch
 from gpu_accuracy import expected_result
 from gpu_cases import DTYPES
-from plugin_program import run_plugin
+from plugin_program import run_plugin, scan_call
 
 from benchmarks.gpu_check.nvcc_build import HARNESS_NAME, build_plugin_harness
 from vmamba_deploy import native
@@ -65,7 +65,7 @@ def test_its_results_against_float64(
 ) -> None:
     in_dtype, out_dtype = dtypes
     inputs = random_tensors(dims, in_dtype, "cpu", seed=dims.length)
-    y = run_plugin(program, inputs, out_dtype, tmp_path, SECONDS)
+    y = run_plugin(program, scan_call(inputs, out_dtype), tmp_path, SECONDS)
     expected = expected_result(inputs)
     errors = errors_of(y, expected)
     names = {"x": str(in_dtype), "y": str(out_dtype)}

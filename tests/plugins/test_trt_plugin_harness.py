@@ -1,6 +1,6 @@
-"""The plugin driven through its interface as TensorRT does, over the emulated kernels.
+"""The plugins driven through its interface as TensorRT does, over the emulated kernels.
 
-Address and undefined-behaviour sanitizers watch the plugin and the kernels.
+Address and undefined-behaviour sanitizers watch the plugins and the kernels.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import roi_align_cases
+import scan_cases
 from emulation import (
     PLUGINS,
     SANITIZER_FLAGS,
@@ -16,7 +18,7 @@ from emulation import (
     VECTOR_FLAGS,
     compile_emulated,
 )
-from scan_cases import check_answer, write_call
+from roi_align_cases import RoiAlignDims, random_roi_align_case
 
 from vmamba_deploy.native.headers import TENSORRT
 from vmamba_deploy.ops.op import BFLOAT16, FLOAT16, FLOAT32
@@ -42,16 +44,24 @@ def harness(plugin_library: Path) -> Path:
     )
 
 
-@pytest.mark.parametrize(
-    ("in_dtype", "out_dtype"),
-    [
-        (FLOAT32, FLOAT32),
-        (FLOAT16, FLOAT32),
-        (BFLOAT16, FLOAT32),
-        (FLOAT16, FLOAT16),
-        (BFLOAT16, BFLOAT16),
-    ],
-)
+DTYPE_PAIRS = [
+    (FLOAT32, FLOAT32),
+    (FLOAT16, FLOAT32),
+    (BFLOAT16, FLOAT32),
+    (FLOAT16, FLOAT16),
+    (BFLOAT16, BFLOAT16),
+]
+
+
+def live(harness: Path, plugin: str, call: Path, answer: Path) -> str:
+    """Run the program; what it printed of refusals."""
+    command = [str(harness), plugin, str(call), str(answer)]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    return result.stderr
+
+
+@pytest.mark.parametrize(("in_dtype", "out_dtype"), DTYPE_PAIRS)
 @pytest.mark.parametrize(
     "dims",
     [
@@ -61,17 +71,37 @@ def harness(plugin_library: Path) -> Path:
     ],
     ids=str,
 )
-def test_its_whole_life(
+def test_the_whole_life_of_a_scan(
     harness: Path, tmp_path: Path, dims: ScanDims, in_dtype: int, out_dtype: int
 ) -> None:
     case = random_case(dims, in_dtype, seed=dims.channels)
     call, answer = tmp_path / "call.bin", tmp_path / "y.bin"
-    write_call(call, case, out_dtype)
-    result = subprocess.run(
-        [str(harness), str(call), str(answer)], capture_output=True, text=True, check=False
-    )
-    assert result.returncode == 0, result.stderr
-    check_answer(answer, case, out_dtype)
+    scan_cases.write_call(call, case, out_dtype)
+    printed = live(harness, "SelectiveScan2D", call, answer)
+    scan_cases.check_answer(answer, case, out_dtype)
     # One refusal for each input, each naming what is wrong.
-    assert result.stderr.count("expected") == len(case.inputs) + 2
-    assert "the node has 5 inputs" in result.stderr
+    assert printed.count("vmamba::SelectiveScan2D: ") == printed.count("expected")
+    assert printed.count("expected") == len(case.inputs) + 2
+    assert "the node has 5 inputs" in printed
+
+
+@pytest.mark.parametrize(("in_dtype", "out_dtype"), DTYPE_PAIRS)
+@pytest.mark.parametrize(
+    "dims",
+    [
+        RoiAlignDims(batch=2, boxes=7, channels=19, height=130, width=250, output_size=7),
+        RoiAlignDims(batch=1, boxes=5, channels=3, height=64, width=900, output_size=14),
+    ],
+    ids=str,
+)
+def test_the_whole_life_of_a_roi_align(
+    harness: Path, tmp_path: Path, dims: RoiAlignDims, in_dtype: int, out_dtype: int
+) -> None:
+    case = random_roi_align_case(dims, in_dtype, seed=dims.channels)
+    call, answer = tmp_path / "call.bin", tmp_path / "y.bin"
+    roi_align_cases.write_call(call, case, out_dtype)
+    printed = live(harness, "MultiLevelRoiAlign", call, answer)
+    roi_align_cases.check_answer(answer, case, out_dtype)
+    assert printed.count("vmamba::MultiLevelRoiAlign: ") == printed.count("expected")
+    assert printed.count("expected") == len(case.inputs) + 2
+    assert "the node has 4 inputs" in printed

@@ -11,6 +11,7 @@ struct RoiAlignOp {
   using Args = vmamba_roi_align_args;
 
   static constexpr const char *kName = "MultiLevelRoiAlign";
+  static constexpr const char *kCudaKernels = "multi_level_roi_align-1";
   static constexpr const char *kTorchName = "multi_level_roi_align";
   static constexpr const char *kTorchSchema =
       "multi_level_roi_align(Tensor p2, Tensor p3, Tensor p4, Tensor p5, Tensor boxes, "

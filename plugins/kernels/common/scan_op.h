@@ -11,6 +11,7 @@ struct ScanOp {
   using Args = vmamba_scan_args;
 
   static constexpr const char *kName = "SelectiveScan2D";
+  static constexpr const char *kCudaKernels = "selective_scan_2d-2";
   static constexpr const char *kTorchName = "selective_scan_2d";
   static constexpr const char *kTorchSchema =
       "selective_scan_2d(Tensor x, Tensor proj, Tensor dt_weight, Tensor dt_bias, Tensor a, "

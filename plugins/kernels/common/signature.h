@@ -6,6 +6,7 @@
 // templates:
 //   Desc, Args                     of its C interface
 //   kName                          of the ONNX node and of the plugin
+//   kCudaKernels                   another name whenever they change: TensorRT keeps times by it
 //   kTorchName, kTorchSchema       of the PyTorch operator
 //   kInputs, kInputSpecs           in the order of the node; the first one is of type T
 //   kAttributes, kAttributeNames   integers in the order of the operator; the last is out_dtype

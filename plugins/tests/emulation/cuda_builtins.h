@@ -32,6 +32,13 @@ To bits_as(From from) {
   return to;
 }
 
+// Rounded each by itself: contraction is off where this is compiled.
+inline float __fadd_rn(float a, float b) { return a + b; }
+inline float __fsub_rn(float a, float b) { return a - b; }
+inline float __fmul_rn(float a, float b) { return a * b; }
+inline float __fdiv_rn(float a, float b) { return a / b; }
+inline float __fsqrt_rn(float a) { return std::sqrt(a); }
+
 inline float __half2float(__half half) { return static_cast<float>(half.value); }
 inline __half __float2half_rn(float value) { return {static_cast<_Float16>(value)}; }
 inline uint16_t __half_as_ushort(__half half) { return bits_as<uint16_t>(half.value); }
@@ -52,6 +59,7 @@ inline uint16_t __bfloat16_as_ushort(__nv_bfloat16 value) { return value.bits; }
 inline __nv_bfloat16 __ushort_as_bfloat16(uint16_t bits) { return {bits}; }
 
 namespace vmamba {
+using std::max;
 using std::min;
 }  // namespace vmamba
 

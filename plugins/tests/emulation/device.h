@@ -4,7 +4,7 @@
 
 #include <cstdint>
 
-#include "cuda/shared/launch_plan.h"
+#include "cuda/shared/device.h"
 
 namespace vmamba::emulation {
 

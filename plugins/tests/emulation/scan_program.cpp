@@ -6,6 +6,7 @@
 #include "device.h"
 #include "support/call_file.h"
 #include "support/device_memory.h"
+#include "vmamba/selective_scan_2d.h"
 
 namespace {
 
@@ -21,7 +22,7 @@ vmamba_scan_desc describe(const Call &call) {
   desc.rank = static_cast<int32_t>(call.inputs[2].extents[1]);
   desc.state = static_cast<int32_t>(call.inputs[4].extents[1]);
   desc.in_dtype = call.inputs[0].dtype;
-  desc.out_dtype = call.out_dtype;
+  desc.out_dtype = call.out_dtype();
   return desc;
 }
 
@@ -32,14 +33,14 @@ void require_ok(vmamba_status status) {
 }
 
 void run(const char *call_path, const char *y_path) {
-  const Call call = read_call(call_path);
+  const Call call = read_call(call_path, 1, 6);
   const vmamba_scan_desc desc = describe(call);
   size_t workspace_bytes = 0;
   require_ok(vmamba_scan_cuda_workspace(&desc, &workspace_bytes));
   const DeviceBuffer x(call.inputs[0].bytes), proj(call.inputs[1].bytes);
   const DeviceBuffer dt_weight(call.inputs[2].bytes), dt_bias(call.inputs[3].bytes);
   const DeviceBuffer a(call.inputs[4].bytes), d(call.inputs[5].bytes);
-  const DeviceBuffer y(call.output().bytes);
+  const DeviceBuffer y(make_output(call.out_dtype(), call.inputs[0].extents).bytes);
   const DeviceBuffer workspace(std::vector<char>(workspace_bytes, '\xff'));
   const auto parameter = [](const DeviceBuffer &buffer) {
     return static_cast<const float *>(buffer.get());

@@ -1,5 +1,5 @@
-// One call of the op as a file: int64 out_dtype, then for each of the six inputs its dtype, rank
-// and extents, then the bytes of all six. What the test programs are given.
+// One call of an op as a file: its attributes as int64, out_dtype last, then for each input its
+// dtype, rank and extents, then the bytes of all inputs. What the test programs are given.
 #pragma once
 
 #include <cstdint>
@@ -7,11 +7,9 @@
 #include <cstdlib>
 #include <vector>
 
-#include "vmamba/selective_scan_2d.h"
+#include "vmamba/common.h"
 
 namespace vmamba::tests {
-
-constexpr int kCallInputs = 6;
 
 inline void require(bool condition, const char *what) {
   if (condition) return;
@@ -31,16 +29,18 @@ struct CallTensor {
   }
 };
 
-struct Call {
-  int32_t out_dtype = VMAMBA_FLOAT32;
-  CallTensor inputs[kCallInputs];
+// y, as NaN in every dtype.
+inline CallTensor make_output(int32_t dtype, const std::vector<int64_t> &extents) {
+  CallTensor y{dtype, extents, {}};
+  y.bytes.assign(y.size_in_bytes(), '\xff');
+  return y;
+}
 
-  // y, as NaN in every dtype.
-  CallTensor output() const {
-    CallTensor y{out_dtype, inputs[0].extents, {}};
-    y.bytes.assign(y.size_in_bytes(), '\xff');
-    return y;
-  }
+struct Call {
+  std::vector<int64_t> attributes;
+  std::vector<CallTensor> inputs;
+
+  int32_t out_dtype() const { return static_cast<int32_t>(attributes.back()); }
 };
 
 inline int64_t read_integer(std::FILE *file) {
@@ -49,11 +49,12 @@ inline int64_t read_integer(std::FILE *file) {
   return value;
 }
 
-inline Call read_call(const char *path) {
+// Of an op with so many attributes and inputs.
+inline Call read_call(const char *path, size_t attributes, size_t inputs) {
   std::FILE *const file = std::fopen(path, "rb");
   require(file != nullptr, "opening the call");
-  Call call;
-  call.out_dtype = static_cast<int32_t>(read_integer(file));
+  Call call{std::vector<int64_t>(attributes), std::vector<CallTensor>(inputs)};
+  for (int64_t &attribute : call.attributes) attribute = read_integer(file);
   for (CallTensor &tensor : call.inputs) {
     tensor.dtype = static_cast<int32_t>(read_integer(file));
     tensor.extents.resize(static_cast<size_t>(read_integer(file)));

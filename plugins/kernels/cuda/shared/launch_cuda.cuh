@@ -4,7 +4,7 @@
 #include <cuda_runtime.h>
 
 #include "common/validate.h"
-#include "cuda/shared/launch_plan.h"
+#include "cuda/shared/device.h"
 
 namespace vmamba {
 

@@ -1,13 +1,14 @@
-// Which kernels a call runs, with how many warps: chosen here, from shapes and the GPU's limits.
+// Which kernels of the scan a call runs, with how many warps: chosen here, from shapes and the
+// GPU's limits.
 #pragma once
 
 #include <cstdint>
 
+#include "cuda/shared/device.h"
 #include "vmamba/selective_scan_2d.h"
 
 namespace vmamba {
 
-constexpr int32_t kWarpLanes = 32;
 constexpr int32_t kBlockBarrier = 1;  // of every block, a named barrier of its own
 
 // For the tensor cores a float32 weight is the sum of so many numbers of the inputs' type.
@@ -19,27 +20,12 @@ constexpr int32_t weight_bytes(bool bfloat16) {
   return 2 * (bfloat16 ? kBfloat16Parts : kHalfParts);
 }
 
-struct DeviceLimits {
-  int32_t multiprocessors;
-  int32_t shared_bytes_per_block;
-  int32_t shared_bytes_per_multiprocessor;
-  int32_t blocks_per_multiprocessor;
-  int32_t compute_capability;  // 90 for 9.0
-};
-
 // Where a block's shared memory holds what, in bytes. N > 1 has but parts of warps.
 struct SharedLayout {
   int32_t carry, scan_bytes;  // one scan: its map at 0, its carries forward and backward
   int32_t bias, warp_bytes;   // one warp: its weights at 0, its bias
   int32_t first_warp;         // where the warps' parts begin
   int32_t total;
-};
-
-// Of one launch: the kernels loop over what exceeds the largest.
-struct Grid {
-  int64_t blocks;
-  int32_t threads, shared_bytes;  // of a block
-  bool begins_early;              // before what is ahead of it in the stream has ended
 };
 
 // A scan is one group of channels of one image: 16 where N = 1, else 32.

@@ -2,7 +2,7 @@
 // and what a warp of a launch does: which warp it is, and items as mixed-radix numbers.
 #pragma once
 
-#include "cuda/shared/launch_plan.h"
+#include "cuda/shared/device.h"
 
 #ifdef VMAMBA_HOST_EMULATION
 #include "cuda_emulation.h"

@@ -7,12 +7,6 @@
 #include "cuda/shared/launch_plan.h"
 #include "vmamba/selective_scan_2d.h"
 
-#ifdef __CUDACC__
-#define VMAMBA_HOST_DEVICE __host__ __device__
-#else
-#define VMAMBA_HOST_DEVICE
-#endif
-
 namespace vmamba {
 
 // The pixels of a route as lines, rows or columns. From the last pixel of a line to the first of
