@@ -310,8 +310,9 @@ def test_tensors_beyond_their_storage(tensor: Any, storage: Any, checkpoint: Pat
             archive.writestr("a/data.pkl", content)
             archive.writestr("a/data/0", bytes(16))
 
-    write(program(0, (2, 2), (2, 1), False, {}))
-    assert read_checkpoint(checkpoint).stored["x"].read().shape == (2, 2)
+    for shape, stride in (((2, 2), (2, 1)), ((1,) * 16, (1,) * 16)):
+        write(program(0, shape, stride, False, {}))
+        assert read_checkpoint(checkpoint).stored["x"].read().shape == shape
     write(program(*tensor, False, {}, storage=storage))
     with pytest.raises(InputFileError, match="cannot be read as a checkpoint"):
         read_checkpoint(checkpoint)
@@ -349,6 +350,16 @@ def test_tensors_within_objects(
     with pytest.raises(InputFileError, match=r"class '.*\.Wrapped'") as error:
         load_model(checkpoint)
     assert 'torch.save({"model": model.state_dict()}, "clean.pth")' in (error.value.hint or "")
+
+
+def test_tensors_within_and_outside_of_objects(
+    s2_weights: Weights, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, Wrapped.__module__, sys.modules[__name__])
+    beside = Wrapped(s2_weights)
+    torch.save({"student": s2_weights, "teacher": s2_weights, "log": beside}, checkpoint)
+    with pytest.raises(InputFileError, match="weights under 'student', 'teacher'"):
+        load_model(checkpoint)
 
 
 def test_compressed_archive(s2_path: Path, checkpoint: Path) -> None:

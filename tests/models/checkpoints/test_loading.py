@@ -82,6 +82,10 @@ def test_the_differences_are_listed(s2_weights: Weights, checkpoint: Path) -> No
 
 
 def test_long_lists_are_cut(s2_weights: Weights, checkpoint: Path) -> None:
+    torch.save(s2_weights | {f"extra{i}": torch.ones(1) for i in range(6)}, checkpoint)
+    with pytest.raises(InputFileError, match=r"6 unexpected(.|\n)*extra5 \(1,\)") as all_of_them:
+        load_model(checkpoint)
+    assert "more" not in all_of_them.value.message
     torch.save(s2_weights | {f"extra{i}": torch.ones(1) for i in range(50)}, checkpoint)
     with pytest.raises(InputFileError, match="50 unexpected") as error:
         load_model(checkpoint)

@@ -112,6 +112,7 @@ def test_metadata_that_are_no_json() -> None:
 
 def test_tensors_within_objects_that_share_parts(tmp_path: Path) -> None:
     shared = StandIn("a.Shared", ([1],))
+    shared.state = {"me": shared}
     tree = {"a": shared, "b": [shared, StandIn("a.Other", (shared,))]}
     refuse_tensors_within_objects(tree, tmp_path)  # there is none
 

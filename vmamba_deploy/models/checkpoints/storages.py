@@ -102,7 +102,7 @@ def _tensor(
     dtype: torch.dtype | None = None,
 ) -> StoredTensor:
     dtype = dtype or storage.dtype
-    if not len(shape) == len(stride) <= MAX_DIMENSIONS or min(offset, *shape, *stride, 0) < 0:
+    if not len(shape) == len(stride) <= MAX_DIMENSIONS or min((offset, *shape, *stride)) < 0:
         raise pickle.UnpicklingError("a tensor of impossible shape")
     if storage.nbytes % dtype.itemsize:
         raise pickle.UnpicklingError("a tensor whose numbers do not fill its storage")
