@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from vmamba_deploy.parity.exhibits import Exhibit
-from vmamba_deploy.reports.pictures import class_colour, draw
+from vmamba_deploy.reports.pictures import draw
 
 
 def opened(uri: str) -> np.ndarray:
@@ -92,8 +92,3 @@ def test_an_empty_box_and_a_count_beyond_the_slots_do_no_harm() -> None:
 @pytest.mark.parametrize("task", ["classification", "features"])
 def test_other_tasks_have_no_pictures(task) -> None:
     assert draw([labelled(8, 8, np.s_[:0])], task) == []
-
-
-def test_colours_of_our_own_differ_from_class_to_class() -> None:
-    assert len({class_colour(index, None) for index in range(150)}) > 120
-    assert class_colour(5, [(1, 2, 3)]) == class_colour(5, None)

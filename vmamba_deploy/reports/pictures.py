@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import colorsys
 import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,11 +14,11 @@ import numpy.typing as npt
 
 from vmamba_deploy.parity.exhibits import Exhibit
 from vmamba_deploy.tasks import DETECTION, SEGMENTATION
+from vmamba_deploy.tasks.palette import Palette, class_colour
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-Palette = Sequence[tuple[int, int, int]]
 Pixels = npt.NDArray[np.uint8]
 
 _LONGEST_SIDE = 480
@@ -56,14 +55,6 @@ def draw(exhibits: Sequence[Exhibit], task: str, palette: Palette | None = None)
     """
     drawing = _DRAWINGS.get(task)
     return [drawing(one, palette) for one in exhibits] if drawing is not None else []
-
-
-def class_colour(index: int, palette: Palette | None) -> tuple[int, int, int]:
-    """Of the palette, or one that differs from those of its neighbours."""
-    if palette is not None and 0 <= index < len(palette):
-        return palette[index]
-    red, green, blue = colorsys.hsv_to_rgb(index * 0.618034 % 1, 0.65, 0.95)
-    return int(red * 255), int(green * 255), int(blue * 255)
 
 
 def _draw_labels(one: Exhibit, palette: Palette | None) -> Picture:

@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from vmamba_deploy.errors import InputFileError
+from vmamba_deploy.tasks.classification import class_label
 from vmamba_deploy.tasks.inputs import SIZES
 from vmamba_deploy.tasks.task import Axis, Output, Task
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 MAX_DETECTIONS = 100
 """Slots of an image; the reference keeps as many."""
@@ -38,3 +48,74 @@ DETECTION = Task(
 | `exact`  | 1: suppression was followed to its end, over all candidates; 0: another detection |
 |          | may have been kept or left out                                                     |
 """
+
+
+@dataclass(frozen=True, eq=False)
+class Detection:
+    """Something that was found in a picture.
+
+    Attributes:
+        label: its class.
+        name: of the class; the number as text where nobody knows it.
+        score: 0 to 1.
+        box: x1, y1, x2, y2 in pixels of the picture itself.
+        cells: [28,28] float32, how probably each cell of the box belongs to it.
+        size: (height, width) of the picture.
+    """
+
+    label: int
+    name: str
+    score: float
+    box: tuple[float, float, float, float]
+    cells: npt.NDArray[np.float32] = field(repr=False)
+    size: tuple[int, int] = field(repr=False)
+
+    @property
+    def mask(self) -> npt.NDArray[np.bool_]:
+        """[h,w]: which pixels of the picture belong to it; made anew by every call."""
+        from vmamba_deploy.tasks.masks import paste_mask
+
+        return paste_mask(self.cells, self.box, self.size)
+
+
+def detections_of(
+    outputs: Mapping[str, npt.NDArray[Any]],
+    *,
+    scale: tuple[float, float],
+    size: tuple[int, int],
+    names: Sequence[str] | None = None,
+    score_threshold: float = 0.0,
+) -> list[Detection]:
+    """What a network found in one picture, by falling score.
+
+    Args:
+        outputs: of the task, without the batch.
+        scale: by which the picture was resized for the network, of x and of y; boxes are divided
+            by it, and not clipped again.
+        size: (height, width) of the picture.
+        names: of the classes.
+        score_threshold: those below are left out.
+
+    Raises:
+        InputFileError: outputs that are not finite.
+    """
+    import numpy as np
+
+    if not all(np.isfinite(outputs[name]).all() for name in ("boxes", "scores", "masks")):
+        raise InputFileError(
+            "the model gave detections that are not finite",
+            hint="export it in fp32 or bf16, and look at the parity report",
+        )
+    kept = int(np.count_nonzero(outputs["scores"][: int(outputs["count"])] >= score_threshold))
+    boxes = outputs["boxes"][:kept] / np.array([*scale, *scale], np.float32)
+    return [
+        Detection(
+            label=int(outputs["labels"][i]),
+            name=class_label(int(outputs["labels"][i]), names),
+            score=float(outputs["scores"][i]),
+            box=(float(box[0]), float(box[1]), float(box[2]), float(box[3])),
+            cells=outputs["masks"][i],
+            size=size,
+        )
+        for i, box in enumerate(boxes)
+    ]

@@ -1,0 +1,42 @@
+"""Golden outputs of the public code for segmentation and detection: tests/data/golden/dense."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+FOLDER = Path(__file__).parent / "data" / "golden" / "dense"
+SEGMENTATIONS = ("seg_v0", "seg_s2")
+DETECTIONS = ("det_mask_s1", "det_cascade_v0")
+
+
+@cache
+def models() -> dict[str, dict[str, Any]]:
+    """Each model's configuration."""
+    described: dict[str, dict[str, Any]] = json.loads((FOLDER / "models.json").read_text())
+    return described
+
+
+@cache
+def arrays(name: str) -> dict[str, npt.NDArray[Any]]:
+    """The arrays of a model."""
+    with np.load(FOLDER / f"{name}.npz") as opened:
+        return {key: opened[key] for key in opened.files}
+
+
+def rgb(bgr: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """[...,3] in the other order."""
+    return np.ascontiguousarray(bgr[..., ::-1])
+
+
+def pasted_masks(name: str) -> npt.NDArray[np.bool_]:
+    """[n,h,w] of the small picture."""
+    golden = arrays(name)
+    height, width = golden["original"].shape[:2]
+    bits = np.unpackbits(golden["masks_packed"], axis=1)[:, : height * width]
+    return bits.reshape(-1, height, width).astype(np.bool_)
