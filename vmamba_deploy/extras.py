@@ -14,6 +14,7 @@ MODULES = {
     "jinja2": "evaluate",
     "markupsafe": "evaluate",
     "matplotlib": "evaluate",
+    "pycocotools": "evaluate",
     "onnx": "export",
     "onnx_ir": "export",
     "onnxscript": "export",

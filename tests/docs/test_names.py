@@ -20,7 +20,7 @@ from vmamba_deploy.models.vmamba.presets import ALIASES, PRESETS
 from vmamba_deploy.parity.kinds.logits import LogitsMetrics
 from vmamba_deploy.precisions import PRECISIONS
 from vmamba_deploy.preprocessing.specification import MAX_PIXELS, SPECIFICATION, Preprocessing
-from vmamba_deploy.reports.evaluation_json import EvaluationDocument
+from vmamba_deploy.reports.evaluation_views.classification import EvaluationDocument
 from vmamba_deploy.reports.model import Report
 
 _CODE = re.compile(r"`([^`\n]+)`")

@@ -15,6 +15,7 @@ from vmamba_deploy.evaluation import distributed
 from vmamba_deploy.evaluation.distributed import Cluster, Worker, run_on_ray
 from vmamba_deploy.evaluation.running import Work
 from vmamba_deploy.evaluation.samples import Batch, Sample
+from vmamba_deploy.evaluation.scorer import Source
 from vmamba_deploy.pipeline.evaluate import EvaluationPlan, run_evaluation
 
 
@@ -40,7 +41,7 @@ def test_a_cluster_gives_what_one_process_gives_though_a_worker_dies(
     digits_artifact, digits_folder, tmp_path, killed, capfd
 ):
     here = EvaluationPlan(
-        data=digits_folder,
+        source=Source(digits_folder),
         artifact=digits_artifact("fp32", engine=False),
         output=tmp_path / "here",
         runtime="ort",

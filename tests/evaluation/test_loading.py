@@ -13,8 +13,8 @@ from vmamba_deploy.preprocessing import Preprocessing, preprocess
 SMALL = Preprocessing(crop_pixels=(8, 8), resize_pixels=9)
 
 
-def read(path):
-    return preprocess(path, SMALL)
+def read(sample):
+    return preprocess(sample.path, SMALL)
 
 
 @pytest.fixture
@@ -25,9 +25,9 @@ def data(tree):
 def test_batches_come_in_order_whoever_is_ready_first(data):
     delays = {sample.path: 0.02 * (position % 3) for position, sample in enumerate(data.samples)}
 
-    def slow(path):
-        time.sleep(delays[path])
-        return read(path)
+    def slow(sample):
+        time.sleep(delays[sample.path])
+        return read(sample)
 
     loaded = list(load_batches(data.batches(4), slow, threads=3))
     assert [[image.index for image in one.images] for one in loaded] == [
@@ -35,17 +35,17 @@ def test_batches_come_in_order_whoever_is_ready_first(data):
         [4, 5, 6, 7],
         [8, 9],
     ]
-    pixels = np.concatenate([one.pixels for one in loaded])
-    assert np.array_equal(pixels, np.stack([read(sample.path) for sample in data.samples]))
-    assert loaded[0].images[2].preprocess_ms >= 40
+    pixels = np.concatenate([one.contents for one in loaded])
+    assert np.array_equal(pixels, np.stack([read(sample) for sample in data.samples]))
+    assert loaded[0].images[2].milliseconds >= 40
 
 
 def test_only_some_batches_are_read_ahead(data):
     started = []
 
-    def noted(path):
-        started.append(path)
-        return read(path)
+    def noted(sample):
+        started.append(sample)
+        return read(sample)
 
     loader = load_batches(data.batches(1), noted, threads=1)
     next(loader)
@@ -66,14 +66,14 @@ def test_or_is_skipped_with_its_reason(data):
         data.samples[position].path.write_text("no image")
     first, second, third = load_batches(data.batches(4), read, threads=2, skip_unreadable=True)
     assert (len(first.images), first.skipped) == (4, ())
-    assert (second.images, second.pixels) == ((), None)
+    assert (second.images, second.contents) == ((), ())
     assert [one.index for one in second.skipped] == [4, 5, 6, 7]
     assert "3.png is not an image" in third.skipped[0].error
-    assert ([one.index for one in third.images], len(third.pixels)) == ([9], 1)
+    assert ([one.index for one in third.images], len(third.contents)) == ([9], 1)
 
 
 def test_what_is_no_user_s_fault_is_never_skipped(data):
-    def broken(path):
+    def broken(sample):
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):

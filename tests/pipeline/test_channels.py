@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from vmamba_deploy.errors import ExitCode, InputFileError, UsageError
+from vmamba_deploy.evaluation.scorer import Source
 from vmamba_deploy.export.onnx_model import OnnxModel
 from vmamba_deploy.inference import load
 from vmamba_deploy.models import load_model
@@ -101,4 +102,6 @@ def test_any_number_of_channels_goes_the_whole_way(channels, inside, said, tmp_p
             with pytest.raises(InputFileError, match="network takes 4 channels"):
                 model.classify([load_photo("cat")])
             with pytest.raises(UsageError, match="4 channels; image files are for"):
-                run_evaluation(EvaluationPlan(tmp_path, outcome.folder), lambda _event: None)
+                run_evaluation(
+                    EvaluationPlan(Source(tmp_path), outcome.folder), lambda _event: None
+                )

@@ -14,6 +14,7 @@ from vmamba_deploy.errors import (
     UsageError,
 )
 from vmamba_deploy.evaluation.judging import Bars
+from vmamba_deploy.evaluation.scorer import Source
 from vmamba_deploy.pipeline.evaluate import EvaluationPlan, run_evaluation
 
 
@@ -26,7 +27,7 @@ def artifact(digits_artifact):
 def compared(artifact, digits_folder, tmp_path_factory):
     """The whole test set, once, against PyTorch."""
     plan = EvaluationPlan(
-        data=digits_folder,
+        source=Source(digits_folder),
         artifact=artifact,
         runtime="ort",
         against="pytorch",
@@ -81,7 +82,9 @@ def test_a_run_that_is_done_does_nothing_again(compared):
 
 def test_a_csv_of_the_same_images_gives_the_same_figures(compared, digits_folder, tmp_path):
     plan, folder = compared
-    listed, _ = run(plan, data=digits_folder / "labels.csv", against=None, output=tmp_path / "out")
+    listed, _ = run(
+        plan, source=Source(digits_folder / "labels.csv"), against=None, output=tmp_path / "out"
+    )
     figures, expected = listed.report.summary, folder.report.summary
     assert figures.top1 == expected.top1
     assert figures.classes == expected.classes
@@ -113,7 +116,7 @@ def test_a_weight_that_was_lost_is_caught(compared, artifact, tmp_path):
     assert agreement.nmse > 1e-3
     for one in agreement.changed:
         assert one.candidate != one.reference
-        assert (plan.data / one.name).is_file()
+        assert (plan.source.data / one.name).is_file()
     page = (tmp_path / "out" / "evaluation.html").read_text()
     shown = min(len(agreement.changed), 48)
     assert page.count('<img src="data:image/png;base64,') == shown
@@ -122,7 +125,7 @@ def test_a_weight_that_was_lost_is_caught(compared, artifact, tmp_path):
 
 def test_a_weight_that_became_nan_is_told_without_any_bar(artifact, digits_folder, tmp_path):
     broken = damaged_copy(artifact, tmp_path / "broken", value=float("nan"))
-    plan = EvaluationPlan(digits_folder, broken, tmp_path / "out", runtime="ort", limit=20)
+    plan = EvaluationPlan(Source(digits_folder), broken, tmp_path / "out", runtime="ort", limit=20)
     outcome, _ = run(plan)
     assert outcome.exit_code == ExitCode.PARITY_FAILED
     assert outcome.report.shortfalls == ("NaN or infinite logits for 20 images",)
@@ -133,7 +136,7 @@ def test_a_changed_file_is_refused_before_anything_is_run(artifact, digits_folde
     with (broken / "model.onnx").open("ab") as file:
         file.write(b"more")
     with pytest.raises(IntegrityError, match=r"model\.onnx"):
-        run(EvaluationPlan(digits_folder, broken, tmp_path / "out"))
+        run(EvaluationPlan(Source(digits_folder), broken, tmp_path / "out"))
     assert not (tmp_path / "out").exists()
 
 
@@ -163,7 +166,7 @@ def test_another_run_does_not_go_on_from_the_journal(compared, changes, words):
 
 def test_changed_data_or_artefact_does_not_go_on_either(artifact, digits_folder, tmp_path):
     data = shutil.copytree(digits_folder, tmp_path / "data")
-    plan = EvaluationPlan(data, artifact, tmp_path / "out", runtime="ort", limit=40)
+    plan = EvaluationPlan(Source(data), artifact, tmp_path / "out", runtime="ort", limit=40)
     run(plan)
     sample = sorted((data / "0").iterdir())[0]
     sample.write_bytes(sample.read_bytes())
@@ -180,7 +183,7 @@ def test_an_unreadable_image_is_named_or_skipped(artifact, digits_folder, tmp_pa
     data = shutil.copytree(digits_folder, tmp_path / "data")
     victim = sorted((data / "4").iterdir())[0]
     victim.write_bytes(victim.read_bytes()[:40])
-    plan = EvaluationPlan(data, artifact, tmp_path / "out", runtime="ort")
+    plan = EvaluationPlan(Source(data), artifact, tmp_path / "out", runtime="ort")
     with pytest.raises(InputFileError, match=re.escape(victim.name)):
         run(plan)
     outcome, _ = run(plan, skip_unreadable=True, output=tmp_path / "skipped")
@@ -204,11 +207,12 @@ def test_named_classes_may_be_in_another_order(artifact, digits_folder, tmp_path
     for digit, word in enumerate(words):
         shutil.copytree(digits_folder / str(digit), tmp_path / "data" / word)
     (tmp_path / "classes.txt").write_text("\n".join(words))
-    plan = EvaluationPlan(tmp_path / "data", artifact, tmp_path / "out", runtime="ort", limit=100)
-    named, _ = run(plan, classes_file=tmp_path / "classes.txt")
+    source = Source(tmp_path / "data", classes_file=tmp_path / "classes.txt")
+    plan = EvaluationPlan(source, artifact, tmp_path / "out", runtime="ort", limit=100)
+    named, _ = run(plan)
     assert named.report.summary.top1.share >= 0.97
     # Sorted, "eight" would be class 0: what torchvision means, but not what this model learned.
-    mistaken, _ = run(plan, output=tmp_path / "sorted")
+    mistaken, _ = run(plan, source=Source(tmp_path / "data"), output=tmp_path / "sorted")
     assert mistaken.report.summary.top1.share < 0.5
     assert "torchvision" in mistaken.report.data.rule
 

@@ -135,6 +135,35 @@ def assign_values(values: Iterable[str], classes: ModelClasses) -> Assignment:
     return Assignment(index, "class indices")
 
 
+def assign_categories(names: Sequence[str], classes: ModelClasses) -> Assignment:
+    """Classes of the categories of a COCO file.
+
+    By the list of `--classes`; else by label, when every category is named like a label; else in
+    the order of their ids, when there is one for every class.
+
+    Args:
+        names: of the categories, by ascending id.
+        classes: of the model.
+
+    Raises:
+        InputFileError: a category that the list does not name.
+        UsageError: neither rule applies.
+    """
+    if classes.listed is not None:
+        return _listed(names, classes.listed)
+    if classes.labels is not None and set(names) <= set(classes.labels):
+        return Assignment(_by_label(names, classes.labels), "category names are the model's labels")
+    if len(names) != classes.count:
+        raise UsageError(
+            f"the data have {len(names)} categories, the model {classes.count} classes, and their "
+            "names differ",
+            hint="say which category is which class with --classes FILE: one name a line, class 0 "
+            "first",
+        )
+    index = {name: position for position, name in enumerate(names)}
+    return Assignment(index, "categories in the order of their ids")
+
+
 _LIST_HINT = (
     "say which folder is which class with --classes FILE: one folder name a line, class 0 first"
 )

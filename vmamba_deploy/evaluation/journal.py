@@ -10,16 +10,16 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Generic, Protocol, TypeVar
 
 from vmamba_deploy.artifacts.atomic import atomic_write, explain_write_error, flush_to_disk
 from vmamba_deploy.errors import InputFileError, ResourceError, UsageError
-from vmamba_deploy.evaluation.results import ImageResult
 from vmamba_deploy.files import read_file
+from vmamba_deploy.tasks import CLASSIFICATION
 
 JOURNAL_VERSION = 1
 _MAX_BYTES = 4 << 30
@@ -39,6 +39,7 @@ class Identity:
         against: the reference and its weights; None without.
         skip_unreadable: whether unreadable images are left out.
         runtime: that ran it; None until the first batch says.
+        task: of the artefact; journals of earlier releases are of classifiers.
     """
 
     manifest_sha256: str
@@ -49,6 +50,7 @@ class Identity:
     against: str | None = None
     skip_unreadable: bool = False
     runtime: str | None = None
+    task: str = CLASSIFICATION.name
 
 
 _MEANINGS = {
@@ -60,17 +62,44 @@ _MEANINGS = {
     "against": "another reference (--against)",
     "skip_unreadable": "another --skip-unreadable",
     "runtime": "another runtime",
+    "task": "another task",
 }
 
 
-class Journal:
+R = TypeVar("R", bound="Result")
+
+
+class Result(Protocol):
+    """What is known of one image after it was run.
+
+    Attributes:
+        index: position of the sample in its set.
+        error: why there is no result, when the file could not be read and was skipped.
+    """
+
+    @property
+    def index(self) -> int: ...  # noqa: D102 - said above
+
+    @property
+    def error(self) -> str | None: ...  # noqa: D102 - said above
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values, without NaN."""
+        ...
+
+
+Parse = Callable[[Mapping[str, Any]], R]
+"""Reads what `as_json` wrote; raises ValueError, TypeError or KeyError for something else."""
+
+
+class Journal(Generic[R]):
     """An open journal.
 
     Attributes:
         results: of the images that are done, by position in the set.
     """
 
-    def __init__(self, path: Path, identity: Identity, results: dict[int, ImageResult]) -> None:
+    def __init__(self, path: Path, identity: Identity, results: dict[int, R]) -> None:
         self.path = path
         self.results = results
         self._identity = identity
@@ -85,7 +114,7 @@ class Journal:
         """Whether the batch whose first sample is at `start` is in the journal."""
         return start in self.results
 
-    def append(self, runtime: str, results: Sequence[ImageResult]) -> None:
+    def append(self, runtime: str, results: Sequence[R]) -> None:
         """Add a batch; one that is there already is left as it is.
 
         Args:
@@ -137,27 +166,30 @@ class Journal:
 
 
 @contextmanager
-def open_journal(path: Path, identity: Identity, *, resume: bool) -> Iterator[Journal]:
+def open_journal(
+    path: Path, identity: Identity, parse: Parse[R], *, resume: bool
+) -> Iterator[Journal[R]]:
     """Yield the journal at `path`, with what an earlier run left in it.
 
     Args:
         path: of the file; it is made when the first batch is appended.
         identity: of this run; its runtime may be None, for whichever the first batch names.
+        parse: reads a result.
         resume: False to leave an earlier journal unread and replace it.
 
     Raises:
         UsageError: the file is the journal of something else.
         InputFileError: it is damaged, not only cut short, or not a journal.
     """
-    journal = _read(path, identity) if resume else None
-    opened = journal or Journal(path, replace(identity, runtime=None), {})
+    journal = _read(path, identity, parse) if resume else None
+    opened: Journal[R] = journal or Journal(path, replace(identity, runtime=None), {})
     try:
         yield opened
     finally:
         opened.close()
 
 
-def _read(path: Path, identity: Identity) -> Journal | None:
+def _read(path: Path, identity: Identity, parse: Parse[R]) -> Journal[R] | None:
     """The journal that is there; None when there is none, or one without a whole first line."""
     if not os.path.lexists(path):
         return None
@@ -167,7 +199,7 @@ def _read(path: Path, identity: Identity) -> Journal | None:
         return None
     found = _read_header(path, first)
     _require_same(path, found, identity)
-    results, valid = _read_results(path, rest, found)
+    results, valid = _read_results(path, rest, found, parse)
     kept = len(first) + 1 + valid
     if kept < len(content):
         os.truncate(path, kept)
@@ -195,16 +227,16 @@ def _require_same(path: Path, found: Identity, wanted: Identity) -> None:
 
 
 def _read_results(
-    path: Path, content: bytes, identity: Identity
-) -> tuple[dict[int, ImageResult], int]:
+    path: Path, content: bytes, identity: Identity, parse: Parse[R]
+) -> tuple[dict[int, R], int]:
     """The results of whole batches, and how many bytes they take."""
-    results: dict[int, ImageResult] = {}
-    batch: list[ImageResult] = []
+    results: dict[int, R] = {}
+    batch: list[R] = []
     offset = valid = 0
     lines = content.splitlines(keepends=True)
     for number, line in enumerate(lines, start=1):
         offset += len(line)
-        result = _parse(line)
+        result = _parse(line, parse)
         if result is None:
             if number < len(lines):
                 raise _damaged(path, number)
@@ -219,11 +251,11 @@ def _read_results(
     return results, valid
 
 
-def _parse(line: bytes) -> ImageResult | None:
+def _parse(line: bytes, parse: Parse[R]) -> R | None:
     if not line.endswith(b"\n"):
         return None
     try:
-        return ImageResult.from_json(json.loads(line))
+        return parse(json.loads(line))
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
 

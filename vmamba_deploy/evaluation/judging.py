@@ -18,10 +18,20 @@ class Bars:
     Attributes:
         min_top1_percent: top-1 accuracy, at least; None for no bar.
         max_changed: images whose first class may differ from PyTorch's; None: 0.5% of them.
+        min_miou_percent: mean IoU of label maps, at least.
+        min_box_ap_percent, min_mask_ap_percent: of detections, at least.
     """
 
     min_top1_percent: float | None = None
     max_changed: int | None = None
+    min_miou_percent: float | None = None
+    min_box_ap_percent: float | None = None
+    min_mask_ap_percent: float | None = None
+
+    @property
+    def stated(self) -> frozenset[str]:
+        """The names of those that are asked for."""
+        return frozenset(name for name, value in vars(self).items() if value is not None)
 
     def allowed_changes(self, total: int) -> int:
         """Of so many images, how many may change class."""
@@ -38,10 +48,7 @@ def shortfalls(summary: Summary, bars: Bars) -> list[str]:
     found = []
     if summary.not_finite:
         found.append(f"NaN or infinite logits for {images(summary.not_finite)}")
-    wanted = bars.min_top1_percent
-    # Written so that the NaN of no image at all counts as missed.
-    if wanted is not None and not summary.top1.share * 100 >= wanted:
-        found.append(f"top-1 is {percent(summary.top1.share)}, asked for is {wanted:g} %")
+    found += missed("top-1", summary.top1.share, bars.min_top1_percent)
     if summary.agreement is not None:
         changed = len(summary.agreement.changed)
         allowed = bars.allowed_changes(summary.agreement.same.total)
@@ -51,3 +58,11 @@ def shortfalls(summary: Summary, bars: Bars) -> list[str]:
                 f"PyTorch, allowed are {allowed}"
             )
     return found
+
+
+def missed(what: str, share: float, wanted_percent: float | None) -> list[str]:
+    """Say that a share is lower than what was asked for; empty when it is not, or nothing was."""
+    # Written so that the NaN of no image at all counts as missed.
+    if wanted_percent is None or share * 100 >= wanted_percent:
+        return []
+    return [f"{what} is {percent(share)}, asked for is {wanted_percent:g} %"]

@@ -1,4 +1,4 @@
-"""Reading and preprocessing images on threads, some batches ahead of the network."""
+"""Reading images on threads, some batches ahead of the network."""
 
 from __future__ import annotations
 
@@ -7,20 +7,30 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
 from vmamba_deploy.errors import InputFileError
-from vmamba_deploy.evaluation.results import ImageResult
-from vmamba_deploy.evaluation.samples import Batch, Sample
+from vmamba_deploy.evaluation.samples import AnySample, Batch
 
-Pixels = npt.NDArray[Any]
-Preprocess = Callable[[Path], Pixels]
+Read = Callable[[Any], Any]
+"""Reads a sample: its image, and what else its scorer wants of its files."""
 BATCHES_AHEAD = 2
 """Batches being read while one is run: what bounds the memory, with that one."""
+
+
+@dataclass(frozen=True)
+class ReadImage:
+    """What became of the reading of one image.
+
+    Attributes:
+        index: position of the sample in its set.
+        milliseconds: that it took.
+        error: why it cannot be read; None where it could.
+    """
+
+    index: int
+    milliseconds: float = 0.0
+    error: str | None = None
 
 
 @dataclass(frozen=True)
@@ -29,35 +39,35 @@ class LoadedBatch:
 
     Attributes:
         batch: which one.
-        images: one result per sample that could be read, with its preprocessing time.
-        skipped: one result per sample that could not, with its error.
-        pixels: [len(images), ...] in the model's layout; None when none could be read.
+        images: one per sample that could be read.
+        skipped: one per sample that could not.
+        contents: what was read of each of `images`.
     """
 
     batch: Batch
-    images: tuple[ImageResult, ...]
-    skipped: tuple[ImageResult, ...]
-    pixels: Pixels | None
+    images: tuple[ReadImage, ...]
+    skipped: tuple[ReadImage, ...]
+    contents: tuple[Any, ...]
 
 
 def load_batches(
     batches: Iterable[Batch],
-    preprocess: Preprocess,
+    read: Read,
     *,
     threads: int,
     skip_unreadable: bool = False,
 ) -> Iterator[LoadedBatch]:
-    """Yield the batches in order, each preprocessed on `threads` threads ahead of its turn.
+    """Yield the batches in order, each read on `threads` threads ahead of its turn.
 
     Raises:
         InputFileError: an image cannot be read, unless `skip_unreadable`.
     """
-    waiting: deque[tuple[Batch, list[Future[tuple[ImageResult, Pixels | None]]]]] = deque()
+    waiting: deque[tuple[Batch, list[Future[tuple[ReadImage, Any]]]]] = deque()
     with ThreadPoolExecutor(threads, thread_name_prefix="images") as pool:
         try:
             for batch in batches:
                 futures = [
-                    pool.submit(_load, sample, batch.start + offset, preprocess, skip_unreadable)
+                    pool.submit(_load, sample, batch.start + offset, read, skip_unreadable)
                     for offset, sample in enumerate(batch.samples)
                 ]
                 waiting.append((batch, futures))
@@ -71,27 +81,25 @@ def load_batches(
 
 
 def _load(
-    sample: Sample, index: int, preprocess: Preprocess, skip_unreadable: bool
-) -> tuple[ImageResult, Pixels | None]:
+    sample: AnySample, index: int, read: Read, skip_unreadable: bool
+) -> tuple[ReadImage, Any]:
     start = time.perf_counter()
     try:
-        pixels = preprocess(sample.path)
+        content = read(sample)
     except InputFileError as error:
         if not skip_unreadable:
             raise
-        return ImageResult(index, error=error.message), None
+        return ReadImage(index, error=error.message), None
     milliseconds = (time.perf_counter() - start) * 1e3
-    return ImageResult(index, preprocess_ms=round(milliseconds, 4)), pixels
+    return ReadImage(index, round(milliseconds, 4)), content
 
 
-def _collect(batch: Batch, futures: list[Future[tuple[ImageResult, Pixels | None]]]) -> LoadedBatch:
-    images, skipped, pixels = [], [], []
-    for future in futures:
-        result, values = future.result()
-        if values is None:
-            skipped.append(result)
-        else:
-            images.append(result)
-            pixels.append(values)
-    stacked = np.stack(pixels) if pixels else None
-    return LoadedBatch(batch, tuple(images), tuple(skipped), stacked)
+def _collect(batch: Batch, futures: list[Future[tuple[ReadImage, Any]]]) -> LoadedBatch:
+    results = [future.result() for future in futures]
+    good = [(image, content) for image, content in results if image.error is None]
+    return LoadedBatch(
+        batch,
+        images=tuple(image for image, _ in good),
+        skipped=tuple(image for image, _ in results if image.error is not None),
+        contents=tuple(content for _, content in good),
+    )

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Generic, Literal, TypeVar
 
 from vmamba_deploy.artifacts.manifest import Sha256
 from vmamba_deploy.evaluation.judging import Bars
 from vmamba_deploy.evaluation.samples import Kind
-from vmamba_deploy.evaluation.summary import Summary
+from vmamba_deploy.evaluation.summary import AnySummary
+from vmamba_deploy.tasks import CLASSIFICATION
 
 SCHEMA_VERSION = "1.0"
 
@@ -87,6 +88,7 @@ class EvaluationFacts:
         verdict: `failed`; else `passed` when there was a bar, and `measured` when there was none.
         shortfalls: what missed its bar.
         created: UTC time, ISO 8601.
+        task: of the artefact.
         against: the reference; None without.
     """
 
@@ -94,6 +96,7 @@ class EvaluationFacts:
     verdict: Literal["passed", "failed", "measured"] = field(init=False)
     shortfalls: tuple[str, ...]
     created: str
+    task: str = CLASSIFICATION.name
     artifact: ArtifactInfo
     data: DataInfo
     against: str | None
@@ -101,15 +104,21 @@ class EvaluationFacts:
     run: RunInfo
 
     def __post_init__(self) -> None:
-        judged = self.bars.min_top1_percent is not None or self.against is not None
+        judged = bool(self.bars.stated) or self.against is not None
         reached = "passed" if judged else "measured"
         object.__setattr__(self, "verdict", "failed" if self.shortfalls else reached)
 
 
+F = TypeVar("F", bound=AnySummary)
+
+
 @dataclass(frozen=True, kw_only=True)
-class EvaluationReport(EvaluationFacts):
-    """An evaluation; `thumbnails` are of some images that changed class, for the page."""
+class EvaluationReport(EvaluationFacts, Generic[F]):
+    """An evaluation; `thumbnails` are of some images that changed class, for the page.
+
+    `summary` has the figures of the task.
+    """
 
     schema_version: str = SCHEMA_VERSION
-    summary: Summary
+    summary: F
     thumbnails: tuple[Thumbnail, ...] = ()

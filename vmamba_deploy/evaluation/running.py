@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-import io
 import os
 import platform
-import time
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
+from vmamba_deploy.evaluation.journal import Result
 from vmamba_deploy.evaluation.loading import LoadedBatch, load_batches
-from vmamba_deploy.evaluation.results import ImageResult
 from vmamba_deploy.evaluation.samples import Batch
-from vmamba_deploy.evaluation.scoring import score
-from vmamba_deploy.preprocessing import MAX_PIXELS, preprocess
-
-if TYPE_CHECKING:
-    from vmamba_deploy.inference import Classifier
+from vmamba_deploy.evaluation.scorer import Judge
+from vmamba_deploy.evaluation.scorers import scorer_of
+from vmamba_deploy.preprocessing import MAX_PIXELS
+from vmamba_deploy.tasks import CLASSIFICATION
 
 Network = Callable[[npt.NDArray[Any]], npt.NDArray[np.float32]]
 OpenReference = Callable[[], Network]
@@ -47,6 +42,7 @@ class Work:
         skip_unreadable: note unreadable images instead of raising.
         max_pixels: larger images are not readable.
         reference: opens the network to compare with; None without.
+        task: what the artefact is for.
     """
 
     artifact: Path
@@ -57,6 +53,7 @@ class Work:
     skip_unreadable: bool = False
     max_pixels: int = MAX_PIXELS
     reference: OpenReference | None = None
+    task: str = CLASSIFICATION.name
 
 
 @dataclass(frozen=True)
@@ -71,17 +68,21 @@ class BatchOutcome:
 
     batch: Batch
     runtime: str
-    results: tuple[ImageResult, ...]
+    results: tuple[Result, ...]
     worker: str
 
 
 class Evaluator:
-    """Runs batches on an opened artefact, and on the reference where there is one."""
+    """Runs batches on an opened artefact.
 
-    def __init__(self, model: Classifier, work: Work) -> None:
-        self._model, self._work = model, work
-        self._reference = work.reference() if work.reference is not None else None
-        self._warm_up()
+    Args:
+        judge: the artefact, and what it is judged by.
+        work: what to do.
+    """
+
+    def __init__(self, judge: Judge, work: Work) -> None:
+        self._judge, self._work = judge, work
+        judge.warm_up()
 
     def run(self, batches: Iterable[Batch]) -> Generator[BatchOutcome, None, None]:
         """Yield the outcome of each batch, in their order.
@@ -91,46 +92,18 @@ class Evaluator:
         """
         loaded = load_batches(
             batches,
-            partial(
-                preprocess,
-                preprocessing=self._model.preprocessing,
-                max_pixels=self._work.max_pixels,
-            ),
+            self._judge.read,
             threads=self._work.loader_threads,
             skip_unreadable=self._work.skip_unreadable,
         )
         for one in loaded:
-            results = sorted((*one.skipped, *self._score(one)), key=lambda result: result.index)
-            yield BatchOutcome(one.batch, self._model.runtime, tuple(results), _WORKER)
+            results = sorted(self._results(one), key=lambda result: result.index)
+            yield BatchOutcome(one.batch, self._judge.runtime, tuple(results), _WORKER)
 
-    def _warm_up(self) -> None:
-        """Read one image and run it, so that what happens once is not in the first batch's time."""
-        pixels = self._model.preprocess([_any_image()])
-        self._model(pixels)
-        if self._reference is not None:
-            self._reference(pixels)
-
-    def _score(self, loaded: LoadedBatch) -> list[ImageResult]:
-        if loaded.pixels is None:
-            return []
-        start = time.perf_counter()
-        logits = self._model(loaded.pixels)
-        between = time.perf_counter()
-        expected = None if self._reference is None else self._reference(loaded.pixels)
-        return score(
-            loaded.images,
-            logits,
-            top_k=self._work.top_k,
-            milliseconds=(between - start) * 1e3,
-            reference=expected,
-            reference_ms=(time.perf_counter() - between) * 1e3,
-        )
-
-
-def _any_image() -> bytes:
-    content = io.BytesIO()
-    Image.new("RGB", (8, 8)).save(content, format="PNG")
-    return content.getvalue()
+    def _results(self, loaded: LoadedBatch) -> list[Result]:
+        scorer = scorer_of(self._work.task)
+        skipped = [scorer.skipped(one.index, one.error or "") for one in loaded.skipped]
+        return [*skipped, *(self._judge.score(loaded) if loaded.images else ())]
 
 
 @contextmanager
@@ -140,9 +113,5 @@ def open_evaluator(work: Work) -> Iterator[Evaluator]:
     Raises:
         IntegrityError, EnvironmentProblem, UsageError: see `vmamba_deploy.inference.load`.
     """
-    from vmamba_deploy.inference import load_classifier
-
-    with load_classifier(
-        work.artifact, runtime=work.runtime, streams=1, threads=work.threads
-    ) as model:
-        yield Evaluator(model, work)
+    with scorer_of(work.task).open(work) as judge:
+        yield Evaluator(judge, work)

@@ -1,6 +1,7 @@
-"""Labelled images: which file has which class, in an order that never changes.
+"""A data set: images with what is true of them, in an order that never changes.
 
-They lie in an ImageFolder-style tree, or a CSV file with the columns path and label names them.
+Those with a class lie in an ImageFolder-style tree, or a CSV file with the columns path and label
+names them. What other tasks take is beside their scorers.
 """
 
 from __future__ import annotations
@@ -12,19 +13,55 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Generic, Literal, Protocol, Self, TypeVar
 
 from vmamba_deploy.errors import InputFileError, UsageError
 from vmamba_deploy.evaluation.classes import ModelClasses, assign_folders, assign_values
 from vmamba_deploy.files import open_file, understood
 
-Kind = Literal["folder", "csv"]
+Kind = Literal["folder", "csv", "label_maps", "coco"]
 IMAGE_SUFFIXES = frozenset(
     {".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
 )
 _COLUMNS = ("path", "label")
 _MAX_CSV_BYTES = 1 << 30
 _HINT = "a data set is a folder of class folders, or a CSV file with the columns path and label"
+
+
+class AnySample(Protocol):
+    """One image, whatever is true of it.
+
+    Attributes:
+        path: of the file, absolute.
+        name: as reports show it: relative to the data set.
+    """
+
+    @property
+    def path(self) -> Path: ...  # noqa: D102 - said above
+
+    @property
+    def name(self) -> str: ...  # noqa: D102 - said above
+
+    def identity(self) -> str:
+        """Name, what is true of it, sizes and times of its files: changed, it is another sample.
+
+        Raises:
+            InputFileError: a file is gone.
+        """
+        ...
+
+
+def file_identity(path: Path) -> str:
+    """Size and time of change of a file.
+
+    Raises:
+        InputFileError: it is gone.
+    """
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise InputFileError(f"{path} cannot be read: {error.strerror or error}") from error
+    return f"{status.st_size}\0{status.st_mtime_ns}"
 
 
 @dataclass(frozen=True)
@@ -41,6 +78,10 @@ class Sample:
     name: str
     label: int
 
+    def identity(self) -> str:
+        """See `AnySample`."""
+        return f"{self.name}\0{self.label}\0{file_identity(self.path)}"
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -56,15 +97,18 @@ class Batch:
 
     number: int
     start: int
-    samples: tuple[Sample, ...]
+    samples: tuple[AnySample, ...]
+
+
+S = TypeVar("S", bound=AnySample)
 
 
 @dataclass(frozen=True)
-class SampleSet:
+class DataSet(Generic[S]):
     """A data set.
 
     Attributes:
-        source: the folder or the CSV file.
+        source: the folder or the file that lists it.
         class_names: name of each class of the model, for people.
         rule: how names became classes, one sentence.
         ignored: files of the tree that are no images by their suffix.
@@ -72,12 +116,12 @@ class SampleSet:
 
     source: Path
     kind: Kind
-    samples: tuple[Sample, ...]
+    samples: tuple[S, ...]
     class_names: tuple[str, ...]
     rule: str
     ignored: int = 0
 
-    def limited(self, limit: int | None) -> SampleSet:
+    def limited(self, limit: int | None) -> Self:
         """At most `limit` samples, evenly spread, so that every class keeps its share."""
         count = len(self.samples)
         if limit is None or limit >= count:
@@ -91,22 +135,20 @@ class SampleSet:
             yield Batch(number, start, self.samples[start : start + size])
 
     def fingerprint(self) -> str:
-        """sha256 of names, labels, sizes and times of change: another set has another one.
+        """sha256 of names, truths, sizes and times of change: another set has another one.
 
         Raises:
             InputFileError: a file is gone.
         """
         digest = hashlib.sha256()
         for sample in self.samples:
-            try:
-                status = sample.path.stat()
-            except OSError as error:
-                raise InputFileError(
-                    f"{sample.path} cannot be read: {error.strerror or error}"
-                ) from error
-            line = f"{sample.name}\0{sample.label}\0{status.st_size}\0{status.st_mtime_ns}\n"
-            digest.update(line.encode(errors="surrogateescape"))
+            digest.update(f"{sample.identity()}\n".encode(errors="surrogateescape"))
         return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class SampleSet(DataSet[Sample]):
+    """Images with a class each."""
 
 
 def read_samples(source: Path, classes: ModelClasses) -> SampleSet:
@@ -133,14 +175,14 @@ def read_samples(source: Path, classes: ModelClasses) -> SampleSet:
 
 def _read_folder(root: Path, classes: ModelClasses) -> SampleSet:
     folders = sorted(
-        entry.name for entry in root.iterdir() if entry.is_dir() and not _is_hidden(entry.name)
+        entry.name for entry in root.iterdir() if entry.is_dir() and not is_hidden(entry.name)
     )
     if not folders:
         raise InputFileError(f"{root} has no class folders", hint=_HINT)
     assigned = assign_folders(folders, classes)
     samples, ignored = [], 0
     for folder in folders:
-        for path in _files_below(root / folder):
+        for path in files_below(root / folder):
             if path.suffix.lower() not in IMAGE_SUFFIXES:
                 ignored += 1
                 continue
@@ -157,7 +199,7 @@ def _read_folder(root: Path, classes: ModelClasses) -> SampleSet:
     return SampleSet(root, "folder", tuple(samples), names, assigned.rule, ignored)
 
 
-def _files_below(folder: Path) -> Iterator[Path]:
+def files_below(folder: Path) -> Iterator[Path]:
     """Every visible file at any depth, sorted; links are followed, circles of them not."""
     visited: set[tuple[int, int]] = set()
     found: list[Path] = []
@@ -167,12 +209,13 @@ def _files_below(folder: Path) -> Iterator[Path]:
             folders.clear()
             continue
         visited.add((status.st_dev, status.st_ino))
-        folders[:] = [name for name in folders if not _is_hidden(name)]
-        found += [Path(place, name) for name in files if not _is_hidden(name)]
+        folders[:] = [name for name in folders if not is_hidden(name)]
+        found += [Path(place, name) for name in files if not is_hidden(name)]
     yield from sorted(found)
 
 
-def _is_hidden(name: str) -> bool:
+def is_hidden(name: str) -> bool:
+    """Whether a file or folder of that name is not looked at."""
     return name.startswith(".")
 
 

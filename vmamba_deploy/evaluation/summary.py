@@ -6,12 +6,13 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
 from vmamba_deploy.evaluation.intervals import Proportion, proportion
 from vmamba_deploy.evaluation.results import ImageResult, ReferenceResult
-from vmamba_deploy.evaluation.samples import SampleSet
+from vmamba_deploy.evaluation.samples import DataSet, Sample
 
 WORST_CLASSES = 10
 _TAKEN_FOR = 3
@@ -112,6 +113,16 @@ class Percentiles:
     mean: float
 
 
+class Timed(Protocol):
+    """A result that knows how long it took."""
+
+    @property
+    def preprocess_ms(self) -> float: ...  # noqa: D102 - said above
+
+    @property
+    def inference_ms(self) -> float: ...  # noqa: D102 - said above
+
+
 @dataclass(frozen=True)
 class Timing:
     """Times per image; of inference and reference, an image's share of its batch."""
@@ -151,7 +162,22 @@ class Summary:
     timing: Timing | None
 
 
-def summarise(data: SampleSet, results: Iterable[ImageResult], *, top_k: int) -> Summary:
+class AnySummary(Protocol):
+    """The figures of an evaluation, whatever the task; see the scorers.
+
+    Attributes:
+        skipped: (name, reason) of images that could not be read.
+        timing: None when no image could be read.
+    """
+
+    @property
+    def skipped(self) -> tuple[tuple[str, str], ...]: ...  # noqa: D102 - said above
+
+    @property
+    def timing(self) -> Timing | None: ...  # noqa: D102 - said above
+
+
+def summarise(data: DataSet[Sample], results: Iterable[ImageResult], *, top_k: int) -> Summary:
     """Count.
 
     Args:
@@ -179,12 +205,14 @@ def summarise(data: SampleSet, results: Iterable[ImageResult], *, top_k: int) ->
         classes=classes,
         worst=worst,
         confusion=_confusion(scored, labels, worst) if worst else None,
-        timing=_timing(scored) if scored else None,
+        timing=timing_of(
+            scored, [one.reference.milliseconds for one in scored if one.reference is not None]
+        ),
     )
 
 
 def _by_class(
-    data: SampleSet, scored: Sequence[ImageResult], labels: Sequence[int]
+    data: DataSet[Sample], scored: Sequence[ImageResult], labels: Sequence[int]
 ) -> tuple[ClassAccuracy, ...]:
     answers: dict[int, Counter[int | None]] = {}
     for one, label in zip(scored, labels, strict=True):
@@ -235,7 +263,7 @@ def _confusion(
 
 
 def _agreement(
-    data: SampleSet, scored: Sequence[ImageResult], labels: Sequence[int]
+    data: DataSet[Sample], scored: Sequence[ImageResult], labels: Sequence[int]
 ) -> Agreement | None:
     references = [one.reference for one in scored if one.reference is not None]
     if not references:
@@ -258,7 +286,9 @@ def _agreement(
     )
 
 
-def _changed(data: SampleSet, result: ImageResult, reference: ReferenceResult) -> ChangedImage:
+def _changed(
+    data: DataSet[Sample], result: ImageResult, reference: ReferenceResult
+) -> ChangedImage:
     sample = data.samples[result.index]
     return ChangedImage(
         index=result.index,
@@ -271,8 +301,10 @@ def _changed(data: SampleSet, result: ImageResult, reference: ReferenceResult) -
     )
 
 
-def _timing(scored: Sequence[ImageResult]) -> Timing:
-    references = [one.reference.milliseconds for one in scored if one.reference is not None]
+def timing_of(scored: Sequence[Timed], references: Sequence[float] = ()) -> Timing | None:
+    """The times of images that were run, and of a reference; None of no image."""
+    if not scored:
+        return None
     return Timing(
         preprocess=_percentiles([one.preprocess_ms for one in scored]),
         inference=_percentiles([one.inference_ms for one in scored]),

@@ -8,13 +8,13 @@ from collections.abc import Iterable
 
 from vmamba_deploy.errors import InputFileError
 from vmamba_deploy.evaluation.report_data import Thumbnail
-from vmamba_deploy.evaluation.samples import SampleSet
+from vmamba_deploy.evaluation.samples import DataSet, Sample
 from vmamba_deploy.preprocessing import read_image
 
 SIDE_PIXELS = 96
 
 
-def make_thumbnails(data: SampleSet, indices: Iterable[int]) -> tuple[Thumbnail, ...]:
+def make_thumbnails(data: DataSet[Sample], indices: Iterable[int]) -> tuple[Thumbnail, ...]:
     """PNGs whose longer side has 96 pixels, as data URIs.
 
     Smaller images are enlarged pixel by pixel, so that one sees what the network saw. An image that
@@ -30,7 +30,7 @@ def make_thumbnails(data: SampleSet, indices: Iterable[int]) -> tuple[Thumbnail,
     return tuple(made)
 
 
-def _thumbnail(data: SampleSet, index: int) -> str:
+def _thumbnail(data: DataSet[Sample], index: int) -> str:
     from PIL import Image
 
     image = Image.fromarray(read_image(data.samples[index].path))

@@ -15,14 +15,14 @@ from vmamba_deploy.artifacts.locking import exclusive
 from vmamba_deploy.artifacts.manifest import MANIFEST_NAME, ONNX_NAME, Manifest, describe_file
 from vmamba_deploy.artifacts.verification import verify
 from vmamba_deploy.errors import ExitCode, InputFileError, UsageError
-from vmamba_deploy.evaluation.classes import ModelClasses, read_class_list
-from vmamba_deploy.evaluation.intervals import percent
 from vmamba_deploy.evaluation.journal import Identity, open_journal
-from vmamba_deploy.evaluation.judging import Bars, shortfalls
+from vmamba_deploy.evaluation.judging import Bars
 from vmamba_deploy.evaluation.report_data import ArtifactInfo, DataInfo, EvaluationReport, RunInfo
 from vmamba_deploy.evaluation.running import Work, open_evaluator
-from vmamba_deploy.evaluation.samples import SampleSet, read_samples
-from vmamba_deploy.evaluation.summary import summarise
+from vmamba_deploy.evaluation.samples import DataSet
+from vmamba_deploy.evaluation.scorer import Source
+from vmamba_deploy.evaluation.scorers import scorer_of
+from vmamba_deploy.evaluation.summary import Summary
 from vmamba_deploy.evaluation.thumbnails import make_thumbnails
 from vmamba_deploy.extras import require_modules
 from vmamba_deploy.pipeline.events import OnEvent, Steps
@@ -52,7 +52,7 @@ THUMBNAILS = 48
 class EvaluationOutcome:
     """The report and the folder that it was written to."""
 
-    report: EvaluationReport
+    report: EvaluationReport[Any]
     folder: Path
 
     @property
@@ -77,9 +77,11 @@ def run_evaluation(plan: EvaluationPlan, on_event: OnEvent) -> EvaluationOutcome
 
     check_plan(plan)
     steps = Steps(on_event)
-    with steps.step("data", f"reading {plan.data}") as told:
-        manifest = _read_artifact(plan.artifact)
-        every = _read_data(plan, manifest)
+    with steps.step("data", f"reading {plan.source.data}") as told:
+        manifest = _read_artifact(plan)
+        scorer = scorer_of(manifest.task)
+        plan = replace(plan, batch=plan.batch or scorer.usual_batch)
+        every = scorer.read_data(plan.source, manifest)
         data = every.limited(plan.limit)
         identity = _identity(plan, manifest, data)
         told += [f"{len(data.samples)} images", f"{data.rule}"]
@@ -87,54 +89,56 @@ def run_evaluation(plan: EvaluationPlan, on_event: OnEvent) -> EvaluationOutcome
         steps.warn(f"left out, no images by their suffix: {every.ignored} files")
     with (
         _locked(plan.folder()) as folder,
-        open_journal(folder / JOURNAL_NAME, identity, resume=plan.resume) as journal,
+        open_journal(folder / JOURNAL_NAME, identity, scorer.parse, resume=plan.resume) as journal,
     ):
         with steps.step("evaluate", "evaluating") as told:
             run = evaluate_pending(plan, manifest, data, journal, steps)
             told.append(_told(run))
         with steps.step("report", "writing the report") as told:
-            summary = summarise(data, journal.results.values(), top_k=identity.top_k)
+            summary = scorer.summarise(data, journal.results.values(), top_k=identity.top_k)
             report = EvaluationReport(
+                task=manifest.task,
                 artifact=_artifact_info(plan, manifest, identity, journal),
                 data=_data_info(every, data, identity),
                 run=run,
                 summary=summary,
                 bars=plan.bars,
                 against=identity.against,
-                shortfalls=tuple(shortfalls(summary, plan.bars)),
-                created=_utc_now(),
+                shortfalls=tuple(scorer.shortfalls(summary, plan.bars)),
+                created=utc_now(),
             )
             told.append(str(_write(folder, report, data)))
     return EvaluationOutcome(report, folder)
 
 
-def _read_artifact(folder: Path) -> Manifest:
+def _read_artifact(plan: EvaluationPlan) -> Manifest:
+    """The manifest of a verified folder that can be evaluated as asked.
+
+    Raises:
+        UsageError: it is for another task than said, or the task has no such bar or reference.
+    """
+    folder = plan.artifact
     if not folder.is_dir():
         raise InputFileError(
             f"there is no artefact folder {folder}", hint="`vmamba-deploy export` makes one"
         )
     manifest = verify(folder)
-    manifest.require_classifier(folder)
-    manifest.preprocessing.by_this_release().require_files(
-        "give arrays to vmamba_deploy.inference.load(...).classify, and count"
-    )
-    if manifest.classes == 1:
+    if plan.task is not None and plan.task != manifest.task:
+        raise UsageError(f"{folder} is for the task {manifest.task}, not {plan.task}")
+    scorer = scorer_of(manifest.task)
+    scorer.check(manifest, folder)
+    if unfit := plan.bars.stated - scorer.bars:
+        names = ", ".join(sorted(unfit))
+        raise UsageError(f"the task {manifest.task} has no figure for the bar {names}")
+    if plan.against is not None and "max_changed" not in scorer.bars:
         raise UsageError(
-            f"{folder} gives a single logit, so every image would count as its one class",
-            hint="take the probabilities of `vmamba-deploy predict` or of `classify`, and judge "
-            "them at a threshold of your own",
+            f"--against is for classes of images, {folder} is for the task {manifest.task}",
+            hint=f"`vmamba-deploy compare {folder}` compares its answers with PyTorch's",
         )
     return manifest
 
 
-def _read_data(plan: EvaluationPlan, manifest: Manifest) -> SampleSet:
-    count, file = manifest.classes, plan.classes_file
-    listed = read_class_list(file, count) if file is not None else None
-    return read_samples(plan.data, ModelClasses(count, manifest.labels or None, listed))
-
-
-def _identity(plan: EvaluationPlan, manifest: Manifest, data: SampleSet) -> Identity:
-
+def _identity(plan: EvaluationPlan, manifest: Manifest, data: DataSet[Any]) -> Identity:
     against = None
     if plan.against is not None:
         against = f"PyTorch fp32, weights {manifest.weights.sha256[:16]}"
@@ -143,11 +147,17 @@ def _identity(plan: EvaluationPlan, manifest: Manifest, data: SampleSet) -> Iden
         manifest_sha256=manifest_file.sha256,
         data_sha256=data.fingerprint(),
         images=len(data.samples),
-        batch=plan.batch,
+        batch=_batch(plan),
         top_k=min(plan.top_k, len(data.class_names)),
         against=against,
         skip_unreadable=plan.skip_unreadable,
+        task=manifest.task,
     )
+
+
+def _batch(plan: EvaluationPlan) -> int:
+    assert plan.batch is not None  # filled in once the task is known
+    return plan.batch
 
 
 @contextmanager
@@ -168,7 +178,7 @@ def _told(run: RunInfo) -> str:
 
 
 def _artifact_info(
-    plan: EvaluationPlan, manifest: Manifest, identity: Identity, journal: Journal
+    plan: EvaluationPlan, manifest: Manifest, identity: Identity, journal: Journal[Any]
 ) -> ArtifactInfo:
     return ArtifactInfo(
         folder=str(plan.artifact),
@@ -179,7 +189,7 @@ def _artifact_info(
     )
 
 
-def _data_info(every: SampleSet, data: SampleSet, identity: Identity) -> DataInfo:
+def _data_info(every: DataSet[Any], data: DataSet[Any], identity: Identity) -> DataInfo:
     return DataInfo(
         source=str(data.source),
         kind=data.kind,
@@ -191,10 +201,10 @@ def _data_info(every: SampleSet, data: SampleSet, identity: Identity) -> DataInf
     )
 
 
-def _write(folder: Path, report: EvaluationReport, data: SampleSet) -> Path:
+def _write(folder: Path, report: EvaluationReport[Any], data: DataSet[Any]) -> Path:
     """Write both files, each whole or not at all; returns the page."""
-
-    agreement = report.summary.agreement
+    summary = report.summary
+    agreement = summary.agreement if isinstance(summary, Summary) else None
     shown = agreement.changed[:THUMBNAILS] if agreement is not None else ()
     write_json(evaluation_document(report), folder / JSON_NAME)
     thumbnails = make_thumbnails(data, (one.index for one in shown))
@@ -202,28 +212,23 @@ def _write(folder: Path, report: EvaluationReport, data: SampleSet) -> Path:
     return folder / HTML_NAME
 
 
-def _utc_now() -> str:
-
-    return utc_now()
-
-
 @dataclass(frozen=True)
 class EvaluationPlan:
     """What the user asked for.
 
     Attributes:
-        data: folder or CSV file.
+        source: the data, and how they are meant.
         artifact: the artefact folder.
         output: folder of the journal and the reports; None: `evaluations/<artefact's name>`.
         against: `pytorch` to run every image through PyTorch in fp32 too.
         weights: where the weights are, when not where the artefact says.
         runtime: `auto`, `trt`, `rtx`, `ort` or `ort-cuda`.
-        batch: images per batch.
+        batch: images per batch; None: what is usual for the task.
         limit: evaluate so many images, evenly spread; None: all.
         loader_threads: that read images, per process; 0: one per core here, one per Ray worker.
         threads: of the runtime and of PyTorch; 0 leaves the number to them.
         top_k: the k of top-k accuracy.
-        classes_file: which name in the data is which class.
+        task: what the artefact must be for; None: whatever it is.
         skip_unreadable: leave out images that cannot be read.
         max_pixels: larger images cannot be read.
         resume: go on from the journal of an earlier run.
@@ -231,18 +236,18 @@ class EvaluationPlan:
         cluster: run on Ray; None: in this process.
     """
 
-    data: Path
+    source: Source
     artifact: Path
     output: Path | None = None
     against: Literal["pytorch"] | None = None
     weights: str | None = None
     runtime: str = "auto"
-    batch: int = 32
+    batch: int | None = None
     limit: int | None = None
     loader_threads: int = 0
     threads: int = 0
     top_k: int = 5
-    classes_file: Path | None = None
+    task: str | None = None
     skip_unreadable: bool = False
     max_pixels: int = MAX_PIXELS
     resume: bool = True
@@ -265,7 +270,7 @@ def check_plan(plan: EvaluationPlan) -> None:
     if plan.against is not None:
         require_modules("torch", "onnx")
     least = {
-        "batch": plan.batch,
+        "batch": 1 if plan.batch is None else plan.batch,
         "top-k": plan.top_k,
         "limit": 1 if plan.limit is None else plan.limit,
     }
@@ -277,7 +282,11 @@ def check_plan(plan: EvaluationPlan) -> None:
 
 
 def evaluate_pending(
-    plan: EvaluationPlan, manifest: Manifest, data: SampleSet, journal: Journal, steps: Steps
+    plan: EvaluationPlan,
+    manifest: Manifest,
+    data: DataSet[Any],
+    journal: Journal[Any],
+    steps: Steps,
 ) -> RunInfo:
     """Run the batches that the journal lacks.
 
@@ -286,19 +295,23 @@ def evaluate_pending(
         EnvironmentProblem: the runtime or Ray cannot run here.
         UsageError: the journal is of another runtime.
     """
-    pending = [batch for batch in data.batches(plan.batch) if not journal.is_done(batch.start)]
+    pending = [batch for batch in data.batches(_batch(plan)) if not journal.is_done(batch.start)]
     resumed = len(journal.results)
     if resumed:
         steps.progress(f"{resumed} images are in the journal", resumed / len(data.samples))
-    counter = _Counter(data, journal)
+    tally, workers = scorer_of(manifest.task).tally(data), set[str]()
+    for result in journal.results.values():
+        tally.add(result)
     work = _work(plan, manifest)
     try:
         with _outcomes(plan, work, pending) as outcomes:
             started = time.perf_counter()
             for outcome in outcomes:
                 journal.append(outcome.runtime, outcome.results)
-                counter.add(outcome)
-                steps.progress(counter.text(), len(journal.results) / len(data.samples))
+                workers.add(outcome.worker)
+                for result in outcome.results:
+                    tally.add(result)
+                steps.progress(tally.text(), len(journal.results) / len(data.samples))
             seconds = time.perf_counter() - started
     except (KeyboardInterrupt, SystemExit):
         steps.warn(
@@ -309,8 +322,8 @@ def evaluate_pending(
     return RunInfo(
         images=len(journal.results) - resumed,
         seconds=round(seconds, 3),
-        batch=plan.batch,
-        workers=len(counter.workers),
+        batch=_batch(plan),
+        workers=len(workers),
         distributed=plan.cluster is not None,
         loader_threads=work.loader_threads,
         resumed=resumed,
@@ -348,6 +361,7 @@ def _work(plan: EvaluationPlan, manifest: Manifest) -> Work:
         threads=threads,
         skip_unreadable=plan.skip_unreadable,
         max_pixels=plan.max_pixels,
+        task=manifest.task,
     )
     if plan.against is None:
         return work
@@ -356,30 +370,6 @@ def _work(plan: EvaluationPlan, manifest: Manifest) -> Work:
     # Workers may stand in another folder than this process.
     weights = str(source.resolve()) if source.exists() else plan.weights
     return replace(work, reference=PyTorchReference(artifact / ONNX_NAME, weights, threads))
-
-
-class _Counter:
-    """Accuracy so far, for the progress bar, and who worked."""
-
-    def __init__(self, data: SampleSet, journal: Journal) -> None:
-        self._data, self._correct, self._counted = data, 0, 0
-        self.workers: set[str] = set()
-        for result in journal.results.values():
-            self._count(result.index, result.first, result.error)
-
-    def add(self, outcome: BatchOutcome) -> None:
-        self.workers.add(outcome.worker)
-        for result in outcome.results:
-            self._count(result.index, result.first, result.error)
-
-    def text(self) -> str:
-        accuracy = percent(self._correct / self._counted) if self._counted else "unknown"
-        return f"{self._counted} of {len(self._data.samples)} images, top-1 {accuracy}"
-
-    def _count(self, index: int, first: int | None, error: str | None) -> None:
-        if error is None:
-            self._counted += 1
-            self._correct += first == self._data.samples[index].label
 
 
 @dataclass(frozen=True)

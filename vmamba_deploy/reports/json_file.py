@@ -27,7 +27,7 @@ def plain(document: Any) -> Any:
 
 
 def write_json(document: Any, path: Path) -> None:
-    """Write a `Report` or an `EvaluationDocument`.
+    """Write a `Report` or the document of an evaluation.
 
     Raises:
         ValueError: it holds what its types do not allow.

@@ -9,16 +9,25 @@ from typing import Any
 import msgspec
 
 from vmamba_deploy.artifacts.manifest import Manifest
-from vmamba_deploy.reports.evaluation_json import EvaluationDocument
+from vmamba_deploy.evaluation.scorers.detection import DetectionSummary
+from vmamba_deploy.evaluation.scorers.segmentation import SegmentationSummary
+from vmamba_deploy.evaluation.summary import Summary
+from vmamba_deploy.reports.evaluation_views import VIEWS
 from vmamba_deploy.reports.model import Report
 
-DOCUMENTS = {"manifest": Manifest, "report": Report, "evaluation": EvaluationDocument}
+DOCUMENTS: dict[str, type] = {
+    "manifest": Manifest,
+    "report": Report,
+    "evaluation": VIEWS[Summary].schema,
+    "evaluation_segmentation": VIEWS[SegmentationSummary].schema,
+    "evaluation_detection": VIEWS[DetectionSummary].schema,
+}
 
 
 def schema_of(name: str) -> dict[str, Any]:
     """The JSON schema of manifest.json, report.json or evaluation.json, by the name in `DOCUMENTS`.
 
-    In the latter two any figure may be null: it could not be computed, or is not finite.
+    In all but the manifest any figure may be null: it could not be computed, or is not finite.
     """
     schema = msgspec.json.schema(DOCUMENTS[name])
     draft = {"$schema": "https://json-schema.org/draft/2020-12/schema"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from vmamba_deploy.cli.parameters import max_pixels_option
 from vmamba_deploy.cli.reporting import reporting
 from vmamba_deploy.errors import ExitCode, UsageError
 from vmamba_deploy.runtimes.registry import runtime_choices
+from vmamba_deploy.tasks import TASKS
 
 if TYPE_CHECKING:
     from vmamba_deploy.cli.terminal import Terminal
@@ -22,13 +24,32 @@ if TYPE_CHECKING:
     "--data",
     required=True,
     type=click.Path(path_type=Path),
-    help="Folder with a folder of images per class, or a CSV file with the columns path,label.",
+    help="Folder with a folder of images per class, or a CSV file with the columns path,label; "
+    "folder with images/ and annotations/ for segmentation; COCO's JSON file for detection.",
+)
+@click.option("--task", type=click.Choice(list(TASKS)), help="What the artefact must be for.")
+@click.option(
+    "--images",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Folder of the images that a COCO file names.  [default: the file's own]",
+)
+@click.option("--split", metavar="NAME", help="Folder below images/ and annotations/.")
+@click.option(
+    "--reduce-zero-label/--no-reduce-zero-label",
+    default=None,
+    help="Label 0 of an annotation means nothing, 1 is the first class.  [default: with the 150 "
+    "classes of ADE20K]",
 )
 @click.option("--artifact", required=True, type=click.Path(path_type=Path), metavar="DIR")
 @click.option("--against", type=click.Choice(["pytorch"]), help="Compare with PyTorch in fp32.")
 @click.option("--weights", help="Weights for PyTorch, when they have moved.")
 @click.option("--runtime", type=click.Choice(runtime_choices()), default="auto", show_default=True)
-@click.option("--batch", type=int, default=32, show_default=True, help="Images per batch.")
+@click.option(
+    "--batch",
+    type=int,
+    help="Images per batch.  [default: 32; 1 for segmentation and detection]",
+)
 @click.option("--limit", type=int, help="Evaluate so many images, evenly spread over the data.")
 @click.option("--top-k", type=int, default=5, show_default=True, help="The k of top-k accuracy.")
 @click.option(
@@ -41,6 +62,9 @@ if TYPE_CHECKING:
 @max_pixels_option
 @click.option("--skip-unreadable", is_flag=True, help="List unreadable images; do not count them.")
 @click.option("--min-top1", type=float, metavar="PERCENT", help="End with 6 below this accuracy.")
+@click.option("--min-miou", type=float, metavar="PERCENT", help="End with 6 below this mean IoU.")
+@click.option("--min-box-ap", type=float, metavar="PERCENT", help="End with 6 below this AP.")
+@click.option("--min-mask-ap", type=float, metavar="PERCENT", help="End with 6 below this AP.")
 @click.option(
     "--max-changed",
     type=click.IntRange(0),
@@ -83,21 +107,27 @@ def command(
     ray_address: str | None,
     min_top1: float | None,
     max_changed: int | None,
+    min_miou: float | None,
+    min_box_ap: float | None,
+    min_mask_ap: float | None,
     **options: Any,
 ) -> ExitCode:
-    """Measure the accuracy of an artefact folder on labelled images.
+    """Measure the accuracy of an artefact folder on images of which the truth is known.
 
     Writes journal.jsonl, evaluation.json and evaluation.html. The same command goes on where an
     interrupted one stopped. Ends with 6 when a stated bar is missed.
     """
     from vmamba_deploy.cli.evaluation_tables import show_evaluation
     from vmamba_deploy.evaluation.judging import Bars
+    from vmamba_deploy.evaluation.scorer import Source
     from vmamba_deploy.pipeline.evaluate import HTML_NAME, JSON_NAME, EvaluationPlan, run_evaluation
     from vmamba_deploy.reports.evaluation_json import evaluation_document
 
+    source = Source(**{one.name: options.pop(one.name) for one in fields(Source)})
     plan = EvaluationPlan(
+        source,
         **options,
-        bars=Bars(min_top1, max_changed),
+        bars=Bars(min_top1, max_changed, min_miou, min_box_ap, min_mask_ap),
         cluster=_cluster(on_ray, ray_workers, ray_address),
     )
     outcome = run_evaluation(plan, terminal.on_event)

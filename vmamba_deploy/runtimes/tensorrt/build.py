@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -60,7 +60,7 @@ def build_engine(
         InputFileError: the ONNX file is not sound.
         UsageError: the plan does not fit the file, the flavour or this machine.
         EnvironmentProblem: TensorRT, its GPU or the plugin library is missing.
-        BuildError: TensorRT cannot parse or build it, or a node of ours did not become our plugin.
+        BuildError: TensorRT cannot parse or build it, or a scan did not become our plugin.
         KeyboardInterrupt: once TensorRT has stopped.
     """
     from vmamba_deploy.artifacts.engine_facts import EngineFacts, PluginFacts, ShapeProfile
@@ -69,7 +69,7 @@ def build_engine(
     flavour = check_feasible(plan, search)
     model.check(create_session)
     if not model.our_nodes:
-        raise BuildError(f"{model.path} has no node for our plugins: it is not an export of ours")
+        raise BuildError(f"{model.path} has no selective scan: it is not a VMamba export")
     library = find_plugin_library(plugin_library)
     trt = flavour.module()
     load_plugin(flavour, library)
@@ -110,12 +110,7 @@ def build_engine(
             **model.our_ops[0].plugin._asdict(),
             delivery="embedded" if plan.embed_plugin else "beside",
         ),
-        layers_by_plugin=_several(model.nodes_by_op),
     )
-
-
-def _several(layers: Mapping[str, int]) -> dict[str, int] | None:
-    return dict(layers) if len(layers) > 1 else None
 
 
 def check_feasible(plan: EnginePlan, search: GpuSearch | None = None) -> Flavour:
@@ -195,7 +190,7 @@ def parse_network(flavour: Flavour, builder: Any, logger: Any, model: OnnxModel)
     """Parse the file.
 
     Raises:
-        BuildError: all of the parser's errors in one, or a node of ours that became no plugin.
+        BuildError: all of the parser's errors in one, or a scan that did not become the plugin.
     """
     trt = flavour.module()
     # TensorRT 11 and RTX know nothing else than strongly typed; 10.x must be told.
@@ -206,10 +201,10 @@ def parse_network(flavour: Flavour, builder: Any, logger: Any, model: OnnxModel)
         raise BuildError(
             f"{flavour.title} cannot parse {model.path}:\n{_parser_errors(parser, logger)}"
         )
-    # A network of ours has no plugins but those of its ops, so that all of them are of every kind.
+    # A network of ours has no plugins but those of its ops.
     kinds = [network.get_layer(index).type for index in range(network.num_layers)]
     layers = kinds.count(trt.LayerType.PLUGIN_V3)
-    if layers != len(model.our_nodes):
+    if layers != model.scan_nodes:
         raise BuildError(_fallback_text(model, layers))
     _check_interface(trt, network, model)
     return ParsedNetwork(network, parser, layers)
@@ -246,12 +241,10 @@ def _listed(reasons: list[str]) -> str:
     return "\n".join(f"  {printable(line)}" for line in lines or ["(no reason given)"])
 
 
-def _counted(nodes: Mapping[str, int]) -> str:
-    return " and ".join(f"{count} {op_type}" for op_type, count in nodes.items())
-
-
 def _fallback_text(model: OnnxModel, layers: int) -> str:
-    text = f"{model.path} holds {_counted(model.nodes_by_op)}, but {layers} became our plugin: "
+    text = (
+        f"{model.path} holds {model.scan_nodes} selective scans, but {layers} became our plugin: "
+    )
     attribute = "plugin_namespace"
     lacking = [node for node in model.our_nodes if attribute in missing_attributes(node)]
     if lacking:

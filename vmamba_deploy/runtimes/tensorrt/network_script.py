@@ -47,7 +47,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ONNX_PATH = os.path.join(HERE, {onnx_path!r})
 PLUGIN_PATH = os.path.join(HERE, {plugin_path!r})
 CREATORS = {creators!r}  # name, version, namespace
-OUR_NODES = {our_nodes}
+SCAN_NODES = {scan_nodes}
 
 # TensorRT-RTX's parser asks the loader for "libtensorrt_rtx.so" when it meets a plugin, and its
 # wheel has "libtensorrt_rtx.so.1" only. This object has the one name and needs the other.
@@ -89,8 +89,8 @@ def load_network():
         raise RuntimeError("cannot parse %s:\\n%s" % (ONNX_PATH, "\\n".join(errors)))
     layers = [network.get_layer(i).type for i in range(network.num_layers)]
     plugins = layers.count(trt.LayerType.PLUGIN_V3)
-    if plugins != OUR_NODES:
-        raise RuntimeError("%d of %d nodes became our plugins" % (plugins, OUR_NODES))
+    if plugins != SCAN_NODES:
+        raise RuntimeError("%d of %d scans became the plugin" % (plugins, SCAN_NODES))
     return builder, network, parser
 '''
 
@@ -127,7 +127,7 @@ def write_network_script(
         onnx_path=_relative(model.path, folder),
         plugin_path=_relative(plugin_path, folder),
         creators=[tuple(op.plugin) for op in model.our_ops],
-        our_nodes=len(model.our_nodes),
+        scan_nodes=model.scan_nodes,
         stub=base64.b64encode(stub).decode(),
     )
     with atomic_write(out_path) as temporary:

@@ -1,0 +1,111 @@
+"""Average precision and recall of detections, by pycocotools."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from contextlib import redirect_stdout
+from dataclasses import dataclass, fields
+from typing import Any, Literal
+
+import msgspec
+import numpy as np
+
+from vmamba_deploy.evaluation.coco import CocoFile
+
+
+@dataclass(frozen=True)
+class AveragePrecision:
+    """COCO's twelve numbers, 0 to 1; NaN where the data have no such object.
+
+    `ap` is the mean over IoU thresholds 0.50 to 0.95 in steps of 0.05, `ap50` and `ap75` at one of
+    them; small objects have less than 32 x 32 pixels, large ones more than 96 x 96. `ar1`, `ar10`
+    and `ar100` are recalls with so many detections an image.
+    """
+
+    ap: float
+    ap50: float
+    ap75: float
+    ap_small: float
+    ap_medium: float
+    ap_large: float
+    ar1: float
+    ar10: float
+    ar100: float
+    ar_small: float
+    ar_medium: float
+    ar_large: float
+
+
+@dataclass(frozen=True)
+class Scored:
+    """The numbers over all categories, and `ap` of each category by its id."""
+
+    overall: AveragePrecision
+    by_category: dict[int, float]
+
+
+def average_precision(
+    truth: CocoFile,
+    detections: Sequence[dict[str, Any]],
+    images: Sequence[int],
+    kind: Literal["bbox", "segm"],
+) -> Scored:
+    """Evaluate detections of some images.
+
+    Args:
+        truth: the file with all annotations.
+        detections: COCO's results: `image_id`, `category_id`, `score`, `bbox` (x, y, width,
+            height), and `segmentation` (RLE) for masks.
+        images: ids of the images that were evaluated, the others do not count.
+        kind: by boxes, or by masks.
+    """
+    from pycocotools.cocoeval import COCOeval
+
+    # COCO tells of its progress on stdout, which belongs to our JSON lines.
+    with redirect_stdout(io.StringIO()):
+        expected = _indexed(msgspec.to_builtins(truth))
+        given = _results(expected, detections, kind)
+        judged = COCOeval(expected, given, kind)
+        judged.params.imgIds = sorted(images)
+        judged.evaluate()
+        judged.accumulate()
+        judged.summarize()
+    names = [one.name for one in fields(AveragePrecision)]
+    # Thresholds, recalls, categories, areas (the first is all), detections an image (the last 100).
+    precision = judged.eval["precision"][:, :, :, 0, -1]
+    by_category = {
+        int(category): _known_mean(precision[:, :, place])
+        for place, category in enumerate(judged.params.catIds)
+    }
+    overall = {name: _known(value) for name, value in zip(names, judged.stats, strict=True)}
+    return Scored(AveragePrecision(**overall), by_category)
+
+
+def _indexed(dataset: dict[str, Any]) -> Any:
+    from pycocotools.coco import COCO
+
+    coco = COCO()
+    coco.dataset = dataset
+    coco.createIndex()
+    return coco
+
+
+def _results(expected: Any, detections: Sequence[dict[str, Any]], kind: str) -> Any:
+    if not detections:
+        return _indexed(expected.dataset | {"annotations": []})
+    # With a box a mask would get the box's area, which says whether it is small or large.
+    left_out = "bbox" if kind == "segm" else "segmentation"
+    return expected.loadRes(
+        [{key: value for key, value in one.items() if key != left_out} for one in detections]
+    )
+
+
+def _known(value: float) -> float:
+    """COCO's -1 stands for nothing to count."""
+    return float(value) if value >= 0 else float("nan")
+
+
+def _known_mean(values: Any) -> float:
+    known = values[values > -1]
+    return float(np.mean(known)) if known.size else float("nan")

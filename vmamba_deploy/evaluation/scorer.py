@@ -1,0 +1,161 @@
+"""What of an evaluation depends on the task: its data, the result of an image, its figures."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+from vmamba_deploy.evaluation.journal import Result
+
+if TYPE_CHECKING:
+    from vmamba_deploy.artifacts.manifest import Manifest
+    from vmamba_deploy.evaluation.judging import Bars
+    from vmamba_deploy.evaluation.loading import LoadedBatch
+    from vmamba_deploy.evaluation.running import Work
+    from vmamba_deploy.evaluation.samples import AnySample, DataSet
+    from vmamba_deploy.evaluation.summary import AnySummary
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where the data are and how they are meant, as the user says it.
+
+    Attributes:
+        data: folder or file.
+        images: folder of the images that a COCO file names; None: the file's own.
+        split: of a data set with several, the folder's name.
+        classes_file: which name in the data is which class.
+        reduce_zero_label: whether label 0 of an annotation means nothing and 1 is the first class;
+            None: where the model has the 150 classes of ADE20K.
+    """
+
+    data: Path
+    images: Path | None = None
+    split: str | None = None
+    classes_file: Path | None = None
+    reduce_zero_label: bool | None = None
+
+
+class Judge(Protocol):
+    """An opened artefact, and what it is judged by.
+
+    Attributes:
+        runtime: name of what executes.
+    """
+
+    @property
+    def runtime(self) -> str: ...  # noqa: D102 - said above
+
+    def warm_up(self) -> None:
+        """Run one image, so that what happens once is not in the first batch's time."""
+        ...
+
+    def read(self, sample: Any) -> Any:
+        """Read a sample of the task's data, on a thread.
+
+        Raises:
+            InputFileError: it cannot be read.
+        """
+        ...
+
+    def score(self, loaded: LoadedBatch) -> Sequence[Result]:
+        """Run a batch: the results of its images, at least one."""
+        ...
+
+
+class Tally(ABC):
+    """Figures so far, for the progress."""
+
+    def __init__(self, total: int) -> None:
+        self._total, self._seen = total, 0
+
+    def add(self, result: Any) -> None:
+        """Count a result; one without is not counted."""
+        if result.error is None:
+            self._seen += 1
+            self.count(result)
+
+    def text(self) -> str:
+        """How many images, and how good they are."""
+        done = f"{self._seen} of {self._total} images"
+        return f"{done}, {self.figures()}" if self._seen else done
+
+    @abstractmethod
+    def count(self, result: Any) -> None:
+        """Take a result of the task into the figures."""
+
+    @abstractmethod
+    def figures(self) -> str:
+        """The figures of what was counted, as a text."""
+
+
+class Scorer(ABC):
+    """How the artefacts of a task are evaluated.
+
+    Attributes:
+        task: its name.
+        usual_batch: images per batch where the user says nothing.
+        bars: names of the bars of `Bars` that may be asked for.
+    """
+
+    task: ClassVar[str]
+    usual_batch: ClassVar[int]
+    bars: ClassVar[frozenset[str]]
+
+    def check(self, manifest: Manifest, folder: Path) -> None:  # noqa: B027 - most take any
+        """Refuse an artefact that cannot be evaluated.
+
+        Raises:
+            UsageError: says why.
+        """
+
+    @abstractmethod
+    def read_data(self, source: Source, manifest: Manifest) -> DataSet[Any]:
+        """The samples of a data set; no image is opened.
+
+        Raises:
+            InputFileError, UsageError: data that are none for this task and model.
+        """
+
+    @abstractmethod
+    def parse(self, fields: Mapping[str, Any]) -> Result:
+        """Read a result from the journal; raises ValueError, TypeError, KeyError for another."""
+
+    @abstractmethod
+    def skipped(self, index: int, error: str) -> Result:
+        """The result of an image that cannot be read."""
+
+    @abstractmethod
+    def open(self, work: Work) -> AbstractContextManager[Judge]:
+        """Open the artefact, and the reference where there is one; both close at the end.
+
+        Raises:
+            IntegrityError, EnvironmentProblem, UsageError: see `vmamba_deploy.inference.load`.
+        """
+
+    @abstractmethod
+    def tally(self, data: DataSet[Any]) -> Tally:
+        """Figures that grow."""
+
+    @abstractmethod
+    def summarise(self, data: DataSet[Any], results: Iterable[Any], *, top_k: int) -> AnySummary:
+        """The figures of all results, whatever their order."""
+
+    @abstractmethod
+    def shortfalls(self, summary: Any, bars: Bars) -> list[str]:
+        """Say what missed its bar, one sentence each; empty when nothing did."""
+
+
+def skipped_of(data: DataSet[Any], results: Iterable[Result]) -> tuple[tuple[str, str], ...]:
+    """(name, reason) of the images that could not be read, in the order of the set."""
+    return tuple(_skipped(data.samples, sorted(results, key=lambda one: one.index)))
+
+
+def _skipped(samples: Sequence[AnySample], results: Iterable[Result]) -> Iterator[tuple[str, str]]:
+    for one in results:
+        if one.error is not None:
+            yield samples[one.index].name, one.error

@@ -1,0 +1,289 @@
+"""Detection: average precision of boxes and of masks, as COCO counts it."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from vmamba_deploy.evaluation.average_precision import AveragePrecision, average_precision
+from vmamba_deploy.evaluation.classes import ModelClasses, read_class_list
+from vmamba_deploy.evaluation.coco import CocoImage, CocoSet, read_coco
+from vmamba_deploy.evaluation.judging import Bars, missed
+from vmamba_deploy.evaluation.samples import DataSet
+from vmamba_deploy.evaluation.scorer import Scorer, Source, Tally, skipped_of
+from vmamba_deploy.evaluation.summary import Timing, timing_of
+from vmamba_deploy.extras import require_modules
+from vmamba_deploy.preprocessing import read_image
+from vmamba_deploy.tasks import DETECTION
+
+if TYPE_CHECKING:
+    from vmamba_deploy.artifacts.manifest import Manifest
+    from vmamba_deploy.evaluation.loading import LoadedBatch
+    from vmamba_deploy.evaluation.running import Work
+
+
+@dataclass(frozen=True)
+class FoundObject:
+    """One detection, as COCO writes results.
+
+    Attributes:
+        label: class of the model.
+        score: 0 to 1.
+        box: x, y, width, height in pixels of the image.
+        mask: RLE counts of the image's size, column-major, as pycocotools compresses them.
+    """
+
+    label: int
+    score: float
+    box: tuple[float, float, float, float]
+    mask: str
+
+
+@dataclass(frozen=True)
+class DetectionResult:
+    """One image's result.
+
+    Attributes:
+        index: position of the sample in its set.
+        size: height and width of the image.
+        objects: what was found, the surest first.
+        preprocess_ms: reading and decoding the file.
+        inference_ms: the image's share of its batch, preprocessing and masks included.
+        error: why there is no result, when the file could not be read and was skipped.
+    """
+
+    index: int
+    size: tuple[int, int] = (0, 0)
+    objects: tuple[FoundObject, ...] = ()
+    preprocess_ms: float = 0.0
+    inference_ms: float = 0.0
+    error: str | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class ClassPrecision:
+    """One class; NaN where the data have no such object, or no masks.
+
+    Attributes:
+        index, name: of the class.
+        objects: of it in the images that were evaluated, crowds left out.
+        box_ap, mask_ap: see `AveragePrecision.ap`.
+    """
+
+    index: int
+    name: str
+    objects: int
+    box_ap: float
+    mask_ap: float
+
+
+@dataclass(frozen=True)
+class DetectionSummary:
+    """The figures of an evaluation of detections.
+
+    Attributes:
+        boxes: by boxes.
+        masks: by masks; None where the data have boxes alone.
+        objects: in the images that were evaluated, crowds left out.
+        detections: that the network gave for them.
+        classes: that the data have, by index.
+        skipped: (name, reason) of images that could not be read; they do not count.
+        timing: None when no image could be read.
+    """
+
+    boxes: AveragePrecision
+    masks: AveragePrecision | None
+    objects: int
+    detections: int
+    classes: tuple[ClassPrecision, ...]
+    skipped: tuple[tuple[str, str], ...]
+    timing: Timing | None
+
+
+class DetectionScorer(Scorer):
+    """Box and mask AP."""
+
+    task = DETECTION.name
+    usual_batch = 1
+    bars = frozenset({"min_box_ap_percent", "min_mask_ap_percent"})
+
+    def check(self, manifest: Manifest, folder: Path) -> None:
+        """See `Scorer`."""
+        require_modules("pycocotools")
+
+    def read_data(self, source: Source, manifest: Manifest) -> CocoSet:
+        """See `Scorer`."""
+        count, file = manifest.classes, source.classes_file
+        listed = read_class_list(file, count) if file is not None else None
+        classes = ModelClasses(count, manifest.labels or None, listed)
+        return read_coco(source.data, source.images, classes)
+
+    def parse(self, fields: Mapping[str, Any]) -> DetectionResult:
+        """See `Scorer`."""
+        return msgspec.convert(fields, DetectionResult)
+
+    def skipped(self, index: int, error: str) -> DetectionResult:
+        """See `Scorer`."""
+        return DetectionResult(index, error=error)
+
+    @contextmanager
+    def open(self, work: Work) -> Iterator[DetectionJudge]:
+        """See `Scorer`."""
+        from vmamba_deploy.inference import load
+
+        with load(
+            work.artifact,
+            runtime=work.runtime,
+            streams=1,
+            threads=work.threads,
+            max_pixels=work.max_pixels,
+        ) as model:
+            yield DetectionJudge(model, work)
+
+    def tally(self, data: DataSet[CocoImage]) -> Tally:
+        """See `Scorer`."""
+        return _Found(len(data.samples))
+
+    def summarise(
+        self, data: DataSet[CocoImage], results: Iterable[DetectionResult], *, top_k: int
+    ) -> DetectionSummary:
+        """See `Scorer`."""
+        assert isinstance(data, CocoSet)
+        every = list(results)
+        scored = sorted((one for one in every if one.error is None), key=lambda one: one.index)
+        images = [data.samples[one.index].image_id for one in scored]
+        detections = [found for one in scored for found in _as_coco(one, data)]
+        boxes = average_precision(data.file, detections, images, "bbox")
+        outlined = all(one.segmentation is not None for one in data.file.annotations)
+        masks = average_precision(data.file, detections, images, "segm") if outlined else None
+        counted = _objects(data, set(images))
+        return DetectionSummary(
+            boxes=boxes.overall,
+            masks=masks.overall if masks else None,
+            objects=counted.total(),
+            detections=sum(len(one.objects) for one in scored),
+            classes=tuple(
+                ClassPrecision(
+                    index,
+                    data.class_names[index],
+                    counted[category],
+                    boxes.by_category[category],
+                    masks.by_category[category] if masks else float("nan"),
+                )
+                for index, category in enumerate(data.categories)
+                if category is not None
+            ),
+            skipped=skipped_of(data, every),
+            timing=timing_of(scored),
+        )
+
+    def shortfalls(self, summary: DetectionSummary, bars: Bars) -> list[str]:
+        """See `Scorer`."""
+        mask_ap = summary.masks.ap if summary.masks is not None else float("nan")
+        return [
+            *missed("box AP", summary.boxes.ap, bars.min_box_ap_percent),
+            *missed("mask AP", mask_ap, bars.min_mask_ap_percent),
+        ]
+
+
+class DetectionJudge:
+    """An opened detector."""
+
+    def __init__(self, model: Any, work: Work) -> None:
+        self._model, self._work = model, work
+
+    @property
+    def runtime(self) -> str:
+        """Name of what executes."""
+        return str(self._model.runtime)
+
+    def warm_up(self) -> None:
+        """See `Judge`."""
+        self._model.detect([np.zeros((64, 64, self._model.preprocessing.channels), np.uint8)])
+
+    def read(self, sample: CocoImage) -> Any:
+        """The image [h,w,C] uint8."""
+        return read_image(
+            sample.path, self._model.preprocessing.channels, max_pixels=self._work.max_pixels
+        )
+
+    def score(self, loaded: LoadedBatch) -> list[DetectionResult]:
+        """See `Judge`."""
+        start = time.perf_counter()
+        answers = self._model.detect(list(loaded.contents))
+        each = (time.perf_counter() - start) * 1e3 / len(answers)
+        return [
+            DetectionResult(
+                read.index,
+                image.shape[:2],
+                tuple(
+                    FoundObject(one.label, one.score, _xywh(one.box), run_lengths(one.mask))
+                    for one in answer
+                ),
+                read.milliseconds,
+                round(each, 4),
+            )
+            for read, answer, image in zip(loaded.images, answers, loaded.contents, strict=True)
+        ]
+
+
+class _Found(Tally):
+    """Detections so far."""
+
+    def __init__(self, total: int) -> None:
+        super().__init__(total)
+        self._objects = 0
+
+    def count(self, result: DetectionResult) -> None:
+        self._objects += len(result.objects)
+
+    def figures(self) -> str:
+        return f"{self._objects} detections"
+
+
+def run_lengths(mask: npt.NDArray[np.bool_]) -> str:
+    """RLE counts of a mask [h,w], as COCO's results have them."""
+    from pycocotools import mask as coco_mask
+
+    counts: bytes = coco_mask.encode(np.asfortranarray(mask, dtype=np.uint8))["counts"]
+    return counts.decode("ascii")
+
+
+def _xywh(box: tuple[float, float, float, float]) -> tuple[float, float, float, float]:
+    left, top, right, bottom = (float(side) for side in box)
+    return left, top, right - left, bottom - top
+
+
+def _as_coco(result: DetectionResult, data: CocoSet) -> Iterator[dict[str, Any]]:
+    """COCO's results; what is of a class that the data do not have is of no category."""
+    for one in result.objects:
+        category = data.categories[one.label]
+        if category is not None:
+            yield {
+                "image_id": data.samples[result.index].image_id,
+                "category_id": category,
+                "score": one.score,
+                "bbox": list(one.box),
+                "segmentation": {"size": list(result.size), "counts": one.mask},
+            }
+
+
+def _objects(data: CocoSet, images: set[int]) -> Counter[int]:
+    return Counter(
+        one.category_id
+        for one in data.file.annotations
+        if one.image_id in images and not one.iscrowd
+    )

@@ -1,0 +1,247 @@
+"""Segmentation: IoU by class, of all pixels of a data set taken together."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import numpy as np
+
+from vmamba_deploy.evaluation.classes import ModelClasses
+from vmamba_deploy.evaluation.intervals import percent
+from vmamba_deploy.evaluation.judging import Bars, missed
+from vmamba_deploy.evaluation.label_maps import (
+    LabelMapSet,
+    SegmentedImage,
+    read_annotation,
+    read_label_maps,
+)
+from vmamba_deploy.evaluation.pixel_counts import Counts, accuracy_of, count_pixels
+from vmamba_deploy.evaluation.samples import DataSet
+from vmamba_deploy.evaluation.scorer import Scorer, Source, Tally, skipped_of
+from vmamba_deploy.evaluation.summary import Timing, timing_of
+from vmamba_deploy.preprocessing import read_image
+from vmamba_deploy.tasks import SEGMENTATION
+
+if TYPE_CHECKING:
+    from vmamba_deploy.artifacts.manifest import Manifest
+    from vmamba_deploy.evaluation.loading import LoadedBatch
+    from vmamba_deploy.evaluation.running import Work
+
+
+@dataclass(frozen=True)
+class SegmentationResult:
+    """One image's result.
+
+    Attributes:
+        index: position of the sample in its set.
+        counts: (class, shared, given, true) pixels of every class that either side has.
+        preprocess_ms: reading and decoding both files.
+        inference_ms: the image's share of its batch, preprocessing and resizing included.
+        error: why there is no result, when a file could not be read and was skipped.
+    """
+
+    index: int
+    counts: tuple[tuple[int, int, int, int], ...] = ()
+    preprocess_ms: float = 0.0
+    inference_ms: float = 0.0
+    error: str | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class ClassIou:
+    """One class; a figure is NaN where nothing says what it is.
+
+    Attributes:
+        index, name: of the class.
+        pixels: of it in the data.
+        iou: pixels that both give the class by pixels that either does.
+        accuracy: share of its pixels that the network gives it.
+    """
+
+    index: int
+    name: str
+    pixels: int
+    iou: float
+    accuracy: float
+
+
+@dataclass(frozen=True)
+class SegmentationSummary:
+    """The figures of an evaluation of label maps.
+
+    Attributes:
+        mean_iou, mean_accuracy: over the classes where they are known.
+        pixel_accuracy: share of all pixels that have their class.
+        pixels: that count.
+        classes: that the data or the answers have, by index.
+        skipped: (name, reason) of images that could not be read; they do not count.
+        timing: None when no image could be read.
+    """
+
+    mean_iou: float
+    pixel_accuracy: float
+    mean_accuracy: float
+    pixels: int
+    classes: tuple[ClassIou, ...]
+    skipped: tuple[tuple[str, str], ...]
+    timing: Timing | None
+
+
+class SegmentationScorer(Scorer):
+    """mIoU, pixel accuracy and mean accuracy."""
+
+    task = SEGMENTATION.name
+    usual_batch = 1
+    bars = frozenset({"min_miou_percent"})
+
+    def read_data(self, source: Source, manifest: Manifest) -> LabelMapSet:
+        """See `Scorer`."""
+        names = ModelClasses(manifest.classes, manifest.labels or None).names()
+        return read_label_maps(
+            source.data,
+            names,
+            split=source.split,
+            reduce_zero_label=source.reduce_zero_label,
+        )
+
+    def parse(self, fields: Mapping[str, Any]) -> SegmentationResult:
+        """See `Scorer`."""
+        return msgspec.convert(fields, SegmentationResult)
+
+    def skipped(self, index: int, error: str) -> SegmentationResult:
+        """See `Scorer`."""
+        return SegmentationResult(index, error=error)
+
+    @contextmanager
+    def open(self, work: Work) -> Iterator[SegmentationJudge]:
+        """See `Scorer`."""
+        from vmamba_deploy.inference import load
+
+        with load(
+            work.artifact,
+            runtime=work.runtime,
+            streams=1,
+            threads=work.threads,
+            max_pixels=work.max_pixels,
+        ) as model:
+            yield SegmentationJudge(model, work)
+
+    def tally(self, data: DataSet[SegmentedImage]) -> Tally:
+        """See `Scorer`."""
+        return _MeanIou(data)
+
+    def summarise(
+        self, data: DataSet[SegmentedImage], results: Iterable[SegmentationResult], *, top_k: int
+    ) -> SegmentationSummary:
+        """See `Scorer`."""
+        every = list(results)
+        scored = [one for one in every if one.error is None]
+        counts = sum((_dense(one, len(data.class_names)) for one in scored), _nothing(data))
+        found = accuracy_of(counts)
+        either = np.flatnonzero(counts[1:].any(axis=0))
+        return SegmentationSummary(
+            mean_iou=found.mean_iou,
+            pixel_accuracy=found.pixel_accuracy,
+            mean_accuracy=found.mean_accuracy,
+            pixels=int(counts[2].sum()),
+            classes=tuple(
+                ClassIou(
+                    int(index),
+                    data.class_names[index],
+                    int(counts[2, index]),
+                    float(found.iou[index]),
+                    float(found.accuracy[index]),
+                )
+                for index in either
+            ),
+            skipped=skipped_of(data, every),
+            timing=timing_of(scored),
+        )
+
+    def shortfalls(self, summary: SegmentationSummary, bars: Bars) -> list[str]:
+        """See `Scorer`."""
+        return missed("mIoU", summary.mean_iou, bars.min_miou_percent)
+
+
+class SegmentationJudge:
+    """An opened segmenter."""
+
+    def __init__(self, model: Any, work: Work) -> None:
+        self._model, self._work = model, work
+        self._classes = model.manifest.classes
+
+    @property
+    def runtime(self) -> str:
+        """Name of what executes."""
+        return str(self._model.runtime)
+
+    def warm_up(self) -> None:
+        """See `Judge`."""
+        self._model.segment([np.zeros((64, 64, self._model.preprocessing.channels), np.uint8)])
+
+    def read(self, sample: SegmentedImage) -> Any:
+        """The image [h,w,C] uint8 and its true classes [h,w]."""
+        image = read_image(
+            sample.path, self._model.preprocessing.channels, max_pixels=self._work.max_pixels
+        )
+        return image, read_annotation(sample, (image.shape[0], image.shape[1]), self._classes)
+
+    def score(self, loaded: LoadedBatch) -> list[SegmentationResult]:
+        """See `Judge`."""
+        start = time.perf_counter()
+        answers = self._model.segment([image for image, _ in loaded.contents])
+        each = (time.perf_counter() - start) * 1e3 / len(answers)
+        return [
+            SegmentationResult(
+                read.index,
+                _sparse(count_pixels(answer.labels, truth, self._classes)),
+                read.milliseconds,
+                round(each, 4),
+            )
+            for read, answer, (_, truth) in zip(
+                loaded.images, answers, loaded.contents, strict=True
+            )
+        ]
+
+
+class _MeanIou(Tally):
+    """Mean IoU so far."""
+
+    def __init__(self, data: DataSet[SegmentedImage]) -> None:
+        super().__init__(len(data.samples))
+        self._counts = _nothing(data)
+
+    def count(self, result: SegmentationResult) -> None:
+        self._counts += _dense(result, self._counts.shape[1])
+
+    def figures(self) -> str:
+        mean = accuracy_of(self._counts).mean_iou
+        return f"mIoU {percent(mean)}" if math.isfinite(mean) else "no pixel that counts"
+
+
+def _nothing(data: DataSet[SegmentedImage]) -> Counts:
+    return np.zeros((3, len(data.class_names)), np.int64)
+
+
+def _sparse(counts: Counts) -> tuple[tuple[int, int, int, int], ...]:
+    return tuple(
+        (int(index), *(int(one) for one in counts[:, index]))  # type: ignore[misc]  # 1 + 3
+        for index in np.flatnonzero(counts[1:].any(axis=0))
+    )
+
+
+def _dense(result: SegmentationResult, classes: int) -> Counts:
+    counts = np.zeros((3, classes), np.int64)
+    for index, *pixels in result.counts:
+        counts[:, index] = pixels
+    return counts

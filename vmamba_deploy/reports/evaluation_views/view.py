@@ -1,0 +1,42 @@
+"""How the evaluation of a task is told: as JSON, as a page, in one sentence, in the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from vmamba_deploy.evaluation.report_data import EvaluationReport
+from vmamba_deploy.reports.evaluation_views.made_with import MadeWith
+
+
+@dataclass(frozen=True)
+class TextTable:
+    """A table as text; columns whose name starts with `>` are aligned to the right."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True)
+class View:
+    """How an evaluation is told.
+
+    Attributes:
+        document: makes what evaluation.json says.
+        schema: type of that.
+        template: of the page.
+        context: what the template takes beside what every page has.
+        headline: one sentence: what was measured.
+        bars: what was asked for, as texts.
+        tables: what the terminal shows.
+    """
+
+    document: Callable[[EvaluationReport[Any], MadeWith], Any]
+    schema: type
+    template: str
+    context: Callable[[EvaluationReport[Any]], dict[str, Any]]
+    headline: Callable[[EvaluationReport[Any]], str]
+    bars: Callable[[EvaluationReport[Any]], list[str]]
+    tables: Callable[[EvaluationReport[Any]], Sequence[TextTable]]
