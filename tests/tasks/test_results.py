@@ -36,7 +36,15 @@ def test_those_below_the_threshold_are_left_out(threshold, kept):
 
 def test_slots_behind_the_count_are_none():
     none = OUTPUTS | {"count": np.int32(0)}
-    assert detections_of(none, scale=(1, 1), size=(9, 9)) == []
+    assert list(detections_of(none, scale=(1, 1), size=(9, 9))) == []
+
+
+@pytest.mark.parametrize("exact", [True, False])
+def test_what_was_found_is_a_sequence_and_says_whether_it_is_all(exact):
+    found = detections_of(OUTPUTS | {"exact": np.int32(exact)}, scale=(1, 1), size=(9, 9))
+    assert found.exact is exact
+    assert [one.label for one in found] == [2, 0, 7]
+    assert found[-1] is found[1:][-1]
 
 
 @pytest.mark.parametrize("name", ["boxes", "scores", "masks"])

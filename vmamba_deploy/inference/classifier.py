@@ -17,6 +17,7 @@ from vmamba_deploy.tasks.classification import (
     chosen_activation,
     top_predictions,
 )
+from vmamba_deploy.tasks.task import Task
 
 if TYPE_CHECKING:
     from vmamba_deploy.tasks.classification import Logits
@@ -30,8 +31,8 @@ class Classifier(Model):
         activation: what turns its logits into probabilities.
     """
 
-    def __init__(self, manifest: Manifest, opened: OpenModel) -> None:
-        super().__init__(manifest, opened, CLASSIFICATION)
+    def __init__(self, manifest: Manifest, opened: OpenModel, task: Task = CLASSIFICATION) -> None:
+        super().__init__(manifest, opened, task)
         self.labels = manifest.labels or None
         self.activation = chosen_activation(manifest.activation, manifest.classes)
 

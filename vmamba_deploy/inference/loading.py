@@ -3,26 +3,33 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from vmamba_deploy.artifacts.manifest import MANIFEST_NAME, read_manifest
 from vmamba_deploy.artifacts.remarks import changeable_by_anyone
 from vmamba_deploy.errors import InputFileError, IntegrityError, UsageError, VmambaError
 from vmamba_deploy.inference.classifier import Classifier
+from vmamba_deploy.inference.detector import Detector
 from vmamba_deploy.inference.lanes import LanePool
 from vmamba_deploy.inference.model import Model, OpenModel
+from vmamba_deploy.inference.segmenter import Segmenter
 from vmamba_deploy.preprocessing import MAX_PIXELS
 from vmamba_deploy.runtimes.base import ServedModel, Service, Serving
 from vmamba_deploy.runtimes.registry import runtime_choices, services
-from vmamba_deploy.tasks import CLASSIFICATION, TASKS
+from vmamba_deploy.tasks import CLASSIFICATION, DETECTION, SEGMENTATION, TASKS
 
 RUNTIMES = runtime_choices()
 """`trt` and `rtx`: the folder's engine, built by that TensorRT; `ort`: ONNX Runtime on the CPU;
 `ort-cuda`: on a GPU; `auto`: the first of engine, ONNX Runtime on a GPU and on the CPU that can run
 here."""
 
+_MODELS: Mapping[str, type[Model]] = MappingProxyType(
+    {CLASSIFICATION.name: Classifier, SEGMENTATION.name: Segmenter, DETECTION.name: Detector}
+)
+"""What does with a task's outputs what its users want."""
 
 _ATTEMPTS = 5
 
@@ -40,8 +47,9 @@ def load(
 ) -> Model:
     """Open an artefact folder for inference.
 
-    One that classifies gives a `Classifier`. A folder that an export replaces meanwhile is opened
-    again, so that all of it is of one export.
+    One that classifies gives a `Classifier`, one for segmentation a `Segmenter`, and one for
+    detection a `Detector`. A folder that an export replaces meanwhile is opened again, so that all
+    of it is of one export.
 
     Args:
         folder: written by `vmamba-deploy export`.
@@ -127,7 +135,7 @@ def _open(serving: Serving, runtime: str, max_batch: int | None, max_pixels: int
     opened = OpenModel(served.runtime, lanes, batches, served.release, max_pixels)
     task = TASKS[manifest.task].with_outputs([each.name for each in manifest.onnx.outputs])
     assert task is not None  # the manifest was checked for it
-    return Classifier(manifest, opened) if task is CLASSIFICATION else Model(manifest, opened, task)
+    return _MODELS.get(task.name, Model)(manifest, opened, task)
 
 
 def _identities(folder: Path, names: Iterable[str]) -> list[tuple[int, ...] | None]:

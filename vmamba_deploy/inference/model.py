@@ -97,7 +97,8 @@ class Model:
         Raises:
             InputFileError: an image that cannot be read, or is none for this network; the message
                 names it.
-            UsageError: one file where a sequence is expected, or no image.
+            UsageError: one file where a sequence is expected, no image, or images that get
+                different sizes.
         """
         most = self._opened.max_pixels
         pixels = [
@@ -105,6 +106,11 @@ class Model:
         ]
         if not pixels:
             raise UsageError("no image was given")
+        if len({one.shape for one in pixels}) > 1:
+            raise UsageError(
+                "the images get different sizes and make no one batch",
+                hint="prepare those of one size together",
+            )
         return np.stack(pixels)
 
     def outputs(self, pixel_values: npt.NDArray[np.generic], **others: npt.NDArray[Any]) -> Outputs:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 from vmamba_deploy.errors import InputFileError
 from vmamba_deploy.tasks.classification import class_label
@@ -78,6 +78,30 @@ class Detection:
         return paste_mask(self.cells, self.box, self.size)
 
 
+@dataclass(frozen=True, eq=False)
+class Detections(Sequence[Detection]):
+    """What was found in a picture, by falling score: a sequence of `Detection`.
+
+    Attributes:
+        found: the detections.
+        exact: suppression was followed to its end, over all candidates; False: another detection
+            may have been kept or left out.
+    """
+
+    found: tuple[Detection, ...]
+    exact: bool
+
+    def __len__(self) -> int:
+        return len(self.found)
+
+    @overload
+    def __getitem__(self, index: int) -> Detection: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Detection, ...]: ...
+    def __getitem__(self, index: int | slice) -> Detection | tuple[Detection, ...]:
+        return self.found[index]
+
+
 def detections_of(
     outputs: Mapping[str, npt.NDArray[Any]],
     *,
@@ -85,7 +109,7 @@ def detections_of(
     size: tuple[int, int],
     names: Sequence[str] | None = None,
     score_threshold: float = 0.0,
-) -> list[Detection]:
+) -> Detections:
     """What a network found in one picture, by falling score.
 
     Args:
@@ -108,7 +132,7 @@ def detections_of(
         )
     kept = int(np.count_nonzero(outputs["scores"][: int(outputs["count"])] >= score_threshold))
     boxes = outputs["boxes"][:kept] / np.array([*scale, *scale], np.float32)
-    return [
+    found = tuple(
         Detection(
             label=int(outputs["labels"][i]),
             name=class_label(int(outputs["labels"][i]), names),
@@ -118,4 +142,5 @@ def detections_of(
             size=size,
         )
         for i, box in enumerate(boxes)
-    ]
+    )
+    return Detections(found, bool(outputs["exact"]))
