@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import json
 import sys
+from collections import Counter
 from typing import Any
 
 import tensorrt_rtx as trt
+
+PLUGINS = ("SelectiveScan2D", "MultiLevelRoiAlign")
 
 
 class CollectingLogger(trt.ILogger):
@@ -47,6 +50,12 @@ def build(builder: Any, network: Any, profile_shapes: dict[str, list[list[int]]]
     return builder.build_serialized_network(network, config)
 
 
+def plugin_name(layer: Any) -> str:
+    layer.__class__ = trt.IPluginV3Layer  # the binding gives layers as their base class
+    core = layer.plugin.get_capability_interface(trt.PluginCapabilityType.CORE)
+    return str(core.plugin_name)
+
+
 def main(library: str, model: str, profile: str) -> dict[str, Any]:
     logger = CollectingLogger()
     # The first object that is given a logger gives it to the registry, and so to the plugin.
@@ -54,18 +63,23 @@ def main(library: str, model: str, profile: str) -> dict[str, Any]:
     assert runtime is not None
     registry = trt.get_plugin_registry()
     loaded = registry.load_library(library) is not None
-    creator = registry.get_creator("SelectiveScan2D", "1", "vmamba")
+    creators = [registry.get_creator(name, "1", "vmamba") for name in PLUGINS]
     answer: dict[str, Any] = {
         "loaded": loaded,
-        "creator": creator is not None and [creator.name, creator.plugin_version],
-        "fields": [] if creator is None else [field.name for field in creator.field_names],
-        "plugin_layers": 0,
+        "fields": {
+            creator.name: [field.name for field in creator.field_names]
+            for creator in creators
+            if creator is not None and creator.plugin_version == "1"
+        },
+        "plugin_layers": {},
         "engine_bytes": 0,
     }
     builder, network, problems = parse(logger, model)
     if network is not None:
-        layers = [network.get_layer(i).type for i in range(network.num_layers)]
-        answer["plugin_layers"] = layers.count(trt.LayerType.PLUGIN_V3)
+        layers = [network.get_layer(i) for i in range(network.num_layers)]
+        answer["plugin_layers"] = Counter(
+            plugin_name(each) for each in layers if each.type == trt.LayerType.PLUGIN_V3
+        )
         answer["output"] = [list(network.get_output(0).shape), network.get_output(0).dtype.name]
         plan = build(builder, network, json.loads(profile))
         if plan is not None:

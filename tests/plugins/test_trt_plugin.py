@@ -12,7 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from scan_models import DEFAULT_DIMS, INT32, ScanModel, write_model
+import roi_align_models
+import scan_models
+from roi_align_models import BOXES, CHANNELS, SIZE, RoiAlignModel
+from scan_models import DEFAULT_DIMS, INT32, ScanModel
 
 from tests.processes import HANG_S
 from vmamba_deploy.ops.op import BFLOAT16, FLOAT16, FLOAT32
@@ -37,8 +40,9 @@ def rtx_environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 @pytest.fixture
 def build(plugin_library: Path, rtx_environment: dict[str, str], tmp_path: Path) -> Any:
-    def run(model: ScanModel) -> dict[str, Any]:
-        path = write_model(tmp_path / "scan.onnx", model)
+    def run(model: ScanModel | RoiAlignModel) -> dict[str, Any]:
+        write = roi_align_models if isinstance(model, RoiAlignModel) else scan_models
+        path = write.write_model(tmp_path / "model.onnx", model)
         arguments = [str(plugin_library), str(path), json.dumps(model.profile())]
         result = subprocess.run(
             [sys.executable, str(PROBE), *arguments],
@@ -89,17 +93,41 @@ def test_an_engine_is_built(build: Any, in_dtype: int, out_dtype: int, dynamic: 
     dims = VANILLA_DIMS if in_dtype == FLOAT32 or dynamic else DEFAULT_DIMS
     answer = build(ScanModel(dims, in_dtype, out_dtype, dynamic))
     assert answer["errors"] == []
-    assert answer["creator"] == ["SelectiveScan2D", "1"]
-    assert answer["fields"] == ["out_dtype"]
-    assert answer["plugin_layers"] == 1
+    assert answer["fields"] == {
+        "SelectiveScan2D": ["out_dtype"],
+        "MultiLevelRoiAlign": ["output_size", "out_dtype"],
+    }
+    assert answer["plugin_layers"] == {"SelectiveScan2D": 1}
     pixels = [-1, -1, -1] if dynamic else [dims.batch, dims.height, dims.width]
     assert answer["output"] == [[*pixels, dims.channels], TYPE_NAMES[out_dtype]]
+    assert answer["engine_bytes"] > 1000
+
+
+@pytest.mark.parametrize("dynamic", [False, True], ids=["static", "dynamic"])
+@pytest.mark.parametrize(
+    ("in_dtype", "out_dtype"),
+    [(FLOAT32, FLOAT32), (FLOAT16, FLOAT32), (FLOAT16, FLOAT16), (BFLOAT16, BFLOAT16)],
+)
+def test_an_engine_of_both_ops_is_built(
+    build: Any, in_dtype: int, out_dtype: int, dynamic: bool
+) -> None:
+    answer = build(RoiAlignModel(in_dtype, out_dtype, dynamic))
+    assert answer["errors"] == []
+    assert answer["plugin_layers"] == {"SelectiveScan2D": 1, "MultiLevelRoiAlign": 1}
+    images, boxes = (-1, -1) if dynamic else (2, BOXES)
+    assert answer["output"] == [[images, boxes, CHANNELS, SIZE, SIZE], TYPE_NAMES[out_dtype]]
     assert answer["engine_bytes"] > 1000
 
 
 @pytest.mark.parametrize(
     ("model", "message"),
     [
+        (RoiAlignModel(attributes=()), "lacks the attribute output_size"),
+        (RoiAlignModel(attributes=(("output_size", 65),)), "output_size must be in 1..64; got"),
+        (RoiAlignModel(out_dtype=FLOAT16), "out_dtype is 10, expected 1 (float32)"),
+        (RoiAlignModel(box_numbers=5), "boxes has shape (2, 6, 5), expected (2, 6, 4)"),
+        (RoiAlignModel(p3_channels=9, dynamic=True), "p3 has shape (-1, 9, -1, -1), expected"),
+        (RoiAlignModel(input_count=4), "the node has 4 inputs and 1 outputs, expected 5 and 1"),
         (ScanModel(without_out_dtype=True), "lacks the attribute out_dtype"),
         (
             ScanModel(out_dtype=7),
