@@ -37,6 +37,19 @@ class BuilderFlag:
     TF32 = "tf32"
 
 
+class Layer:
+    type = "plugin"
+
+
+class PluginLayer(Layer):
+    @property
+    def plugin(self) -> Any:
+        core = SimpleNamespace(
+            plugin_name="SelectiveScan2D", plugin_version="1", plugin_namespace="vmamba"
+        )
+        return SimpleNamespace(get_capability_interface=lambda _type: core)
+
+
 class Network:
     """As many plugin layers as the file has scans."""
 
@@ -46,7 +59,7 @@ class Network:
         self.num_layers = layers
 
     def get_layer(self, _index: int) -> Any:
-        return SimpleNamespace(type="plugin")
+        return Layer()
 
     def get_input(self, _index: int) -> Any:
         return SimpleNamespace(name="pixel_values", shape=(-1, 3, 32, 32), dtype=np.float32)
@@ -84,10 +97,14 @@ class TensorRT:
     """
 
     ILogger, IProgressMonitor, BuilderFlag = Logger, Monitor, BuilderFlag
+    IPluginV3Layer = PluginLayer
     __version__ = "1.7.1"
 
     class LayerType:
         PLUGIN_V3 = "plugin"
+
+    class PluginCapabilityType:
+        CORE = 0
 
     class NetworkDefinitionCreationFlag:
         STRONGLY_TYPED = 0

@@ -64,7 +64,7 @@ def build(
 BUILDS: dict[str, tuple[dict[str, Any], str]] = {
     "it does not start": ({"starts": False}, "cannot start"),
     "it does not parse": ({"parses": False}, "cannot parse"),
-    "a scan becomes no plugin": ({"layers": 3}, "but 3 became our plugin"),
+    "a scan becomes no plugin": ({"layers": 3}, "but 3 became its plugin"),
     "it builds nothing": ({}, "no reason given"),
     "it runs out of memory": ({"build": raising(MemoryError("bad alloc"))}, "bad alloc"),
     "it raises": ({"build": raising(RuntimeError("internal\x1b[2J"))}, "internal"),

@@ -73,7 +73,7 @@ def test_a_scan_that_fell_back_to_its_body_stops_the_script(rtx, plugin, scan_mo
     script = write_network_script(model, plugin, tmp_path / "net.py")
     result = polygraphy("inspect", "model", script.name, *MODEL_TYPE, cwd=tmp_path)
     assert result.returncode != 0
-    assert "0 of 2 scans became the plugin" in result.stdout
+    assert "0 of 2 nodes became the plugin" in result.stdout
 
 
 @pytest.mark.gpu

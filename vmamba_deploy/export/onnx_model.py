@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import shutil
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 from vmamba_deploy.artifacts.strict_json import parse_json
 from vmamba_deploy.errors import InputFileError, printable
 from vmamba_deploy.files import read_file, shown, understood
-from vmamba_deploy.ops.op import Op
+from vmamba_deploy.ops.op import Op, PluginKey
 from vmamba_deploy.ops.registry import OPS
+from vmamba_deploy.ops.selective_scan_2d.specification import SELECTIVE_SCAN_2D
 from vmamba_deploy.precisions import PRECISIONS, PrecisionName
 from vmamba_deploy.tasks import CLASSIFICATION, TASKS, Task
 
@@ -141,8 +143,14 @@ class OnnxModel:
 
     @property
     def scan_nodes(self) -> int:
-        """How many nodes are ops of ours."""
-        return len(self.our_nodes)
+        """How many nodes are selective scans."""
+        nodes = self.our_nodes
+        return [(each.domain, each.op_type) for each in nodes].count(SELECTIVE_SCAN_2D.key)
+
+    @property
+    def plugins(self) -> Counter[PluginKey]:
+        """How many nodes each TensorRT plugin of ours is to take."""
+        return Counter(OPS[each.domain, each.op_type].plugin for each in self.our_nodes)
 
     @property
     def has_function_body(self) -> bool:

@@ -59,7 +59,9 @@ def test_a_profile_that_does_not_fit_the_file(build, scan_model, tmp_path, fixed
 
 def test_a_scan_without_the_namespace_is_refused(build, scan_model, tmp_path):
     model = scan_model(scans=2, namespace=False)
-    with pytest.raises(BuildError, match=r"2 selective scans, but 0 .*plugin_namespace.*scan0"):
+    with pytest.raises(
+        BuildError, match=r"2 nodes vmamba::SelectiveScan2D, but 0 .*plugin_namespace.*scan0"
+    ):
         build(model, tmp_path / "e")
     assert not (tmp_path / "e").exists()
 

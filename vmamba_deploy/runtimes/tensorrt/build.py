@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from vmamba_deploy.artifacts.atomic import atomic_write
 from vmamba_deploy.errors import BuildError, UsageError, printable
 from vmamba_deploy.export.onnx_model import OnnxModel, missing_attributes
+from vmamba_deploy.ops.op import PluginKey
 from vmamba_deploy.ops.registry import OPS
 from vmamba_deploy.runtimes.cuda_driver import GpuSearch, find_gpus
 from vmamba_deploy.runtimes.onnxruntime import create_session
@@ -60,7 +62,7 @@ def build_engine(
         InputFileError: the ONNX file is not sound.
         UsageError: the plan does not fit the file, the flavour or this machine.
         EnvironmentProblem: TensorRT, its GPU or the plugin library is missing.
-        BuildError: TensorRT cannot parse or build it, or a scan did not become our plugin.
+        BuildError: TensorRT cannot parse or build it, or a node of ours did not become its plugin.
         KeyboardInterrupt: once TensorRT has stopped.
     """
     from vmamba_deploy.artifacts.engine_facts import EngineFacts, PluginFacts, ShapeProfile
@@ -190,7 +192,8 @@ def parse_network(flavour: Flavour, builder: Any, logger: Any, model: OnnxModel)
     """Parse the file.
 
     Raises:
-        BuildError: all of the parser's errors in one, or a scan that did not become the plugin.
+        BuildError: all of the parser's errors in one, or a node of ours that did not become its
+            plugin.
     """
     trt = flavour.module()
     # TensorRT 11 and RTX know nothing else than strongly typed; 10.x must be told.
@@ -201,13 +204,24 @@ def parse_network(flavour: Flavour, builder: Any, logger: Any, model: OnnxModel)
         raise BuildError(
             f"{flavour.title} cannot parse {model.path}:\n{_parser_errors(parser, logger)}"
         )
-    # A network of ours has no plugins but those of its ops.
-    kinds = [network.get_layer(index).type for index in range(network.num_layers)]
-    layers = kinds.count(trt.LayerType.PLUGIN_V3)
-    if layers != model.scan_nodes:
-        raise BuildError(_fallback_text(model, layers))
+    plugins = _plugins_of(trt, network)
+    if plugins != model.plugins:
+        raise BuildError(_fallback_text(model, plugins))
     _check_interface(trt, network, model)
-    return ParsedNetwork(network, parser, layers)
+    return ParsedNetwork(network, parser, plugins.total())
+
+
+def _plugins_of(trt: Any, network: Any) -> Counter[PluginKey]:
+    """How many layers each plugin has, those of others among them."""
+    plugins: Counter[PluginKey] = Counter()
+    for index in range(network.num_layers):
+        layer = network.get_layer(index)
+        if layer.type != trt.LayerType.PLUGIN_V3:
+            continue
+        layer.__class__ = trt.IPluginV3Layer  # the binding gives layers as their base class
+        core = layer.plugin.get_capability_interface(trt.PluginCapabilityType.CORE)
+        plugins[PluginKey(core.plugin_name, core.plugin_version, core.plugin_namespace)] += 1
+    return plugins
 
 
 def _check_interface(trt: Any, network: Any, model: OnnxModel) -> None:
@@ -241,10 +255,12 @@ def _listed(reasons: list[str]) -> str:
     return "\n".join(f"  {printable(line)}" for line in lines or ["(no reason given)"])
 
 
-def _fallback_text(model: OnnxModel, layers: int) -> str:
-    text = (
-        f"{model.path} holds {model.scan_nodes} selective scans, but {layers} became our plugin: "
-    )
+def _fallback_text(model: OnnxModel, plugins: Counter[PluginKey]) -> str:
+    counts = [
+        f"{wanted} nodes {plugin.namespace}::{plugin.name}, but {plugins[plugin]} became its plugin"
+        for plugin, wanted in model.plugins.items()
+    ]
+    text = f"{model.path} holds {' and '.join(counts)}: "
     attribute = "plugin_namespace"
     lacking = [node for node in model.our_nodes if attribute in missing_attributes(node)]
     if lacking:
@@ -252,6 +268,6 @@ def _fallback_text(model: OnnxModel, layers: int) -> str:
         namespace = OPS[lacking[0].domain, lacking[0].op_type].fixed_attributes[attribute]
         return text + (
             f"{len(lacking)} node(s) lack the attribute {attribute}={namespace!r} ({names}), so "
-            "TensorRT took their function body, a slow loop"
+            "TensorRT took their function body, which is slow"
         )
     return text + "the others took their function body, or the file brings plugins of its own"

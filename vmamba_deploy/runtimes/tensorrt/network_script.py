@@ -46,8 +46,7 @@ from polygraphy.mod.trt_importer import lazy_import_trt
 HERE = os.path.dirname(os.path.abspath(__file__))
 ONNX_PATH = os.path.join(HERE, {onnx_path!r})
 PLUGIN_PATH = os.path.join(HERE, {plugin_path!r})
-CREATORS = {creators!r}  # name, version, namespace
-SCAN_NODES = {scan_nodes}
+PLUGINS = {plugins!r}  # by name, version and namespace: the nodes that are to become it
 
 # TensorRT-RTX's parser asks the loader for "libtensorrt_rtx.so" when it meets a plugin, and its
 # wheel has "libtensorrt_rtx.so.1" only. This object has the one name and needs the other.
@@ -69,11 +68,18 @@ def load_plugin():
         ctypes.CDLL("/proc/self/fd/%d" % descriptor, mode=ctypes.RTLD_GLOBAL)
         os.close(descriptor)
     registry = trt.get_plugin_registry()
-    if any(registry.get_creator(*creator) is None for creator in CREATORS):
+    if any(registry.get_creator(*plugin) is None for plugin in PLUGINS):
         registry.load_library(PLUGIN_PATH)
-    for creator in CREATORS:
-        if registry.get_creator(*creator) is None:
-            raise RuntimeError("%s does not bring the plugin %s" % (PLUGIN_PATH, creator))
+    for plugin in PLUGINS:
+        if registry.get_creator(*plugin) is None:
+            raise RuntimeError("%s does not bring the plugin %s" % (PLUGIN_PATH, plugin))
+
+
+def plugin_of(layer):
+    """Name, version and namespace."""
+    layer.__class__ = trt.IPluginV3Layer  # the binding gives layers as their base class
+    core = layer.plugin.get_capability_interface(trt.PluginCapabilityType.CORE)
+    return core.plugin_name, core.plugin_version, core.plugin_namespace
 
 
 def load_network():
@@ -87,10 +93,12 @@ def load_network():
     if not parser.parse_from_file(ONNX_PATH):
         errors = [parser.get_error(i).desc() for i in range(parser.num_errors)]
         raise RuntimeError("cannot parse %s:\\n%s" % (ONNX_PATH, "\\n".join(errors)))
-    layers = [network.get_layer(i).type for i in range(network.num_layers)]
-    plugins = layers.count(trt.LayerType.PLUGIN_V3)
-    if plugins != SCAN_NODES:
-        raise RuntimeError("%d of %d scans became the plugin" % (plugins, SCAN_NODES))
+    layers = [network.get_layer(i) for i in range(network.num_layers)]
+    plugins = [plugin_of(layer) for layer in layers if layer.type == trt.LayerType.PLUGIN_V3]
+    for plugin, nodes in PLUGINS.items():
+        if plugins.count(plugin) != nodes:
+            became = plugins.count(plugin)
+            raise RuntimeError("%d of %d nodes became the plugin %s" % (became, nodes, plugin))
     return builder, network, parser
 '''
 
@@ -126,8 +134,7 @@ def write_network_script(
         largest=largest,
         onnx_path=_relative(model.path, folder),
         plugin_path=_relative(plugin_path, folder),
-        creators=[tuple(op.plugin) for op in model.our_ops],
-        scan_nodes=model.scan_nodes,
+        plugins={tuple(plugin): nodes for plugin, nodes in model.plugins.items()},
         stub=base64.b64encode(stub).decode(),
     )
     with atomic_write(out_path) as temporary:
