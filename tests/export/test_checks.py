@@ -19,7 +19,7 @@ OPTIONS = ExportOptions(image_size=64)
 
 @pytest.fixture(scope="module")
 def asked(small) -> Asked:
-    calls = small.family.op_calls(small.model.config)
+    calls = small.family.op_calls(small.model.config, CLASSIFICATION.name)
     return Asked(OPTIONS, CLASSIFICATION, calls, small.model.config.num_classes)
 
 

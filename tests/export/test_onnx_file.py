@@ -199,6 +199,6 @@ def test_deployable_module_leaves_the_loaded_model_alone(small):
     before = {name: tensor.dtype for name, tensor in small.model.state_dict().items()}
     module = deployable_module(small, replace(SMALL, precision="bf16"))
     assert {name: tensor.dtype for name, tensor in small.model.state_dict().items()} == before
-    (scan,) = small.family.op_calls(small.model.config)
+    (scan,) = small.family.op_calls(small.model.config, "classification")
     assert (scan.count, scan.sizes) == (5, {"N": 1})
     assert not module.training

@@ -124,7 +124,7 @@ class ToyFamily(Family[ToyConfig]):
     def freeze(self, network: Network) -> None:
         pass
 
-    def op_calls(self, config: ToyConfig) -> tuple[OpCalls, ...]:
+    def op_calls(self, config: ToyConfig, task: str) -> tuple[OpCalls, ...]:
         return (OpCalls(SCALE.key, 1, {"D": config.channels}),)
 
     def summary(self, config: ToyConfig) -> dict[str, Any]:

@@ -56,9 +56,8 @@ def export_onnx(
 
     options = replace(options, channels=loaded.model.in_chans)
     config = loaded.model.config
-    asked = Asked(
-        options, chosen_task(loaded, options), loaded.family.op_calls(config), config.num_classes
-    )
+    task = chosen_task(loaded, options)
+    asked = Asked(options, task, loaded.family.op_calls(config, task.name), config.num_classes)
     _check_op_set(asked)
     options.prepared(loaded.preprocessing)
     if lost := check_weights(loaded, options.precision):

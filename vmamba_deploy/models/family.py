@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from vmamba_deploy.precisions import PrecisionName
 from vmamba_deploy.preprocessing.specification import IMAGENET_PREPROCESSING, Preprocessing
+from vmamba_deploy.tasks import CLASSIFICATION, FEATURES
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -23,6 +24,29 @@ C = TypeVar("C")
 
 class NotThisFamilyError(ValueError):
     """The weights are not those of a network of the family; the message says what is missing."""
+
+
+def size_in(weights: Mapping[str, Tensor], name: str, axis: int) -> int:
+    """The size of an axis of a weight; raises NotThisFamilyError where it is not there."""
+    tensor = weights.get(name)
+    if tensor is None:
+        raise NotThisFamilyError(f"there is no '{name}'")
+    if tensor.ndim <= axis:
+        raise NotThisFamilyError(f"'{name}' has shape {tuple(tensor.shape)}")
+    return tensor.shape[axis]
+
+
+@dataclass(frozen=True)
+class ClassNames:
+    """Of a data set.
+
+    Attributes:
+        names: one a class.
+        palette: (red, green, blue) of each class, 0 to 255; None where there is none.
+    """
+
+    names: tuple[str, ...]
+    palette: tuple[tuple[int, int, int], ...] | None
 
 
 @dataclass(frozen=True)
@@ -75,6 +99,10 @@ class Family(Protocol[C]):
         own_names: names of its weights that may stand outside of the prefix of the others, in
             every dialect; beside a backbone, only such names are kept.
         layers: paths of the modules whose outputs are compared to find where a file drifts.
+        preprocessing: of the images of a network that is no preset.
+        tasks: names of what its networks can do, the one that they are made for first.
+        parts: of a network over another family's backbone, what the names of its weights begin
+            with behind the prefix; other names are left out. None for a network by itself.
     """
 
     name: str
@@ -83,6 +111,17 @@ class Family(Protocol[C]):
     anchor: Pattern[str] | None = None
     own_names: Pattern[str]
     layers: Pattern[str]
+    preprocessing: Preprocessing = IMAGENET_PREPROCESSING
+    tasks: tuple[str, ...] = (CLASSIFICATION.name, FEATURES.name)
+    parts: Pattern[str] | None = None
+
+    def over(self, backbone: Preset[Any]) -> Preset[C] | None:
+        """The preset over that preset of another family; None where there is none."""
+        return None
+
+    def usual_classes(self, config: C) -> ClassNames | None:
+        """What the classes are called where the file does not say; None where nobody knows."""
+        return None
 
     def build(self, config: C) -> Network:
         """Build the layers; their weights are filled afterwards."""
@@ -133,8 +172,8 @@ class Family(Protocol[C]):
     def freeze(self, network: Network) -> None:
         """Store what the ops take as buffers, so that an exported graph has it as constants."""
 
-    def op_calls(self, config: C) -> Sequence[OpCalls]:
-        """The ops of ours that a network calls."""
+    def op_calls(self, config: C, task: str) -> Sequence[OpCalls]:
+        """The ops of ours that a network calls for one of its tasks."""
 
     def summary(self, config: C) -> dict[str, Any]:
         """The architecture in a few plain values, for a person."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,10 +21,15 @@ from vmamba_deploy.models.checkpoints.limits import MAX_FILE_BYTES
 from vmamba_deploy.models.checkpoints.reading import read_checkpoint
 from vmamba_deploy.models.checkpoints.strict import differences, fill_strictly
 from vmamba_deploy.models.checkpoints.unreadable import CLEAN_FILE
-from vmamba_deploy.models.families import FAMILIES, family_of, resolve_preset
+from vmamba_deploy.models.families import (
+    FAMILIES,
+    families_told_by,
+    family_of,
+    resolve_preset,
+)
 from vmamba_deploy.models.family import Family, NotThisFamilyError, Preset
 from vmamba_deploy.models.network import Network
-from vmamba_deploy.models.origin import Origin, origin_of, usual_preprocessing
+from vmamba_deploy.models.origin import Origin, name_classes, origin_of, usual_preprocessing
 from vmamba_deploy.preprocessing.specification import IMAGENET_PREPROCESSING, Preprocessing
 
 RANDOM = "random"
@@ -65,7 +70,8 @@ def load_weights(
     spec: str,
     *,
     preset: str | None = None,
-    num_classes: int = 1000,
+    task: str | None = None,
+    num_classes: int | None = None,
     seed: int = 0,
     choice: WeightsChoice | None = None,
     progress: Progress | None = None,
@@ -75,8 +81,9 @@ def load_weights(
     Args:
         spec: path of a checkpoint; an https URL, optionally with `#sha256=<hex>`; or `random`.
         preset: name or alias. A checkpoint must fit it; without it the shapes tell. Random weights
-            need it.
-        num_classes: of random weights; a checkpoint knows its own.
+            need it. Of a network over a backbone, the backbone's preset may be named.
+        task: what random weights are for, see `resolve_preset`; a checkpoint knows its own.
+        num_classes: of random weights, None for as many as published; a checkpoint knows its own.
         seed: of random weights.
         choice: which network of a file to take, where it has several.
         progress: called during a download with the bytes so far and the total, None if unknown.
@@ -91,8 +98,8 @@ def load_weights(
             raise UsageError("Random weights need the name of a preset.")
         if choice not in (None, WeightsChoice()):
             raise UsageError("Random weights have neither key nor prefix to choose.")
-        family = family_of(resolve_preset(preset))
-        model = create_model(preset, num_classes=num_classes, seed=seed)
+        family = family_of(resolve_preset(preset, task))
+        model = create_model(preset, task, num_classes=num_classes, seed=seed)
         digest = weights_sha256(model.state_dict())
         return LoadedModel(
             model, family, f"{RANDOM} (seed {seed})", digest, usual_preprocessing(family, model)
@@ -111,25 +118,30 @@ def load_weights(
     return LoadedModel(model, family, source, digest, origin.preprocessing, origin)
 
 
-def create_model(preset: str, num_classes: int = 1000, seed: int = 0) -> Network:
+def create_model(
+    preset: str, task: str | None = None, num_classes: int | None = None, seed: int = 0
+) -> Network:
     """Create a preset's network with random weights, in eval mode, float32, on the CPU.
 
     Args:
         preset: name or alias of a preset.
-        num_classes: features of the head, at least 1.
+        task: what it is for, see `resolve_preset`.
+        num_classes: that the head tells apart, at least 1; None: as many as published.
         seed: the weights depend on it alone; the global random state is left as it is.
 
     Raises:
-        UsageError: unknown preset, or num_classes below 1.
+        UsageError: unknown preset or task, or num_classes below 1.
     """
-    chosen = resolve_preset(preset)
-    if num_classes < 1:
+    chosen = resolve_preset(preset, task)
+    if num_classes is not None and num_classes < 1:
         raise UsageError(f"num_classes must be at least 1; got {num_classes}.")
-    family = family_of(chosen)
-    model = _skeleton(family, replace(chosen.config, num_classes=num_classes))
-    model = model.to_empty(device="cpu").eval()
+    family, config = family_of(chosen), chosen.config
+    if num_classes is not None:
+        config = replace(config, num_classes=num_classes)
+    model = _skeleton(family, config).to_empty(device="cpu").eval()
     model.preset_name = chosen.name
     family.initialize(model, seed)
+    name_classes(model, family.usual_classes(config))
     return model
 
 
@@ -172,10 +184,12 @@ def _load(
     path: Path, preset: str | None, choice: WeightsChoice | None
 ) -> tuple[Family[Any], Network, Origin]:
     """See `load_model`."""
-    chosen = resolve_preset(preset) if preset is not None else None
+    asked = resolve_preset(preset) if preset is not None else None
     contents = read_checkpoint(path, choice)
     shapes, reasons = contents.shapes, []
-    for family in [family_of(chosen)] if chosen is not None else FAMILIES.values():
+    families = _possible_families(shapes)
+    chosen = asked and _preset_of_one(asked, families)
+    for family in [family_of(chosen)] if chosen is not None else families:
         weights = family.canonical_weights(shapes, path)
         try:
             config = family.like_file(chosen.config, weights) if chosen else family.detect(weights)
@@ -191,11 +205,26 @@ def _load(
         )
         return family, model, origin
     some = printable(", ".join(list(shapes)[:4]))
+    composed = any(family.parts is not None for family in families)
+    backbone = f"--strip-prefix {contents.prefix}backbone takes its backbone alone"
     raise InputFileError(
         f"{shown(path)} does not hold the weights of {'; nor of '.join(reasons)}. "
         f"It holds {len(shapes)} tensors: {some}, ...",
-        hint=CLEAN_FILE,
+        hint=printable(backbone) if composed else CLEAN_FILE,
     )
+
+
+def _possible_families(names: Iterable[str]) -> list[Family[Any]]:
+    """Those over a backbone that the names tell; else all that are networks by themselves."""
+    composed = [family for family in families_told_by(names) if family.parts is not None]
+    return composed or [family for family in FAMILIES.values() if family.parts is None]
+
+
+def _preset_of_one(asked: Preset[Any], families: Iterable[Family[Any]]) -> Preset[Any]:
+    """The preset that was asked for, or the one over it of a family that the file tells."""
+    if family_of(asked) in families:
+        return asked
+    return next((over for family in families if (over := family.over(asked))), asked)
 
 
 def _fitting(

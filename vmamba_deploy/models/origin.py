@@ -9,12 +9,12 @@ from typing import Any
 from vmamba_deploy.artifacts.strict_json import require_plain_texts
 from vmamba_deploy.errors import InputFileError, printable
 from vmamba_deploy.files import shown
-from vmamba_deploy.models.checkpoints.contents import CheckpointContents, labels_in
+from vmamba_deploy.models.checkpoints.contents import CheckpointContents, labels_in, palette_in
 from vmamba_deploy.models.checkpoints.images import declared_preprocessing
 from vmamba_deploy.models.checkpoints.prefixes import is_counter
-from vmamba_deploy.models.family import Family, Preset
+from vmamba_deploy.models.family import ClassNames, Family, Preset
 from vmamba_deploy.models.network import Network
-from vmamba_deploy.preprocessing.specification import IMAGENET_PREPROCESSING, Preprocessing
+from vmamba_deploy.preprocessing.specification import Preprocessing
 
 
 @dataclass(frozen=True)
@@ -60,8 +60,9 @@ def origin_of(
         raise InputFileError(
             f"{shown(path)} has a name or class label that cannot be shown: {error}."
         ) from error
-    if labels and len(labels) == model.config.num_classes:
-        model.class_labels = labels
+    name_classes(model, ClassNames(labels or (), palette_in(contents.settings)))
+    if model.class_labels is None:
+        name_classes(model, family.usual_classes(model.config))
     usual = usual_preprocessing(family, model)
     preprocessing, told = declared_preprocessing(contents.settings, usual)
     if model.image_size is not None:
@@ -80,10 +81,20 @@ def origin_of(
     return Origin(contents.key, contents.other_keys, contents.prefix, known, preprocessing, notes)
 
 
+def name_classes(model: Network, classes: ClassNames | None) -> None:
+    """Give a network the names and colours of its classes, where there are as many."""
+    count = model.config.num_classes
+    if classes is None or count is None or len(classes.names) != count:
+        return
+    model.class_labels = classes.names
+    if classes.palette is not None and len(classes.palette) == count:
+        model.palette = classes.palette
+
+
 def usual_preprocessing(family: Family[Any], model: Network) -> Preprocessing:
-    """As the preset says, as for ImageNet where there is none, for the channels of the network."""
+    """As the preset says, or the family where there is none, for the network's channels."""
     preset = family.presets.get(model.preset_name or "")
-    own = preset.preprocessing if preset is not None else IMAGENET_PREPROCESSING
+    own = preset.preprocessing if preset is not None else family.preprocessing
     return own.for_channels(model.in_chans)
 
 

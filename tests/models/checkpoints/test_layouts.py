@@ -64,7 +64,7 @@ def test_the_name_of_the_file_does_not_matter(s2_weights: Weights, checkpoint: P
 
 def test_backbone_of_a_detector(s2_weights: Weights, checkpoint: Path) -> None:
     backbone = {k: v for k, v in s2_weights.items() if not k.startswith("classifier.")}
-    others = {"neck.fpn.weight": torch.ones(2, 2), "roi_head.fc.bias": torch.ones(3)}
+    others = {"neck.fpn.weight": torch.ones(2, 2), "bbox_head.retina_cls.bias": torch.ones(3)}
     torch.save({"state_dict": prefixed(backbone, "backbone.") | others}, checkpoint)
     model = load_model(checkpoint)
     assert_holds(model, backbone)

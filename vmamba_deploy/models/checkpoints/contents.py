@@ -20,6 +20,9 @@ from vmamba_deploy.models.families import FAMILIES
 # In this order: where a file has both, `model` is the one with the published accuracy.
 WEIGHT_KEYS = ("model", "state_dict", "model_ema", "state_dict_ema")
 
+_CLASS_KEYS = ("classes", "CLASSES")
+_PALETTE_KEYS = ("palette", "PALETTE")
+
 
 @dataclass(frozen=True)
 class CheckpointContents:
@@ -100,11 +103,35 @@ def unwrap(loaded: object, path: Path, choice: WeightsChoice | None = None) -> C
 def labels_in(settings: tuple[Settings, ...]) -> tuple[str, ...] | None:
     """The class labels of the first of the sections that has them."""
     for section in settings:
-        for key in ("class_labels", "id2label"):
+        keys = _CLASS_KEYS if _is_of_a_data_set(section) else ()
+        for key in ("class_labels", "id2label", *keys):
             labels = as_class_labels(section.values.get(key))
             if labels:
                 return labels
     return None
+
+
+def palette_in(settings: tuple[Settings, ...]) -> tuple[tuple[int, int, int], ...] | None:
+    """The colours of the classes in the first of the sections that has them."""
+    for section in filter(_is_of_a_data_set, settings):
+        for key in _PALETTE_KEYS:
+            colours = section.values.get(key)
+            if isinstance(colours, list | tuple) and colours and all(map(_is_colour, colours)):
+                return tuple((red, green, blue) for red, green, blue in colours)
+    return None
+
+
+def _is_of_a_data_set(section: Settings) -> bool:
+    """Where mmengine, and mmcv before it, write what they trained on."""
+    return section.place.rpartition(".")[2] in ("dataset_meta", "meta")
+
+
+def _is_colour(value: object) -> bool:
+    return (
+        isinstance(value, list | tuple)
+        and len(value) == 3
+        and all(type(part) is int and 0 <= part <= 255 for part in value)
+    )
 
 
 def _tensor_groups(loaded: Mapping[object, object]) -> dict[str, dict[str, StoredTensor]]:

@@ -39,9 +39,43 @@ def declared_preprocessing(
         usual: what holds where they are silent.
     """
     said = _first_values(settings)
-    prepared, notes = usual, []
+    prepared = usual
     if size := next((found for key in _SIZES if (found := _size(said.get(key)))), None):
         prepared = prepared.for_size(size)
+    notes: list[str] = []
+    if usual.fit is not None:
+        prepared = _fitted(prepared, settings)
+    else:
+        prepared, notes = _resized(prepared, said)
+    mean, std = (_colours(said.get(key, said.get(f"image_{key}"))) for key in ("mean", "std"))
+    if len(mean) == len(std) == usual.channels:
+        of_bytes = max(mean) > 1
+        mean, std = (tuple(v / 255 if of_bytes else v for v in each) for each in (mean, std))
+        same = all(map(math.isclose, (*mean, *std), (*usual.mean, *usual.std)))
+        if not same and max(mean) <= 1 and min(mean) >= 0 and min(std) > 0:
+            prepared = replace(prepared, mean=mean, std=std)
+    if said.get("bgr_to_rgb", said.get("to_rgb")) is False:
+        notes.append("the file says that its images are BGR; this release prepares RGB")
+    return prepared, (*_told(prepared, usual), *notes)
+
+
+def _fitted(prepared: Preprocessing, settings: Sequence[Settings]) -> Preprocessing:
+    """With the frame that the test pipeline of mmengine's configurations makes images fit into."""
+    for section in settings:
+        steps = section.values.get("test_pipeline")
+        for step in steps if isinstance(steps, list | tuple) else ():
+            scale = step.get("scale") if isinstance(step, Mapping) else None
+            sides = list(scale) if isinstance(scale, list | tuple) else []
+            if len(sides) == 2 and all(_is_side(side) for side in sides) and step.get("keep_ratio"):
+                return replace(prepared, fit=(max(sides), min(sides)))
+    return prepared
+
+
+def _resized(
+    prepared: Preprocessing, said: Mapping[str, object]
+) -> tuple[Preprocessing, list[str]]:
+    """With what is said of its resizing and its filter, and a sentence if that is unknown."""
+    usual, notes = prepared, []
     if crop := _ratio(said.get("crop_pct")):
         prepared = replace(prepared, resize_pixels=int(min(prepared.crop_pixels) / crop))
     if shorter := _side(said.get(_SIZE), "shortest_edge"):
@@ -58,24 +92,18 @@ def declared_preprocessing(
             f"the file says interpolation: {printable(interpolation[:60])}, which is none for "
             f"evaluation: {usual.interpolation} is taken"
         )
-    mean, std = (_colours(said.get(key, said.get(f"image_{key}"))) for key in ("mean", "std"))
-    if len(mean) == len(std) == usual.channels:
-        of_bytes = max(mean) > 1
-        mean, std = (tuple(v / 255 if of_bytes else v for v in each) for each in (mean, std))
-        if max(mean) <= 1 and min(mean) >= 0 and min(std) > 0:
-            prepared = replace(prepared, mean=mean, std=std)
-    if said.get("bgr_to_rgb", said.get("to_rgb")) is False:
-        notes.append("the file says that its images are BGR; this release prepares RGB")
-    return prepared, (*_told(prepared, usual), *notes)
+    return prepared, notes
 
 
 def _told(prepared: Preprocessing, usual: Preprocessing) -> Iterator[str]:
     if prepared != usual:
         height, width = prepared.crop_pixels
+        resized = f"{height}x{width}, resized to {prepared.resize_pixels}"
+        if prepared.fit is not None:
+            resized = f"made to fit into {prepared.fit[0]}x{prepared.fit[1]}"
         yield (
-            f"images are prepared as the file says: {height}x{width}, resized to "
-            f"{prepared.resize_pixels}, {prepared.interpolation}, mean {_listed(prepared.mean)}, "
-            f"std {_listed(prepared.std)}"
+            f"images are prepared as the file says: {resized}, {prepared.interpolation}, "
+            f"mean {_listed(prepared.mean)}, std {_listed(prepared.std)}"
         )
 
 
@@ -103,7 +131,11 @@ def _size(value: object) -> tuple[int, int] | None:
 
 def _side(value: object, name: str) -> int | None:
     side = value.get(name) if isinstance(value, Mapping) else None
-    return side if isinstance(side, int) and MIN_SIDE <= side <= MAX_SIDE else None
+    return side if isinstance(side, int) and _is_side(side) else None
+
+
+def _is_side(value: object) -> bool:
+    return isinstance(value, int) and MIN_SIDE <= value <= MAX_SIDE
 
 
 def _ratio(value: object) -> float | None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
 
 from vmamba_deploy.errors import InputFileError, UsageError, printable
 from vmamba_deploy.files import shown
-from vmamba_deploy.models.families import FAMILIES
+from vmamba_deploy.models.families import FAMILIES, families_told_by
 
 T = TypeVar("T")
 
@@ -44,7 +44,7 @@ def without_prefix(tensors: Mapping[str, T], path: Path, asked: str | None) -> U
 
     Data-parallel and compiled wrappers are dropped from every name. What stands outside the prefix
     is left out, but for the parts of a network that are kept apart from its backbone, such as a
-    classifier.
+    classifier. Of a network over a backbone, what is no part of it is left out too.
 
     Args:
         tensors: by the names in the file.
@@ -60,8 +60,9 @@ def without_prefix(tensors: Mapping[str, T], path: Path, asked: str | None) -> U
     prefix = _found_prefix(named, path) if asked is None else _asked_prefix(named, path, asked)
     within: dict[str, T] = {}
     outside: list[str] = []
+    belongs = _belonging(named, prefix)
     for name, tensor in named.items():
-        if name.startswith(prefix) and (prefix or not _BESIDE.match(name)):
+        if name.startswith(prefix) and belongs(name.removeprefix(prefix)):
             within[name.removeprefix(prefix)] = tensor
         else:
             outside.append(name)
@@ -73,6 +74,15 @@ def without_prefix(tensors: Mapping[str, T], path: Path, asked: str | None) -> U
         else:
             within[own] = named[name]
     return Unprefixed(within, prefix, tuple(left_out))
+
+
+def _belonging(names: Collection[str], prefix: str) -> Callable[[str], bool]:
+    """Whether a name behind the prefix is one of the network that the names tell."""
+    own = [name.removeprefix(prefix) for name in names if name.startswith(prefix)]
+    parts = [family.parts for family in families_told_by(own) if family.parts is not None]
+    if parts:
+        return lambda name: any(pattern.match(name) for pattern in parts)
+    return lambda name: bool(prefix) or not _BESIDE.match(name)
 
 
 def is_counter(name: str) -> bool:
@@ -99,7 +109,7 @@ def _without_wrappers(tensors: dict[str, T]) -> dict[str, T]:
 
 
 def _found_prefix(names: Collection[str], path: Path) -> str:
-    anchors = [family.anchor for family in FAMILIES.values() if family.anchor is not None]
+    anchors = [family.anchor for family in families_told_by(names) if family.anchor is not None]
     matches = (anchor.search(name) for anchor in anchors for name in names)
     found = dict.fromkeys(match.string[: match.start()] for match in matches if match)
     chosen = preferred(found) if len(found) > 1 else next(iter(found), "")

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 
 from torch import Tensor
 
-from vmamba_deploy.models.family import NotThisFamilyError
+from vmamba_deploy.models.family import NotThisFamilyError, size_in
 from vmamba_deploy.models.vmamba.config import (
     CHANNELS_PER_DT_RANK,
     STAGES,
@@ -34,29 +34,29 @@ def detect_config(weights: Mapping[str, Tensor]) -> VMambaConfig:
         NotThisFamilyError: a weight that tells the architecture is missing or has an odd shape, or
             there are more than `MAX_BLOCKS` blocks.
     """
-    dims = tuple(_size(weights, _FIRST_BLOCK.format(i) + "norm.weight", 0) for i in range(STAGES))
+    dims = tuple(size_in(weights, _FIRST_BLOCK.format(i) + "norm.weight", 0) for i in range(STAGES))
     # The widest stage: there the ratios, which the training code rounds down, are told best.
     block = _FIRST_BLOCK.format(STAGES - 1)
-    inner = _size(weights, block + "op.out_norm.weight", 0)
+    inner = size_in(weights, block + "op.out_norm.weight", 0)
     mlp_channels = 0
     if block + "mlp.fc1.weight" in weights:
-        mlp_channels = _size(weights, block + "mlp.fc1.weight", 0)
+        mlp_channels = size_in(weights, block + "mlp.fc1.weight", 0)
     if min(dims) < 1 or inner < 1:
         raise NotThisFamilyError(f"the stages have {dims} channels and the scan {inner}")
     return VMambaConfig(
         depths=_depths(weights),
         dims=dims,
         ssm_ratio=inner / dims[-1],
-        d_state=_size(weights, block + "op.A_logs", 1),
+        d_state=size_in(weights, block + "op.A_logs", 1),
         dt_rank=_dt_rank(weights, dims),
         mlp_ratio=mlp_channels / dims[-1],
-        gated=_size(weights, block + "op.in_proj.weight", 0) == 2 * inner,
+        gated=size_in(weights, block + "op.in_proj.weight", 0) == 2 * inner,
         conv_side=_conv_side(weights, block + "op.conv2d.weight"),
         conv_bias=block + "op.conv2d.bias" in weights,
         stem=StemKind.CONV if "patch_embed.5.weight" in weights else StemKind.PATCH,
         downsample=_downsample(weights),
         num_classes=detect_num_classes(weights),
-        in_chans=_size(weights, "patch_embed.0.weight", 1),
+        in_chans=size_in(weights, "patch_embed.0.weight", 1),
         outnorm_indices=detect_outnorms(weights),
         pos_embed=_pos_embed(weights),
     )
@@ -70,7 +70,7 @@ def detect_num_classes(weights: Mapping[str, Tensor]) -> int | None:
     """
     if not any(name.startswith("classifier.") for name in weights):
         return None
-    return _size(weights, "classifier.head.weight", 0)
+    return size_in(weights, "classifier.head.weight", 0)
 
 
 def detect_outnorms(weights: Iterable[str]) -> tuple[int, ...]:
@@ -95,7 +95,7 @@ def _depths(weights: Mapping[str, Tensor]) -> tuple[int, ...]:
 
 def _dt_rank(weights: Mapping[str, Tensor], dims: tuple[int, ...]) -> int | None:
     ranks = [
-        _size(weights, _FIRST_BLOCK.format(i) + "op.dt_projs_weight", 2) for i in range(STAGES)
+        size_in(weights, _FIRST_BLOCK.format(i) + "op.dt_projs_weight", 2) for i in range(STAGES)
     ]
     if ranks == [-(-channels // CHANNELS_PER_DT_RANK) for channels in dims]:
         return None
@@ -106,7 +106,7 @@ def _conv_side(weights: Mapping[str, Tensor], name: str) -> int:
     """An even side would change the size of the map: no network can have one."""
     if name not in weights:
         return 0
-    side = _size(weights, name, 2)
+    side = size_in(weights, name, 2)
     if side % 2 == 0:
         raise NotThisFamilyError(f"'{name}' has shape {tuple(weights[name].shape)}")
     return side
@@ -124,13 +124,4 @@ def _pos_embed(weights: Mapping[str, Tensor]) -> tuple[int, int] | None:
     name = "pos_embed.weight"
     if name not in weights:
         return None
-    return _size(weights, name, 2), _size(weights, name, 3)
-
-
-def _size(weights: Mapping[str, Tensor], name: str, axis: int) -> int:
-    tensor = weights.get(name)
-    if tensor is None:
-        raise NotThisFamilyError(f"there is no '{name}'")
-    if tensor.ndim <= axis:
-        raise NotThisFamilyError(f"'{name}' has shape {tuple(tensor.shape)}")
-    return tensor.shape[axis]
+    return size_in(weights, name, 2), size_in(weights, name, 3)

@@ -121,7 +121,7 @@ class VMambaFamily(Family[VMambaConfig]):
 
         freeze_scan_parameters(network)
 
-    def op_calls(self, config: VMambaConfig) -> tuple[OpCalls, ...]:
+    def op_calls(self, config: VMambaConfig, task: str) -> tuple[OpCalls, ...]:
         """One selective scan in each block."""
         return (OpCalls(SELECTIVE_SCAN_2D.key, sum(config.depths), {"N": config.d_state}),)
 

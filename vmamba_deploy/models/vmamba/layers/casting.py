@@ -84,12 +84,16 @@ class Conv2d(nn.Conv2d):
 
     def forward_image(self, image: Tensor) -> Tensor:
         """Convolve [B, C, H, W] to [B, H', W', C']."""
-        weight, bias = self.weight, self.bias
-        image = cast(image, weight.dtype)
-        if emulates_half(weight):
-            wide_bias = None if bias is None else bias.float()
-            y: Tensor = self._conv_forward(image.float(), weight.float(), wide_bias)
-            y = y.to(weight.dtype)
-        else:
-            y = self._conv_forward(image, weight, bias)  # under autocast in its dtype
-        return y.permute(0, 2, 3, 1)
+        return convolve(self, image).permute(0, 2, 3, 1)
+
+
+def convolve(layer: nn.Conv2d, image: Tensor) -> Tensor:
+    """Convolve [B, C, H, W] to [B, C', H', W'] in the dtype of the layer's weight."""
+    weight, bias = layer.weight, layer.bias
+    image = cast(image, weight.dtype)
+    if emulates_half(weight):
+        wide_bias = None if bias is None else bias.float()
+        wide: Tensor = layer._conv_forward(image.float(), weight.float(), wide_bias)
+        return wide.to(weight.dtype)
+    y: Tensor = layer._conv_forward(image, weight, bias)  # under autocast in its dtype
+    return y
