@@ -16,6 +16,8 @@ from vmamba_deploy.errors import UsageError
 from vmamba_deploy.export import ExportOptions, deployable_module, export_onnx
 from vmamba_deploy.export.onnx_model import OnnxModel, module_scopes
 from vmamba_deploy.models import load_weights
+from vmamba_deploy.ops.registry import OPS
+from vmamba_deploy.ops.selective_scan_2d.specification import SELECTIVE_SCAN_2D
 from vmamba_deploy.precisions import PRECISIONS
 from vmamba_deploy.runtimes.onnxruntime import create_session
 
@@ -202,3 +204,19 @@ def test_deployable_module_leaves_the_loaded_model_alone(small):
     (scan,) = small.family.op_calls(small.model.config, "classification")
     assert (scan.count, scan.sizes) == (5, {"N": 1})
     assert not module.training
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"precision": "bf16"}, "bf16 cannot be had for the task .*, which needs opset 22: .* 21"),
+        ({"opset": 23}, "opset 23 cannot be had .* up to opset 21"),
+    ],
+)
+def test_an_op_set_without_a_body_is_refused(small, tmp_path, monkeypatch, options, words):
+    bounded = replace(SELECTIVE_SCAN_2D, body_max_opset=21)
+    monkeypatch.setitem(OPS, SELECTIVE_SCAN_2D.key, bounded)
+    with pytest.raises(UsageError, match=words) as refused:
+        export_onnx(small, tmp_path / "m.onnx", ExportOptions(image_size=64, **options))
+    assert "fp32 or fp16" in refused.value.hint
+    assert list(tmp_path.iterdir()) == []

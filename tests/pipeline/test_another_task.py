@@ -24,6 +24,8 @@ from vmamba_deploy.pipeline.compare import run_compare
 from vmamba_deploy.pipeline.export import ExportOutcome, run_export
 from vmamba_deploy.pipeline.plan import ExportPlan
 from vmamba_deploy.runtimes.aotinductor import AotInductorRuntime
+from vmamba_deploy.runtimes.onnxruntime import create_session
+from vmamba_deploy.runtimes.onnxruntime_cuda import BoundSession
 from vmamba_deploy.runtimes.tensorrt import EnginePlan
 from vmamba_deploy.serving.triton.package import package_for_triton
 from vmamba_deploy.serving.triton.plan import TritonPlan
@@ -155,6 +157,14 @@ def test_a_file_of_standard_ops_alone_takes_the_same(loaded: LoadedModel, tmp_pa
     wanted = expected(pixels, sizes)
     np.testing.assert_allclose(scores, wanted["scores"], rtol=2e-2, atol=2e-2)
     assert ((labels == -1) == (wanted["labels"] == -1)).all()
+
+
+def test_buffers_that_stay_on_the_device_hold_every_input(outcome: ExportOutcome) -> None:
+    session = BoundSession(create_session(outcome.folder / "model.onnx"), "cpu")
+    for batch in (1, 2, 1):
+        sizes = np.random.default_rng().integers(16, 64, (batch, 2))
+        pixels = images(batch)
+        agree(session(pixels, sizes=sizes), expected(pixels, sizes))
 
 
 @pytest.mark.slow

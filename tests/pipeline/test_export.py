@@ -59,7 +59,7 @@ def test_the_export_is_whole_and_proven(exported):
 def test_the_engine_holds_one_plugin_per_scan(exported):
     outcome, _ = exported
     engine = outcome.manifest.engine
-    scans = OnnxModel.read(outcome.folder / "model.onnx").scan_nodes
+    scans = OnnxModel.read(outcome.folder / "model.onnx").nodes_by_op["SelectiveScan2D"]
     assert engine.plugin_layers == scans > 0
     assert engine.profile.max == (4, 3, 32, 64)
     assert {"model.engine", "libvmamba_trt.so"} <= set(outcome.manifest.files)

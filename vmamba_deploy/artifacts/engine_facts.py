@@ -13,7 +13,7 @@ FlavourName = Literal["tensorrt", "tensorrt_rtx"]
 
 
 class ShapeProfile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Shapes of the input that an engine takes: smallest, tuned for, largest."""
+    """Shapes of the image that an engine takes: smallest, tuned for, largest."""
 
     min: Shape
     opt: Shape
@@ -48,8 +48,9 @@ class EngineFacts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
         version_compatible: the same or a later major version reads it too.
         hardware_compatible: GPUs newer than the oldest of `compute_capabilities` run it too.
         weights_stripped: it must be refitted from the ONNX file before it runs.
-        plugin_layers: nodes that are layers of our plugin.
-        profile: shapes of the input.
+        plugin_layers: nodes that are layers of our plugins.
+        layers_by_plugin: how many of each, by the plugin's name, where there are several plugins.
+        profile: shapes of the image.
     """
 
     built: bool
@@ -64,6 +65,7 @@ class EngineFacts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     build_seconds: Annotated[float, Meta(ge=0)] | None = None
     profile: ShapeProfile | None = None
     plugin: PluginFacts | None = None
+    layers_by_plugin: dict[str, Positive] | None = None
 
     def __post_init__(self) -> None:
         if not self.built and self.reason is None:

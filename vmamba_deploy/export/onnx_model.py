@@ -15,7 +15,6 @@ from vmamba_deploy.errors import InputFileError, printable
 from vmamba_deploy.files import read_file, shown, understood
 from vmamba_deploy.ops.op import Op, PluginKey
 from vmamba_deploy.ops.registry import OPS
-from vmamba_deploy.ops.selective_scan_2d.specification import SELECTIVE_SCAN_2D
 from vmamba_deploy.precisions import PRECISIONS, PrecisionName
 from vmamba_deploy.tasks import CLASSIFICATION, TASKS, Task
 
@@ -142,10 +141,10 @@ class OnnxModel:
         return [op for key, op in OPS.items() if key in called]
 
     @property
-    def scan_nodes(self) -> int:
-        """How many nodes are selective scans."""
-        nodes = self.our_nodes
-        return [(each.domain, each.op_type) for each in nodes].count(SELECTIVE_SCAN_2D.key)
+    def nodes_by_op(self) -> dict[str, int]:
+        """How many nodes are each op of ours, by its type, in the order of `OPS`."""
+        counts = Counter((node.domain, node.op_type) for node in self.our_nodes)
+        return {op.op_type: counts[op.key] for op in self.our_ops}
 
     @property
     def plugins(self) -> Counter[PluginKey]:

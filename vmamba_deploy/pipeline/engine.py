@@ -50,8 +50,10 @@ def no_engine(reason: str, plan: EnginePlan) -> EngineFacts:
 
 def engine_summary(engine: EngineFacts, file: Path) -> str:
     """A built engine in one line for a person."""
+    kinds = [f"{count} {name}" for name, count in (engine.layers_by_plugin or {}).items()]
+    of_kinds = f" ({', '.join(kinds)})" if kinds else ""
     return (
-        f"{engine.flavour} {engine.version}, {engine.plugin_layers} plugin layers, "
+        f"{engine.flavour} {engine.version}, {engine.plugin_layers} plugin layers{of_kinds}, "
         f"{file.stat().st_size / 1e6:.1f} MB"
     )
 

@@ -148,7 +148,8 @@ def _run_in(
     onnx_path = output.staging / ONNX_NAME
     with steps.step("export", "exporting to ONNX") as told:
         facts = export_onnx(loaded, onnx_path, plan.export_options(), warn=steps.warn)
-        told += [f"opset {facts.opset}", f"{facts.scan_nodes} scans"]
+        told.append(f"opset {facts.opset}")
+        told += [f"{count} {op_type}" for op_type, count in facts.nodes_by_op.items()]
         told.append(f"{facts.size_bytes / 1e6:.1f} MB")
     if not plan.inline:
         add_ort_library(output.staging, steps)

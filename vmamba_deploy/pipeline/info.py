@@ -58,7 +58,7 @@ def _describe_onnx(path: Path) -> dict[str, Any]:
         "inputs": msgspec.to_builtins(facts.inputs),
         "outputs": msgspec.to_builtins(facts.outputs),
         "nodes": facts.nodes,
-        "scan_nodes": facts.scan_nodes,
+        "our_nodes": facts.nodes_by_op,
         "has_function_body": facts.has_function_body,
         "metadata": {
             key: text if structured[key] is None else structured[key]

@@ -102,23 +102,29 @@ class TensorRT:
 
 
 class Context:
-    """Computes the sum and the largest value of each image, and halves of them if asked for."""
+    """Computes the sum and the largest value of each image, and halves of them if asked for.
+
+    With the input `sizes`, `areas` are the products of its rows.
+    """
 
     def __init__(self, engine):
-        self.engine, self.addresses, self.shape = engine, {}, None
+        self.engine, self.addresses, self.shape, self.sizes = engine, {}, None, None
 
     def set_input_shape(self, name, shape):
-        assert name == "pixel_values"
+        assert self.engine.get_tensor_mode(name) == "in"
         low, _, high = self.engine.get_tensor_profile_shape(name, 0)
         inside = len(shape) == len(low)
         inside = inside and all(a <= b <= c for a, b, c in zip(low, shape, high, strict=True))
-        self.shape = tuple(shape) if inside else self.shape
+        if inside and name == "sizes":
+            self.sizes = tuple(shape)
+        elif inside:
+            self.shape = tuple(shape)
         return inside
 
     def get_tensor_shape(self, name):
-        return {"pixel_values": self.shape, "logits": (self.shape[0], 2)}.get(
-            name, (self.shape[0], *self.shape[1:3], 2)
-        )
+        shapes = {"pixel_values": self.shape, "logits": (self.shape[0], 2), "sizes": self.sizes}
+        shapes["areas"] = (self.shape[0],)
+        return shapes.get(name, (self.shape[0], *self.shape[1:3], 2))
 
     def set_tensor_address(self, name, address):
         self.addresses[name] = address
@@ -134,7 +140,10 @@ class Context:
     def _compute(shape, addresses):
         def array(name, of_shape):
             size = int(np.prod(of_shape))
-            pointer = ctypes.cast(addresses[name], ctypes.POINTER(ctypes.c_float))
+            kind = ctypes.POINTER(
+                {"sizes": ctypes.c_int64, "areas": ctypes.c_int32}.get(name, ctypes.c_float)
+            )
+            pointer = ctypes.cast(addresses[name], kind)
             return np.ctypeslib.as_array(pointer, (size,)).reshape(of_shape)
 
         images = array("pixel_values", shape).reshape(shape[0], -1)
@@ -142,6 +151,8 @@ class Context:
         if "halves" in addresses:
             given = array("pixel_values", shape)
             array("halves", (*shape[:3], 2))[:] = given[..., :2] / 2
+        if "areas" in addresses:
+            array("areas", shape[:1])[:] = array("sizes", (shape[0], 2)).prod(axis=1)
 
 
 class Engine:
@@ -156,12 +167,14 @@ class Engine:
         return self.names[index]
 
     def get_tensor_mode(self, name):
-        return "in" if name == "pixel_values" else "out"
+        return "in" if name in ("pixel_values", "sizes") else "out"
 
     def get_tensor_dtype(self, name):
-        return np.float32
+        return {"sizes": np.int64, "areas": np.int32}.get(name, np.float32)
 
     def get_tensor_profile_shape(self, name, profile):
+        if name == "sizes":
+            return [(1, 2), (2, 2), (6, 2)]
         return [(1, 3, 4, 5), (2, 3, 4, 5), (6, 3, 4, 5)]
 
     def create_execution_context(self, *config):

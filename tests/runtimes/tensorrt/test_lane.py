@@ -151,6 +151,26 @@ def test_each_output_has_buffers_of_its_own(cuda_graphs):
         np.testing.assert_array_equal(got["halves"], pixels[..., :2] / 2)
 
 
+@pytest.mark.parametrize("cuda_graphs", [False, True])
+def test_each_input_has_buffers_of_its_own(cuda_graphs):
+    names = ("sizes", "pixel_values", "logits", "areas")
+    engine = LoadedEngine(host.TensorRT, None, host.Engine(names), host.HostDevice())
+    assert engine.input_names == ("pixel_values", "sizes")
+    lane = EngineLane(engine, cuda_graphs=cuda_graphs)
+    assert len(engine.device.memory) == 8
+    for batch in (6, 1, 1, 1, 3, 3, 3, 1):
+        pixels, sizes = images(batch), np.random.default_rng().integers(1, 900, (batch, 2))
+        got = lane(pixels, sizes=sizes)
+        np.testing.assert_allclose(got["logits"], expected(pixels), rtol=1e-5, atol=1e-5)
+        np.testing.assert_array_equal(got["areas"], sizes.prod(axis=1))
+        assert [got[name].dtype for name in ("logits", "areas")] == [np.float32, np.int32]
+    assert bool(engine.device.graphs) == cuda_graphs
+    with pytest.raises(UsageError, match=r"of sizes from \(1, 2\) to \(6, 2\), got \(1, 3\)"):
+        lane(images(1), sizes=np.ones((1, 3), np.int64))
+    with pytest.raises(UsageError, match="beside pixel_values the model takes sizes, got nothing"):
+        lane(images(1))
+
+
 @pytest.mark.parametrize("names", [("logits", "more"), ("pixel_values",)])
 def test_an_engine_of_other_tensors_is_refused(names):
     with pytest.raises(IntegrityError, match="expected inputs and outputs"):

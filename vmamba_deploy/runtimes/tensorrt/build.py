@@ -6,7 +6,7 @@ import contextlib
 import threading
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -71,7 +71,7 @@ def build_engine(
     flavour = check_feasible(plan, search)
     model.check(create_session)
     if not model.our_nodes:
-        raise BuildError(f"{model.path} has no selective scan: it is not a VMamba export")
+        raise BuildError(f"{model.path} has no node for our plugins: it is not an export of ours")
     library = find_plugin_library(plugin_library)
     trt = flavour.module()
     load_plugin(flavour, library)
@@ -112,7 +112,12 @@ def build_engine(
             **model.our_ops[0].plugin._asdict(),
             delivery="embedded" if plan.embed_plugin else "beside",
         ),
+        layers_by_plugin=_several(model.nodes_by_op),
     )
+
+
+def _several(layers: Mapping[str, int]) -> dict[str, int] | None:
+    return dict(layers) if len(layers) > 1 else None
 
 
 def check_feasible(plan: EnginePlan, search: GpuSearch | None = None) -> Flavour:

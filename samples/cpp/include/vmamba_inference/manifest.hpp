@@ -163,7 +163,7 @@ inline EngineFacts engine_of(const nlohmann::json &fields) {
   engine.reason = text_or_empty(fields, "reason");
   only(fields, {"built", "reason", "flavour", "version", "compute_capabilities",
                 "version_compatible", "hardware_compatible", "weights_stripped", "plugin_layers",
-                "build_seconds", "profile", "plugin"});
+                "build_seconds", "profile", "plugin", "layers_by_plugin"});
   if (!engine.built) {
     require(fields.at("reason").is_string(), "an engine that was not built needs a reason");
     return engine;
