@@ -78,8 +78,8 @@ are, only a GPU shows: [performance.md](performance.md).
 
 Registers of a thread / instructions of the inner loop / named barriers, by compute capability.
 `+n`: bytes spilled; of stack and of static shared memory there is no more, unless a cell says so.
-The loop is a piece of a route (a tile or a chunk), counted as it stands in the code: both ways of
-a branch, one pass of a loop inside.
+The loop is a piece of a route (a tile or a chunk), and in `pool_boxes` some rows of a map, counted
+as it stands in the code: both ways of a branch, one pass of a loop inside.
 
 {table}
 """

@@ -4,7 +4,8 @@ As ptxas gives them: registers of a thread; bytes spilled (stores and loads), of
 shared memory; named barriers. And, from the disassembly, the instructions of the inner loop: all
 from its first one to its jump back, each once, however often it runs and behind whichever branch it
 stands. The inner loop is the one in which most powers of two (MUFU.EX2) are computed, loops around
-it left out: its pass is a piece of a route.
+it left out: its pass is a piece of a route of the scan. In a kernel without powers it is the one
+with most loads of global memory: some rows of a map, where features of boxes are added up.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from vmamba_deploy.native.processes import output_of, telling_lines
 from vmamba_deploy.native.toolchain import find_host_compiler
 
 ARCHITECTURES = ("8.0", "8.7", "8.9", "9.0", "10.0", "12.0")
+_SOURCES = ("selective_scan_2d.cu", "multi_level_roi_align.cu")  # of kernels/cuda
 # As CMake's Release build has them; the report of ptxas beside it.
 _FLAGS = ("-O3", "-DNDEBUG", "-std=c++17", "-Xcompiler=-fPIC,-fvisibility=hidden", "-Xptxas=-v")
 _PTXAS = {
@@ -42,6 +44,7 @@ _ENTRY = re.compile(r"^ptxas info +: Compiling entry function '(\S+)'", re.MULTI
 _FUNCTION = re.compile(r"^\.text\.(\S+):$", re.MULTILINE)
 _CODE = re.compile(r"^(\.L_\w+):|^\s+/\*[0-9a-f]{4,}\*/\s+(\S.*?)\s*;", re.MULTILINE)
 # Before 9.0 a jump within a function may come as a call from which nothing returns.
+_MARKS = ("MUFU.EX2", "LDG")  # by what an inner loop is known: the first one that a kernel has
 _JUMP = re.compile(r"\b(?:BRA|JMP|CALL)\b.*`\((\.L_\w+)\)")
 
 Costs = Mapping[str, Mapping[str, Sequence[int]]]  # by kernel and architecture, as COLUMNS has them
@@ -68,7 +71,7 @@ def inner_loop(code: str) -> int:
     """Instructions of a function's inner loop; 0 where there is none."""
     labels: dict[str, int] = {}
     loops: dict[int, int] = {}  # the last instruction, by the first
-    powers: list[int] = []
+    marks: dict[str, list[int]] = {mark: [] for mark in _MARKS}
     count = 0
     for label, instruction in _CODE.findall(code):
         if label:
@@ -77,10 +80,12 @@ def inner_loop(code: str) -> int:
         jump = _JUMP.search(instruction)
         if jump and jump[1] in labels:  # met before: it goes back
             loops[labels[jump[1]]] = count
-        if "MUFU.EX2" in instruction:
-            powers.append(count)
+        for mark, places in marks.items():
+            if mark in instruction:
+                places.append(count)
         count += 1
-    around = ([loop for loop in loops.items() if loop[0] <= at <= loop[1]] for at in powers)
+    places = next(filter(None, marks.values()), [])
+    around = ([loop for loop in loops.items() if loop[0] <= at <= loop[1]] for at in places)
     inner = Counter(min(each, key=_length) for each in around if each)
     return _length(max(inner, key=lambda loop: (inner[loop], -_length(loop)), default=(0, -1)))
 
@@ -98,17 +103,17 @@ def measure(architectures: Sequence[str] = ARCHITECTURES, plugins: Path | None =
     """
     nvdisasm, sources = require_nvdisasm(), plugins or source_folder()
 
-    def of_architecture(architecture: str) -> Iterator[tuple[str, list[int]]]:
-        cubin = _compiled(architecture, sources)
+    def of_one(wanted: tuple[str, str]) -> Iterator[tuple[str, list[int]]]:
+        cubin = _compiled(*wanted, sources)
         ptxas = cubin.with_suffix(".ptxas").read_text()
         costs = dict(kernel_costs(ptxas, output_of([nvdisasm, "-c", cubin])))
         names = output_of(["c++filt", *costs]).splitlines()
         return zip(map(short_name, names), costs.values(), strict=True)
 
     found: dict[str, dict[str, list[int]]] = {}
+    wanted = [(each, source) for each in architectures for source in _SOURCES]
     with ThreadPoolExecutor(2) as pool:
-        made = pool.map(of_architecture, architectures)
-        for architecture, costs in zip(architectures, made, strict=True):
+        for (architecture, _), costs in zip(wanted, pool.map(of_one, wanted), strict=True):
             for name, cost in costs:
                 found.setdefault(name, {})[architecture] = cost
     return dict(sorted(found.items()))
@@ -132,10 +137,10 @@ def require_nvdisasm() -> Path:
     return Path(found)
 
 
-def _compiled(architecture: str, plugins: Path) -> Path:
+def _compiled(architecture: str, name: str, plugins: Path) -> Path:
     """Machine code, ptxas's report beside it; kept under a hash of all that it is made of."""
     toolkit, number = require_cuda(), architecture.replace(".", "")
-    source = plugins / "kernels/cuda/selective_scan_2d.cu"
+    source = plugins / "kernels/cuda" / name
     command: list[str | Path] = [toolkit.nvcc, *_FLAGS]
     command += [f"-I{plugins / 'include'}", f"-I{plugins / 'kernels'}"]
     command += [f"--generate-code=arch=compute_{number},code=sm_{number}"]

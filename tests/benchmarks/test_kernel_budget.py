@@ -33,6 +33,7 @@ MOST_BARRIERS = {
     r"channel_ends<.*>": 0,
     r"channel_starts": 0,
     r"merge_channels<.*>": 1,
+    r"pool_boxes<.*>": 1,
 }
 
 PTXAS = """\
@@ -113,8 +114,14 @@ def test_a_loop_with_two_ways_back_reaches_to_the_last() -> None:
     assert inner_loop(twice) == 9
 
 
-def test_without_a_loop_or_without_powers_there_is_nothing_to_count() -> None:
-    assert inner_loop(LISTING.replace("MUFU.EX2", "MUFU.RCP")) == 0
+def test_a_kernel_without_powers_is_known_by_its_loads() -> None:
+    loads = LISTING.replace("MUFU.EX2", "MUFU.RCP")
+    assert inner_loop(loads) == 8
+    assert inner_loop(loads.replace("UIADD3.X", "LDG.E R3, [R2.64]; UIADD3.X", 1)) == 2
+
+
+def test_without_a_loop_or_without_marks_there_is_nothing_to_count() -> None:
+    assert inner_loop(LISTING.replace("MUFU.EX2", "MUFU.RCP").replace("LDG", "LDS")) == 0
     assert inner_loop(re.sub(r"BRA `\(.L_x_[12]\)", "EXIT", LISTING)) == 0
 
 
