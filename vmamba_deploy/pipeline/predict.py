@@ -1,4 +1,4 @@
-"""A look at what an artefact says of some images."""
+"""A look at what an artefact says of some images: in words, and drawn."""
 
 from __future__ import annotations
 
@@ -7,13 +7,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vmamba_deploy.artifacts.manifest import read_manifest
 from vmamba_deploy.errors import InputFileError, UsageError
-from vmamba_deploy.inference import load_classifier
+from vmamba_deploy.inference import Classifier, Detector, Segmenter, load
+from vmamba_deploy.pipeline.drawn_images import DrawnImages
 from vmamba_deploy.preprocessing import MAX_PIXELS
+from vmamba_deploy.tasks import CLASSIFICATION, DETECTION, SEGMENTATION
 
 if TYPE_CHECKING:
-    from vmamba_deploy.inference import Prediction
+    from vmamba_deploy.inference import Detections, Model, Prediction, Segmentation, Slide
     from vmamba_deploy.tasks.classification import Activation
+    from vmamba_deploy.tasks.segmentation import ClassShare
+
+SCORE_THRESHOLD = 0.3
+"""From this score on a detection is shown."""
 
 
 @dataclass(frozen=True)
@@ -26,42 +33,115 @@ class ImagePredictions:
     predictions: tuple[Prediction, ...]
 
 
+@dataclass(frozen=True)
+class ImageSegmentation:
+    """The classes of an image's pixels.
+
+    Attributes:
+        classes: the largest, largest first.
+        drawn: the image tinted by class, where it was asked for.
+        label_map: the classes as grey values, where it was asked for.
+    """
+
+    image: Path
+    runtime: str
+    segmentation: Segmentation
+    classes: tuple[ClassShare, ...]
+    drawn: Path | None
+    label_map: Path | None
+
+
+@dataclass(frozen=True)
+class ImageDetections:
+    """What is in an image, the surest first; `drawn` where it was asked for."""
+
+    image: Path
+    runtime: str
+    detections: Detections
+    drawn: Path | None
+
+
+ImageResult = ImagePredictions | ImageSegmentation | ImageDetections
+
+
+@dataclass(frozen=True)
+class Look:
+    """How results are shown.
+
+    Attributes:
+        top_k: classes per image.
+        score_threshold: detections below are left out.
+        slide: windows over pictures that are segmented; None: as a whole.
+        output: folder to draw into; None draws nothing.
+        max_pixels: largest height times width of an image.
+
+    Raises:
+        UsageError: `top_k` below 1.
+    """
+
+    top_k: int = 5
+    score_threshold: float = SCORE_THRESHOLD
+    slide: Slide | None = None
+    output: Path | None = None
+    max_pixels: int = MAX_PIXELS
+
+    def __post_init__(self) -> None:
+        if self.top_k < 1:
+            raise UsageError(f"--top-k must be at least 1, got {self.top_k}")
+
+
 def run_predict(
-    images: Sequence[Path],
-    artifact: Path,
-    *,
-    runtime: str = "auto",
-    top_k: int = 5,
-    max_pixels: int = MAX_PIXELS,
-) -> Iterator[ImagePredictions]:
-    """Yield the predictions for each image, in order.
+    images: Sequence[Path], artifact: Path, look: Look, *, runtime: str = "auto"
+) -> Iterator[ImageResult]:
+    """Yield what the artefact says of each image, in order.
 
     Args:
         images: files; every one is looked for before the artefact is opened.
         artifact: the artefact folder.
+        look: how results are shown.
         runtime: `auto`, `trt`, `rtx`, `ort` or `ort-cuda`.
-        top_k: classes per image.
-        max_pixels: largest height times width of an image.
 
     Raises:
         InputFileError: no such file, or not an image; the message names it.
-        UsageError: no image, a folder, `top_k` below 1, or an artefact that is no classifier.
+        UsageError: no image, a folder, an option that the artefact's task does not have, or an
+            artefact of a task whose outputs are for programs.
+        ResourceError: the disk is full.
         IntegrityError, EnvironmentProblem: see `vmamba_deploy.inference.load`.
     """
-    _check(images, top_k)
-
-    with load_classifier(artifact, runtime=runtime, streams=1, max_pixels=max_pixels) as model:
+    _check_images(images)
+    _check_task(artifact, look)
+    with load(artifact, runtime=runtime, streams=1, max_pixels=look.max_pixels) as model:
+        drawn = DrawnImages(look.output, look.max_pixels) if look.output is not None else None
         for start in range(0, len(images), model.max_batch):
-            chunk = images[start : start + model.max_batch]
-            for image, best in zip(chunk, model.classify(chunk, top_k=top_k), strict=True):
-                yield ImagePredictions(image, model.runtime, model.activation, best)
+            yield from _look(model, images[start : start + model.max_batch], look, drawn)
 
 
-def _check(images: Sequence[Path], top_k: int) -> None:
+def _look(
+    model: Model, images: Sequence[Path], look: Look, drawn: DrawnImages | None
+) -> Iterator[ImageResult]:
+    if isinstance(model, Classifier):
+        for image, best in zip(images, model.classify(images, top_k=look.top_k), strict=True):
+            yield ImagePredictions(image, model.runtime, model.activation, best)
+    elif isinstance(model, Segmenter):
+        for image, result in zip(images, model.segment(images, slide=look.slide), strict=True):
+            yield ImageSegmentation(
+                image,
+                model.runtime,
+                result,
+                tuple(result.classes()[: look.top_k]),
+                drawn.segmentation(image, result) if drawn else None,
+                drawn.label_map(image, result) if drawn else None,
+            )
+    elif isinstance(model, Detector):
+        results = model.detect(images, score_threshold=look.score_threshold)
+        for image, found in zip(images, results, strict=True):
+            overlay = drawn.detections(image, found, model.palette) if drawn else None
+            yield ImageDetections(image, model.runtime, found, overlay)
+
+
+def _check_images(images: Sequence[Path]) -> None:
     if not images:
         raise UsageError("no image was named")
-    if top_k < 1:
-        raise UsageError(f"--top-k must be at least 1, got {top_k}")
     for image in images:
         if image.is_dir():
             raise UsageError(
@@ -70,3 +150,18 @@ def _check(images: Sequence[Path], top_k: int) -> None:
             )
         if not image.exists():
             raise InputFileError(f"there is no file {image}")
+
+
+def _check_task(artifact: Path, look: Look) -> None:
+    if not artifact.is_dir():
+        return  # `load` says it better
+    manifest = read_manifest(artifact)
+    if manifest.task not in (CLASSIFICATION.name, SEGMENTATION.name, DETECTION.name):
+        manifest.require_classifier(artifact)
+    if look.output is not None and manifest.task == CLASSIFICATION.name:
+        raise UsageError(f"{artifact} names classes, which are not drawn", hint="drop --output")
+    if look.slide is not None and manifest.task != SEGMENTATION.name:
+        raise UsageError(
+            f"{artifact} is for {manifest.task}; windows are for segmentation",
+            hint="drop --window and --stride",
+        )

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vmamba_deploy.cli.parameters import max_pixels_option
+from vmamba_deploy.cli.parameters import ImageSize, max_pixels_option
 from vmamba_deploy.cli.reporting import reporting
+from vmamba_deploy.errors import UsageError
 from vmamba_deploy.runtimes.registry import runtime_choices
 
 if TYPE_CHECKING:
     from vmamba_deploy.cli.terminal import Terminal
+    from vmamba_deploy.inference import Slide
 
 
 @click.command("predict")
@@ -20,26 +22,48 @@ if TYPE_CHECKING:
 @click.option("--artifact", required=True, type=click.Path(path_type=Path), metavar="DIR")
 @click.option("--runtime", type=click.Choice(runtime_choices()), default="auto", show_default=True)
 @click.option("--top-k", type=int, default=5, show_default=True, help="Classes per image.")
+@click.option(
+    "--score-threshold",
+    type=click.FloatRange(0, 1),
+    default=0.3,
+    show_default=True,
+    help="Leave out detections below.",
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Draw what was segmented or detected: NAME.overlay.png, and NAME.labels.png of classes.",
+)
+@click.option("--window", type=ImageSize(), help="Segment through windows of this size.")
+@click.option("--stride", type=ImageSize(), help="From one window to the next.")
 @max_pixels_option
 @reporting
 def command(
-    terminal: Terminal, *, images: tuple[Path, ...], artifact: Path, **options: Any
+    terminal: Terminal,
+    *,
+    images: tuple[Path, ...],
+    artifact: Path,
+    runtime: str,
+    window: tuple[int, int] | None,
+    stride: tuple[int, int] | None,
+    **options: Any,
 ) -> None:
-    """Show the most probable classes of IMAGES."""
-    from vmamba_deploy.cli.summary import table
-    from vmamba_deploy.pipeline.predict import run_predict
+    """Show what an artefact says of IMAGES: classes, or what is where in them."""
+    from vmamba_deploy.cli.prediction_tables import as_fields, predictions_table
+    from vmamba_deploy.pipeline.predict import Look, run_predict
 
-    results = list(run_predict(images, artifact, **options))
-    drawn = table(f"\nPredictions ({results[0].runtime})", "image", "class", ">index", ">share")
-    for one in results:
-        for place, best in enumerate(one.predictions):
-            name = str(one.image) if place == 0 else ""
-            drawn.add_row(name, best.label, str(best.index), f"{best.probability:.2%}")
-    terminal.show(drawn)
-    terminal.result(
-        {
-            "runtime": results[0].runtime,
-            "activation": results[0].activation,
-            "predictions": [{"image": one.image, "classes": one.predictions} for one in results],
-        }
-    )
+    look = Look(slide=_slide(window, stride), **options)
+    results = list(run_predict(images, artifact, look, runtime=runtime))
+    terminal.show(predictions_table(results))
+    if terminal.as_json:  # masks as run lengths take a while
+        terminal.result(as_fields(results))
+
+
+def _slide(window: tuple[int, int] | None, stride: tuple[int, int] | None) -> Slide | None:
+    from vmamba_deploy.inference import Slide
+
+    if window is None and stride is not None:
+        raise UsageError("--stride is of no use without windows", hint="give --window too")
+    return Slide(window, stride or window) if window is not None else None
