@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "common/roi_align_op.h"
 #include "common/scan_op.h"
 #include "node.h"
 
@@ -203,6 +204,7 @@ OrtCustomOpDomain *make_domain() {
   OrtCustomOpDomain *domain = nullptr;
   check(api->CreateCustomOpDomain("vmamba", &domain));
   add_cpu<ScanOp>(domain);
+  add_cpu<RoiAlignOp>(domain);
 #ifdef VMAMBA_ORT_CUDA
   add_cuda<ScanOp>(domain);
 #endif

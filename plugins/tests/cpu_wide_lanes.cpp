@@ -8,7 +8,7 @@
 #include <random>
 #include <vector>
 
-#include "cpu/block.h"
+#include "cpu/cpu_build.h"
 
 #if defined(__x86_64__)
 

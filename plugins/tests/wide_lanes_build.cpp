@@ -9,7 +9,8 @@
 namespace vmamba {
 
 const CpuBuild kWideTestBuild = {"16 lanes on AVX2", test_wide::kLanes,
-                                 test_wide::block_scratch_bytes, test_wide::run_block};
+                                 test_wide::block_scratch_bytes, test_wide::run_block,
+                                 test_wide::pool_box};
 
 bool sweep_wide_lanes() { return test_wide::sweep(); }
 

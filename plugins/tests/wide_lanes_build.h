@@ -1,7 +1,7 @@
 // The kernel at 16 lanes, compiled for AVX2.
 #pragma once
 
-#include "cpu/block.h"
+#include "cpu/cpu_build.h"
 
 namespace vmamba {
 

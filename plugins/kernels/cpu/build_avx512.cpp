@@ -4,5 +4,5 @@
 
 namespace vmamba {
 const CpuBuild kAvx512Build = {"avx512", avx512::kLanes, avx512::block_scratch_bytes,
-                               avx512::run_block};
+                               avx512::run_block, avx512::pool_box};
 }  // namespace vmamba

@@ -1,7 +1,9 @@
-// Defines run_block and block_scratch_bytes of this build; the including file names the build.
+// Defines run_block, block_scratch_bytes and pool_box of this build; the including file names the
+// build.
 #ifndef VMAMBA_KERNELS_CPU_BUILD_ENTRY_H
 #define VMAMBA_KERNELS_CPU_BUILD_ENTRY_H
 
+#include "cpu/box_pool.h"
 #include "cpu/scan_block.h"
 
 namespace vmamba {
@@ -48,6 +50,30 @@ inline void run_block(const BlockTask &task) {
 
 inline size_t block_scratch_bytes(const vmamba_scan_desc &desc, int32_t vectors) {
   return ScratchLayout(desc, static_cast<int64_t>(vectors) * kLanes, nullptr).bytes;
+}
+
+template <typename In>
+void pool_elements(const PoolTask &task) {
+  switch (task.out_dtype) {
+    case VMAMBA_FLOAT16:
+      return BoxPool<In, Half>(task).run();
+    case VMAMBA_BFLOAT16:
+      return BoxPool<In, BFloat16>(task).run();
+    default:
+      return BoxPool<In, float>(task).run();
+  }
+}
+
+inline void pool_box(const PoolTask &task) {
+  const FlushDenormals flush;
+  switch (task.in_dtype) {
+    case VMAMBA_FLOAT16:
+      return pool_elements<Half>(task);
+    case VMAMBA_BFLOAT16:
+      return pool_elements<BFloat16>(task);
+    default:
+      return pool_elements<float>(task);
+  }
 }
 
 }  // namespace VMAMBA_BUILD

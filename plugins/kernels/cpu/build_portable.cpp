@@ -4,5 +4,5 @@
 
 namespace vmamba {
 const CpuBuild kPortableBuild = {"portable", portable::kLanes, portable::block_scratch_bytes,
-                                 portable::run_block};
+                                 portable::run_block, portable::pool_box};
 }  // namespace vmamba

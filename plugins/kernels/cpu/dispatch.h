@@ -2,7 +2,7 @@
 #ifndef VMAMBA_KERNELS_CPU_DISPATCH_H
 #define VMAMBA_KERNELS_CPU_DISPATCH_H
 
-#include "cpu/block.h"
+#include "cpu/cpu_build.h"
 
 namespace vmamba {
 

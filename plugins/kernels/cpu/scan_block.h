@@ -11,31 +11,15 @@
 #ifndef VMAMBA_KERNELS_CPU_SCAN_BLOCK_H
 #define VMAMBA_KERNELS_CPU_SCAN_BLOCK_H
 
-#include "cpu/block.h"
+#include "cpu/cpu_build.h"
 #include "cpu/half_types.h"
+#include "cpu/lanes.h"
 #include "cpu/route_walk.h"
 #include "cpu/scratch_layout.h"
 #include "cpu/vector_math.h"
 
 namespace vmamba {
 namespace VMAMBA_BUILD {
-
-// Loads or stores the first `count` lanes; the others read as 0 and are not written.
-template <typename T>
-VMAMBA_INLINE Vec load_lanes(const T *source, int count) {
-  if (__builtin_expect(count == kLanes, 1)) return load(source);
-  T padded[kLanes] = {};
-  memcpy(padded, source, static_cast<size_t>(count) * sizeof(T));
-  return load(padded);
-}
-
-template <typename T>
-VMAMBA_INLINE void store_lanes(T *target, Vec v, int count) {
-  if (__builtin_expect(count == kLanes, 1)) return store(target, v);
-  T padded[kLanes];
-  store(padded, v);
-  memcpy(target, padded, static_cast<size_t>(count) * sizeof(T));
-}
 
 template <int K>
 VMAMBA_INLINE void load_group(const float *source, Vec (&group)[K]) {

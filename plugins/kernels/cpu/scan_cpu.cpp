@@ -3,7 +3,7 @@
 #include <new>
 
 #include "common/validate.h"
-#include "cpu/block.h"
+#include "cpu/cpu_build.h"
 #include "cpu/dispatch.h"
 #include "cpu/scratch_pool.h"
 #include "cpu/thread_pool.h"
