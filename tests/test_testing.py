@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import math
-import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from vmamba_deploy.ops.op import BFLOAT16, DTYPE_NAMES, FLOAT16, FLOAT32
+from tests.op_page import check_bars
+from vmamba_deploy.ops.op import BFLOAT16, FLOAT16, FLOAT32
 from vmamba_deploy.ops.selective_scan_2d.specification import ScanDims
 from vmamba_deploy.ops.torch_registration import TORCH_DTYPES
 from vmamba_deploy.testing import (
-    LARGEST_BAR,
-    NMSE_BARS,
     check_accuracy,
     errors_of,
     nmse_bar,
@@ -29,13 +27,7 @@ PAGE = Path(__file__).parents[1] / "docs" / "selective_scan_2d.md"
 
 
 def test_the_bars_are_those_of_the_page():
-    rows = re.findall(
-        r"^\| (float32|float16|bfloat16)[^|]*\| (\S+) \| (\S*) ?\|$", PAGE.read_text(), re.M
-    )
-    assert {name: float(nmse) for name, nmse, _ in rows} == {
-        DTYPE_NAMES[code]: bar for code, bar in NMSE_BARS.items()
-    }
-    assert [float(largest) for _, _, largest in rows if largest] == [LARGEST_BAR]
+    check_bars(PAGE)
 
 
 @pytest.mark.parametrize("code", [FLOAT32, FLOAT16, BFLOAT16])

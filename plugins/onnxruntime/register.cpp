@@ -207,6 +207,7 @@ OrtCustomOpDomain *make_domain() {
   add_cpu<RoiAlignOp>(domain);
 #ifdef VMAMBA_ORT_CUDA
   add_cuda<ScanOp>(domain);
+  add_cuda<RoiAlignOp>(domain);
 #endif
   return domain;
 }

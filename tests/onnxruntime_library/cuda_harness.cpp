@@ -1,15 +1,17 @@
 // Plays ONNX Runtime for the CUDA kernel of the custom-op library, over kernels emulated on the
 // host: registers the library, takes the op that it offers for the CUDA provider, runs one call and
 // watches what is asked for. Prints what was seen; writes y.
-// usage: cuda_harness CALL_FILE Y_FILE [no-memory]
+// usage: cuda_harness OP CALL_FILE Y_FILE [no-memory]
 #include <onnxruntime_c_api.h>
 
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <map>
 #include <string>
 #include <vector>
 
+#include "vmamba/multi_level_roi_align.h"
 #include "vmamba/selective_scan_2d.h"
 
 extern "C" OrtStatus *ORT_API_CALL RegisterCustomOps(OrtSessionOptions *options,
@@ -22,7 +24,7 @@ struct OrtStatus {
 struct OrtMemoryInfo {};
 struct OrtSessionOptions {};
 struct OrtKernelInfo {
-  int64_t out_dtype;
+  std::map<std::string, int64_t> attributes;
 };
 struct OrtCustomOpDomain {
   std::vector<const OrtCustomOp *> ops;
@@ -36,7 +38,7 @@ struct OrtValue {
   std::vector<char> data;
 };
 struct OrtKernelContext {
-  OrtValue inputs[6];
+  std::vector<OrtValue> inputs;
   OrtValue output;
   ONNXTensorElementDataType out_dtype;
 };
@@ -109,9 +111,9 @@ OrtApi make_api() {
   api.AddCustomOpDomain = [](OrtSessionOptions *, OrtCustomOpDomain *) noexcept -> OrtStatusPtr {
     return nullptr;
   };
-  api.KernelInfoGetAttribute_int64 = [](const OrtKernelInfo *info, const char *,
+  api.KernelInfoGetAttribute_int64 = [](const OrtKernelInfo *info, const char *name,
                                         int64_t *out) noexcept -> OrtStatusPtr {
-    *out = info->out_dtype;
+    *out = info->attributes.at(name);
     return nullptr;
   };
   api.KernelContext_GetInput = [](const OrtKernelContext *context, size_t index,
@@ -173,14 +175,15 @@ OrtApi make_api() {
 
 const OrtApi the_api = make_api();  // every function that is not set above is NULL
 
-const OrtCustomOp *register_and_find(const char *provider) {
+const OrtCustomOp *register_and_find(const std::string &name, const char *provider) {
   OrtApiBase base{};
   base.GetApi = [](uint32_t) noexcept { return &the_api; };
   OrtSessionOptions options;
   require(RegisterCustomOps(&options, &base) == nullptr, "registering");
   const OrtCustomOp *found = nullptr;
   for (const OrtCustomOp *op : the_domain.ops) {
-    if (std::string(op->GetExecutionProviderType(op)) == provider) found = op;
+    const bool fits = std::string(op->GetExecutionProviderType(op)) == provider;
+    if (fits && op->GetName(op) == name) found = op;
   }
   require(found != nullptr, "an op for the provider");
   return found;
@@ -192,12 +195,15 @@ int64_t read_integer(std::FILE *file) {
   return value;
 }
 
-// int64: out_dtype, then per input dtype, rank, extents; then the bytes of the six inputs.
-OrtKernelContext read_call(const char *path) {
+// int64: the attributes, then per input dtype, rank, extents; then the bytes of the inputs.
+OrtKernelContext read_call(const char *path, const std::vector<std::string> &attributes,
+                           size_t inputs, OrtKernelInfo *info) {
   std::FILE *const file = std::fopen(path, "rb");
   require(file != nullptr, "opening the call");
   OrtKernelContext context;
-  context.out_dtype = static_cast<ONNXTensorElementDataType>(read_integer(file));
+  context.inputs.resize(inputs);
+  for (const std::string &name : attributes) info->attributes[name] = read_integer(file);
+  context.out_dtype = static_cast<ONNXTensorElementDataType>(info->attributes.at("out_dtype"));
   for (OrtValue &input : context.inputs) {
     input.type.dtype = static_cast<ONNXTensorElementDataType>(read_integer(file));
     input.type.shape.resize(static_cast<size_t>(read_integer(file)));
@@ -221,18 +227,27 @@ void write(const char *path, const std::vector<char> &bytes) {
 
 }  // namespace
 
-// The library's other op refers to it. Nothing here runs on the CPU.
+// The library's ops of the CPU refer to them. Nothing here runs on the CPU.
+extern "C" vmamba_status vmamba_roi_align_cpu(const vmamba_roi_align_desc *,
+                                              const vmamba_roi_align_args *,
+                                              const vmamba_executor *) {
+  std::abort();
+}
 extern "C" vmamba_status vmamba_scan_cpu(const vmamba_scan_desc *, const vmamba_scan_args *,
                                          const vmamba_executor *) {
   std::abort();
 }
 
 int main(int count, char **arguments) {
-  require(count >= 3, "usage: cuda_harness CALL_FILE Y_FILE [no-memory]");
-  no_memory = count > 3;
-  OrtKernelContext context = read_call(arguments[1]);
-  const OrtCustomOp *const op = register_and_find("CUDAExecutionProvider");
-  const OrtKernelInfo info{context.out_dtype};
+  require(count >= 4, "usage: cuda_harness OP CALL_FILE Y_FILE [no-memory]");
+  no_memory = count > 4;
+  const std::string name = arguments[1];
+  const OrtCustomOp *const op = register_and_find(name, "CUDAExecutionProvider");
+  std::vector<std::string> attributes{"out_dtype"};
+  if (name == "MultiLevelRoiAlign") attributes.insert(attributes.begin(), "output_size");
+  OrtKernelInfo info;
+  OrtKernelContext context =
+      read_call(arguments[2], attributes, op->GetInputTypeCount(op), &info);
   void *kernel = nullptr;
   require(op->CreateKernelV2(op, &the_api, &info, &kernel) == nullptr, "creating the kernel");
   OrtStatus *const status = op->KernelComputeV2(kernel, &context);
@@ -241,6 +256,6 @@ int main(int count, char **arguments) {
               seen.allocators, seen.released, seen.scratch, seen.freed,
               status == nullptr ? "ok" : status->text.c_str());
   delete status;
-  write(arguments[2], context.output.data);
+  write(arguments[3], context.output.data);
   return 0;
 }

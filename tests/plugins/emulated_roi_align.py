@@ -6,10 +6,9 @@ import ctypes
 
 import numpy as np
 from c_interface import EmulatedLibrary
-from roi_align_cases import RoiAlignCase
 
 from benchmarks.c_interface import RoiAlignArgs, RoiAlignDesc
-from vmamba_deploy.testing import numpy_dtype
+from vmamba_deploy.testing import RoiAlignCase, numpy_dtype
 
 _GUARD_BYTES = 64
 

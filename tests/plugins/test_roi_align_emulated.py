@@ -14,16 +14,16 @@ from emulation import EMULATED_SOURCES, PLUGINS, VECTOR_FLAGS, compile_emulated,
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from launch_cases import LARGE, ONE, SMALL, TIGHT, EmulatedDevice
-from roi_align_cases import (
-    SPECIAL_BOXES,
-    RoiAlignCase,
-    RoiAlignDims,
-    random_roi_align_case,
-)
 
 from benchmarks.c_interface import RoiAlignArgs
 from vmamba_deploy.ops.op import BFLOAT16, FLOAT16, FLOAT32
-from vmamba_deploy.testing import check_accuracy
+from vmamba_deploy.testing import (
+    SPECIAL_BOXES,
+    RoiAlignCase,
+    RoiAlignDims,
+    check_accuracy,
+    random_roi_align_case,
+)
 
 KERNEL = PLUGINS / "kernels" / "cuda" / "multi_level_roi_align.cu"
 DTYPE_PAIRS = [

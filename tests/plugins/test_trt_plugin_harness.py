@@ -18,12 +18,11 @@ from emulation import (
     VECTOR_FLAGS,
     compile_emulated,
 )
-from roi_align_cases import RoiAlignDims, random_roi_align_case
 
 from vmamba_deploy.native.headers import TENSORRT
 from vmamba_deploy.ops.op import BFLOAT16, FLOAT16, FLOAT32
 from vmamba_deploy.ops.selective_scan_2d.specification import ScanDims
-from vmamba_deploy.testing import random_case
+from vmamba_deploy.testing import RoiAlignDims, random_case, random_roi_align_case
 
 
 @pytest.fixture(scope="session")

@@ -8,59 +8,26 @@ import onnxruntime as ort
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from onnx import helper
 
+from tests.ops.one_node import one_node_model
 from vmamba_deploy.ops.onnx_forms import function_body
 from vmamba_deploy.ops.op import FLOAT16, FLOAT32
-from vmamba_deploy.ops.selective_scan_2d.specification import ROUTES, SELECTIVE_SCAN_2D, ScanDims
+from vmamba_deploy.ops.selective_scan_2d.specification import SELECTIVE_SCAN_2D, ScanDims
 from vmamba_deploy.testing import check_accuracy, random_case
 
 OPSET = 20
 
 
-def one_node_model(state: int | None, dtype: int = FLOAT32, out_dtype: int = FLOAT32):
-    node = helper.make_node(
-        SELECTIVE_SCAN_2D.op_type,
-        SELECTIVE_SCAN_2D.input_names,
-        ["y"],
-        domain=SELECTIVE_SCAN_2D.domain,
-        out_dtype=out_dtype,
-        plugin_namespace="vmamba",
-        plugin_version="1",
-    )
-    shapes = {
-        "x": ["B", "H", "W", "D"],
-        "proj": ["B", "H", "W", "F"],
-        "dt_weight": [ROUTES, "R", "D"],
-        "dt_bias": [ROUTES, "D"],
-        "a": [ROUTES, "N", "D"],
-        "d": [ROUTES, "D"],
-    }
-    inputs = [
-        helper.make_tensor_value_info(name, dtype if name in {"x", "proj"} else FLOAT32, shape)
-        for name, shape in shapes.items()
-    ]
-    output = helper.make_tensor_value_info("y", out_dtype, ["B", "H", "W", "D"])
-    sizes = {} if state is None else {"N": state}
-    model = helper.make_model(
-        helper.make_graph([node], "scan", inputs, [output]),
-        functions=[function_body(SELECTIVE_SCAN_2D, OPSET, sizes)],
-        opset_imports=[
-            helper.make_opsetid("", OPSET),
-            helper.make_opsetid(SELECTIVE_SCAN_2D.domain, 1),
-        ],
-        ir_version=10,
-    )
-    onnx.checker.check_model(model, full_check=True)
-    return model
+def model(state: int | None, dtype: int = FLOAT32, out_dtype: int = FLOAT32):
+    body = function_body(SELECTIVE_SCAN_2D, OPSET, {} if state is None else {"N": state})
+    made = one_node_model(SELECTIVE_SCAN_2D, dtype, out_dtype, opset=OPSET, body=body)
+    onnx.checker.check_model(made, full_check=True)
+    return made
 
 
 @pytest.fixture(scope="module")
 def sessions():
-    return {
-        state: ort.InferenceSession(one_node_model(state).SerializeToString())
-        for state in (None, 1)
-    }
+    return {state: ort.InferenceSession(model(state).SerializeToString()) for state in (None, 1)}
 
 
 @given(
@@ -78,15 +45,15 @@ def test_body_equals_the_reference_for_every_shape(sessions, dims, state, rank, 
 
 def test_half_precision_output_is_rounded_once():
     case = random_case(ScanDims(2, 5, 7, 6, 4, 3), FLOAT16, seed=1)
-    model = one_node_model(None, FLOAT16, FLOAT16)
-    (y,) = ort.InferenceSession(model.SerializeToString()).run(None, case.by_name)
+    half = model(None, FLOAT16, FLOAT16)
+    (y,) = ort.InferenceSession(half.SerializeToString()).run(None, case.by_name)
     assert y.dtype == np.float16
     check_accuracy(y, case.expected, FLOAT16)
 
 
 def test_body_of_one_state_is_not_used_for_more():
     with pytest.raises(Exception, match=r"(?i)broadcast|dimension|shape"):
-        ort.InferenceSession(one_node_model(1).SerializeToString()).run(
+        ort.InferenceSession(model(1).SerializeToString()).run(
             None, random_case(ScanDims(1, 3, 4, 5, 2, 1)).by_name
         )
 

@@ -13,7 +13,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from benchmarks.c_interface import Executor, ParallelFor, load_native
+from benchmarks.c_interface import load_native
+from tests.ops.executors import executor_of, own_threads
 from tests.processes import HANG_S
 from vmamba_deploy.ops.op import BFLOAT16, FLOAT16, FLOAT32
 from vmamba_deploy.ops.selective_scan_2d.specification import ScanDims
@@ -63,21 +64,6 @@ def test_random_shapes(data, scan_case, native_scan):
     in_dtype, out_dtype = draw(st.sampled_from(DTYPES), "dtypes")
     case = scan_case(dims, in_dtype, seed=draw(st.integers(0, 2**32 - 1), "seed"))
     check_accuracy(native_scan(case, out_dtype), case.expected, out_dtype)
-
-
-def executor_of(threads: int, *, backwards: bool = False) -> Executor:
-    """An executor in Python, to prove that neither order nor thread decides a bit."""
-
-    @ParallelFor
-    def parallel_for(_context, count, task, arg):
-        for index in reversed(range(count)) if backwards else range(count):
-            task(arg, index)
-
-    return Executor(None, threads, parallel_for)
-
-
-def own_threads(threads: int) -> Executor:
-    return Executor(None, threads, ParallelFor())
 
 
 @pytest.mark.parametrize("sizes", [(3, 9, 6, 97, 2, 5), (1, 14, 14, 96, 1, 24), (2, 5, 5, 7, 1, 3)])

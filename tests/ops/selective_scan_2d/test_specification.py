@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.op_page import check_page
 from vmamba_deploy.ops.onnx_forms import op_schema
-from vmamba_deploy.ops.op import DTYPE_NAMES
 from vmamba_deploy.ops.registry import OPS
 from vmamba_deploy.ops.selective_scan_2d.specification import SELECTIVE_SCAN_2D as OP
 from vmamba_deploy.ops.selective_scan_2d.specification import ScanDims, infer_dims
@@ -16,35 +16,8 @@ PAGE = Path(__file__).parents[3] / "docs" / "selective_scan_2d.md"
 SHAPES = ((2, 5, 7, 24), (2, 5, 7, 20), (4, 3, 24), (4, 24), (4, 1, 24), (4, 24))
 
 
-def rows_below(heading: str) -> list[str]:
-    section = PAGE.read_text().split(f"## {heading}\n")[1].split("\n## ")[0]
-    return [line for line in section.splitlines() if line.startswith("| `")]
-
-
-def row(*cells: str) -> str:
-    return f"| {' | '.join(cells)} |".replace("|  |", "| |")
-
-
-def test_the_page_has_the_inputs_and_the_output():
-    operands = [(each, f"`{each.name}`") for each in OP.inputs]
-    operands += [(each, f"`{each.name}` (output)") for each in OP.outputs]
-    assert rows_below("Inputs and output") == [
-        row(name, each.shape_text, each.dtype, each.meaning) for each, name in operands
-    ]
-
-
-def test_the_page_has_the_attributes():
-    assert rows_below("Attributes") == [
-        row(f"`{each.name}`", each.kind + (", required" * (each.value is None)), each.meaning)
-        for each in OP.attributes
-    ]
-
-
-def test_the_page_has_the_dtypes():
-    codes = [DTYPE_NAMES[code] for code in OP.dtypes_of("T")]
-    sentence = f"T is {', '.join(codes[:-1])} or {codes[-1]}. U is float32 or T."
-    assert sentence in PAGE.read_text()
-    assert OP.type_variables["U"] == (1, "T")
+def test_the_page_has_the_inputs_the_output_and_the_attributes():
+    check_page(PAGE, OP)
 
 
 def test_the_registry_finds_it_as_a_node_states_it():

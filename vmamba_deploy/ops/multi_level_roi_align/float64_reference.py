@@ -28,7 +28,8 @@ def level_of(box: npt.NDArray[np.float32]) -> int | None:
 
     None: the box is empty or beyond every size, so that its features are zeros.
     """
-    width, height = box[2] - box[0], box[3] - box[1]
+    with np.errstate(over="ignore", invalid="ignore"):
+        width, height = box[2] - box[0], box[3] - box[1]
     if not (0 < width <= MAX_SIDE and 0 < height <= MAX_SIDE):
         return None
     scale = np.sqrt(width * height) / _Single(CANONICAL_SIZE) + _Single(LEVEL_EPSILON)

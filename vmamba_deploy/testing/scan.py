@@ -1,40 +1,23 @@
-"""What tests of an implementation of the op need: random calls, and the accuracy it must reach.
-
-    from vmamba_deploy.testing import check_accuracy, random_case
-
-    case = random_case(ScanDims(2, 9, 7, 96, 1, 6), FLOAT16, seed=1)
-    check_accuracy(my_kernel(*case.inputs), case.expected, FLOAT32)
-
-Arrays are NumPy's or, where a kernel runs in PyTorch, tensors (`random_tensors`). bfloat16 arrays
-need the package ml_dtypes; nothing else here does.
-"""
+"""Random calls of the selective scan, as arrays and as tensors."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from vmamba_deploy.ops.op import BFLOAT16, DTYPE_NAMES, FLOAT16, FLOAT32
+from vmamba_deploy.ops.op import FLOAT32
 from vmamba_deploy.ops.selective_scan_2d.float64_reference import selective_scan_2d_float64
 from vmamba_deploy.ops.selective_scan_2d.specification import ROUTES, SELECTIVE_SCAN_2D, ScanDims
+from vmamba_deploy.testing.accuracy import Array, numpy_dtype
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-Array = npt.NDArray[Any]
-
-# By the dtype of y, as docs/selective_scan_2d.md asks; the second is asked of float32 alone.
-NMSE_BARS = {FLOAT32: 1e-11, FLOAT16: 1e-7, BFLOAT16: 5e-6}
-LARGEST_BAR = 2e-5
-# What rounding the exact result costs is always allowed: of few values it may lie above the bar.
-ROUNDING_ALLOWANCE = 1.1
 # Smallest and largest step before the projection moves it, as in a trained network.
 TRAINED_STEPS = (1e-3, 1e-1)
 
@@ -89,19 +72,6 @@ class ScanTensors:
     def as_float64(self) -> tuple[Tensor, ...]:
         """The op's six inputs, already rounded, in float64."""
         return tuple(tensor.double() for tensor in self.scan)
-
-
-@dataclass(frozen=True)
-class Errors:
-    """How far a result is from the exact one; infinite where it is not finite.
-
-    Attributes:
-        nmse: sum((y - expected)^2) / sum(expected^2).
-        largest: max |y - expected| / (1 + |expected|).
-    """
-
-    nmse: float
-    largest: float
 
 
 def random_case(
@@ -167,63 +137,3 @@ def random_tensors(
     return ScanTensors(
         x.to(dtype), proj.to(dtype), dt_weight, dt_bias, a, d, x_proj=x_proj.to(dtype)
     )
-
-
-def numpy_dtype(code: int) -> np.dtype[Any]:
-    """NumPy's dtype of an ONNX code; bfloat16 is that of ml_dtypes."""
-    if code == BFLOAT16:
-        import ml_dtypes  # noqa: F401 - registers the name
-    return np.dtype(DTYPE_NAMES[code])
-
-
-def errors_of(y: Array | Tensor, expected: Array | Tensor) -> Errors:
-    """Compare two arrays or two tensors of one shape.
-
-    Raises:
-        AssertionError: the shapes differ.
-    """
-    if tuple(y.shape) != tuple(expected.shape):
-        raise AssertionError(f"y has shape {tuple(y.shape)}, expected {tuple(expected.shape)}")
-    if math.prod(y.shape) == 0:
-        return Errors(0.0, 0.0)
-    exact = _float64(expected)
-    difference = _float64(y) - exact
-    squares, scale = float((difference**2).sum()), float((exact**2).sum())
-    nmse = squares / scale if scale > 0 else squares and math.inf
-    largest = float((abs(difference) / (1 + abs(exact))).max())
-    return Errors(*(math.inf if math.isnan(value) else value for value in (nmse, largest)))
-
-
-def nmse_bar(expected: Array | Tensor, out_dtype: int) -> float:
-    """The NMSE that a result of this dtype (ONNX code) may have."""
-    if isinstance(expected, np.ndarray):
-        rounded: Array | Tensor = expected.astype(numpy_dtype(out_dtype))
-    else:
-        from vmamba_deploy.ops.torch_registration import TORCH_DTYPES
-
-        rounded = expected.to(TORCH_DTYPES[out_dtype])
-    return max(NMSE_BARS[out_dtype], ROUNDING_ALLOWANCE * errors_of(rounded, expected).nmse)
-
-
-def check_accuracy(y: Array | Tensor, expected: Array | Tensor, out_dtype: int) -> Errors:
-    """Hold a result to the accuracy that docs/selective_scan_2d.md asks of its dtype.
-
-    Raises:
-        AssertionError: with the numbers, where it is not reached.
-    """
-    errors, bar = errors_of(y, expected), nmse_bar(expected, out_dtype)
-    too_far: Sequence[str] = [
-        f"{name} is {value:.2e}, at most {most:.2e} is allowed"
-        for name, value, most, asked in (
-            ("NMSE", errors.nmse, bar, True),
-            ("max |d| / (1 + |y|)", errors.largest, LARGEST_BAR, out_dtype == FLOAT32),
-        )
-        if asked and not value <= most
-    ]
-    if too_far:
-        raise AssertionError(f"y in {DTYPE_NAMES[out_dtype]}: {'; '.join(too_far)}")
-    return errors
-
-
-def _float64(values: Any) -> Any:
-    return values.astype(np.float64) if isinstance(values, np.ndarray) else values.double()
