@@ -10,6 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import roi_align_cases
+import scan_cases
 from emulation import (
     PLUGINS,
     SANITIZER_FLAGS,
@@ -18,11 +20,16 @@ from emulation import (
     compile_emulated,
 )
 from onnx import TensorProto
-from scan_cases import check_answer, write_call
 
 from vmamba_deploy.native.headers import ONNXRUNTIME
 from vmamba_deploy.ops.selective_scan_2d.specification import ScanDims
-from vmamba_deploy.testing import ScanCase, random_case
+from vmamba_deploy.testing import (
+    RoiAlignCase,
+    RoiAlignDims,
+    ScanCase,
+    random_case,
+    random_roi_align_case,
+)
 
 F32, F16, BF16 = TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.BFLOAT16
 HARNESS = Path(__file__).with_name("cuda_harness.cpp")
@@ -49,11 +56,13 @@ def harness(ort_library) -> Path:
     )
 
 
-def call(harness: Path, folder: Path, case: ScanCase, out_dtype: int, *options: str):
+def call(harness: Path, folder: Path, case: ScanCase | RoiAlignCase, out_dtype: int, *options: str):
     """What the program saw, as a dictionary, and its status."""
-    write_call(folder / "call.bin", case, out_dtype)
+    scan = isinstance(case, ScanCase)
+    (scan_cases if scan else roi_align_cases).write_call(folder / "call.bin", case, out_dtype)
+    op = "SelectiveScan2D" if scan else "MultiLevelRoiAlign"
     result = subprocess.run(
-        [str(harness), str(folder / "call.bin"), str(folder / "y.bin"), *options],
+        [str(harness), op, str(folder / "call.bin"), str(folder / "y.bin"), *options],
         capture_output=True,
         text=True,
         check=False,
@@ -64,14 +73,24 @@ def call(harness: Path, folder: Path, case: ScanCase, out_dtype: int, *options: 
     return seen, status
 
 
-@pytest.mark.parametrize(
-    ("in_dtype", "out_dtype"), [(F32, F32), (F16, F32), (F16, F16), (BF16, F32), (BF16, BF16)]
-)
+DTYPES = [(F32, F32), (F16, F32), (F16, F16), (BF16, F32), (BF16, BF16)]
+
+
+@pytest.mark.parametrize(("in_dtype", "out_dtype"), DTYPES)
 def test_it_computes_the_scan(harness, tmp_path, in_dtype, out_dtype):
     case = random_case(DIMS, in_dtype, seed=1)
     _, status = call(harness, tmp_path, case, out_dtype)
     assert status == "ok"
-    check_answer(tmp_path / "y.bin", case, out_dtype)
+    scan_cases.check_answer(tmp_path / "y.bin", case, out_dtype)
+
+
+@pytest.mark.parametrize(("in_dtype", "out_dtype"), DTYPES)
+def test_it_pools_boxes_without_scratch_memory(harness, tmp_path, in_dtype, out_dtype):
+    case = random_roi_align_case(RoiAlignDims(2, 5, 9, 96, 130, 7), in_dtype, seed=5)
+    seen, status = call(harness, tmp_path, case, out_dtype)
+    assert status == "ok"
+    assert seen == {"streams": 1, "allocators": 0, "released": 0, "scratch": 0, "freed": 0}
+    roi_align_cases.check_answer(tmp_path / "y.bin", case, out_dtype)
 
 
 def test_scratch_memory_goes_back_to_the_session(harness, tmp_path):
