@@ -246,8 +246,7 @@ int main(int count, char **arguments) {
   std::vector<std::string> attributes{"out_dtype"};
   if (name == "MultiLevelRoiAlign") attributes.insert(attributes.begin(), "output_size");
   OrtKernelInfo info;
-  OrtKernelContext context =
-      read_call(arguments[2], attributes, op->GetInputTypeCount(op), &info);
+  OrtKernelContext context = read_call(arguments[2], attributes, op->GetInputTypeCount(op), &info);
   void *kernel = nullptr;
   require(op->CreateKernelV2(op, &the_api, &info, &kernel) == nullptr, "creating the kernel");
   OrtStatus *const status = op->KernelComputeV2(kernel, &context);

@@ -13,12 +13,19 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper
-from scan_model import scan_model
 
 from tests.old_versions import installed
+from tests.ops.one_node import one_node_model
 from vmamba_deploy.inference import load
-from vmamba_deploy.ops.selective_scan_2d.specification import ScanDims
-from vmamba_deploy.testing import check_accuracy, random_case
+from vmamba_deploy.ops.multi_level_roi_align.specification import MULTI_LEVEL_ROI_ALIGN
+from vmamba_deploy.ops.op import Op
+from vmamba_deploy.ops.selective_scan_2d.specification import SELECTIVE_SCAN_2D, ScanDims
+from vmamba_deploy.testing import (
+    RoiAlignDims,
+    check_accuracy,
+    random_case,
+    random_roi_align_case,
+)
 
 ROOT = Path(__file__).parents[2]
 F32, F16, BF16 = TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.BFLOAT16
@@ -26,15 +33,18 @@ WIDE = [(F32, F32), (F16, F32), (BF16, F32)]  # what our networks hold; all that
 FLOOR = "1.18"
 
 
-def with_casts(in_dtype: int, out_dtype: int) -> onnx.ModelProto:
-    """The scan between casts: NumPy has no bfloat16, nor had older bindings."""
-    model = onnx.load_from_string(scan_model(in_dtype, out_dtype))
+def with_casts(op: Op, in_dtype: int, out_dtype: int, **attributes: int) -> onnx.ModelProto:
+    """The op between casts: NumPy has no bfloat16, nor had older bindings."""
+    model = one_node_model(op, in_dtype, out_dtype, **attributes)
     (node,) = model.graph.node
-    for name in ("x", "proj"):
-        model.graph.node.insert(0, helper.make_node("Cast", [name], [f"{name}_"], to=in_dtype))
-    node.input[0], node.input[1], node.output[0] = "x_", "proj_", "y_"
+    for position, operand in enumerate(op.inputs):
+        if operand.dtype == "T":
+            cast = helper.make_node("Cast", [operand.name], [f"{operand.name}_"], to=in_dtype)
+            model.graph.node.insert(0, cast)
+            node.input[position] = f"{operand.name}_"
+    node.output[0] = "y_"
     model.graph.node.append(helper.make_node("Cast", ["y_"], ["y"], to=F32))
-    for value in (*model.graph.input[:2], *model.graph.output):
+    for value in (*model.graph.input, *model.graph.output):
         value.type.tensor_type.elem_type = F32
     return model
 
@@ -52,13 +62,17 @@ def test_an_older_release_runs_op_and_network(
     folder = installed(f"onnxruntime=={version}.*", *needs)
     cases = {}
     for seed, (in_dtype, out_dtype) in enumerate(dtypes):
-        name = f"{in_dtype}_{out_dtype}"
-        cases[name] = random_case(ScanDims(2, 5, 7, 13, 1, 3), in_dtype, seed), out_dtype
-        onnx.save(with_casts(in_dtype, out_dtype), tmp_path / f"{name}.onnx")
-        arrays = {
-            key: np.asarray(value, np.float32) for key, value in cases[name][0].by_name.items()
-        }
-        np.savez(tmp_path / f"{name}.npz", **arrays)
+        scan = random_case(ScanDims(2, 5, 7, 13, 1, 3), in_dtype, seed)
+        boxes = random_roi_align_case(RoiAlignDims(2, 5, 9, 96, 130, 7), in_dtype, seed)
+        for case, model in (
+            (scan, with_casts(SELECTIVE_SCAN_2D, in_dtype, out_dtype)),
+            (boxes, with_casts(MULTI_LEVEL_ROI_ALIGN, in_dtype, out_dtype, output_size=7)),
+        ):
+            name = f"{model.graph.node[-2].op_type}_{in_dtype}_{out_dtype}"
+            cases[name] = case, out_dtype
+            onnx.save(model, tmp_path / f"{name}.onnx")
+            arrays = {key: np.asarray(value, np.float32) for key, value in case.by_name.items()}
+            np.savez(tmp_path / f"{name}.npz", **arrays)
     images = np.random.default_rng().random((2, 3, 32, 32), np.float32)
     np.save(tmp_path / "images.npy", images)
 
