@@ -25,6 +25,8 @@ from vmamba_deploy.testing import (
     random_roi_align_case,
 )
 
+FLAGS = ("-O1", *VECTOR_FLAGS)
+WATCHED_FLAGS = (*FLAGS, "-fsanitize=thread")  # see test_cuda_races.py
 KERNEL = PLUGINS / "kernels" / "cuda" / "multi_level_roi_align.cu"
 DTYPE_PAIRS = [
     (FLOAT32, FLOAT32),
@@ -176,9 +178,16 @@ BREAKS = {
                     "start_ = __fdiv_rn(low, stride);"),
     "a lost sample": ("samples.cuh", "sample < min(", "sample + 1 < min("),
     "a sample off the map counts": ("samples.cuh", "at < -1.0f ||", "at < -2.0f ||"),
+    "lanes that do not wait": ("kernels.cuh", "__syncwarp();\n        add_columns", "add_columns"),
     "no weights beyond those that are kept": ("kernels.cuh", "max(first, kept_end); pixel < end",
                                               "max(first, kept_end); pixel < 0"),
 }  # fmt: skip
+
+
+BARRIERS = {
+    "before the weights are used": ("kernels.cuh", "__syncthreads();\n  }\n", "}\n"),
+    "before the next box": ("kernels.cuh", "__syncthreads();  // before", "// before"),
+}
 
 
 def broken_kernel(folder: Path, name: str, what: str, instead: str, flags: tuple[str, ...]) -> Path:
@@ -192,16 +201,20 @@ def broken_kernel(folder: Path, name: str, what: str, instead: str, flags: tuple
     return compile_object(copy / "cuda" / KERNEL.name, flags, where=("-iquote", str(copy)))
 
 
+def link(kernel: Path) -> EmulatedRoiAlign:
+    library = compile_emulated(
+        (*FLAGS, "-shared"),
+        sources=[source for source in EMULATED_SOURCES if source != KERNEL],
+        objects=[kernel],
+    )
+    made = EmulatedRoiAlign(library)
+    made.use_device(seed=1)
+    return made
+
+
 @pytest.mark.parametrize("what", BREAKS)
 def test_a_fault_is_noticed(tmp_path: Path, what: str) -> None:
-    flags = ("-O1", *VECTOR_FLAGS)
-    library = compile_emulated(
-        (*flags, "-shared"),
-        sources=[source for source in EMULATED_SOURCES if source != KERNEL],
-        objects=[broken_kernel(tmp_path, *BREAKS[what], flags)],
-    )
-    kernel = EmulatedRoiAlign(library)
-    kernel.use_device()
+    kernel = link(broken_kernel(tmp_path, *BREAKS[what], FLAGS))
     missed = []
     for name, boxes in SPECIAL_BOXES.items():
         case = random_roi_align_case(
@@ -212,3 +225,19 @@ def test_a_fault_is_noticed(tmp_path: Path, what: str) -> None:
         except AssertionError:
             missed.append(name)
     assert missed
+
+
+# More boxes than the emulated grid has blocks: a block takes several, one after the other.
+SEVERAL_BOXES = RoiAlignDims(batch=2, boxes=9, channels=9, height=96, width=128, output_size=7)
+
+
+def test_barriers_lie_between_the_warps() -> None:
+    kernel = link(compile_object(KERNEL, WATCHED_FLAGS))
+    check(kernel, random_roi_align_case(SEVERAL_BOXES, FLOAT16), FLOAT16)
+
+
+@pytest.mark.parametrize("which", BARRIERS)
+def test_a_barrier_that_is_missing_is_noticed(tmp_path: Path, which: str) -> None:
+    kernel = link(broken_kernel(tmp_path, *BARRIERS[which], WATCHED_FLAGS))
+    with pytest.raises(RuntimeError, match="and no barrier lies between"):
+        kernel(random_roi_align_case(SEVERAL_BOXES, FLOAT16), FLOAT16)
