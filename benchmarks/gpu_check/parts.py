@@ -71,9 +71,9 @@ _MIXED = ("pytorch-fp32", "pytorch-amp", "public-form")
 # fmt: off
 PARTS = (
     measured("machine", 25, "the GPU, its driver and measured ceilings"),
-    tested("accuracy", 75,
+    tested("accuracy", 90,
            "every way of launching, edges, network and random shapes against float64",
-           "tests/plugins/test_cuda_gpu.py"),
+           "tests/plugins/test_cuda_gpu.py", "tests/plugins/test_roi_align_gpu.py"),
     measured("chain", 60, "the reference chain compiled, and compared with the op"),
     measured("op", 75, "eight shapes at two batch sizes beside the reference chain"),
     measured("network", 60, "VMamba-T in eager PyTorch and as a CUDA graph",

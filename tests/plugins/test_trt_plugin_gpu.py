@@ -1,4 +1,4 @@
-"""The TensorRT plugin on a GPU, driven through IPluginV3 with no TensorRT library."""
+"""The TensorRT plugins on a GPU, driven through IPluginV3 with no TensorRT library."""
 
 from __future__ import annotations
 
@@ -12,16 +12,20 @@ import pytest
 import torch
 from gpu_accuracy import expected_result
 from gpu_cases import DTYPES
-from plugin_program import run_plugin, scan_call
+from plugin_program import PluginCall, run_plugin, scan_call
+from roi_align_cases import RoiAlignDims, random_roi_align_case
 
 from benchmarks.gpu_check.nvcc_build import HARNESS_NAME, build_plugin_harness
 from vmamba_deploy import native
 from vmamba_deploy.native import cuda
 from vmamba_deploy.native.headers import TENSORRT
 from vmamba_deploy.native.layout import NATIVE_DIR_VARIABLE
+from vmamba_deploy.ops.multi_level_roi_align.float64_reference import (
+    multi_level_roi_align_float64,
+)
 from vmamba_deploy.ops.selective_scan_2d.specification import ScanDims
 from vmamba_deploy.ops.torch_registration import ONNX_CODES
-from vmamba_deploy.testing import errors_of, nmse_bar, random_tensors
+from vmamba_deploy.testing import check_accuracy, errors_of, nmse_bar, random_tensors
 
 # One launch of each kind of kernel, and three launches of each; odd sizes, and one pixel.
 CALLS = (
@@ -71,3 +75,20 @@ def test_its_results_against_float64(
     names = {"x": str(in_dtype), "y": str(out_dtype)}
     record_property("row", json.dumps({"dims": asdict(dims), **names, **asdict(errors)}))
     assert errors.nmse <= nmse_bar(expected, ONNX_CODES[out_dtype])
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("dtypes", DTYPES, ids=str)
+def test_features_of_boxes_against_float64(
+    program: Path, tmp_path: Path, dtypes: tuple[torch.dtype, torch.dtype]
+) -> None:
+    in_dtype, out_dtype = dtypes
+    dims = RoiAlignDims(batch=2, boxes=12, channels=40, height=256, width=400, output_size=7)
+    case = random_roi_align_case(dims, seed=1)
+    maps, boxes = [torch.from_numpy(each).to(in_dtype) for each in case.maps], case.boxes
+    rounded = [each.double().numpy() for each in maps]
+    expected = multi_level_roi_align_float64(*rounded, boxes, dims.output_size)
+    inputs = [*maps, torch.from_numpy(boxes)]
+    call = PluginCall("MultiLevelRoiAlign", inputs, out_dtype, expected.shape, (dims.output_size,))
+    y = run_plugin(program, call, tmp_path, SECONDS)
+    check_accuracy(y, torch.from_numpy(expected), ONNX_CODES[out_dtype])
