@@ -8,6 +8,7 @@ attains in the same run: norms, activations, resizes and the choice of boxes are
 
 from __future__ import annotations
 
+import copy
 import json
 import subprocess
 import sys
@@ -31,6 +32,8 @@ from benchmarks.timing import interleave, machine_text, spread
 from vmamba_deploy import native
 from vmamba_deploy.export import ExportOptions, export_onnx
 from vmamba_deploy.models import LoadedModel, load_weights
+from vmamba_deploy.tasks import TASKS
+from vmamba_deploy.tasks.inputs import completed_inputs
 
 LIBRARY, BODY = "onnxruntime-library", "onnxruntime-body"
 ROOT = Path(__file__).resolve().parents[1]
@@ -142,10 +145,10 @@ def measure(
     """One network at one size of its input."""
     pixels = np.random.default_rng(0).normal(size=(1, 3, case.height, case.width))
     feeds = {"pixel_values": pixels.astype(np.float32)}
-    if any(each.name == "sizes" for each in loaded.task.inputs):
-        feeds["sizes"] = np.array([[case.height, case.width]])
-    with torch.inference_mode():
-        records = record_operations(loaded.model, torch.from_numpy(feeds["pixel_values"]))
+    size = case.height, case.width
+    feeds |= completed_inputs(TASKS[loaded.model.tasks[0]].inputs, {}, batch=1, size=size)
+    sizes_alone = copy.deepcopy(loaded.model).to("meta")
+    records = record_operations(sizes_alone, torch.empty(pixels.shape, device="meta"))
     return {
         "preset": case.preset,
         "image": case.meant,
