@@ -29,12 +29,10 @@ def check_weights(loaded: LoadedModel, precision: PrecisionName) -> str | None:
     Raises:
         InputFileError: NaN or infinity in a weight, or a value that would become infinite.
     """
-    given = loaded.model.state_dict()
-    broken = {name: int((~one.isfinite()).sum()) for name, one in given.items()}
-    _refuse(broken, "weights hold NaN or infinity", "the file is damaged, or its training failed")
-    # A family's cast may put some weights into others: what is lost, is lost of those.
-    weights = loaded.family.cast(loaded.model, "fp32").state_dict()
+    weights = loaded.model.state_dict()
     cast = loaded.family.cast(loaded.model, precision).state_dict()
+    broken = {name: int((~one.isfinite()).sum()) for name, one in weights.items()}
+    _refuse(broken, "weights hold NaN or infinity", "the file is damaged, or its training failed")
     narrowed = {name: one for name, one in cast.items() if one.dtype != weights[name].dtype}
     large = {name: int((~one.isfinite()).sum()) for name, one in narrowed.items()}
     _refuse(

@@ -111,7 +111,10 @@ def load_library() -> None:
         EnvironmentProblem: it cannot be found, built or loaded.
     """
     from vmamba_deploy import native
+    from vmamba_deploy.ops.registry import OPS
 
+    for op in OPS.values():
+        op.register_torch()  # the library brings kernels for all of them: none can be defined later
     try:
         path = native.library_path(LIBRARY)
     except BuildError as error:

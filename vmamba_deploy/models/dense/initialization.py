@@ -20,13 +20,21 @@ BODY_GAIN = 1.3
 """Of layers before a ReLU: a little below what preserves the variance, 2**0.5."""
 LAST_GAINS = {
     "conv_seg": 3.0,
-    "rpn_cls": 3.0,
-    "rpn_reg": 0.2,
-    "fc_cls": 5.0,
-    "fc_reg": 1.0,
-    "conv_logits": 5.0,
+    "rpn_cls": 1.0,
+    "rpn_reg": 0.1,
+    "fc_cls": 2.0,
+    "fc_reg": 0.5,
+    "conv_logits": 3.0,
 }
-BACKGROUND_BIAS = 4.0
+PYRAMID_GAINS = {
+    "fpn_convs.0.conv": 0.5,
+    "fpn_convs.1.conv": 0.8,
+    "fpn_convs.2.conv": 1.5,
+    "fpn_convs.3.conv": 3.0,
+}
+"""Of an FPN's last convolutions: else nearly all proposals would come from its finest level, whose
+map is the sum of all others and has the most anchors."""
+BACKGROUND_BIAS = 7.0
 """Added to the background's logit."""
 
 
@@ -38,7 +46,9 @@ def initialize_heads(network: DenseNetwork, seed: int) -> None:
         if path.startswith("backbone"):
             continue
         if isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
-            _fill(module, LAST_GAINS.get(path.rpartition(".")[2]), generator)
+            last = LAST_GAINS.get(path.rpartition(".")[2])
+            gain = last or PYRAMID_GAINS.get(path.removeprefix("neck."), BODY_GAIN)
+            _fill(module, gain, generator, balanced=last is not None)
             if path.endswith("fc_cls") and module.bias is not None:
                 module.bias[-1] += BACKGROUND_BIAS
         elif isinstance(module, BatchNorm):
@@ -50,15 +60,17 @@ def initialize_heads(network: DenseNetwork, seed: int) -> None:
 
 def _fill(
     layer: nn.Linear | nn.Conv2d | nn.ConvTranspose2d,
-    last: float | None,
+    gain: float,
     generator: torch.Generator,
+    *,
+    balanced: bool,
 ) -> None:
-    """Normal weights; of a last layer each output's have mean 0, so that none wins everywhere."""
+    """Normal weights; balanced, each output's have mean 0, so that none wins everywhere."""
     weight: Tensor = layer.weight
     weight.normal_(generator=generator)
     inputs = weight.shape[0] if isinstance(layer, nn.ConvTranspose2d) else weight[0].numel()
-    if last is not None:
+    if balanced:
         weight -= weight.flatten(1).mean(dim=1).reshape(-1, *[1] * (weight.ndim - 1))
-    weight *= (last or BODY_GAIN) / inputs**0.5
+    weight *= gain / inputs**0.5
     if layer.bias is not None:
         layer.bias.normal_(0, BIAS_STD, generator=generator)
