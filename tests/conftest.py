@@ -90,6 +90,18 @@ def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def dense_artifact(run_folder: Path) -> Callable[[str], Path]:
+    """Artefact folder of a golden network for segmentation or detection, fp32, without an engine.
+
+    `dense_artifact("seg_v0")`, of free height and width; do not write to it.
+    """
+    from tests.dense_golden import export_golden
+    from tests.kept import kept
+
+    return lambda name: kept(run_folder / "dense", name, lambda folder: export_golden(name, folder))
+
+
+@pytest.fixture(scope="session")
 def digits_artifact(run_folder: Path) -> Callable[..., Path]:
     """Artefact folder of the digits model: `digits_artifact("fp16")`; do not write to it.
 

@@ -40,3 +40,22 @@ def pasted_masks(name: str) -> npt.NDArray[np.bool_]:
     height, width = golden["original"].shape[:2]
     bits = np.unpackbits(golden["masks_packed"], axis=1)[:, : height * width]
     return bits.reshape(-1, height, width).astype(np.bool_)
+
+
+def export_golden(name: str, folder: Path) -> None:
+    """Write the artefact folder of a model: fp32, free height and width, no engine."""
+    from vmamba_deploy.pipeline.export import run_export
+    from vmamba_deploy.pipeline.plan import ExportPlan
+
+    height, width = arrays(name)["image"].shape[-3:-1]
+    plan = ExportPlan(
+        model=None,
+        weights=str(FOLDER / f"{name}.pth"),
+        output=folder,
+        image_size=(-(-height // 32) * 32, -(-width // 32) * 32),
+        dynamic_size=True,
+        outputs=("labels", "logits") if name in SEGMENTATIONS else (),
+        build_engine=False,
+        check_parity=False,
+    )
+    run_export(plan, lambda _event: None)
