@@ -29,10 +29,12 @@ def check_weights(loaded: LoadedModel, precision: PrecisionName) -> str | None:
     Raises:
         InputFileError: NaN or infinity in a weight, or a value that would become infinite.
     """
-    weights = loaded.model.state_dict()
-    cast = loaded.family.cast(loaded.model, precision).state_dict()
-    broken = {name: int((~one.isfinite()).sum()) for name, one in weights.items()}
+    stored = loaded.model.state_dict()
+    broken = {name: int((~one.isfinite()).sum()) for name, one in stored.items()}
     _refuse(broken, "weights hold NaN or infinity", "the file is damaged, or its training failed")
+    # As they are computed with: a cast may put a normalisation into the layer before it.
+    weights = loaded.family.cast(loaded.model, "fp32").state_dict()
+    cast = loaded.family.cast(loaded.model, precision).state_dict()
     narrowed = {name: one for name, one in cast.items() if one.dtype != weights[name].dtype}
     large = {name: int((~one.isfinite()).sum()) for name, one in narrowed.items()}
     _refuse(
