@@ -100,7 +100,7 @@ def run_export(plan: ExportPlan, on_event: OnEvent) -> ExportOutcome:
     """
 
     steps = Steps(on_event)
-    preset = resolve_preset(plan.model).name if plan.model else None
+    preset = resolve_preset(plan.model, plan.task).name if plan.model else None
     if plan.build_engine:
         check_engine_plan(plan.engine, plan.precision)
     if plan.aoti:
@@ -198,6 +198,7 @@ def _load_weights(plan: ExportPlan, steps: Steps) -> LoadedModel:
         loaded = load_weights(
             plan.weights,
             preset=plan.model,
+            task=plan.task,
             num_classes=plan.num_classes,
             seed=plan.seed,
             choice=plan.choice,

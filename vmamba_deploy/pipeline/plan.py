@@ -13,7 +13,7 @@ from vmamba_deploy.precisions import PrecisionName
 from vmamba_deploy.preprocessing import IMAGENET_PREPROCESSING
 from vmamba_deploy.preprocessing.options import PreprocessingOptions
 from vmamba_deploy.runtimes.tensorrt.plan import EnginePlan
-from vmamba_deploy.tasks import CLASSIFICATION
+from vmamba_deploy.tasks import FEATURES
 from vmamba_deploy.tasks.classification import Activation
 
 MAX_IMAGE_SIZE = 8192
@@ -30,7 +30,7 @@ class ExportPlan:
         model: preset or alias; None lets the checkpoint's shapes tell.
         weights: path, https URL or `random`.
         choice: which network of a checkpoint, where it has several.
-        task: see `ExportOptions.task`.
+        task: see `ExportOptions.task`; it chooses the family over a backbone's preset, too.
         activation: see `ExportOptions.activation`.
         outputs: see `ExportOptions.outputs`.
         image_size: (height, width); None takes that of the weights, else the usual one of their
@@ -56,7 +56,7 @@ class ExportPlan:
     inline: bool = False
     opset: int | None = None
     seed: int = 0
-    num_classes: int = 1000
+    num_classes: int | None = None
     build_engine: bool = True
     check_parity: bool = True
     aoti: bool = False
@@ -69,12 +69,12 @@ class ExportPlan:
         from vmamba_deploy.models import resolve_preset
 
         if self.model is not None:
-            resolve_preset(self.model)
+            resolve_preset(self.model, self.task)
         elif self.weights == "random":
             raise UsageError(
                 "random weights need a preset", hint="name one with --model, e.g. --model t"
             )
-        if not 1 <= self.num_classes <= MAX_CLASSES:
+        if self.num_classes is not None and not 1 <= self.num_classes <= MAX_CLASSES:
             raise UsageError(
                 f"the number of classes must be 1 to {MAX_CLASSES:,}, got {self.num_classes}"
             )
@@ -119,11 +119,11 @@ class ExportPlan:
     def output_folder(self, preset: str | None) -> Path:
         """Where the artefacts go: as asked, else after the preset, else after the weights file.
 
-        Another task than classification is part of the name when it was asked for.
+        The task `features` is part of the name when it was asked for: the preset is for another.
         """
         if self.output is not None:
             return self.output
         name = preset or Path(self.weights.partition("#")[0]).stem or "custom"
-        if self.task not in (None, CLASSIFICATION.name):
+        if self.task == FEATURES.name:
             name = f"{name}-{self.task}"
         return Path("artifacts") / f"{name}-{self.precision}"

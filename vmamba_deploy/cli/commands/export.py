@@ -69,7 +69,7 @@ if TYPE_CHECKING:
 @click.option("--inline", is_flag=True, help="Standard ops alone, no functions; no engine.")
 @click.option("--opset", type=int, help="ONNX op set; default: the lowest that fits (20 or 22).")
 @click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, help="Of random weights.")
-@click.option("--num-classes", type=int, default=1000, help="Of random weights.")
+@click.option("--num-classes", type=int, help="Of random weights; default: as published.")
 @click.option("--no-engine", is_flag=True, help="Do not build a TensorRT engine.")
 @click.option("--aoti", is_flag=True, help="Also compile a package for PyTorch's AOTInductor.")
 @click.option(

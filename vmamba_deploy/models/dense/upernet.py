@@ -18,6 +18,7 @@ from vmamba_deploy.models.dense.resizing import (
 )
 from vmamba_deploy.models.network import Network
 from vmamba_deploy.tasks import SEGMENTATION
+from vmamba_deploy.tasks.segmentation import HEAD_LOGITS
 
 POOL_CELLS = (1, 2, 3, 6)
 """Windows a side of the pooling pyramid's levels."""
@@ -70,25 +71,14 @@ class UperHead(nn.Module):
 
 
 class UperNet(DenseNetwork):
-    """UperNet for inference; state-dict names are those of the public checkpoints.
-
-    Attributes:
-        with_logits: whether `forward` also gives `logits`, the head's own.
-    """
+    """UperNet for inference; state-dict names are those of the public checkpoints."""
 
     config: UperNetConfig
-    with_logits: bool = False
 
     def __init__(self, config: UperNetConfig, backbone: Network) -> None:
         super().__init__(SEGMENTATION, backbone)
         self.config = config
         self.decode_head = UperHead(config.backbone.dims, config.channels, config.num_classes)
-
-    @property
-    def output_names(self) -> tuple[str, ...]:
-        """`labels`, and `logits` where they are asked for."""
-        names = ["logits"] if self.with_logits else []
-        return SEGMENTATION.with_optional(names).output_names
 
     def forward(self, pixel_values: Tensor) -> dict[str, Tensor]:
         """Find the class of every pixel.
@@ -98,12 +88,14 @@ class UperNet(DenseNetwork):
 
         Returns:
             `labels` [B, H, W] int32: where the logits, resized to the input's size, are largest;
-            with `with_logits` also `logits` [B, num_classes, h, w] float32, 1/4 of the size.
+            where `optional_outputs` has them, also the head's own `logits` [B, num_classes, h, w]
+            float32, 1/4 of the size.
         """
         logits = self.head_logits(pixel_values)
         resized = resize_bilinear(logits, size_of(pixel_values))
         outputs = {"labels": resized.argmax(dim=1).to(torch.int32)}
-        return outputs | ({"logits": logits} if self.with_logits else {})
+        asked = HEAD_LOGITS.name in self.optional_outputs
+        return outputs | ({HEAD_LOGITS.name: logits} if asked else {})
 
     def head_logits(self, pixel_values: Tensor) -> Tensor:
         """Logits [B, num_classes, h, w] of images [B, I, H, W], at 1/4 of the size."""
