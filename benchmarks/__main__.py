@@ -12,6 +12,7 @@ import click
 from benchmarks.gpu_check.record import write_json
 from benchmarks.texts import (
     counters_text,
+    dense_text,
     floor_text,
     layers_text,
     model_text,
@@ -165,6 +166,17 @@ def model(
     _give(model_text, results, json_path)
     if results["failed"]:
         sys.exit(int(ExitCode.PARITY_FAILED))
+
+
+@main.command()
+@_THREADS
+@click.option("--rounds", default=5, show_default=True, help="Interleaved rounds.")
+@_JSON
+def dense(threads: int, rounds: int, json_path: Path | None) -> None:
+    """Segmentation and detection in ONNX Runtime: time, memory and the ops' share, on the CPU."""
+    from benchmarks.dense_networks import compare_dense
+
+    _give(dense_text, compare_dense(threads, rounds), json_path)
 
 
 @main.command()

@@ -64,6 +64,21 @@ def model_text(report: Results) -> str:
     return "\n".join(lines)
 
 
+def dense_text(report: Results) -> str:
+    """Time, most memory and the ops' shares of each way, beside the floor of its network."""
+    lines = [f"fp32, batch 1, {report['threads']} threads"]
+    for case in report["cases"]:
+        height, width = case["input"]
+        lines.append(f"{case['preset']} {height} x {width}: floor {case['floor_ms']:.0f} ms")
+        for row in case["rows"]:
+            shares = ", ".join(f"{op} {share:.0%}" for op, share in row["shares"].items())
+            lines.append(
+                f"  {row['competitor']:<22}{spread_text(row['ms'], 0)} ms  "
+                f"{row['peak_bytes'] / 1e9:.2f} GB  {shares}"
+            )
+    return "\n".join(lines)
+
+
 def floor_text(report: Results) -> str:
     """Floors in microseconds by section and kind, at each batch size."""
     lines = []

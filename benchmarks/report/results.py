@@ -27,12 +27,14 @@ class Results:
         floor: the network's floor, layer by layer.
         cpu_op: the op on the CPU.
         cpu_model: the network on the CPU.
+        cpu_dense: the networks for segmentation and detection on the CPU.
     """
 
     gpu: Json | None = None
     floor: Json | None = None
     cpu_op: Json | None = None
     cpu_model: Json | None = None
+    cpu_dense: Json | None = None
 
     def result(self, command: str) -> Json:
         """What a benchmark of the GPU check gave, {} where it gave nothing."""
@@ -62,6 +64,7 @@ def kept_results(folder: Path = FOLDER) -> Results:
         floor=_read(folder / "network_floor.json"),
         cpu_op=_read(folder / "cpu_op.json"),
         cpu_model=_read(folder / "cpu_model.json"),
+        cpu_dense=_read(folder / "cpu_dense.json"),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -11,7 +12,9 @@ import torch
 from vmamba_deploy.errors import InputFileError
 from vmamba_deploy.export import ExportOptions, export_onnx
 from vmamba_deploy.export.lost_weights import check_weights
+from vmamba_deploy.models import load_weights
 
+GOLDEN = Path(__file__).parents[1] / "data" / "golden"
 CAST, KEPT = "layers.1.blocks.0.mlp.fc1.weight", "layers.1.blocks.0.norm.weight"
 
 
@@ -64,3 +67,12 @@ def test_values_that_become_0_or_lose_digits_are_counted_by_tensor(changed, smal
     tiny = [3e-7 + 1e-9 * n for n in range(size)]
     assert f"{CAST} (0 of {size}" in (check_weights(changed(CAST, *tiny), "fp16") or "")
     assert check_weights(changed(KEPT, 1e-41), "fp16") is None
+
+
+def test_a_weight_that_overflows_where_it_is_put_into_another_is_refused():
+    """A normalisation of batches becomes a part of its convolution, which may then be too large."""
+    loaded = load_weights(str(GOLDEN / "dense" / "seg_v0.pth"))
+    assert check_weights(loaded, "fp16") is None
+    loaded.model.get_parameter("decode_head.bottleneck.bn.weight").data[3] = 1e9
+    with pytest.raises(InputFileError, match=r"too large for fp16.*bottleneck\.conv\.weight"):
+        check_weights(loaded, "fp16")

@@ -121,3 +121,16 @@ def test_a_body_that_is_too_old_for_a_new_op_set_is_refused():
     assert function_body(bounded, 21).name == SCALE.op_type
     with pytest.raises(ValueError, match="needs opset 21 or older, got 22"):
         function_body(bounded, 22)
+
+
+def test_an_attribute_may_state_a_size():
+    stated = replace(
+        SCALE,
+        outputs=(Operand("y", "U", ("L", "2 C", "N")),),
+        attributes=(Attribute("times", "int", "how often", size_of="N"), *SCALE.attributes[1:]),
+        limits={"C": (1, 4), "N": (1, 3)},
+    )
+    sizes = stated.read_sizes([(3, 4), (1, 2)], (2, FLOAT32))
+    assert stated.shape_of(stated.outputs[0], sizes) == (3, 4, 2)
+    with pytest.raises(ValueError, match=r"^times must be in 1\.\.3; got times=4$"):
+        stated.read_sizes([(3, 4), (1, 2)], (4, FLOAT32))

@@ -13,6 +13,16 @@ from vmamba_deploy.testing import RoiAlignCase, numpy_dtype
 _GUARD_BYTES = 64
 
 
+class RoiAlignPlan(ctypes.Structure):
+    """EmulatedRoiAlignPlan of plugins/tests/emulation/device.cpp."""
+
+    _fields_ = (
+        ("blocks", ctypes.c_int64),
+        *((name, ctypes.c_int32) for name in ("slice_channels", "slices", "threads")),
+        ("shared_bytes", ctypes.c_int32),
+    )
+
+
 class EmulatedRoiAlign(EmulatedLibrary):
     """vmamba_roi_align_cuda where a device pointer is a host pointer."""
 
@@ -21,6 +31,14 @@ class EmulatedRoiAlign(EmulatedLibrary):
         sides = [(ctypes.c_int64 * 4)(*(each.shape[axis] for each in case.maps)) for axis in (2, 3)]
         sizes = (batch, case.boxes.shape[1], channels, *sides, case.output_size)
         return RoiAlignDesc(*sizes, case.in_dtype, out_dtype)
+
+    def plan(self, desc: RoiAlignDesc) -> RoiAlignPlan:
+        """What a call would launch on the emulated GPU."""
+        plan = RoiAlignPlan()
+        self.check(
+            self.library.vmamba_emulated_roi_align_plan(ctypes.byref(desc), ctypes.byref(plan))
+        )
+        return plan
 
     def __call__(self, case: RoiAlignCase, out_dtype: int) -> np.ndarray:
         """y [B,K,C,S,S], over memory of nothing but NaN; the bytes behind it stay as they were."""

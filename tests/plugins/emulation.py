@@ -22,13 +22,13 @@ EMULATOR_SOURCES = (
     PLUGINS / "kernels" / "cuda" / "shared" / "launch_plan.cpp",
     PLUGINS / "kernels" / "cuda" / "one_state" / "plan.cpp",
     PLUGINS / "kernels" / "cuda" / "many_states" / "plan.cpp",
+    PLUGINS / "kernels" / "cuda" / "roi_align" / "plan.cpp",
 )
 EMULATED_SOURCES = (
     *EMULATOR_SOURCES,
     PLUGINS / "kernels" / "cuda" / "selective_scan_2d.cu",
     PLUGINS / "kernels" / "cuda" / "shared" / "scan_params.cpp",
     PLUGINS / "kernels" / "cuda" / "multi_level_roi_align.cu",
-    PLUGINS / "kernels" / "cuda" / "roi_align" / "plan.cpp",
 )
 # What the adapters need beside the C interface.
 SIGNATURE_SOURCES = tuple(

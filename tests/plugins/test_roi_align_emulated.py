@@ -161,6 +161,32 @@ def test_a_map_beyond_32_bits(roi_align: EmulatedRoiAlign) -> None:
     assert y.tobytes() == expected.tobytes()
 
 
+@pytest.mark.parametrize("boxes", [1, 7, 100, 1000, 40_000, 2**31 - 1])
+@pytest.mark.parametrize("channels", [1, 3, 16, 255, 256, 1000])
+def test_slices_cover_the_channels_and_no_more(
+    roi_align: EmulatedRoiAlign, boxes: int, channels: int
+) -> None:
+    case = random_roi_align_case(RoiAlignDims(1, 1, 1, 32, 32, 7))
+    desc = roi_align.desc(case, FLOAT32)
+    desc.boxes, desc.channels = boxes, channels
+    plan = roi_align.plan(desc)
+    assert (plan.slices - 1) * plan.slice_channels < channels <= plan.slices * plan.slice_channels
+    assert plan.blocks == boxes * plan.slices < 2**31
+    few, many = 4 * LARGE.multiprocessors, 40 * LARGE.multiprocessors
+    assert plan.slices == 1 or plan.blocks < many
+    assert plan.blocks >= few or plan.slice_channels == min(16, -(-channels // 4) * 4)
+
+
+@pytest.mark.parametrize("output_size", range(1, 65))
+def test_a_block_takes_little_shared_memory(roi_align: EmulatedRoiAlign, output_size: int) -> None:
+    case = random_roi_align_case(RoiAlignDims(1, 1, 1, 32, 32, output_size))
+    granted, of_turing, reserved = 48 * 1024, 64 * 1024, 1024
+    needed = roi_align.plan(roi_align.desc(case, FLOAT32)).shared_bytes
+    assert needed <= granted
+    if output_size <= 14:  # all eight blocks for which the registers have room
+        assert 8 * (needed + reserved) <= of_turing
+
+
 def test_more_blocks_than_the_kernel_numbers_are_refused(roi_align: EmulatedRoiAlign) -> None:
     case = random_roi_align_case(RoiAlignDims(1, 1, 1, 32, 32, 1))
     desc = roi_align.desc(case, FLOAT32)

@@ -15,7 +15,6 @@ import pytest
 import torch
 from gpu_cases import DTYPES
 from gpu_scan import Guarded
-from roi_align_cases import SPECIAL_BOXES, RoiAlignDims, random_roi_align_case
 from torch import Tensor
 
 from benchmarks.c_interface import RoiAlignArgs, RoiAlignDesc, load_native
@@ -24,7 +23,12 @@ from vmamba_deploy.ops.multi_level_roi_align.float64_reference import (
 )
 from vmamba_deploy.ops.multi_level_roi_align.torch_op import multi_level_roi_align
 from vmamba_deploy.ops.torch_registration import ONNX_CODES
-from vmamba_deploy.testing import check_accuracy
+from vmamba_deploy.testing import (
+    SPECIAL_BOXES,
+    RoiAlignDims,
+    check_accuracy,
+    random_roi_align_case,
+)
 
 pytestmark = pytest.mark.gpu
 DEVICE = "cuda"

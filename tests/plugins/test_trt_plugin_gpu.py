@@ -13,7 +13,6 @@ import torch
 from gpu_accuracy import expected_result
 from gpu_cases import DTYPES
 from plugin_program import PluginCall, run_plugin, scan_call
-from roi_align_cases import RoiAlignDims, random_roi_align_case
 
 from benchmarks.gpu_check.nvcc_build import HARNESS_NAME, build_plugin_harness
 from vmamba_deploy import native
@@ -25,7 +24,14 @@ from vmamba_deploy.ops.multi_level_roi_align.float64_reference import (
 )
 from vmamba_deploy.ops.selective_scan_2d.specification import ScanDims
 from vmamba_deploy.ops.torch_registration import ONNX_CODES
-from vmamba_deploy.testing import check_accuracy, errors_of, nmse_bar, random_tensors
+from vmamba_deploy.testing import (
+    RoiAlignDims,
+    check_accuracy,
+    errors_of,
+    nmse_bar,
+    random_roi_align_case,
+    random_tensors,
+)
 
 # One launch of each kind of kernel, and three launches of each; odd sizes, and one pixel.
 CALLS = (

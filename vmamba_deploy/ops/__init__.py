@@ -1,1 +1,1 @@
-"""The op: its contract as data, its references, and its PyTorch operator."""
+"""The ops: the contract of each as data, its references, and its PyTorch operator."""

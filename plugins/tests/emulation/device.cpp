@@ -2,6 +2,8 @@
 
 #include "cuda/many_states/shape.h"
 #include "cuda/one_state/shape.h"
+#include "cuda/roi_align/plan.h"
+#include "cuda/shared/launch_plan.h"
 
 namespace vmamba::emulation {
 
@@ -50,4 +52,25 @@ extern "C" __attribute__((visibility("default"))) void vmamba_emulated_plan(
   plan->barriers = walks ? vmamba::kBlockBarrier : vmamba::tile_barriers(made.warps_per_scan);
   plan->resident_blocks = made.resident_blocks;
   plan->starts_late = made.starts_late ? 1 : 0;
+}
+
+namespace {
+
+struct EmulatedRoiAlignPlan {
+  int64_t blocks;
+  int32_t slice_channels, slices, threads, shared_bytes;
+};
+
+}  // namespace
+
+extern "C" __attribute__((visibility("default"))) vmamba_status
+vmamba_emulated_roi_align_plan(const vmamba_roi_align_desc *desc, EmulatedRoiAlignPlan *plan) {
+  vmamba::RoiAlignPlan made;
+  const vmamba_status status =
+      vmamba::make_roi_align_plan(*desc, vmamba::emulation::device().limits, &made);
+  if (status == VMAMBA_OK) {
+    *plan = {made.grid.blocks, made.slice_channels, made.slices, made.grid.threads,
+             made.grid.shared_bytes};
+  }
+  return status;
 }

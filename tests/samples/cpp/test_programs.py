@@ -10,12 +10,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from tests.preprocessing.golden import FOLDER
 from tests.samples.cpp.folders import changed
 from tests.samples.cpp.programs import Program, program
 from vmamba_deploy.inference import load
+from vmamba_deploy.models import load_model
+from vmamba_deploy.pipeline.export import run_export
+from vmamba_deploy.pipeline.plan import ExportPlan
 
 IMAGES = [
     FOLDER / name for name in ("photo_420.jpg", "cmyk.jpg", "rgba_16.png", "orientation_6.jpg")
@@ -80,6 +84,31 @@ def test_probabilities_are_those_of_the_manifests_activation(
     other = changed(exported, tmp_path / "other", lambda fields: fields.update(activation="relu"))
     done = classify(other, IMAGES[0])
     assert (done.code, "activation is neither" in done.error) == (7, True)
+
+
+def test_a_single_logit_is_a_yes_or_no(classify: Program, tmp_path: Path) -> None:
+    """Its softmax would always be 1; older manifests do not say what is meant."""
+    weights = load_model(Path(__file__).parents[2] / "data" / "golden" / "vssm_s1.pth").state_dict()
+    heads = {name: part[:1] for name, part in weights.items() if ".head." in name}
+    torch.save({**weights, **heads}, tmp_path / "one.pth")
+    plan = ExportPlan(
+        model=None,
+        weights=str(tmp_path / "one.pth"),
+        image_size=(64, 64),
+        output=tmp_path / "one",
+        build_engine=False,
+        check_parity=False,
+    )
+    made = run_export(plan, lambda _event: None).folder
+    folder = changed(made, tmp_path / "older", lambda fields: fields.pop("activation"))
+    done = classify(folder, *IMAGES, "--json", "--runtime", "ort")
+    assert done.code == 0, done.err
+    document = json.loads(done.out)
+    assert document["activation"] == "sigmoid"
+    logits, top = expected(folder, IMAGES, 5)
+    assert_same_top(document["images"], top)
+    found = [image["top"][0]["probability"] for image in document["images"]]
+    assert found == pytest.approx((1 / (1 + np.exp(-logits[:, 0]))).tolist(), abs=1e-5)
 
 
 @pytest.mark.parametrize("inside", [False, True], ids=["fp32", "fp16, normalised in the graph"])
