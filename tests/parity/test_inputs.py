@@ -67,3 +67,11 @@ def test_bad_batches_are_refused():
     for batches in ((), (0,), (1, -2)):
         with pytest.raises(UsageError):
             build_inputs(batches, SMALL)
+
+
+def test_photographs_only_means_neither_noise_nor_one_colour():
+    sets = build_inputs((1, 14), SMALL, photos_only=True)
+    assert [one.name for one in sets] == ["photos-b1", "photos-b14", "coffee-b1"]
+    shown = {name.removesuffix("-mirrored") for one in sets for name in one.images}
+    assert shown == set(PHOTOS)
+    assert not any(one.flat for one in sets)

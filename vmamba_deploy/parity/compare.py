@@ -15,7 +15,7 @@ from vmamba_deploy.errors import EnvironmentProblem, InputFileError, UsageError,
 from vmamba_deploy.parity.answer import Answer
 from vmamba_deploy.parity.figures import Figures, worst
 from vmamba_deploy.parity.inputs import InputSet
-from vmamba_deploy.parity.kinds import KINDS, answers_of
+from vmamba_deploy.parity.kinds import KINDS, answers_of, shakes_of
 from vmamba_deploy.parity.metrics import unit_of
 from vmamba_deploy.parity.results import InputResult, OutputResult, RunResult
 from vmamba_deploy.parity.shaking import shaken
@@ -100,7 +100,7 @@ def compare_runtimes(
 def _run_reference(
     reference: Runtime, inputs: Sequence[InputSet], precision: Precision, task: Task
 ) -> list[_Ran]:
-    shakes = max(KINDS[output.kind].shakes for output in task.outputs)
+    shakes = shakes_of(task)
     limits = precision.thresholds.detections
     if shakes and limits is None:
         raise UsageError(f"the outputs of {task.name} cannot be judged in {precision.name}")

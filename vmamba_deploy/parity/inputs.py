@@ -68,12 +68,14 @@ def build_inputs(
     seed: int = 0,
     raw: bool = False,
     inputs: Sequence[Input] = (),
+    photos_only: bool = False,
 ) -> list[InputSet]:
     """Make the sets of a comparison.
 
     Each distinct batch size gives one set: the photographs first, then noise, repeated with fresh
     noise and mirrored photographs until the batch is full. The smallest batch size is also run on
-    each kind of synthetic image alone, so batch 1 sees more than one photo.
+    each kind of synthetic image alone, so batch 1 sees more than one photo; or, with photographs
+    only, on another of those.
 
     Args:
         batches: batch sizes, usually the smallest, usual and largest of an engine's profile.
@@ -82,6 +84,7 @@ def build_inputs(
         seed: of the noise.
         raw: give uint8 images [B, H, W, C], for a model with the preprocessing in its graph.
         inputs: what the model takes beside the images.
+        photos_only: neither noise nor images of one colour.
 
     Raises:
         UsageError: no batch size, or one below 1.
@@ -91,11 +94,11 @@ def build_inputs(
     framed = _framed(preprocessing, raw)
     source = _ImageSource(framed, np.random.default_rng(seed), raw, inputs)
     sets = [
-        source.batch(f"photos-b{batch}", source.mixed_names(batch))
+        source.batch(f"photos-b{batch}", source.mixed_names(batch, () if photos_only else _NOISE))
         for batch in sorted(set(batches))
     ]
-    smallest = min(batches)
-    sets += [source.batch(f"{kind}-b{smallest}", (kind,) * smallest) for kind in (*_NOISE, *_FLAT)]
+    smallest, alone = min(batches), PHOTOS[1:2] if photos_only else (*_NOISE, *_FLAT)
+    sets += [source.batch(f"{kind}-b{smallest}", (kind,) * smallest) for kind in alone]
     return sets
 
 
@@ -147,10 +150,10 @@ class _ImageSource:
         self._preprocessing, self._rng, self._raw = preprocessing, rng, raw
         self._photos: dict[str, ByteArray] = {}
 
-    def mixed_names(self, count: int) -> tuple[str, ...]:
+    def mixed_names(self, count: int, noise: tuple[str, ...]) -> tuple[str, ...]:
         """Names of `count` images: photographs, noise, then the photographs mirrored and noise."""
         mirrored = (f"{photo}-mirrored" for photo in PHOTOS)
-        cycle = (*PHOTOS, *_NOISE, *mirrored, *_NOISE)
+        cycle = (*PHOTOS, *noise, *mirrored, *noise)
         return tuple(cycle[index % len(cycle)] for index in range(count))
 
     def batch(self, name: str, images: tuple[str, ...]) -> InputSet:

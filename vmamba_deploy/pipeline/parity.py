@@ -21,6 +21,7 @@ from vmamba_deploy.models.checkpoints.download import is_url
 from vmamba_deploy.models.loading import load_weights, weights_file_sha256
 from vmamba_deploy.parity.compare import Witness, compare_runtimes
 from vmamba_deploy.parity.inputs import build_inputs
+from vmamba_deploy.parity.kinds import shakes_of
 from vmamba_deploy.pipeline.engine import size_profile
 from vmamba_deploy.precisions import PrecisionName
 from vmamba_deploy.runtimes.base import ModelFiles
@@ -99,7 +100,14 @@ def parity_inputs(
 
     taken, raw, others = fitting(batches, facts), facts.takes_bytes(), facts.task.inputs
     traced = loaded.preprocessing.for_size(facts.image_size())
-    sets = build_inputs(taken, traced, seed=seed, raw=raw, inputs=others)
+    sets = build_inputs(
+        taken,
+        traced,
+        seed=seed,
+        raw=raw,
+        inputs=others,
+        photos_only=shakes_of(facts.task) > 0,
+    )
     for height, width in _other_sizes(facts, engine):
         sized = loaded.preprocessing.for_size((height, width))
         photos, *_ = build_inputs(taken[:1], sized, seed=seed, raw=raw, inputs=others)

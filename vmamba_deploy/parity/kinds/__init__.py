@@ -44,6 +44,14 @@ KINDS: Mapping[OutputKind, Kind] = MappingProxyType(
 )
 
 
+def shakes_of(task: Task) -> int:
+    """How often the reference is asked again for shaken images of a task.
+
+    Of noise and of images of one colour nothing is decided then: photographs alone say something.
+    """
+    return max(KINDS[output.kind].shakes for output in task.outputs)
+
+
 def answers_of(task: Task) -> dict[str, tuple[OutputKind, tuple[str, ...]]]:
     """The answers that a task's outputs make, by name: their kind and the outputs in each.
 
@@ -57,4 +65,4 @@ def answers_of(task: Task) -> dict[str, tuple[OutputKind, tuple[str, ...]]]:
     return found
 
 
-__all__ = ["KINDS", "Kind", "answers_of"]
+__all__ = ["KINDS", "Kind", "answers_of", "shakes_of"]
