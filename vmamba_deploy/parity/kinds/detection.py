@@ -4,7 +4,8 @@ A detector decides: which anchors become proposals, which boxes suppress others,
 above a threshold. Where a decision hangs on the last bits, rounding alone gives other detections,
 and no runtime is wrong for it. So the reference is asked again for the same images, shaken by a
 multiple of what the precision costs (`parity.shaking`, `DetectionLimits.shake`). A detection is
-decided where every shaken answer has it within the limits: then the candidate must have it too.
+decided where every shaken answer has it within half the limits: then the candidate must have it,
+within the limits.
 
 Two detections match when they have the same label and boxes whose IoU is at least 0.5; of several
 pairs the one of largest IoU comes first, and each detection is in one pair at most.
@@ -14,15 +15,15 @@ pairs the one of largest IoU comes first, and each detection is in one pair at m
 | malformed        | images whose slots break the form: a count beyond them, scores that rise, a   |
 |                  | detection behind the count, no label before it                                |
 | detections       | of the reference                                                              |
-| decided          | of those, kept within the limits in every shaken answer                       |
+| decided          | of those, kept within half the limits when shaken                              |
 | found            | share of the decided that the candidate has; 1 when there are none            |
 | found_of_all     | share of all the reference's detections that the candidate has                |
 | known            | share of the candidate's that the reference has, shaken or not                |
 | count_difference | largest over the images, of the two numbers of detections                     |
 | box_pixels       | largest difference of a side of a decided box, pixels of the input            |
 | score_error      | largest difference of a decided score                                         |
-| decided_masks    | decided detections whose mask, at 0.5, every shaken answer keeps within the   |
-|                  | limit                                                                         |
+| decided_masks    | decided detections whose mask, at 0.5, every shaken answer keeps within half  |
+|                  | the limit                                                                     |
 | mask_iou         | smallest IoU of those masks in the cells of their boxes; 1 when there are none|
 | inexact          | images in which either side says that its NMS may differ (`exact` is 0)       |
 """
@@ -120,11 +121,14 @@ class _Pairing:
     def found(self) -> npt.NDArray[np.bool_]:
         return np.asarray(self.partner >= 0)
 
-    def near(self, limits: DetectionLimits) -> npt.NDArray[np.bool_]:
-        """Found, with box and score within the limits."""
-        return np.asarray(
-            self.found & (self.pixels <= limits.box_pixels) & (self.score <= limits.score_error)
-        )
+    def steady(self, limits: DetectionLimits) -> npt.NDArray[np.bool_]:
+        """Found, with box and score within half the limits."""
+        near = (self.pixels <= limits.box_pixels / 2) & (self.score <= limits.score_error / 2)
+        return np.asarray(self.found & near)
+
+    def steady_mask(self, limits: DetectionLimits) -> npt.NDArray[np.bool_]:
+        """With a mask within half the limit."""
+        return np.asarray(1 - self.mask_iou <= (1 - limits.mask_iou) / 2)
 
 
 def compare_detections(answer: Answer, limits: Thresholds) -> DetectionMetrics:
@@ -149,8 +153,8 @@ def _compare_image(answer: Answer, index: int, limits: DetectionLimits) -> Detec
     expected, got = _detected(answer.expected, index), _detected(answer.got, index)
     again = [_detected(one, index) for one in answer.shaken]
     kept = [_pair(expected, one) for one in again]
-    decided = np.logical_and.reduce([one.near(limits) for one in kept])
-    steady = np.logical_and.reduce([one.mask_iou >= limits.mask_iou for one in kept])
+    decided = np.logical_and.reduce([one.steady(limits) for one in kept])
+    steady = np.logical_and.reduce([one.steady_mask(limits) for one in kept])
     to_candidate = _pair(expected, got)
     has = to_candidate.found
     judged, masks = decided & has, decided & has & steady

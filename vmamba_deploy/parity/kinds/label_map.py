@@ -45,7 +45,7 @@ class LabelMetrics(Figures):
     decided_agreement: float
     mean_iou: float
 
-    limited: ClassVar[tuple[str, ...]] = ("agreement", "decided_agreement", "mean_iou")
+    limited: ClassVar[tuple[str, ...]] = ("agreement", "decided_agreement")
     least: ClassVar[frozenset[str]] = frozenset(limited)
     summed: ClassVar[tuple[str, ...]] = (*Figures.summed, "pixels", "differing", "decided")
     smallest: ClassVar[tuple[str, ...]] = ("mean_iou",)
