@@ -15,7 +15,7 @@ pairs the one of largest IoU comes first, and each detection is in one pair at m
 | malformed        | images whose slots break the form: a count beyond them, scores that rise, a   |
 |                  | detection behind the count, no label before it                                |
 | detections       | of the reference                                                              |
-| decided          | of those, kept within half the limits when shaken                              |
+| decided          | of those, kept within half the limits when shaken                             |
 | found            | share of the decided that the candidate has; 1 when there are none            |
 | found_of_all     | share of all the reference's detections that the candidate has                |
 | known            | share of the candidate's that the reference has, shaken or not                |
