@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from vmamba_deploy.models.dense.class_names import ade20k, coco
-from vmamba_deploy.models.dense.config import DetectorConfig, UperNetConfig
+from vmamba_deploy.models.dense.config import LEVELS, DetectorConfig, UperNetConfig
 from vmamba_deploy.models.dense.relatives import (
     DETECTION_RELATIVES,
     SEGMENTATION_RELATIVES,
@@ -94,7 +94,7 @@ class DenseFamily(Family[D]):
 
     def like_file(self, config: D, weights: Mapping[str, Tensor]) -> D:
         """The preset's with the classes that the file has, and its backbone's input and norms."""
-        backbone = VMAMBA.like_file(config.backbone, _of_backbone(weights))
+        backbone = _headless(VMAMBA.like_file(config.backbone, _of_backbone(weights)))
         try:
             classes = self.detect(weights).num_classes
         except NotThisFamilyError:
@@ -132,13 +132,10 @@ class DenseFamily(Family[D]):
         return f"{self.prefix}_{backbone}"
 
     def _over(self, backbone: Any) -> D:
-        return replace(
-            self.usual,
-            backbone=replace(backbone, num_classes=None, outnorm_indices=(0, 1, 2, 3)),
-        )
+        return replace(self.usual, backbone=_headless(backbone))
 
     def _detect_backbone(self, weights: Mapping[str, Tensor]) -> Any:
-        return VMAMBA.detect(_of_backbone(weights))
+        return _headless(VMAMBA.detect(_of_backbone(weights)))
 
     def _head_calls(self) -> Sequence[OpCalls]:
         return ()
@@ -264,6 +261,11 @@ class CascadeMaskRCNNFamily(MaskRCNNFamily):
     def _deltas(self, config: DetectorConfig) -> int:
         """All classes have the same."""
         return 4
+
+
+def _headless(backbone: Any) -> Any:
+    """Without a classifier, and with a norm for each of its maps, whatever a file has."""
+    return replace(backbone, num_classes=None, outnorm_indices=tuple(range(LEVELS)))
 
 
 def _of_backbone(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
