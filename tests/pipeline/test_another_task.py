@@ -85,9 +85,9 @@ def test_its_engine_takes_the_other_input_with_the_image(outcome: ExportOutcome)
     assert engine.built
     assert engine.plugin_layers == sum(CONFIG.depths)
     assert engine.profile is not None
-    assert (engine.profile.min, engine.profile.max) == ((1, 3, 32, 32), (2, 3, 128, 192))
+    assert (engine.profile.min, engine.profile.max) == ((1, 3, 32, 32), (2, 3, 96, 96))
     script = (outcome.folder / "polygraphy_network.py").read_text()
-    assert "--trt-max-shapes pixel_values:[2,3,128,192] sizes:[2,2]" in script
+    assert "--trt-max-shapes pixel_values:[2,3,96,96] sizes:[2,2]" in script
 
 
 def expected(pixels: np.ndarray, sizes: np.ndarray | None) -> dict[str, np.ndarray]:

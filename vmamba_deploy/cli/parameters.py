@@ -237,7 +237,7 @@ _ENGINE_OPTIONS = (
         type=Shapes(),
         help="Smallest, usual and largest shape of the profile: height x width, as "
         "256x256/512x512/1024x1024, or all axes, as trtexec has them.  [default: the image size; "
-        "with --dynamic-size from half of it to double]",
+        "with --dynamic-size from half of it to double; at most what pictures have to fit in]",
     ),
     click.option(
         "--trt",

@@ -221,6 +221,15 @@ class OnnxModel:
                 return height, width
         raise InputFileError(f"{shown(self.path)} does not say for which image size it is")
 
+    def longest_side(self) -> int | None:
+        """What the longer side of a picture has to fit in; None where pictures need not fit."""
+        preprocessing = self.structured("preprocessing")
+        fit = preprocessing.get("fit") if isinstance(preprocessing, dict) else None
+        match fit:
+            case [int(longest), int()]:
+                return longest
+        return None
+
     def takes_bytes(self) -> bool:
         """Whether the graph does the preprocessing: uint8 [B,H,W,C] instead of float [B,C,H,W]."""
         return self.inputs[0].dtype == "uint8"

@@ -111,6 +111,9 @@ Sizes = tuple[tuple[int, int], tuple[int, int], tuple[int, int]]
 def size_profile(facts: OnnxModel, plan: EnginePlan | None = None) -> Sizes:
     """The sizes of a file: the plan's, else half to double of its own where it leaves them free.
 
+    Where pictures keep their ratio they come upright and across, so that both sides go from half
+    of the shorter one to double the longer one, which need not be more than what pictures fit in.
+
     Raises:
         UsageError: see `planned_sizes`.
     """
@@ -119,9 +122,13 @@ def size_profile(facts: OnnxModel, plan: EnginePlan | None = None) -> Sizes:
         return planned_sizes(plan, facts.task, usual, free=free, channels_last=facts.takes_bytes())
     if not free:
         return usual, usual, usual
-    multiple = facts.task.multiple
+    multiple, longest = facts.task.multiple, facts.longest_side()
     half_height, half_width = (max(MIN_SIDE, side // 2 // multiple * multiple) for side in usual)
-    return (half_height, half_width), usual, (2 * usual[0], 2 * usual[1])
+    if longest is None:
+        return (half_height, half_width), usual, (2 * usual[0], 2 * usual[1])
+    least, most = min(half_height, half_width), -(-longest // multiple) * multiple
+    most = max(*usual, min(2 * max(usual), most))
+    return (least, least), usual, (most, most)
 
 
 def planned_sizes(

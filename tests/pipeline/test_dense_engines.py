@@ -1,0 +1,58 @@
+"""Engines for segmentation and detection, of free height and width, built without a GPU."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.pipeline.conftest import HAS_RTX
+from vmamba_deploy.errors import UsageError
+from vmamba_deploy.export.onnx_model import OnnxModel
+from vmamba_deploy.inference import load
+from vmamba_deploy.pipeline.engine import engine_profile, run_build
+from vmamba_deploy.pipeline.info import describe_path
+from vmamba_deploy.runtimes.tensorrt import EnginePlan
+
+SHAPES = ((64, 96), (160, 160), (320, 416))
+
+
+@pytest.mark.skipif(not HAS_RTX, reason="TensorRT-RTX is not installed")
+@pytest.mark.parametrize(
+    ("name", "layers"),
+    [
+        ("det_mask_s1", {"SelectiveScan2D": 4, "MultiLevelRoiAlign": 2}),
+        ("seg_v0", {"SelectiveScan2D": 4}),
+    ],
+)
+def test_every_node_of_ours_is_a_layer_of_its_plugin(
+    dense_artifact: Callable[[str], Path], tmp_path: Path, name: str, layers: dict[str, int]
+) -> None:
+    source, plan = dense_artifact(name), EnginePlan(flavour="rtx", shapes=SHAPES)
+    folder, manifest = run_build(source, tmp_path / "out", plan, lambda _event: None)
+    engine = manifest.engine
+    assert engine.built
+    assert engine.plugin_layers == sum(layers.values())
+    assert engine.layers_by_plugin == (layers if len(layers) > 1 else None)
+    assert OnnxModel.read(folder / "model.onnx").nodes_by_op == layers
+    assert engine.profile is not None
+    assert (engine.profile.min, engine.profile.opt, engine.profile.max) == tuple(
+        (1, 3, *size) for size in SHAPES
+    )
+    described = describe_path(folder)
+    assert described["engine"]["plugin_layers"] == sum(layers.values())
+    assert manifest.num_classes == len(manifest.labels or ())
+    with load(folder, runtime="ort") as model:  # the rest of the folder is as it was
+        assert model.task.name == manifest.task
+
+
+def test_sides_of_a_detector_are_multiples_of_32(dense_artifact: Callable[[str], Path]) -> None:
+    model = OnnxModel.read(dense_artifact("det_mask_s1") / "model.onnx")
+    smallest, (_, _, height, width), largest = engine_profile(model, EnginePlan())
+    assert {side % 32 for side in (*smallest[2:], *largest[2:])} == {0}
+    # Upright pictures and those across fit alike.
+    assert smallest[2] == smallest[3] <= min(height, width) / 2
+    assert largest[2] == largest[3] == 2 * max(height, width)
+    with pytest.raises(UsageError, match="detection takes sides from 32 on, in multiples of 32"):
+        engine_profile(model, EnginePlan(shapes=((64, 96), (160, 160), (320, 400))))
