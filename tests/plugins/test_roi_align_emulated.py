@@ -174,7 +174,7 @@ def test_slices_cover_the_channels_and_no_more(
     assert plan.blocks == boxes * plan.slices < 2**31
     few, many = 4 * LARGE.multiprocessors, 40 * LARGE.multiprocessors
     assert plan.slices == 1 or plan.blocks < many
-    assert plan.blocks >= few or plan.slice_channels == min(16, -(-channels // 4) * 4)
+    assert plan.blocks >= few or plan.slice_channels == 16
 
 
 @pytest.mark.parametrize("output_size", range(1, 65))
@@ -183,8 +183,8 @@ def test_a_block_takes_little_shared_memory(roi_align: EmulatedRoiAlign, output_
     granted, of_turing, reserved = 48 * 1024, 64 * 1024, 1024
     needed = roi_align.plan(roi_align.desc(case, FLOAT32)).shared_bytes
     assert needed <= granted
-    if output_size <= 14:  # all eight blocks for which the registers have room
-        assert 8 * (needed + reserved) <= of_turing
+    if output_size <= 14:  # five blocks; the registers have room for six
+        assert 5 * (needed + reserved) <= of_turing
 
 
 def test_more_blocks_than_the_kernel_numbers_are_refused(roi_align: EmulatedRoiAlign) -> None:
@@ -204,7 +204,8 @@ BREAKS = {
                     "start_ = __fdiv_rn(low, stride);"),
     "a lost sample": ("samples.cuh", "sample < min(", "sample + 1 < min("),
     "a sample off the map counts": ("samples.cuh", "at < -1.0f ||", "at < -2.0f ||"),
-    "lanes that do not wait": ("kernels.cuh", "__syncwarp();\n        add_columns", "add_columns"),
+    "lanes that do not wait": ("kernels.cuh", "__syncwarp();\n          if (has_output)",
+                               "if (has_output)"),
     "no weights beyond those that are kept": ("kernels.cuh", "max(first, kept_end); pixel < end",
                                               "max(first, kept_end); pixel < 0"),
 }  # fmt: skip

@@ -34,42 +34,27 @@ class WeightedAxis {
     }
   }
 
-  // The sum of weight times value(pixel) over those of `within` that a bin's samples touch.
-  template <typename Value>
-  __device__ float add_up(int32_t bin, const Pixels &within, const Value &value, float sum) const {
+  // add(pixel, weight) for those of `within` that a bin's samples touch, in their order.
+  template <typename Add>
+  __device__ void for_each(int32_t bin, const Pixels &within, const Add &add) const {
     const Pixels touched = touched_[bin];
     const int32_t first = max(touched.first, within.first), end = min(touched.end, within.end);
     const int32_t kept_end = min(end, touched.first + kKeptWeights);
     const float *const weights = weights_ + bin * kKeptWeights;
 #pragma unroll 4
     for (int32_t pixel = first; pixel < kept_end; ++pixel) {
-      sum = fmaf(weights[pixel - touched.first], value(pixel), sum);
+      add(pixel, weights[pixel - touched.first]);
     }
 #pragma unroll 1
     for (int32_t pixel = max(first, kept_end); pixel < end; ++pixel) {
-      sum = fmaf(axis_->weight(bin, pixel), value(pixel), sum);
+      add(pixel, axis_->weight(bin, pixel));
     }
-    return sum;
   }
 
  private:
   Axis *const axis_;
   Pixels *const touched_;  // [bins]
   float *const weights_;   // [bins, kKeptWeights], from the first pixel that a bin touches
-};
-
-// A lane's outputs of some rows of bins: of which row of them and which bin in it.
-struct LaneOutputs {
-  int32_t row[kLaneOutputs], bin[kLaneOutputs];
-
-  __device__ LaneOutputs(int32_t lane, int32_t output_size) {
-#pragma unroll
-    for (int i = 0; i < kLaneOutputs; ++i) {
-      const int32_t output = lane + i * kWarpLanes;
-      row[i] = output / output_size;
-      bin[i] = output - row[i] * output_size;
-    }
-  }
 };
 
 // The map that serves a box. Chosen, not indexed: for that the parameters would become a copy in
@@ -111,7 +96,8 @@ class BoxPooling {
         columns_(words + axis_words(output_size), output_size),
         window_(words + 2 * axis_words(output_size) + warp_of_block() * window_words(output_size)),
         lane_(static_cast<int32_t>(threadIdx.x) % kWarpLanes),
-        outputs_(lane_, output_size) {}
+        lane_row_(lane_ / row_bins(output_size)),
+        lane_bin_(lane_ % row_bins(output_size)) {}
 
   // By all threads of the block.
   __device__ void open(const Box &box) {
@@ -122,48 +108,73 @@ class BoxPooling {
     __syncthreads();
   }
 
-  // store(output, value) for all outputs of a channel, [S, S], by the lanes of a warp.
+  // store(channel, output, value) for all outputs, [S, S], of some channels from `first_channel`
+  // on, by the lanes of a warp.
   template <typename Store>
-  __device__ void pool(const T *channel, const Store &store) const {
-    const int32_t step = bin_rows(output_size_);
-    for (int32_t first = 0; first < output_size_; first += step) {
-      const int32_t bins = min(step, output_size_ - first);
-      float sums[kLaneOutputs] = {};
-      for (int32_t column = touched_columns_.first; column < touched_columns_.end;
-           column += kWarpLanes) {
-        add_rows(channel, first, bins, column + lane_);
-        __syncwarp();
-        add_columns(bins, {column, column + kWarpLanes}, sums);
-        __syncwarp();
-      }
+  __device__ void pool(const T *first_channel, int32_t channels, const Store &store) const {
+    for (int32_t first_bin = 0; first_bin < output_size_; first_bin += kWarpLanes) {
+      for (int32_t first_row = 0; first_row < output_size_; first_row += bin_rows(output_size_)) {
+        const int32_t rows = min(bin_rows(output_size_), output_size_ - first_row);
+        const bool has_output = lane_row_ < rows && first_bin + lane_bin_ < output_size_;
+        float sums[kRoiChannels] = {};
+        for (int32_t column = touched_columns_.first; column < touched_columns_.end;
+             column += kWarpLanes) {
+          add_rows(first_channel, channels, first_row, rows, column + lane_);
+          __syncwarp();
+          if (has_output) add_columns(first_bin + lane_bin_, column, sums);
+          __syncwarp();
+        }
+        if (!has_output) continue;
+        const int32_t output = (first_row + lane_row_) * output_size_ + first_bin + lane_bin_;
 #pragma unroll
-      for (int i = 0; i < kLaneOutputs; ++i) {
-        if (outputs_.row[i] < bins) store(first * output_size_ + lane_ + i * kWarpLanes, sums[i]);
+        for (int c = 0; c < kRoiChannels; ++c) {
+          if (c < channels) store(c, output, sums[c]);
+        }
       }
     }
   }
 
  private:
-  __device__ void add_rows(const T *channel, int32_t first, int32_t bins, int32_t column) const {
+  // Where fewer channels are left, the last one stands in for those that are not there.
+  __device__ void add_rows(const T *first_channel, int32_t channels, int32_t first_row,
+                           int32_t rows, int32_t column) const {
     const bool inside = column < touched_columns_.end;
-    const T *const top = channel + (inside ? column : touched_columns_.first);
+    const T *tops[kRoiChannels];
+#pragma unroll
+    for (int c = 0; c < kRoiChannels; ++c) {
+      const int64_t plane = static_cast<int64_t>(map_.height) * map_.width;
+      tops[c] =
+          first_channel + min(c, channels - 1) * plane + (inside ? column : touched_columns_.first);
+    }
     const uint32_t row_bytes = static_cast<uint32_t>(map_.width) * sizeof(T);
-    const auto value = [&](int32_t row) { return to_float(*row_of(top, row, row_bytes)); };
-    for (int32_t i = 0; i < bins; ++i) {
-      const float sum = rows_.add_up(first + i, {0, INT32_MAX}, value, 0.0f);
-      window_[i * kWindowPitch + lane_] = inside ? sum : 0.0f;
+    for (int32_t i = 0; i < rows; ++i) {
+      float sums[kRoiChannels] = {};
+      rows_.for_each(first_row + i, {0, INT32_MAX}, [&](int32_t row, float weight) {
+#pragma unroll
+        for (int c = 0; c < kRoiChannels; ++c) {
+          sums[c] = fmaf(weight, to_float(*row_of(tops[c], row, row_bytes)), sums[c]);
+        }
+      });
+#pragma unroll
+      for (int c = 0; c < kRoiChannels; ++c) window_row(c, i)[lane_] = inside ? sums[c] : 0.0f;
     }
   }
 
-  __device__ void add_columns(int32_t bins, const Pixels &window,
-                              float (&sums)[kLaneOutputs]) const {
+  __device__ void add_columns(int32_t bin, int32_t first_column,
+                              float (&sums)[kRoiChannels]) const {
+    const float *const row = window_row(0, lane_row_) - first_column;
+    const int32_t channel_pitch = bin_rows(output_size_) * kWindowPitch;
+    const Pixels window = {first_column, first_column + kWarpLanes};
+    columns_.for_each(bin, window, [&](int32_t column, float weight) {
 #pragma unroll
-    for (int i = 0; i < kLaneOutputs; ++i) {
-      if (outputs_.row[i] >= bins) continue;
-      const float *const row = window_ + outputs_.row[i] * kWindowPitch;
-      const auto value = [&](int32_t column) { return row[column - window.first]; };
-      sums[i] = columns_.add_up(outputs_.bin[i], window, value, sums[i]);
-    }
+      for (int c = 0; c < kRoiChannels; ++c) {
+        sums[c] = fmaf(weight, row[c * channel_pitch + column], sums[c]);
+      }
+    });
+  }
+
+  __device__ float *window_row(int32_t channel, int32_t row) const {
+    return window_ + (channel * bin_rows(output_size_) + row) * kWindowPitch;
   }
 
   const MapLevel &map_;
@@ -171,8 +182,8 @@ class BoxPooling {
   const WeightedAxis rows_, columns_;
   float *const window_;  // of the warp
   const int32_t lane_;
-  const LaneOutputs outputs_;
-  Pixels touched_columns_;  // by any bin
+  const int32_t lane_row_, lane_bin_;  // of the lane's output, from the first ones at a time
+  Pixels touched_columns_;             // by any bin
 };
 
 template <typename T>
@@ -196,20 +207,23 @@ __global__ void __launch_bounds__(kRoiThreads, kRoiResidentBlocks)
     if (level >= 0) pooling.open(box);
     const int32_t first = slice * params.slice_channels;
     const int32_t end = min(first + params.slice_channels, params.channels);
-    for (int32_t channel = first + warp_of_block(); channel < end; channel += kRoiWarps) {
+    for (int32_t channel = first + kRoiChannels * warp_of_block(); channel < end;
+         channel += kSliceStep) {
+      const int32_t channels = min(kRoiChannels, end - channel);
       const int64_t y = (static_cast<int64_t>(box_number) * params.channels + channel) * outputs;
-      const auto store = [&](int32_t output, float value) {
+      const auto store = [&](int32_t number, int32_t output, float value) {
+        const int64_t place = y + number * outputs + output;
         if (params.rounds_output) {
-          from_float(value, static_cast<T *>(params.args.y) + y + output);
+          from_float(value, static_cast<T *>(params.args.y) + place);
         } else {
-          static_cast<float *>(params.args.y)[y + output] = value;
+          static_cast<float *>(params.args.y)[place] = value;
         }
       };
       if (level >= 0) {
         const int64_t plane = static_cast<int64_t>(image) * params.channels + channel;
-        pooling.pool(map.plane<T>(plane), store);
+        pooling.pool(map.plane<T>(plane), channels, store);
       } else {
-        for (int32_t output = lane; output < outputs; output += kWarpLanes) store(output, 0.0f);
+        for (int32_t i = lane; i < channels * outputs; i += kWarpLanes) store(0, i, 0.0f);
       }
     }
     __syncthreads();  // before the weights of the next box

@@ -32,9 +32,9 @@ vmamba_status make_roi_align_plan(const vmamba_roi_align_desc &desc, const Devic
                 static_cast<long long>(desc.channels));
   }
   const int64_t wanted = kRounds * kRoiResidentBlocks * limits.multiprocessors;
-  const int64_t most_slices = parts_of(desc.channels, kLeastChannels);
+  const int64_t most_slices = parts_of(desc.channels, kSliceStep);
   const int64_t slices = std::clamp<int64_t>(parts_of(wanted, boxes), 1, most_slices);
-  const int64_t channels = parts_of(parts_of(desc.channels, slices), kRoiWarps) * kRoiWarps;
+  const int64_t channels = parts_of(parts_of(desc.channels, slices), kSliceStep) * kSliceStep;
   plan->slice_channels = static_cast<int32_t>(channels);
   plan->slices = static_cast<int32_t>(parts_of(desc.channels, channels));
   plan->grid = {boxes * plan->slices, kRoiThreads, shared_bytes(desc.output_size),

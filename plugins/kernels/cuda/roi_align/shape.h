@@ -7,26 +7,29 @@
 
 namespace vmamba {
 
-// A block has one box and some channels, a warp of it one channel at a time. Lanes hold 32
-// neighbouring columns of the map, the window, and add up the rows of some bins; then each holds
-// outputs of these bins and adds up the columns. So a pixel of a channel is asked for once a row of
-// bins, and a bin of n x n samples costs n + n steps, not n n.
+// A block has one box and some channels, a warp of it four neighbouring ones at a time, which share
+// every weight, index and branch. Lanes hold 32 neighbouring columns of the map, the window, and
+// add up the rows of some bins; then each holds one output of these bins and adds up the columns.
+// So a pixel of a channel is asked for once a row of bins, and a bin of n x n samples costs n + n
+// steps, not n n.
 constexpr int32_t kRoiWarps = 4;
 constexpr int32_t kRoiThreads = kRoiWarps * kWarpLanes;
-constexpr int32_t kRoiResidentBlocks = 8;  // what the launch bounds hold registers down for
+constexpr int32_t kRoiResidentBlocks = 6;  // what the launch bounds hold registers down for
+constexpr int32_t kRoiChannels = 4;
+constexpr int32_t kSliceStep = kRoiWarps * kRoiChannels;  // channels of a block, but for the last
 
-// Outputs of a lane at a time: in registers, whatever the output's size.
-constexpr int32_t kLaneOutputs = 2;
-constexpr int32_t kWarpOutputs = kLaneOutputs * kWarpLanes;
-
-// Rows of bins that a warp adds up at a time.
+// The outputs of a channel that the lanes have at a time: of a row of bins as many as there are
+// lanes, and of so many rows as find room.
+VMAMBA_HOST_DEVICE constexpr int32_t row_bins(int32_t output_size) {
+  return output_size < kWarpLanes ? output_size : kWarpLanes;
+}
 VMAMBA_HOST_DEVICE constexpr int32_t bin_rows(int32_t output_size) {
-  const int32_t rows = kWarpOutputs / output_size;
+  const int32_t rows = kWarpLanes / row_bins(output_size);
   return rows < output_size ? rows : output_size;
 }
 
-// Of a warp: sums over the rows, by row of bins and column of the window. A pitch of 33 floats
-// leaves the rows in different banks.
+// Of a warp: sums over the rows, by channel, row of bins and column of the window. A pitch of 33
+// floats leaves the rows in different banks.
 constexpr int32_t kWindowPitch = kWarpLanes + 1;
 
 // Pixels of a bin, in one direction, whose weights a block computes once: bins of up to 14 pixels
@@ -40,10 +43,7 @@ VMAMBA_HOST_DEVICE constexpr int32_t axis_words(int32_t output_size) {
   return 4 + output_size * (2 + kKeptWeights);
 }
 VMAMBA_HOST_DEVICE constexpr int32_t window_words(int32_t output_size) {
-  return bin_rows(output_size) * kWindowPitch;
+  return kRoiChannels * bin_rows(output_size) * kWindowPitch;
 }
-
-// Fewer channels of a block are not worth what comes before the first one.
-constexpr int32_t kLeastChannels = 4 * kRoiWarps;
 
 }  // namespace vmamba
