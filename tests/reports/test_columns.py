@@ -24,8 +24,8 @@ LABELS = LabelMetrics(
 )  # fmt: skip
 DETECTIONS = DetectionMetrics(
     images=3, non_finite=0, malformed=0, detections=120, candidates=119, decided=100, found=1.0,
-    found_of_all=0.958, known=0.99, count_difference=1.0, box_pixels=0.25, score_error=0.004,
-    decided_masks=90, mask_iou=0.93, inexact=1,
+    found_of_all=0.958, known=0.99, strange=0.0, count_difference=1.0, box_pixels=0.25,
+    score_error=0.004, decided_masks=90, mask_iou=0.93, inexact=1,
 )  # fmt: skip
 MAP = Metrics(3, 0, 1e-3, 1e-4, 2e-3, 3e-3, 4e-6, 1 - 5e-7)
 

@@ -83,6 +83,7 @@ COLUMNS: Mapping[type[Figures], tuple[Column, ...]] = MappingProxyType(
             Column("Found", "found", True, "of {decided} decided", True),
             Column("Found of all", "found_of_all", True, "of {detections}", True),
             Column("Known", "known", True, "of the candidate's {candidates}", True),
+            Column("Strange", "strange", True),
             Column("Box, pixels", "box_pixels", short=True),
             Column("Score", "score_error", short=True),
             Column("Mask IoU", "mask_iou", True, "of {decided_masks} decided masks", True),
@@ -104,8 +105,8 @@ EXPLANATIONS: Mapping[type[Figures], str] = MappingProxyType(
         "is judged.",
         DetectionMetrics: "A detection is decided when the reference keeps it, within these "
         "limits, for the same image shaken by a multiple of what rounding costs; the others may "
-        "come and go by rounding alone and are not judged. Known: what the reference has, shaken "
-        "or not.",
+        "come and go by rounding alone. Known: what the reference has, shaken or not. Strange: the "
+        "share of an image's detections that the other side does not have, two forgiven.",
     }
 )
 """What a reader must know of the words in the columns, by kind of figures."""

@@ -19,7 +19,7 @@ from vmamba_deploy.tasks.detection import DETECTION
 SLOTS, SIDE, PICTURE = 100, 28, 600
 LIMITS = replace(
     PRECISIONS["fp32"].thresholds,
-    detections=DetectionLimits(1e-3, known=0.95, box_pixels=0.5, score_error=0.01, mask_iou=0.9),
+    detections=DetectionLimits(1e-3, strange=0.1, box_pixels=0.5, score_error=0.01, mask_iou=0.9),
 )
 
 
@@ -104,9 +104,10 @@ def test_no_detection_at_all_is_an_answer_too() -> None:
     none, some = only(detections(), []), detections(3)
     assert compare(none, none).violations(LIMITS) == []
     (text,) = compare(none, some).violations(LIMITS)
-    assert text.startswith("known 0 ")
-    (text,) = compare(some, none).violations(LIMITS)
-    assert text.startswith("found 0 ")
+    assert text.startswith("strange 0.333 ")
+    assert compare(none, detections(2)).violations(LIMITS) == []
+    found = compare(some, none).violations(LIMITS)
+    assert [text.split()[:2] for text in found] == [["found", "0"], ["strange", "0.333"]]
 
 
 def move(pixels):
@@ -158,10 +159,19 @@ def test_a_class_swapped_between_two_detections_is_noticed() -> None:
 
 def test_additional_detections_are_noticed() -> None:
     every = detections(20)
-    got = compare(only(every, range(17)), every)
-    assert got.known == pytest.approx(17 / 20)
-    assert (got.count_difference, got.found) == (3, 1.0)
-    assert [text.split()[0] for text in got.violations(LIMITS)] == ["known"]
+    got = compare(only(every, range(15)), every)
+    assert (got.known, got.strange) == (pytest.approx(15 / 20), pytest.approx(3 / 20))
+    assert (got.count_difference, got.found) == (5, 1.0)
+    assert [text.split()[0] for text in got.violations(LIMITS)] == ["strange"]
+
+
+def test_where_nothing_is_decided_most_must_still_have_a_partner() -> None:
+    one, other = detections(20), detections(20, classes=40)
+    half = only(one, range(10))
+    got = compare(one, half, shaken=[other])
+    assert (got.decided, got.strange) == (0, pytest.approx(8 / 20))
+    assert [text.split()[0] for text in got.violations(LIMITS)] == ["strange"]
+    assert compare(one, only(one, range(18)), shaken=[other]).violations(LIMITS) == []
 
 
 def test_what_the_shaken_reference_loses_is_not_asked_of_the_candidate() -> None:

@@ -5,7 +5,8 @@ above a threshold. Where a decision hangs on the last bits, rounding alone gives
 and no runtime is wrong for it. So the reference is asked again for the same images, shaken by a
 multiple of what the precision costs (`parity.shaking`, `DetectionLimits.shake`). A detection is
 decided where every shaken answer has it within half the limits: then the candidate must have it,
-within the limits.
+within the limits. Of the undecided ones, each of which may come or go, most must have a partner
+(`strange`).
 
 Two detections match when they have the same label and boxes whose IoU is at least 0.5; of several
 pairs the one of largest IoU comes first, and each detection is in one pair at most.
@@ -19,6 +20,8 @@ pairs the one of largest IoU comes first, and each detection is in one pair at m
 | found            | share of the decided that the candidate has; 1 when there are none            |
 | found_of_all     | share of all the reference's detections that the candidate has                |
 | known            | share of the candidate's that the reference has, shaken or not                |
+| strange          | largest over the images, of the share of either side's detections that the    |
+|                  | other does not have, shaken or not, two forgiven                              |
 | count_difference | largest over the images, of the two numbers of detections                     |
 | box_pixels       | largest difference of a side of a decided box, pixels of the input            |
 | score_error      | largest difference of a decided score                                         |
@@ -42,6 +45,8 @@ from vmamba_deploy.parity.answer import Answer, Arrays
 from vmamba_deploy.parity.figures import Figures
 from vmamba_deploy.precisions import DetectionLimits, Thresholds
 
+FORGIVEN = 2
+"""Detections of an image that may come or go, undecided: where there are few, one is a large share."""
 MATCH_IOU = 0.5
 """From which on two boxes of a class are the same detection: NMS leaves no two of one side."""
 
@@ -57,6 +62,7 @@ class DetectionMetrics(Figures):
     found: float
     found_of_all: float
     known: float
+    strange: float
     count_difference: float
     box_pixels: float
     score_error: float
@@ -65,14 +71,16 @@ class DetectionMetrics(Figures):
     inexact: int
 
     limited: ClassVar[tuple[str, ...]] = (
-        "malformed", "found", "known", "box_pixels", "score_error", "mask_iou",
+        "malformed", "found", "strange", "box_pixels", "score_error", "mask_iou",
     )  # fmt: skip
-    least: ClassVar[frozenset[str]] = frozenset({"found", "known", "mask_iou"})
+    least: ClassVar[frozenset[str]] = frozenset({"found", "mask_iou"})
     summed: ClassVar[tuple[str, ...]] = (
         *Figures.summed, "malformed", "detections", "candidates", "decided", "decided_masks",
         "inexact",
     )  # fmt: skip
-    largest: ClassVar[tuple[str, ...]] = ("count_difference", "box_pixels", "score_error")
+    largest: ClassVar[tuple[str, ...]] = (
+        "strange", "count_difference", "box_pixels", "score_error",
+    )  # fmt: skip
     smallest: ClassVar[tuple[str, ...]] = ("mask_iou",)
     shares: ClassVar[Mapping[str, str]] = MappingProxyType(
         {"found": "decided", "found_of_all": "detections", "known": "candidates"}
@@ -170,6 +178,7 @@ def _compare_image(answer: Answer, index: int, limits: DetectionLimits) -> Detec
         found=_share(has[decided]),
         found_of_all=_share(has),
         known=_share(known),
+        strange=max(_beyond_forgiven(has), _beyond_forgiven(known)),
         count_difference=float(abs(len(expected) - len(got))),
         box_pixels=float(to_candidate.pixels[judged].max(initial=0.0)),
         score_error=float(to_candidate.score[judged].max(initial=0.0)),
@@ -177,6 +186,11 @@ def _compare_image(answer: Answer, index: int, limits: DetectionLimits) -> Detec
         mask_iou=float(to_candidate.mask_iou[masks].min(initial=1.0)),
         inexact=int(not all(exact)),
     )
+
+
+def _beyond_forgiven(has_partner: npt.NDArray[np.bool_]) -> float:
+    """Share of an image's detections that have none, after the first ones."""
+    return float(max(0, int((~has_partner).sum()) - FORGIVEN) / max(len(has_partner), 1))
 
 
 def _share(values: npt.NDArray[np.bool_]) -> float:
