@@ -46,7 +46,7 @@ from vmamba_deploy.parity.figures import Figures
 from vmamba_deploy.precisions import DetectionLimits, Thresholds
 
 FORGIVEN = 2
-"""Detections of an image that may come or go, undecided: where there are few, one is a large share."""
+"""Undecided detections of an image that may come or go: of a few, one is a large share."""
 MATCH_IOU = 0.5
 """From which on two boxes of a class are the same detection: NMS leaves no two of one side."""
 
