@@ -5,7 +5,9 @@
 #pragma once
 
 #include "vmamba_inference/classifier.hpp"
+#include "vmamba_inference/detector.hpp"
 #include "vmamba_inference/error.hpp"
 #include "vmamba_inference/preprocess.hpp"
 #include "vmamba_inference/read_image.hpp"
+#include "vmamba_inference/segmenter.hpp"
 #include "vmamba_inference/verify.hpp"

@@ -38,7 +38,8 @@ void write_features(const vmamba_programs::Arguments &arguments) {
                       std::to_string(session->max_batch()) + " images");
   }
   const PixelBatch pixels = pixels_of(images, manifest.preprocessing);
-  for (const auto &[name, array] : session->run(pixels.bytes.data(), images.size())) {
+  const Feed feed{pixels.bytes.data(), images.size(), manifest.preprocessing.crop(), {}};
+  for (const auto &[name, array] : session->run(feed)) {
     write_file(*folder / (name + ".f32"), array.values.data(), array.values.size() * sizeof(float));
     std::cout << printable(name);
     for (const std::size_t side : array.shape) std::cout << ' ' << side;

@@ -82,8 +82,11 @@ def test_documented_calls_run(programs: Path, exported: Path, name: str) -> None
         assert done.code == 0, done.err
 
 
-def test_every_option_is_documented(classify: Program, throughput: Program) -> None:
+def test_every_option_is_documented(programs: Path, classify: Program, throughput: Program) -> None:
     documented = set(re.findall(r"--[a-z][a-z-]+", PAGE)) - {"--build", "--task"}
     offered = set(re.findall(r"^  (--[a-z-]+)", classify("--help").out, re.MULTILINE))
     offered |= set(re.findall(r"^  (--[a-z-]+)", throughput("--help").out, re.MULTILINE))
+    for name in ("segment", "detect"):
+        usage = program(programs / name)("--help").out
+        offered |= set(re.findall(r"^  (--[a-z-]+)", usage, re.MULTILINE))
     assert offered - {"--help"} == documented

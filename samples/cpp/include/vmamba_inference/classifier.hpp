@@ -151,7 +151,7 @@ class Classifier {
     for (std::size_t i = 0; i < logits.images; ++i) {
       for (const auto &[index, probability] :
            top_of(logits.row(i), logits.classes, count, sigmoid)) {
-        all[i].push_back({index, label(index), probability});
+        all[i].push_back({index, class_label(manifest_, index), probability});
       }
     }
     return all;
@@ -166,12 +166,13 @@ class Classifier {
   // A part smaller than the network takes is filled up with its last image.
   Logits run_part(const std::uint8_t *pixels, std::size_t count, std::size_t each) const {
     const std::size_t needed = std::max(count, session_->min_batch());
-    if (needed == count) return logits_of(session_->run(pixels, count));
+    if (needed == count)
+      return logits_of(session_->run({pixels, count, preprocessing().crop(), {}}));
     std::vector<std::uint8_t> filled(needed * each);
     for (std::size_t i = 0; i < needed; ++i) {
       std::memcpy(filled.data() + i * each, pixels + std::min(i, count - 1) * each, each);
     }
-    return logits_of(session_->run(filled.data(), needed));
+    return logits_of(session_->run({filled.data(), needed, preprocessing().crop(), {}}));
   }
 
   static Logits logits_of(Outputs outputs) {
@@ -181,11 +182,6 @@ class Classifier {
     }
     Array &array = found->second;
     return {array.shape[0], array.shape[1], std::move(array.values)};
-  }
-
-  std::string label(std::size_t index) const {
-    const auto &labels = manifest_.labels;
-    return labels && index < labels->size() ? (*labels)[index] : std::to_string(index);
   }
 
   Manifest manifest_;

@@ -75,6 +75,14 @@ inline constexpr std::int64_t kMaxPixels = 178956970;
 
 inline constexpr std::int64_t kGrey = 1, kRgb = 3;  // channels of what is in files
 
+struct Size {
+  std::int64_t height = 0;
+  std::int64_t width = 0;
+};
+
+inline bool operator==(Size a, Size b) { return a.height == b.height && a.width == b.width; }
+inline bool operator!=(Size a, Size b) { return !(a == b); }
+
 // Rows from top to bottom, each `width` times `channels` values: red, green, blue of RGB.
 struct Image {
   std::int64_t width = 0;

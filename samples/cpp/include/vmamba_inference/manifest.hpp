@@ -58,6 +58,20 @@ struct Manifest {
   std::string activation;  // softmax or sigmoid; empty: sigmoid of a single logit, else softmax
 };
 
+// The name of a class; its number as text where the folder has no names.
+inline std::string class_label(const Manifest &manifest, std::size_t index) {
+  const bool named = manifest.labels && index < manifest.labels->size();
+  return named ? (*manifest.labels)[index] : std::to_string(index);
+}
+
+// Throws Error(kUsage) where the folder is for another task.
+inline void require_task(const Manifest &manifest, const std::string &task) {
+  if (manifest.task == task) return;
+  throw usage_error(
+      manifest.folder.string() + " is not for " + task + ": its task is " + manifest.task,
+      "open_session gives the outputs of any task by name");
+}
+
 namespace detail {
 
 inline constexpr std::uintmax_t kMaxManifestBytes = 16 << 20;

@@ -102,20 +102,30 @@ class OrtSession final : public Session {
   std::size_t min_batch() const override { return min_batch_; }
 
   // ONNX Runtime's sessions take calls from any number of threads at once.
-  Outputs run(const std::uint8_t *pixels, std::size_t images) override {
-    const std::array<std::int64_t, 4> shape = input_shape(static_cast<std::int64_t>(images));
-    const std::size_t bytes = images * static_cast<std::size_t>(spec_.bytes_per_image());
+  Outputs run(const Feed &feed) override {
+    const auto images = static_cast<std::int64_t>(feed.images);
+    const std::array<std::int64_t, 4> shape = input_shape(images, feed.size);
+    const std::size_t each = spec_.normalisation_in_graph ? 1 : sizeof(float);
+    const std::size_t bytes =
+        each * static_cast<std::size_t>(shape[0] * shape[1] * shape[2] * shape[3]);
+    std::vector<std::int64_t> sizes;
+    if (input_names_.size() > 1) sizes = completed_sizes(feed);
+    const std::array<std::int64_t, 2> sizes_shape{images, 2};
     const auto memory = Ort::MemoryInfo::CreateCpu(OrtArenaAllocator, OrtMemTypeDefault);
     try {
       // The tensor is only read, but the interface takes no pointer to const.
-      auto *const data = const_cast<std::uint8_t *>(pixels);
-      const Ort::Value input =
-          Ort::Value::CreateTensor(memory, data, bytes, shape.data(), shape.size(), input_type());
-      const char *const inputs[] = {input_name_.c_str()};
-      std::vector<const char *> names;
-      for (const std::string &name : output_names_) names.push_back(name.c_str());
-      const std::vector<Ort::Value> results =
-          session_.Run(Ort::RunOptions(), inputs, &input, 1, names.data(), names.size());
+      auto *const data = const_cast<std::uint8_t *>(feed.pixels);
+      std::vector<Ort::Value> inputs;
+      inputs.push_back(
+          Ort::Value::CreateTensor(memory, data, bytes, shape.data(), shape.size(), input_type()));
+      if (!sizes.empty()) {
+        inputs.push_back(Ort::Value::CreateTensor<std::int64_t>(
+            memory, sizes.data(), sizes.size(), sizes_shape.data(), sizes_shape.size()));
+      }
+      const std::vector<const char *> taken = pointers(input_names_);
+      const std::vector<const char *> given = pointers(output_names_);
+      const std::vector<Ort::Value> results = session_.Run(
+          Ort::RunOptions(), taken.data(), inputs.data(), taken.size(), given.data(), given.size());
       Outputs outputs;
       for (std::size_t i = 0; i < results.size(); ++i) {
         outputs[output_names_[i]] = array_of(results[i], images);
@@ -132,25 +142,33 @@ class OrtSession final : public Session {
                                         : ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT;
   }
 
-  std::array<std::int64_t, 4> input_shape(std::int64_t images) const {
-    if (spec_.normalisation_in_graph)
-      return {images, spec_.crop_height, spec_.crop_width, spec_.channels()};
-    return {images, spec_.channels(), spec_.crop_height, spec_.crop_width};
+  static std::vector<const char *> pointers(const std::vector<std::string> &names) {
+    std::vector<const char *> texts;
+    for (const std::string &name : names) texts.push_back(name.c_str());
+    return texts;
+  }
+
+  std::array<std::int64_t, 4> input_shape(std::int64_t images, Size size) const {
+    if (spec_.normalisation_in_graph) return {images, size.height, size.width, spec_.channels()};
+    return {images, spec_.channels(), size.height, size.width};
   }
 
   void read_signature() {
     Ort::AllocatorWithDefaultOptions allocator;
-    if (session_.GetInputCount() != 1 || session_.GetOutputCount() == 0) {
-      throw integrity_error("model.onnx has not one input and outputs");
+    for (std::size_t i = 0; i < session_.GetInputCount(); ++i) {
+      input_names_.emplace_back(session_.GetInputNameAllocated(i, allocator).get());
     }
-    input_name_ = session_.GetInputNameAllocated(0, allocator).get();
     for (std::size_t i = 0; i < session_.GetOutputCount(); ++i) {
       output_names_.emplace_back(session_.GetOutputNameAllocated(i, allocator).get());
+    }
+    const bool sizes = input_names_.size() == 2 && input_names_[1] == kSizesName;
+    if (!(input_names_.size() == 1 || sizes) || output_names_.empty()) {
+      throw integrity_error("model.onnx has not one input, or sizes beside it, and outputs");
     }
     const Ort::TypeInfo type = session_.GetInputTypeInfo(0);  // owns what follows
     const auto tensor = type.GetTensorTypeAndShapeInfo();
     const std::vector<std::int64_t> shape = tensor.GetShape();
-    const std::array<std::int64_t, 4> wanted = input_shape(-1);
+    const std::array<std::int64_t, 4> wanted = input_shape(-1, spec_.crop());
     bool fits = shape.size() == wanted.size() && tensor.GetElementType() == input_type();
     for (std::size_t i = 1; fits && i < wanted.size(); ++i) {
       fits = shape[i] < 0 || shape[i] == wanted[i];
@@ -159,21 +177,30 @@ class OrtSession final : public Session {
     if (shape[0] > 0) min_batch_ = max_batch_ = static_cast<std::size_t>(shape[0]);
   }
 
-  static Array array_of(const Ort::Value &value, std::size_t images) {
+  static Array array_of(const Ort::Value &value, std::int64_t images) {
     const auto facts = value.GetTensorTypeAndShapeInfo();
     const std::vector<std::int64_t> shape = facts.GetShape();
-    if (facts.GetElementType() != ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT || shape.empty() ||
-        shape[0] != static_cast<std::int64_t>(images)) {
-      throw integrity_error("model.onnx does not give float32 with the batch first");
+    const bool floats = facts.GetElementType() == ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT;
+    const bool integers = facts.GetElementType() == ONNX_TENSOR_ELEMENT_DATA_TYPE_INT32;
+    if (!(floats || integers) || shape.empty() || shape[0] != images) {
+      throw integrity_error("model.onnx gives neither float32 nor int32 with the batch first");
     }
-    const float *const data = value.GetTensorData<float>();
-    return {{shape.begin(), shape.end()}, {data, data + facts.GetElementCount()}};
+    Array array{{shape.begin(), shape.end()}, {}, {}};
+    const std::size_t count = facts.GetElementCount();
+    if (floats) {
+      const float *const data = value.GetTensorData<float>();
+      array.values.assign(data, data + count);
+    } else {
+      const std::int32_t *const data = value.GetTensorData<std::int32_t>();
+      array.integers.assign(data, data + count);
+    }
+    return array;
   }
 
   Preprocessing spec_;
   bool cuda_;
   Ort::Session session_{nullptr};
-  std::string input_name_;
+  std::vector<std::string> input_names_;  // the image first
   std::vector<std::string> output_names_;
   std::size_t min_batch_ = 1;
   std::size_t max_batch_ = kUsualLargestBatch;

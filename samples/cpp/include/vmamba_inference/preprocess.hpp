@@ -181,14 +181,6 @@ inline Image resize_window(const Image &image, std::int64_t width, std::int64_t 
   return out;
 }
 
-struct Size {
-  std::int64_t height = 0;
-  std::int64_t width = 0;
-};
-
-inline bool operator==(Size a, Size b) { return a.height == b.height && a.width == b.width; }
-inline bool operator!=(Size a, Size b) { return !(a == b); }
-
 // A picture keeps its ratio and becomes as large as fits; then zeros fill its sides up to multiples
 // of `pad`, or the frame crop_height x crop_width where that is `fixed`.
 struct Fit {
@@ -209,6 +201,7 @@ struct Preprocessing {
   bool stretched = false;  // resized straight to the crop's size, whatever the image's shape
   std::optional<Fit> fit;  // then neither resize_pixels nor the filter counts
 
+  Size crop() const { return {crop_height, crop_width}; }
   std::int64_t channels() const { return static_cast<std::int64_t>(mean.size()); }
   std::int64_t values_per_image() const { return channels() * crop_height * crop_width; }
   std::int64_t bytes_per_image() const {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "vmamba_inference/error.hpp"
+#include "vmamba_inference/image.hpp"
 
 namespace vmamba_inference {
 
@@ -37,11 +38,36 @@ struct PixelBatch {
   std::vector<std::uint8_t> bytes;
 };
 
-// float32, row by row; the first of `shape` is the number of images.
+// What one execution takes: images of one size, one after the other, in the network's own layout.
+struct Feed {
+  const std::uint8_t *pixels = nullptr;
+  std::size_t images = 0;
+  Size size;  // of each in `pixels`
+  // For a network that takes `sizes`: height and width of each picture before it was padded; empty
+  // where every picture fills its image.
+  std::vector<std::int64_t> sizes;
+};
+
+inline std::vector<std::int64_t> completed_sizes(const Feed &feed) {
+  if (!feed.sizes.empty()) {
+    if (feed.sizes.size() == 2 * feed.images) return feed.sizes;
+    throw usage_error("sizes has a height and a width for each image");
+  }
+  std::vector<std::int64_t> sizes;
+  for (std::size_t i = 0; i < feed.images; ++i) {
+    sizes.insert(sizes.end(), {feed.size.height, feed.size.width});
+  }
+  return sizes;
+}
+
+// Row by row; the first of `shape` is the number of images.
 struct Array {
   std::vector<std::size_t> shape;
-  std::vector<float> values;
+  std::vector<float> values;           // of float32
+  std::vector<std::int32_t> integers;  // of int32
 };
+
+inline constexpr char kSizesName[] = "sizes";  // of the input beside the images
 
 // By the names in the graph: `logits` of a classifier, `feature0` to `feature3` of a backbone.
 using Outputs = std::map<std::string, Array>;
@@ -68,7 +94,7 @@ class Session {
   virtual std::size_t max_batch() const = 0;
   virtual std::size_t min_batch() const = 0;
   // Run min_batch()..max_batch() images. Any thread may call.
-  virtual Outputs run(const std::uint8_t *pixels, std::size_t images) = 0;
+  virtual Outputs run(const Feed &feed) = 0;
 };
 
 }  // namespace vmamba_inference

@@ -77,9 +77,15 @@ class Engine {
   std::size_t min_batch() const { return min_batch_; }
   std::size_t max_batch() const { return max_batch_; }
   const std::string &input() const { return input_; }
+  bool takes_sizes() const { return takes_sizes_; }
   const std::vector<std::string> &outputs() const { return outputs_; }
 
-  // Of an output, for the batch that was set last.
+  // Whether an output is int32; else it is float32.
+  bool is_integer(const std::string &output) const {
+    return engine_->getTensorDataType(output.c_str()) == nvinfer1::DataType::kINT32;
+  }
+
+  // Of an output, for the shape that was set last.
   std::vector<std::size_t> shape(const std::string &output) const {
     const nvinfer1::Dims dims = context_->getTensorShape(output.c_str());
     std::vector<std::size_t> shape;
@@ -96,14 +102,21 @@ class Engine {
     }
   }
 
-  void set_batch(std::size_t images) {
-    nvinfer1::Dims shape = input_shape();
-    shape.d[0] = static_cast<Extent>(images);
-    if (!context_->setInputShape(input_.c_str(), shape)) {
+  // How many images, and of which size.
+  void set_shape(std::size_t images, Size size) {
+    const nvinfer1::Dims shape = input_shape(images, size);
+    const nvinfer1::Dims sizes{2, {static_cast<Extent>(images), 2}};
+    if (!context_->setInputShape(input_.c_str(), shape) ||
+        (takes_sizes_ && !context_->setInputShape(kSizesName, sizes))) {
       throw usage_error("the engine takes batches from " + std::to_string(min_batch_) + " to " +
-                        std::to_string(max_batch_) + ", got " + std::to_string(images));
+                        std::to_string(max_batch_) + " of images from " + text_of(least_) + " to " +
+                        text_of(largest_) + ", got " + std::to_string(images) + " of " +
+                        text_of(size));
     }
   }
+
+  // The largest image of the engine's profile.
+  Size largest() const { return largest_; }
 
   bool enqueue(const CudaStream &stream) {
     return context_->enqueueV3(reinterpret_cast<cudaStream_t>(stream.get()));
@@ -135,6 +148,8 @@ class Engine {
       const bool is_input = engine_->getTensorIOMode(name) == TensorIOMode::kINPUT;
       if (!is_input) {
         outputs_.emplace_back(name);
+      } else if (std::string(name) == kSizesName) {
+        takes_sizes_ = true;
       } else if (input_.empty()) {
         input_ = name;
       } else {
@@ -143,11 +158,14 @@ class Engine {
     }
     if (input_.empty() || outputs_.empty()) wrong_tensors();
     const DataType wanted = spec_.normalisation_in_graph ? DataType::kUINT8 : DataType::kFLOAT;
-    const bool floats = std::all_of(outputs_.begin(), outputs_.end(), [this](const auto &name) {
-      return engine_->getTensorDataType(name.c_str()) == DataType::kFLOAT &&
+    const bool known = std::all_of(outputs_.begin(), outputs_.end(), [this](const auto &name) {
+      const DataType type = engine_->getTensorDataType(name.c_str());
+      return (type == DataType::kFLOAT || type == DataType::kINT32) &&
              engine_->getTensorShape(name.c_str()).nbDims > 0;
     });
-    if (engine_->getTensorDataType(input_.c_str()) != wanted || !floats || !takes_our_images()) {
+    const bool sizes = !takes_sizes_ || engine_->getTensorDataType(kSizesName) == DataType::kINT64;
+    if (engine_->getTensorDataType(input_.c_str()) != wanted || !known || !sizes ||
+        !takes_our_images()) {
       throw integrity_error("the engine's tensors are not those that its manifest describes");
     }
     const auto batch = [this](OptProfileSelector which) {
@@ -157,30 +175,39 @@ class Engine {
     max_batch_ = batch(OptProfileSelector::kMAX);
   }
 
-  // Of one image.
-  nvinfer1::Dims input_shape() const {
-    const auto height = static_cast<Extent>(spec_.crop_height);
-    const auto width = static_cast<Extent>(spec_.crop_width);
+  nvinfer1::Dims input_shape(std::size_t images, Size size) const {
+    const auto height = static_cast<Extent>(size.height);
+    const auto width = static_cast<Extent>(size.width);
     const auto channels = static_cast<Extent>(spec_.channels());
-    if (spec_.normalisation_in_graph) return {4, {1, height, width, channels}};
-    return {4, {1, channels, height, width}};
+    const auto batch = static_cast<Extent>(images);
+    if (spec_.normalisation_in_graph) return {4, {batch, height, width, channels}};
+    return {4, {batch, channels, height, width}};
   }
 
-  bool takes_our_images() const {
+  // Pictures that have to fit have sizes of their own, which are judged when they come.
+  bool takes_our_images() {
     using nvinfer1::OptProfileSelector;
     const char *const name = input_.c_str();
     const nvinfer1::Dims least = engine_->getProfileShape(name, 0, OptProfileSelector::kMIN);
     const nvinfer1::Dims most = engine_->getProfileShape(name, 0, OptProfileSelector::kMAX);
-    const nvinfer1::Dims ours = input_shape();
     if (least.nbDims != 4 || most.nbDims != 4 || least.d[0] < 1) return false;
+    const int rows = spec_.normalisation_in_graph ? 1 : 2;
+    least_ = {least.d[rows], least.d[rows + 1]};
+    largest_ = {most.d[rows], most.d[rows + 1]};
+    const bool free = spec_.fit && !spec_.fit->fixed;
+    const nvinfer1::Dims ours = input_shape(1, free ? largest_ : spec_.crop());
     for (int i = 1; i < 4; ++i) {
       if (ours.d[i] < least.d[i] || ours.d[i] > most.d[i]) return false;
     }
     return true;
   }
 
+  static std::string text_of(Size size) {
+    return std::to_string(size.height) + "x" + std::to_string(size.width);
+  }
+
   [[noreturn]] static void wrong_tensors() {
-    throw integrity_error("the engine has not one input and outputs");
+    throw integrity_error("the engine has not one input, or sizes beside it, and outputs");
   }
 
   Preprocessing spec_;
@@ -193,13 +220,16 @@ class Engine {
   std::vector<std::string> outputs_;
   std::size_t min_batch_ = 1;
   std::size_t max_batch_ = 1;
+  bool takes_sizes_ = false;
+  Size least_, largest_;  // images of the profile
 };
 
 }  // namespace vmamba_inference::trt
 
 namespace vmamba_inference {
 
-// Buffers for the largest batch, one stream, and a graph of the batch size that was run last.
+// Buffers for the largest batch of the largest images, one stream, and a graph of the shape that
+// was run last.
 class TrtSession final : public Session {
  public:
   TrtSession(const Manifest &manifest, const Options &options)
@@ -213,11 +243,14 @@ class TrtSession final : public Session {
     context_.emplace(gpu);
     context_->make_current();
     engine_ = std::make_unique<trt::Engine>(manifest);
-    device_.emplace(engine_->max_batch() * input_bytes());
-    engine_->bind(engine_->input(), device_->input.get());
-    engine_->set_batch(engine_->max_batch());
+    const std::size_t most = engine_->max_batch();
+    device_.emplace(most * input_bytes(engine_->largest()), most * kBytesOfSizes);
+    engine_->bind(engine_->input(), device_->input.device.get());
+    if (engine_->takes_sizes()) engine_->bind(kSizesName, device_->sizes.device.get());
+    engine_->set_shape(most, engine_->largest());
     for (const std::string &name : engine_->outputs()) {
-      OutputBuffers &buffers = device_->outputs.emplace_back(values_of(name) * sizeof(float));
+      // float32 and int32 have four bytes each.
+      Buffers &buffers = device_->outputs.emplace_back(values_of(name) * sizeof(float));
       engine_->bind(name, buffers.device.get());
     }
   }
@@ -245,16 +278,22 @@ class TrtSession final : public Session {
   std::size_t min_batch() const override { return engine_->min_batch(); }
 
   // Calls from several threads run one after the other.
-  Outputs run(const std::uint8_t *pixels, std::size_t images) override {
+  Outputs run(const Feed &feed) override {
     const std::lock_guard<std::mutex> lock(one_at_a_time_);
     context_->make_current();
     Device &device = *device_;
-    const std::size_t in = images * input_bytes();
-    std::memcpy(device.host_input.get(), pixels, in);
-    device.input.upload(device.host_input.get(), in, device.stream);
-    execute(images);
+    if (feed.images > engine_->max_batch() || feed.size.height > engine_->largest().height ||
+        feed.size.width > engine_->largest().width) {
+      engine_->set_shape(feed.images, feed.size);  // which says what the engine takes
+    }
+    device.input.upload(feed.pixels, feed.images * input_bytes(feed.size), device.stream);
+    if (engine_->takes_sizes()) {
+      const std::vector<std::int64_t> sizes = completed_sizes(feed);
+      device.sizes.upload(sizes.data(), feed.images * kBytesOfSizes, device.stream);
+    }
+    execute(feed.images, feed.size);
     for (std::size_t i = 0; i < device.outputs.size(); ++i) {
-      const OutputBuffers &buffers = device.outputs[i];
+      const Buffers &buffers = device.outputs[i];
       const std::size_t bytes = values_of(engine_->outputs()[i]) * sizeof(float);
       buffers.device.download(buffers.host.get(), bytes, device.stream);
     }
@@ -262,27 +301,46 @@ class TrtSession final : public Session {
     Outputs outputs;
     for (std::size_t i = 0; i < device.outputs.size(); ++i) {
       const std::string &name = engine_->outputs()[i];
-      const auto *const values = static_cast<const float *>(device.outputs[i].host.get());
-      outputs[name] = {engine_->shape(name), {values, values + values_of(name)}};
+      outputs[name] = array_of(name, device.outputs[i].host.get());
     }
     return outputs;
   }
 
  private:
-  struct OutputBuffers {
-    explicit OutputBuffers(std::size_t bytes) : device(bytes), host(bytes) {}
+  static constexpr std::size_t kBytesOfSizes = 2 * sizeof(std::int64_t);  // of one image
+
+  struct Buffers {
+    explicit Buffers(std::size_t bytes) : device(bytes), host(bytes) {}
+
+    void upload(const void *data, std::size_t bytes, const CudaStream &stream) {
+      std::memcpy(host.get(), data, bytes);
+      device.upload(host.get(), bytes, stream);
+    }
 
     DeviceBuffer device;
     PinnedBuffer host;
   };
   struct Device {
-    explicit Device(std::size_t input_bytes) : input(input_bytes), host_input(input_bytes) {}
+    Device(std::size_t input_bytes, std::size_t sizes_bytes)
+        : input(input_bytes), sizes(sizes_bytes) {}
 
     CudaStream stream;
-    DeviceBuffer input;
-    PinnedBuffer host_input;
-    std::deque<OutputBuffers> outputs;  // in the engine's order; a deque, for they do not move
+    Buffers input, sizes;
+    std::deque<Buffers> outputs;  // in the engine's order; a deque, for they do not move
   };
+
+  Array array_of(const std::string &name, const void *data) const {
+    Array array{engine_->shape(name), {}, {}};
+    const std::size_t count = values_of(name);
+    if (engine_->is_integer(name)) {
+      const auto *const integers = static_cast<const std::int32_t *>(data);
+      array.integers.assign(integers, integers + count);
+    } else {
+      const auto *const values = static_cast<const float *>(data);
+      array.values.assign(values, values + count);
+    }
+    return array;
+  }
 
   static void load_plugin(const Manifest &manifest) {
     constexpr char kLibrary[] = "libvmamba_trt.so";
@@ -293,14 +351,16 @@ class TrtSession final : public Session {
     trt::load_plugin(manifest.folder / kLibrary);
   }
 
-  // The first run of a batch size is an ordinary one, in which TensorRT prepares itself; the second
-  // is recorded, and from then on the recording is replayed.
-  void execute(std::size_t images) {
+  // The first run of a shape is an ordinary one, in which TensorRT prepares itself; the second is
+  // recorded, and from then on the recording is replayed.
+  void execute(std::size_t images, Size size) {
     const CudaStream &stream = device_->stream;
-    if (images != last_images_) {
+    if (images != last_images_ || size != last_size_) {
       graph_.reset();
-      engine_->set_batch(images);
+      last_images_ = 0;
+      engine_->set_shape(images, size);
       last_images_ = images;
+      last_size_ = size;
     } else if (graph_ || (graphs_ && record(stream))) {
       graph_.launch(stream);
       return;
@@ -314,8 +374,12 @@ class TrtSession final : public Session {
     return graphs_;
   }
 
-  std::size_t input_bytes() const { return static_cast<std::size_t>(spec_.bytes_per_image()); }
-  // Values of an output for the batch that was set last.
+  // Of one image.
+  std::size_t input_bytes(Size size) const {
+    const std::size_t each = spec_.normalisation_in_graph ? 1 : sizeof(float);
+    return each * static_cast<std::size_t>(spec_.channels() * size.height * size.width);
+  }
+  // Values of an output for the shape that was set last.
   std::size_t values_of(const std::string &output) const {
     std::size_t values = 1;
     for (const std::size_t side : engine_->shape(output)) values *= side;
@@ -331,6 +395,7 @@ class TrtSession final : public Session {
   std::optional<Device> device_;
   CudaGraph graph_;
   std::size_t last_images_ = 0;
+  Size last_size_;
 };
 
 }  // namespace vmamba_inference
