@@ -8,6 +8,7 @@ import os
 import pickle
 import random
 import shutil
+import struct
 import subprocess
 import sys
 import zipfile
@@ -237,6 +238,18 @@ def test_a_list_of_records_that_is_too_long(
                 read_pickled(checkpoint)
 
 
+def test_the_longest_list_of_records(checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.save({"a": 1}, checkpoint)
+    content = checkpoint.read_bytes()
+    end = content.rindex(b"PK\5\6")
+    (size,) = struct.unpack_from("<I", content, end + 12)
+    monkeypatch.setattr(sections, "MAX_DIRECTORY_BYTES", size)
+    assert read_pickled(checkpoint) == {"a": 1}
+    monkeypatch.setattr(sections, "MAX_DIRECTORY_BYTES", size - 1)
+    with pytest.raises(InputFileError, match=f"its list of records has {size} bytes"):
+        read_pickled(checkpoint)
+
+
 def test_pickles_that_are_too_long(checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     torch.save({"a": "b" * 3000}, checkpoint)
     with zipfile.ZipFile(checkpoint) as archive:
@@ -288,6 +301,7 @@ def program(*tensor: object, storage: tuple[object, ...] = ("0", "cpu", 4)) -> b
     [
         ((0, (5,), (1,)), ("0", "cpu", 4)),
         ((1, (4,), (1,)), ("0", "cpu", 4)),
+        ((4, (1,), (1,)), ("0", "cpu", 4)),
         ((-1, (4,), (1,)), ("0", "cpu", 4)),
         ((0, (2, 2), (3, 1)), ("0", "cpu", 4)),
         ((0, (4,), (-1,)), ("0", "cpu", 4)),
