@@ -470,6 +470,24 @@ def test_a_spread_has_the_places_that_its_size_needs(median: float, text: str) -
     assert spread_text(None, "not yet") == "not yet"
 
 
+def test_segmentation_and_detection_have_a_row_for_each_way() -> None:
+    rows = [
+        {
+            "competitor": "onnxruntime-library",
+            "ms": spread(2000.0),
+            "peak_bytes": 1.5e9,
+            "shares": {"Conv": 0.9, "SelectiveScan2D": 0.1},
+        },
+        {"competitor": "onnxruntime-body", "ms": spread(4000.0), "peak_bytes": 2e9, "shares": {}},
+    ]
+    case = {"preset": "a", "image": "800 x 1333", "input": [800, 1344], "floor_ms": 987.6}
+    dense = {"machine": "M.", "threads": 2, "multiply_adds_per_s": 1e11, "cases": [case]}
+    text = page_text(replace(kept_results(), cpu_dense=dense | {"cases": [case | {"rows": rows}]}))
+    times = "2000 (1800..2200) | 988 | 1.50 | 10% | - |"
+    assert f"| a | 800 x 1333 | 800 x 1344 | onnxruntime-library | {times}" in text
+    assert "| onnxruntime-body | 4000 (3600..4400) | 988 | 2.00 | - | - |" in text
+
+
 @pytest.mark.parametrize("with_record", [True, False])
 def test_the_command_writes_the_page_with_and_without_a_record(
     record: Json, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, with_record: bool
