@@ -140,7 +140,7 @@ def multiply_adds(records: list[OpRecord]) -> float:
 
 
 def measure(
-    loaded: LoadedModel, case: Case, model: Path, *, rate: float, threads: int, rounds: int
+    loaded: LoadedModel, case: Case, model: Path, threads: int, rounds: int
 ) -> dict[str, Any]:
     """One network at one size of its input."""
     pixels = np.random.default_rng(0).normal(size=(1, 3, case.height, case.width))
@@ -153,7 +153,7 @@ def measure(
         "preset": case.preset,
         "image": case.meant,
         "input": [case.height, case.width],
-        "floor_ms": multiply_adds(records) / rate * 1e3,
+        "multiply_adds": multiply_adds(records),
         "rows": compare_ways(model, feeds, threads, rounds),
     }
 
@@ -161,24 +161,24 @@ def measure(
 def compare_dense(threads: int, rounds: int) -> dict[str, Any]:
     """Every case, in fp32 with random weights, batch 1."""
     torch.set_num_threads(threads)
-    rate = matrix_product_rate()
-    cases = []
+    cases, rates = [], []
     with TemporaryDirectory() as folder:
         for preset in dict.fromkeys(case.preset for case in CASES):
+            same = [case for case in CASES if case.preset == preset]
             loaded, model = load_weights("random", preset=preset), Path(folder) / f"{preset}.onnx"
-            first = next(case for case in CASES if case.preset == preset)
-            size = first.height, first.width
+            size = same[0].height, same[0].width
             export_onnx(loaded, model, ExportOptions(image_size=size, dynamic_size=True))
-            for case in CASES:
-                if case.preset == preset:
-                    cases.append(
-                        measure(loaded, case, model, rate=rate, threads=threads, rounds=rounds)
-                    )
+            for case in same:
+                rates.append(matrix_product_rate())
+                cases.append(measure(loaded, case, model, threads, rounds))
+    # On a shared machine the best of them: a floor is what nothing can be faster than.
+    rate = max(rates)
+    floors = [{"floor_ms": case["multiply_adds"] / rate * 1e3} for case in cases]
     return {
         "schema_version": 1,
         "machine": machine_text(),
         "threads": threads,
         "rounds": rounds,
         "multiply_adds_per_s": rate,
-        "cases": cases,
+        "cases": [case | floor for case, floor in zip(cases, floors, strict=True)],
     }

@@ -16,7 +16,7 @@ import torch
 
 from vmamba_deploy.errors import InputFileError
 from vmamba_deploy.models.checkpoints import download
-from vmamba_deploy.models.checkpoints.contents import as_class_labels
+from vmamba_deploy.models.checkpoints.contents import as_class_labels, labels_in, palette_in
 from vmamba_deploy.models.checkpoints.images import declared_preprocessing
 from vmamba_deploy.models.checkpoints.pickled import read_pickled
 from vmamba_deploy.models.checkpoints.prefixes import without_prefix
@@ -219,3 +219,75 @@ def test_a_classifier_beside_the_prefix_is_a_part(tmp_path: Path) -> None:
     found = without_prefix(tensors | {"classifier.head.weight": 4}, tmp_path, "net.")
     assert found.tensors["classifier.head.weight"] == 4
     assert found.left_out == ()
+
+
+FITTED = Preprocessing(interpolation="opencv_bilinear", fit=(1333, 800), pad=32)
+
+
+@pytest.mark.parametrize(
+    ("steps", "fit"),
+    [
+        (
+            [{"type": "Load"}, {"type": "Resize", "scale": [512, 2048], "keep_ratio": True}],
+            (2048, 512),
+        ),
+        ([{"scale": (32, 8192), "keep_ratio": True}], (8192, 32)),
+        ([{"scale": (31, 512), "keep_ratio": True}], None),
+        ([{"scale": (512, 8193), "keep_ratio": True}], None),
+        ([{"scale": (512, 512, 512), "keep_ratio": True}], None),
+        ([{"scale": (512, 512), "keep_ratio": False}], None),
+        ([{"scale": (512, 512)}], None),
+        (["Resize", {"scale": 512, "keep_ratio": True}], None),
+        ("Resize", None),
+    ],
+)
+def test_the_frame_that_a_test_pipeline_fits_into(steps: Any, fit: tuple[int, int] | None) -> None:
+    section = Settings("meta.cfg", {"test_pipeline": steps})
+    prepared, told = declared_preprocessing([Settings("", {}), section], FITTED)
+    assert prepared.fit == (fit or FITTED.fit)
+    assert ("fit into 2048x512" in " ".join(told)) is (fit == (2048, 512))
+    # Of a network whose images are cropped, another thing is meant.
+    assert declared_preprocessing([section], USUAL)[0] == USUAL
+
+
+@pytest.mark.parametrize("place", ["meta", "meta.dataset_meta"])
+@pytest.mark.parametrize("named", [str.lower, str.upper])
+def test_classes_and_colours_of_a_data_set(place: str, named: Any) -> None:
+    values = {named("classes"): ("wall", "sky"), named("palette"): [[0, 0, 255], (1, 2, 3)]}
+    of_a_data_set, elsewhere = Settings(place, values), Settings("model.neck", values)
+    assert labels_in((elsewhere, of_a_data_set)) == ("wall", "sky")
+    assert palette_in((elsewhere, of_a_data_set)) == ((0, 0, 255), (1, 2, 3))
+    assert labels_in((elsewhere,)) is None
+    assert palette_in((elsewhere,)) is None
+
+
+@pytest.mark.parametrize(
+    "palette",
+    [
+        [],
+        "red",
+        [[0, 0]],
+        [[0, 0, 256]],
+        [[0, -1, 0]],
+        [[0, 0, True]],
+        [["0", 0, 0]],
+        [7],
+        [[0] * 4],
+    ],
+)
+def test_colours_that_are_none(palette: Any) -> None:
+    assert palette_in((Settings("meta", {"PALETTE": palette}),)) is None
+
+
+def test_a_part_beside_a_dense_network_is_left_out(tmp_path: Path) -> None:
+    """Also where it stands behind the prefix of both, for what they have is known."""
+    path = tmp_path / "a.pth"
+    names = (
+        "backbone.patch_embed.0.weight",
+        "backbone.layers.0.blocks.0.op.Ds",
+        "decode_head.conv_seg.bias",
+    )
+    tensors = dict.fromkeys((*(f"net.{name}" for name in names), "net.data_preprocessor.mean"), 1)
+    found = without_prefix(tensors, path, None)
+    assert (found.prefix, set(found.tensors)) == ("net.", set(names))
+    assert found.left_out == ("net.data_preprocessor.mean",)
