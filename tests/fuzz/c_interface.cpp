@@ -9,6 +9,7 @@
 
 #include "bytes.h"
 #include "harness.h"
+#include "tensors.h"
 
 namespace vmamba::tests {
 namespace {
@@ -43,52 +44,6 @@ bool is_small(const vmamba_scan_desc &desc) {
     if (work > kMostWork) return false;
   }
   return true;
-}
-
-size_t bytes_of(int32_t dtype) { return dtype == VMAMBA_FLOAT32 ? 4 : 2; }
-
-float as_float(uint32_t bits) {
-  float value;
-  std::memcpy(&value, &bits, sizeof(value));
-  return value;
-}
-
-uint32_t as_bits(float value) {
-  uint32_t bits;
-  std::memcpy(&bits, &value, sizeof(bits));
-  return bits;
-}
-
-// The nearest of few numbers that every dtype holds exactly: multiples of 1/32 up to 4.
-float plain_value(uint8_t byte) { return static_cast<float>(static_cast<int8_t>(byte)) / 32.0f; }
-
-void store(unsigned char *target, int32_t dtype, float value) {
-  const uint32_t bits = as_bits(value);
-  uint16_t narrow = static_cast<uint16_t>(bits >> 16);
-  if (dtype == VMAMBA_FLOAT16 && value != 0.0f) {  // the exponent's bias is 15 instead of 127
-    narrow = static_cast<uint16_t>((narrow & 0x8000) | (((bits >> 13) - (112u << 10)) & 0x7fff));
-  }
-  if (dtype == VMAMBA_FLOAT32) {
-    std::memcpy(target, &bits, 4);
-  } else {
-    std::memcpy(target, &narrow, 2);
-  }
-}
-
-double load(const unsigned char *source, int32_t dtype) {
-  if (dtype == VMAMBA_FLOAT32) {
-    uint32_t bits;
-    std::memcpy(&bits, source, 4);
-    return as_float(bits);
-  }
-  uint16_t narrow;
-  std::memcpy(&narrow, source, 2);
-  if (dtype == VMAMBA_BFLOAT16) return as_float(static_cast<uint32_t>(narrow) << 16);
-  const int exponent = narrow >> 10 & 31, fraction = narrow & 1023;
-  const double size = exponent == 0    ? std::ldexp(fraction, -24)
-                      : exponent == 31 ? (fraction == 0 ? INFINITY : NAN)
-                                       : std::ldexp(1024 + fraction, exponent - 25);
-  return (narrow & 0x8000) != 0 ? -size : size;
 }
 
 struct Call {
@@ -194,26 +149,6 @@ void compare(const Call &call, const Memory &y) {
   }
 }
 
-// A NaN keeps the sign and the payload of one of its operands, whichever the compiler put first.
-bool equal_bits(int32_t dtype, const Memory &y, const Memory &again) {
-  const size_t size = bytes_of(dtype);
-  for (size_t at = 0; at < y.size; at += size) {
-    const unsigned char *const left = y.data.get() + at, *const right = again.data.get() + at;
-    const bool equal = std::memcmp(left, right, size) == 0;
-    if (!equal && !(std::isnan(load(left, dtype)) && std::isnan(load(right, dtype)))) return false;
-  }
-  return true;
-}
-
-void run_backwards(void *, int64_t count, vmamba_task task, void *arg) {
-  for (int64_t i = count - 1; i >= 0; --i) task(arg, i);
-}
-
-void refuse(vmamba_status status) {
-  promise(status == VMAMBA_INVALID_ARGUMENT, "what is invalid is refused as such");
-  promise(vmamba_last_error()[0] != '\0', "a refusal has a text");
-}
-
 void run_valid(const vmamba_scan_desc &desc, Bytes &bytes) {
   const Call call = make_call(desc, bytes);
   const auto elements = static_cast<size_t>(desc.batch * desc.height * desc.width * desc.channels);
@@ -233,12 +168,6 @@ void run_valid(const vmamba_scan_desc &desc, Bytes &bytes) {
   if (desc.batch > 0) refuse(vmamba_scan_cpu(&desc, &without, nullptr));
   const vmamba_executor none{nullptr, -bytes.choice(2), nullptr};
   if (desc.batch > 0) refuse(vmamba_scan_cpu(&desc, &args, &none));
-}
-
-int32_t take_dtype(Bytes &bytes) {
-  constexpr int32_t kDtypes[] = {VMAMBA_FLOAT32, VMAMBA_FLOAT16, VMAMBA_BFLOAT16};
-  const int32_t kind = bytes.choice(16);
-  return kind < 15 ? kDtypes[kind % 3] : bytes.take<int32_t>();
 }
 
 vmamba_scan_desc take_desc(Bytes &bytes) {

@@ -36,11 +36,15 @@ _INSTRUCTION_SETS = {
 }
 
 
-def c_interface_fuzzer() -> Path:
-    """The program for the C interface and the CPU kernels; skips where it cannot be built."""
+def c_interface_fuzzer(harness: str = "c_interface.cpp") -> Path:
+    """The program for the C interface and the CPU kernels; skips where it cannot be built.
+
+    Args:
+        harness: of the scan, or of another op.
+    """
     sources = [*(_KERNELS / "cpu").glob("*.cpp"), *(_KERNELS / "common").glob("validate*.cpp")]
     objects = [compile_object(path, (*SANITIZER_FLAGS, *_flags_of(path.name))) for path in sources]
-    return _fuzzer("c_interface.cpp", objects=objects)
+    return _fuzzer(harness, objects=objects)
 
 
 def plugin_fuzzer() -> Path:
@@ -59,8 +63,9 @@ def plugin_fuzzer() -> Path:
 
 
 def _flags_of(source: str) -> tuple[str, ...]:
-    # The arithmetic branches on the sizes alone, as what calls it does: counting there only costs.
-    arithmetic = source.startswith("build_")
+    # The kernels branch on the sizes alone, as what calls them does: counting there only costs. And
+    # libFuzzer has no counter for comparisons of floats, which the samples of a box need.
+    arithmetic = source.startswith(("build_", "box_"))
     return (*_CPU_FLAGS, *_INSTRUCTION_SETS.get(source, ())) if arithmetic else _COVERAGE
 
 

@@ -16,5 +16,12 @@ def test_the_c_interface() -> None:
 
 
 @pytest.mark.slow
+def test_the_c_interface_of_roi_align() -> None:
+    program = c_interface_fuzzer("roi_align.cpp")
+    run("roi_align", [program], "-runs=0", VMAMBA_CPU_ISA="portable")
+    fuzz("roi_align", [program])
+
+
+@pytest.mark.slow
 def test_the_fields_of_the_plugin_and_its_bytes_in_an_engine() -> None:
     fuzz("plugin_fields", [plugin_fuzzer()])
