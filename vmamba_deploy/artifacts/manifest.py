@@ -192,8 +192,8 @@ class Manifest(Description, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     @property
     def classes(self) -> int:
-        """How many classes the logits have."""
-        return int(self.onnx.outputs[0].shape[-1])
+        """How many classes the network tells apart: as it says, else as many as logits."""
+        return self.num_classes or int(self.onnx.outputs[0].shape[-1])
 
     def listed(self, folder: Path, name: str) -> FileFacts:
         """What the manifest says of a file that a runtime needs.
