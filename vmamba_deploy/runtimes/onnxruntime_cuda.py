@@ -206,15 +206,11 @@ class _Bound:
 
 
 def _numpy_dtype(type_name: str) -> type[np.generic]:
-    """NumPy's of ONNX Runtime's `tensor(float)`."""
+    """NumPy's of ONNX Runtime's `tensor(float)`, where the names differ for two types alone."""
     import numpy as np
 
-    dtypes: dict[str, type[np.generic]] = {
-        "tensor(float)": np.float32,
-        "tensor(int32)": np.int32,
-        "tensor(int64)": np.int64,
-    }
-    return dtypes[type_name]
+    element = type_name.removeprefix("tensor(").removesuffix(")")
+    return np.dtype({"float": "float32", "double": "float64"}.get(element, element)).type
 
 
 def _on_files(files: ModelFiles) -> OnnxRuntimeCuda | None:
