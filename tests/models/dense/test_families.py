@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from tests.dense_golden import FOLDER
-from tests.models.dense.golden import loaded, weights_by_rule
+from tests.dense_rule import picture
+from tests.models.dense.golden import loaded, prepared, weights_by_rule
 from vmamba_deploy.errors import InputFileError, UsageError
 from vmamba_deploy.models import (
     FAMILIES,
@@ -23,9 +24,11 @@ from vmamba_deploy.models import (
     resolve_preset,
 )
 from vmamba_deploy.models.checkpoints.choice import WeightsChoice
+from vmamba_deploy.models.dense.boxes import picture_limits
 from vmamba_deploy.models.dense.families import CASCADE_MASK_RCNN, MASK_RCNN, UPERNET
 from vmamba_deploy.models.origin import name_classes
 from vmamba_deploy.models.vmamba.network import VMamba
+from vmamba_deploy.ops.multi_level_roi_align.torch_reference import box_levels
 from vmamba_deploy.preprocessing import DETECTION_PREPROCESSING, SEGMENTATION_PREPROCESSING
 
 Weights = dict[str, Tensor]
@@ -276,3 +279,26 @@ def test_ops_that_a_network_calls():
         assert counted == {"SelectiveScan2D": 4}
         features = family.op_calls(config, "features")
         assert [each.op[1] for each in features] == ["SelectiveScan2D"]
+
+
+@torch.inference_mode()
+def test_random_heads_find_several_classes_on_several_levels():
+    """Else comparing runtimes with them would not notice a wrong level or a wrong class."""
+    usual = loaded("det_mask_s1").model.config
+    network = MASK_RCNN.build(replace(usual, num_classes=20, channels=32, fc_channels=128)).eval()
+    MASK_RCNN.initialize(network, 3)
+    network = MASK_RCNN.cast(network, "fp32")
+    pixels, sizes = prepared(picture(5, 416, 480)[None], 32)
+    pyramid = network.neck(network.forward_features(pixels))
+    proposals = network.rpn_head(pyramid, picture_limits(pixels, sizes))
+    outputs = network(pixels, sizes)
+    assert int(outputs["exact"][0]) == 1
+    assert len(box_levels(proposals.boxes[0]).unique()) >= 3
+    count = int(outputs["count"][0])
+    scores, labels = outputs["scores"][0, :count], outputs["labels"][0, :count]
+    assert count >= 20
+    assert len(labels.unique()) >= 5
+    assert scores.max() - scores.min() > 0.2
+    assert scores.diff().abs().median() > 1e-4
+    assert len(box_levels(outputs["boxes"][0, :count]).unique()) >= 2
+    assert 0.1 < outputs["masks"][0, :count].mean() < 0.9
