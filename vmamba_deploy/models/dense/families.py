@@ -9,8 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from vmamba_deploy.models.dense import declared
 from vmamba_deploy.models.dense.class_names import ade20k, coco
 from vmamba_deploy.models.dense.config import LEVELS, DetectorConfig, UperNetConfig
+from vmamba_deploy.models.dense.declared import Computed, refuse_other_heads, windows_noted
 from vmamba_deploy.models.dense.relatives import (
     DETECTION_RELATIVES,
     SEGMENTATION_RELATIVES,
@@ -53,11 +55,13 @@ class DenseFamily(Family[D]):
     Attributes:
         prefix: of the names of presets, before that of the backbone's.
         usual: what the published networks have, whatever the backbone.
+        computed: by the heads, as configurations say it.
         preprocessing: of their images.
     """
 
     prefix: str
     usual: D
+    computed: Computed
     preprocessing: Preprocessing
     own_names = _NONE
     aliases: Mapping[str, str] = {}
@@ -89,8 +93,10 @@ class DenseFamily(Family[D]):
         return {f"{_BACKBONE}{name}": each for name, each in backbone.items()} | heads
 
     def agreement(self, config: D | None, settings: Sequence[Settings], path: Path) -> Agreement:
-        """What the file says of its backbone."""
-        return VMAMBA.agreement(config.backbone if config else None, settings, path)
+        """What the file says of its backbone, and of the heads."""
+        refuse_other_heads(settings, self.computed, path)
+        agreed = VMAMBA.agreement(config.backbone if config else None, settings, path)
+        return replace(agreed, notes=(*agreed.notes, *windows_noted(settings)))
 
     def like_file(self, config: D, weights: Mapping[str, Tensor]) -> D:
         """The preset's with the classes that the file has, and its backbone's input and norms."""
@@ -152,6 +158,7 @@ class UperNetFamily(DenseFamily[UperNetConfig]):
     prefix = "upernet"
     tasks = (SEGMENTATION.name, FEATURES.name)
     usual = UperNetConfig(backbone=None)
+    computed = declared.SEGMENTATION
     preprocessing = SEGMENTATION_PREPROCESSING
     anchor = re.compile(r"(?:^|(?<=\.))decode_head\.")
     parts = re.compile(r"(?:backbone|neck|decode_head)\.")
@@ -187,6 +194,7 @@ class MaskRCNNFamily(DenseFamily[DetectorConfig]):
     prefix = "mask_rcnn"
     tasks = (DETECTION.name, FEATURES.name)
     usual = DetectorConfig(backbone=None)
+    computed = declared.MASK_RCNN
     preprocessing = DETECTION_PREPROCESSING
     anchor = re.compile(r"(?:^|(?<=\.))roi_head\.(?!(?:bbox_head|mask_head)\.\d)")
     parts = re.compile(r"(?:backbone|neck|rpn_head|roi_head)\.")
@@ -248,6 +256,7 @@ class CascadeMaskRCNNFamily(MaskRCNNFamily):
 
     name = "Cascade Mask R-CNN"
     prefix = "cascade_mask_rcnn"
+    computed = declared.CASCADE_MASK_RCNN
     anchor = re.compile(r"(?:^|(?<=\.))roi_head\.(?:bbox_head|mask_head)\.\d+\.")
     stages = ("0.", "1.", "2.")
     roi_calls = 4
