@@ -104,3 +104,9 @@ def test_of_several_answers_of_a_kind_the_furthest_is_shown() -> None:
     assert figure_kinds([record]) == [Metrics]
     assert furthest_of(record, Metrics) == ("feature1", worse)
     assert furthest_of(record, LabelMetrics) is None
+
+
+def test_a_share_of_nothing_is_no_share() -> None:
+    found, *_ = COLUMNS[DetectionMetrics]
+    assert found.text(DETECTIONS) == "100 %"
+    assert found.text(replace(DETECTIONS, decided=0)) == "\N{EN DASH}"

@@ -37,8 +37,11 @@ class Column:
     short: bool = False
 
     def text(self, figures: Figures) -> str:
-        """The figure as text."""
-        value = getattr(figures, self.figure)
+        """The figure as text; a dash for a share of nothing."""
+        of = figures.shares.get(self.figure)
+        value = (
+            None if of is not None and not getattr(figures, of) else getattr(figures, self.figure)
+        )
         return percent(value) if self.share else figure(value)
 
     def notes(self, figures: Figures, limits: Thresholds | None = None) -> list[str]:
