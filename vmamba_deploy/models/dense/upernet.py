@@ -80,11 +80,12 @@ class UperNet(DenseNetwork):
         self.config = config
         self.decode_head = UperHead(config.backbone.dims, config.channels, config.num_classes)
 
-    def forward(self, pixel_values: Tensor) -> dict[str, Tensor]:
+    def forward(self, pixel_values: Tensor, sizes: Tensor | None = None) -> dict[str, Tensor]:
         """Find the class of every pixel.
 
         Args:
             pixel_values: [B, I, H, W], normalised.
+            sizes: as a detector's, so that both are called alike; padding is labelled too.
 
         Returns:
             `labels` [B, H, W] int32: where the logits, resized to the input's size, are largest;
