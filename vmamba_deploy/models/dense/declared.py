@@ -1,7 +1,7 @@
 """What a file's configuration says of the heads, against what is computed here.
 
 Shapes tell neither where anchors stand nor what suppresses what. The names are those of mmengine's
-configurations, in which the sections of a model are nested dicts.
+configurations, in which the sections of a model are nested dicts. Imports nothing heavy.
 """
 
 from __future__ import annotations
@@ -9,11 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from vmamba_deploy.errors import InputFileError, printable
 from vmamba_deploy.files import shown
-from vmamba_deploy.models.checkpoints.settings import Settings
-from vmamba_deploy.models.checkpoints.unreadable import CLEAN_FILE
+
+if TYPE_CHECKING:
+    from vmamba_deploy.models.checkpoints.settings import Settings
 
 _MAX_SHOWN = 60
 
@@ -77,6 +79,8 @@ def refuse_other_heads(settings: Sequence[Settings], computed: Computed, path: P
         computed: by this release.
         path: of the file.
     """
+    from vmamba_deploy.models.checkpoints.unreadable import CLEAN_FILE
+
     refused = []
     for place, value in _said(settings):
         for pattern, possible in computed.items():
