@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+
+from tests.dense_rule import weight
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 FOLDER = Path(__file__).parent / "data" / "golden" / "dense"
 SEGMENTATIONS = ("seg_v0", "seg_s2")
@@ -42,20 +50,48 @@ def pasted_masks(name: str) -> npt.NDArray[np.bool_]:
     return bits.reshape(-1, height, width).astype(np.bool_)
 
 
+@contextmanager
+def checkpoint(name: str) -> Iterator[Path]:
+    """A model's checkpoint file, or one that is made by rule."""
+    import torch
+
+    path = FOLDER / f"{name}.pth"
+    if path.exists():
+        yield path
+        return
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / path.name
+        torch.save({"state_dict": weights_by_rule(name)}, path)
+        yield path
+
+
+def weights_by_rule(name: str) -> dict[str, Tensor]:
+    """A segmenter's checkpoint but for what counts batches."""
+    import torch
+
+    described = models()[name]
+    return {
+        key: torch.from_numpy(weight(key, shape, described["salt"]))
+        for key, shape in dict(described["keys"]).items()
+        if not key.endswith("num_batches_tracked")
+    }
+
+
 def export_golden(name: str, folder: Path) -> None:
     """Write the artefact folder of a model: fp32, free height and width, no engine."""
     from vmamba_deploy.pipeline.export import run_export
     from vmamba_deploy.pipeline.plan import ExportPlan
 
     height, width = arrays(name)["image"].shape[-3:-1]
-    plan = ExportPlan(
-        model=None,
-        weights=str(FOLDER / f"{name}.pth"),
-        output=folder,
-        image_size=(-(-height // 32) * 32, -(-width // 32) * 32),
-        dynamic_size=True,
-        outputs=("labels", "logits") if name in SEGMENTATIONS else (),
-        build_engine=False,
-        check_parity=False,
-    )
-    run_export(plan, lambda _event: None)
+    with checkpoint(name) as weights:
+        plan = ExportPlan(
+            model=None,
+            weights=str(weights),
+            output=folder,
+            image_size=(-(-height // 32) * 32, -(-width // 32) * 32),
+            dynamic_size=True,
+            outputs=("labels", "logits") if name in SEGMENTATIONS else (),
+            build_engine=False,
+            check_parity=False,
+        )
+        run_export(plan, lambda _event: None)

@@ -5,17 +5,17 @@ Tolerances were measured with another implementation in float32: see tests/data/
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
-from pathlib import Path
-from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from tests.dense_golden import FOLDER, arrays, models, rgb
-from tests.dense_rule import picture, weight
+from tests.dense_golden import arrays, checkpoint, models, pasted_masks, rgb
+from tests.dense_rule import picture
 from vmamba_deploy.models import LoadedModel, load_weights
 from vmamba_deploy.models.dense.boxes import picture_limits
 from vmamba_deploy.models.dense.mask_rcnn import MaskRCNN
@@ -36,21 +36,8 @@ MASK_LOGITS = 5e-3
 @cache
 def loaded(name: str) -> LoadedModel:
     """From its checkpoint file, or from one that is made by rule."""
-    if (FOLDER / f"{name}.pth").exists():
-        return load_weights(str(FOLDER / f"{name}.pth"))
-    with TemporaryDirectory() as folder:
-        path = Path(folder) / f"{name}.pth"
-        torch.save({"state_dict": weights_by_rule(name)}, path)
+    with checkpoint(name) as path:
         return load_weights(str(path))
-
-
-def weights_by_rule(name: str) -> dict[str, Tensor]:
-    described = models()[name]
-    return {
-        key: torch.from_numpy(weight(key, shape, described["salt"]))
-        for key, shape in dict(described["keys"]).items()
-        if not key.endswith("num_batches_tracked")
-    }
 
 
 def prepared(pictures: npt.NDArray[np.uint8], multiple: int = 1) -> tuple[Tensor, Tensor]:
@@ -72,7 +59,7 @@ def close(got: Tensor | npt.NDArray[np.floating], wanted: npt.NDArray[np.floatin
 
 @torch.inference_mode()
 def check_segmentation(network: UperNet, name: str) -> None:
-    """Maps, logits, labels at the input's size and, by two resizes, at the picture's own."""
+    """Maps, and what follows from them."""
     golden = arrays(name)
     pixels, _ = prepared(golden["image"])
     close(pixels[:1, :, ::4, ::4], golden["input_sub4"], 1e-5)
@@ -80,13 +67,19 @@ def check_segmentation(network: UperNet, name: str) -> None:
     for level, one in enumerate(maps):
         close(one, golden[f"feature{level}"], MAPS)
     close(network.decode_head.pooled_pyramid(maps[-1]), golden["psp"], MAPS)
-    logits = network.head_logits(pixels)
-    close(logits, golden["head_logits"], HEAD_LOGITS)
-    check_labels(network(pixels)["labels"], golden["labels"], name)
+    outputs = {"labels": network(pixels)["labels"], "logits": network.head_logits(pixels)}
+    check_label_maps({key: each.numpy() for key, each in outputs.items()}, name)
+
+
+def check_label_maps(outputs: Mapping[str, npt.NDArray[Any]], name: str) -> None:
+    """Logits, labels at the input's size and, by two resizes, at the picture's own."""
+    golden = arrays(name)
+    close(outputs["logits"], golden["head_logits"], HEAD_LOGITS)
+    check_labels(outputs["labels"], golden["labels"], name)
     size, original = golden["image"].shape[1:3], models()[name]["original"]
     resized = [
-        labels_from_logits(one.numpy(), padded=size, resized=size, original=tuple(original))
-        for one in logits
+        labels_from_logits(one, padded=size, resized=size, original=tuple(original))
+        for one in outputs["logits"]
     ]
     check_labels(np.stack(resized), golden["labels_original_size"], name)
 
@@ -114,19 +107,27 @@ def check_proposals(network: MaskRCNN, name: str) -> None:
 @torch.inference_mode()
 def check_detections(network: MaskRCNN, name: str) -> None:
     """Of the small picture, from its pixels."""
-    golden = arrays(name)
-    outputs = network(*prepared(golden["image"][None], 32))
-    count, scale = len(golden["boxes"]), np.tile(golden["scale_factor"], 2)
+    outputs = network(*prepared(arrays(name)["image"][None], 32))
     assert tuple(outputs) == network.output_names
+    check_found({key: each.numpy() for key, each in outputs.items()}, name)
+
+
+def check_found(outputs: Mapping[str, npt.NDArray[Any]], name: str) -> None:
+    """What a network gives for the small picture: the same detections in the same order."""
+    golden = arrays(name)
+    count, scale = len(golden["boxes"]), np.tile(golden["scale_factor"], 2)
     assert int(outputs["count"][0]) == count
     assert int(outputs["exact"][0]) == 1
     boxes, scores, labels, masks = (
-        outputs[key][0].numpy() for key in ("boxes", "scores", "labels", "masks")
+        outputs[key][0] for key in ("boxes", "scores", "labels", "masks")
     )
     np.testing.assert_array_equal(labels[:count], golden["labels"])
     close(boxes[:count] / scale, golden["boxes"], BOX_PIXELS)
     close(scores[:count], golden["scores"], SCORES)
     close(masks[: len(golden["mask_logits0"])], mask_probabilities(golden), MASK_LOGITS / 4)
+    wanted = pasted_masks(name)
+    pasted = paste_masks(masks[:count], boxes[:count] / scale, wanted.shape[1:])
+    assert (pasted != wanted).mean() <= 1e-4
     assert (boxes[count:] == 0).all()
     assert (scores[count:] == 0).all()
     assert (masks[count:] == 0).all()

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.models.dense.golden import loaded, weights_by_rule
+from tests.dense_golden import weights_by_rule
+from tests.models.dense.golden import loaded
 from vmamba_deploy.errors import InputFileError
 from vmamba_deploy.models import load_model, load_weights
 

@@ -11,9 +11,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.dense_golden import FOLDER
+from tests.dense_golden import FOLDER, weights_by_rule
 from tests.dense_rule import picture
-from tests.models.dense.golden import loaded, prepared, weights_by_rule
+from tests.models.dense.golden import loaded, prepared
 from vmamba_deploy.errors import InputFileError, UsageError
 from vmamba_deploy.models import (
     FAMILIES,

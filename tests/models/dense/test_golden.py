@@ -158,6 +158,25 @@ def test_a_mutated_detector_is_noticed(mutate, monkeypatch):
         check_detections(network, "det_mask_s1")
 
 
+def mutate_stages(patch, _):
+    """The first stage's scale of the deltas in all."""
+    patch(cascade_mask_rcnn, "STAGE_STDS", cascade_mask_rcnn.STAGE_STDS[:1] * 3)
+
+
+def mutate_mask_heads(patch, network):
+    """The masks of one head, in the place of the mean of three."""
+    heads = network.roi_head.mask_head
+    patch(network.roi_head, "mask_head", type(heads)([heads[0]] * len(heads)))
+
+
+@pytest.mark.parametrize("mutate", [mutate_stages, mutate_mask_heads])
+def test_a_mutated_cascade_is_noticed(mutate, monkeypatch):
+    network = loaded("det_cascade_v0").model
+    mutate(monkeypatch.setattr, network)
+    with pytest.raises(AssertionError):
+        check_detections(network, "det_cascade_v0")
+
+
 def mutate_argmax(patch):
     """Classes before the resize to the input's size, in the place of after it."""
 
