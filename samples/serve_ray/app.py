@@ -9,13 +9,17 @@ from typing import Any
 from ray.serve import Application
 from ray.serve.schema import LoggingConfig
 
-from samples.serve_ray.classifier import CONCURRENT_BATCHES, Classifier
+from samples.serve_ray.answers import answers_of
 from samples.serve_ray.ingress import Ingress
+from samples.serve_ray.replica import CONCURRENT_BATCHES, Replica
 from samples.serve_ray.settings import Settings
 from vmamba_deploy.artifacts.manifest import read_manifest
 
 START_TRIES = 2
 """Of a replica that cannot open the artefact; more would only delay the message."""
+
+HEALTH_CHECK_S = 30.0
+"""For a health check, at least; Serve's own default."""
 
 FEWEST_ONGOING = 16
 """Requests in a replica at once: a batch that runs, one that gathers, one that is decoded; and not
@@ -31,20 +35,23 @@ def build(arguments: Mapping[str, Any]) -> Application:
     Raises:
         pydantic.ValidationError: an argument that is unknown or out of its range.
         InputFileError, IntegrityError: the folder is no artefact.
-        UsageError: no image file can be an input of its network.
+        UsageError: its task is not served, or no image file can be an input of its network.
     """
     settings = Settings.model_validate(dict(arguments))
     manifest = read_manifest(Path(settings.artifact))
+    answers_of(manifest.task)  # a task that is not served ends here
     preprocessing = manifest.preprocessing.by_this_release()
     preprocessing.require_files("serve it with Triton: `vmamba-deploy package --no-ensemble`")
     log = LoggingConfig(enable_access_log=settings.access_log)
-    classifier = Classifier.options(
+    model = Replica.options(
         num_replicas=settings.replicas,
         ray_actor_options={
             "num_cpus": settings.cpus_per_replica,
             "num_gpus": settings.gpus_per_replica,
         },
         max_ongoing_requests=max(FEWEST_ONGOING, settings.max_batch * (CONCURRENT_BATCHES + 2)),
+        # It runs the model, behind a batch that does: not to be replaced for what answers in time.
+        health_check_timeout_s=max(HEALTH_CHECK_S, settings.timeout_s),
         max_constructor_retry_count=START_TRIES,
         graceful_shutdown_wait_loop_s=0.5,
         graceful_shutdown_timeout_s=settings.timeout_s + 5,
@@ -59,4 +66,4 @@ def build(arguments: Mapping[str, Any]) -> Application:
         graceful_shutdown_wait_loop_s=0.5,
         graceful_shutdown_timeout_s=settings.timeout_s + 5,
         logging_config=log,
-    ).bind(classifier, settings, preprocessing)
+    ).bind(model, settings, preprocessing)

@@ -14,8 +14,9 @@ from ray.exceptions import (
 from ray.serve.exceptions import BackPressureError
 from ray.serve.handle import DeploymentHandle
 
-from samples.serve_ray.classifier import Answer
+from samples.serve_ray.answers import Wishes
 from samples.serve_ray.errors import ServiceError
+from samples.serve_ray.replica import Answer
 
 # Ray's words for "the process that worked on it, or the node with its answer, is gone". A replica
 # that is only draining or full never shows here: Serve's router asks the next one by itself.
@@ -25,10 +26,10 @@ PAUSE_S = 0.05
 """Before another try, times the number of tries: the router hears of a death within that."""
 
 
-async def classify(
-    classifier: DeploymentHandle,
+async def ask(
+    model: DeploymentHandle,
     encoded: bytes,
-    top_k: int,
+    wishes: Wishes,
     *,
     max_tries: int,
     on_retry: Callable[[], None],
@@ -36,9 +37,9 @@ async def classify(
     """Ask replicas until one answers. Inference changes nothing, so asking twice is safe.
 
     Args:
-        classifier: handle of the deployment.
+        model: handle of the deployment.
         encoded: content of an image file.
-        top_k: predictions wanted.
+        wishes: what the answer should hold.
         max_tries: bound, because an image that kills its decoder would kill one replica after
             another.
         on_retry: called before every try but the first.
@@ -51,7 +52,7 @@ async def classify(
             itself has a bounded queue.
     """
     for tries in range(1, max_tries + 1):
-        response = classifier.remote(encoded, top_k)
+        response = model.remote(encoded, wishes)
         try:
             return await response, tries
         except asyncio.CancelledError:

@@ -1,4 +1,4 @@
-"""The deployment that speaks HTTP: checks a request, has it classified, counts it."""
+"""The deployment that speaks HTTP: checks a request, has it answered, counts it."""
 
 # Without `from __future__ import annotations`: Serve wraps these routes anew, and FastAPI then
 # finds no names for annotations that are text.
@@ -21,11 +21,12 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from samples.serve_ray import dispatch
-from samples.serve_ray.classifier import Answer, Classified, Refused
+from samples.serve_ray.answers import Wishes
 from samples.serve_ray.errors import STATUS_OF_CODE, ServiceError, internal_error
 from samples.serve_ray.image_checks import FORMATS, check_image
 from samples.serve_ray.metrics import ServiceMetrics
 from samples.serve_ray.page import page
+from samples.serve_ray.replica import Answer, Answered, Refused
 from samples.serve_ray.request_body import read_image_bytes
 from samples.serve_ray.settings import Settings
 from samples.serve_ray.uploads import Uploads
@@ -38,7 +39,7 @@ READY_MEMORY_S = 5.0
 """A service that answered so lately is ready: under full load a probe would wait in the queue."""
 
 # The documentation pages of FastAPI fetch their scripts from the internet.
-api = FastAPI(title="VMamba classifier", docs_url=None, redoc_url=None)
+api = FastAPI(title="VMamba", docs_url=None, redoc_url=None)
 
 
 def _json(error: ServiceError) -> JSONResponse:
@@ -62,7 +63,7 @@ async def _on_http_error(request: Request, error: HTTPException) -> JSONResponse
 async def _on_bad_argument(_request: Request, error: RequestValidationError) -> JSONResponse:
     first = error.errors()[0]
     message = f"{first['loc'][-1]}: {first['msg']}"
-    return _json(ServiceError("bad_argument", message, "top_k is a number from 1 to 1000"))
+    return _json(ServiceError("bad_argument", message, "docs/serve_ray.md lists what may be asked"))
 
 
 @api.exception_handler(ClientDisconnect)
@@ -83,15 +84,15 @@ class Ingress:
     """One replica of the HTTP side.
 
     Args:
-        classifier: handle of the deployment with the model.
+        model: handle of the deployment with it.
         settings: of the application.
         preprocessing: the artefact's, to know how large an image would become.
     """
 
     def __init__(
-        self, classifier: DeploymentHandle, settings: Settings, preprocessing: Preprocessing
+        self, model: DeploymentHandle, settings: Settings, preprocessing: Preprocessing
     ) -> None:
-        self._classifier = classifier
+        self._model = model
         self._settings = settings
         self._preprocessing = preprocessing
         self._metrics = ServiceMetrics(serve.get_replica_context().replica_id.unique_id)
@@ -132,15 +133,14 @@ class Ingress:
         """Counts since this process started."""
         return Response(self._metrics.text(), media_type=CONTENT_TYPE_LATEST)
 
-    @api.post("/v1/classify")
-    async def classify(
-        self, request: Request, top_k: Annotated[int, Query(ge=1, le=1000)] = 5
-    ) -> dict[str, Any]:
-        """Classify the image in the body."""
+    @api.post("/v1/predict")
+    @api.post("/v1/classify")  # the name from when only classifiers were served
+    async def predict(self, request: Request, wishes: Annotated[Wishes, Query()]) -> dict[str, Any]:
+        """What the model says of the image in the body."""
         started = time.perf_counter()
         outcome = "internal_error"
         try:
-            answer, tries = await self._answer(request, top_k)
+            answer, tries = await self._answer(request, wishes)
             body = answer.as_json(tries, total_ms=(time.perf_counter() - started) * 1000)
             outcome = "ok"
             return body
@@ -168,14 +168,14 @@ class Ingress:
             self._in_flight -= 1
             self._metrics.in_flight(self._in_flight)
 
-    async def _answer(self, request: Request, top_k: int) -> tuple[Classified, int]:
+    async def _answer(self, request: Request, wishes: Wishes) -> tuple[Answered, int]:
         settings = self._settings
         deadline = asyncio.get_running_loop().time() + settings.timeout_s
         async with self._uploads.one(deadline):
             encoded = await read_image_bytes(request, settings.max_bytes)
         with self._one_in_flight():  # only now: no one holds a place by sending slowly
             check_image(encoded, settings.max_pixels, self._preprocessing)
-            answer, tries = await self._dispatch(encoded, top_k, deadline)
+            answer, tries = await self._dispatch(encoded, wishes, deadline)
         if isinstance(answer, Refused):
             raise ServiceError("unreadable_image", answer.message, answer.hint)
         if answer.share.first_of_batch:
@@ -183,13 +183,15 @@ class Ingress:
         self._last_answer = time.monotonic()
         return answer, tries
 
-    async def _dispatch(self, encoded: bytes, top_k: int, deadline: float) -> tuple[Answer, int]:
+    async def _dispatch(
+        self, encoded: bytes, wishes: Wishes, deadline: float
+    ) -> tuple[Answer, int]:
         try:
             async with asyncio.timeout_at(deadline):
-                return await dispatch.classify(
-                    self._classifier,
+                return await dispatch.ask(
+                    self._model,
                     encoded,
-                    top_k,
+                    wishes,
                     max_tries=self._settings.max_tries,
                     on_retry=self._metrics.retried,
                 )
@@ -203,7 +205,7 @@ class Ingress:
     async def _describe(self) -> dict[str, Any]:
         try:
             async with asyncio.timeout(READY_TIMEOUT_S):
-                return await self._classifier.describe.remote()
+                return await self._model.describe.remote()
         except (TimeoutError, *dispatch.REPLICA_LOST) as error:
             message = f"no replica answered within {READY_TIMEOUT_S:g} s"
             raise ServiceError("not_ready", message, "wait until /readyz says ready") from error

@@ -91,7 +91,7 @@ async def send_all(
             while tally.sent < requests:
                 image = images[tally.sent % len(images)]
                 tally.sent += 1
-                await _send(session, f"{url}/v1/classify?top_k=1", image, tally)
+                await _send(session, f"{url}/v1/predict?top_k=1", image, tally)
                 on_progress(tally.answered)
 
         started = time.perf_counter()

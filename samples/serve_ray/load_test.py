@@ -41,12 +41,12 @@ def read_images(folder: Path, most: int = 500) -> list[bytes]:
 
 
 class ReplicaKiller:
-    """Ends one classifier process, the hard way, once so many requests are answered."""
+    """Ends one process of the model, the hard way, once so many requests are answered."""
 
     def __init__(self, server: RunningServer, after: int) -> None:
         self._server = server
         self._after = after
-        self.before = server.classifier_pids()
+        self.before = server.model_pids()
         self.killed: int | None = None
 
     def __call__(self, answered: int) -> None:
@@ -59,7 +59,7 @@ class ReplicaKiller:
         """What was killed, and how long Serve took to bring the number of replicas back."""
         ended = time.monotonic()
         while time.monotonic() < ended + REPLACED_WITHIN_S:
-            alive = self._server.classifier_pids()
+            alive = self._server.model_pids()
             if self.killed not in alive and len(alive) == len(self.before):
                 break
             time.sleep(0.1)
@@ -67,7 +67,7 @@ class ReplicaKiller:
             "pid": self.killed,
             "after_answers": self._after,
             "replicas_before": len(self.before),
-            "replicas_after": len(self._server.classifier_pids()),
+            "replicas_after": len(self._server.model_pids()),
         }
 
 

@@ -20,7 +20,7 @@ from pathlib import Path
 SERVE = Path(__file__).with_name("serve.py")
 START_TIMEOUT_S = 900.0
 STOP_TIMEOUT_S = 30.0
-_REPLICA_TITLE = "ray::ServeReplica:default:Classifier"
+_REPLICA_TITLE = "ray::ServeReplica:default:Model"
 
 
 @dataclass(frozen=True)
@@ -37,8 +37,8 @@ class RunningServer:
     pid: int
     log: Path
 
-    def classifier_pids(self) -> list[int]:
-        """Processes of the classifier's replicas, of this server alone."""
+    def model_pids(self) -> list[int]:
+        """Processes of the model's replicas, of this server alone."""
         return [pid for pid in descendants(self.pid) if _title(pid).startswith(_REPLICA_TITLE)]
 
 

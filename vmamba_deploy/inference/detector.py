@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from vmamba_deploy.errors import UsageError
 from vmamba_deploy.inference.model import Images
 from vmamba_deploy.inference.picture_model import PictureModel
+from vmamba_deploy.preprocessing import PreparedImage
 from vmamba_deploy.tasks.detection import Detections, detections_of
+
+if TYPE_CHECKING:
+    from vmamba_deploy.runtimes.base import Outputs
 
 
 class Detector(PictureModel):
@@ -31,12 +37,27 @@ class Detector(PictureModel):
         if not 0 <= score_threshold <= 1:
             raise UsageError(f"the score threshold must be from 0 to 1, got {score_threshold}")
         return [
-            detections_of(
-                outputs,
-                scale=picture.scale,
-                size=picture.original,
-                names=self.labels,
-                score_threshold=score_threshold,
-            )
-            for picture, outputs in self._answers(images)
+            self.detections(*answer, score_threshold=score_threshold)
+            for answer in self._answers(images)
         ]
+
+    def detections(
+        self, picture: PreparedImage, outputs: Outputs, *, score_threshold: float = 0.0
+    ) -> Detections:
+        """What is in a prepared picture.
+
+        Args:
+            picture: as `prepare` gives it.
+            outputs: of the network for it, as `run_together` gives them.
+            score_threshold: detections below are left out.
+
+        Raises:
+            InputFileError: outputs that are not finite.
+        """
+        return detections_of(
+            outputs,
+            scale=picture.scale,
+            size=picture.original,
+            names=self.labels,
+            score_threshold=score_threshold,
+        )

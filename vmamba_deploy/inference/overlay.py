@@ -32,6 +32,12 @@ def draw_segmentation(pixels: Pixels, segmentation: Segmentation) -> Image.Image
     return Image.blend(Image.fromarray(pixels), tint, _TINT)
 
 
+def draw_label_map(segmentation: Segmentation) -> Image.Image:
+    """The classes as grey values: 8 bits, 16 where there are more than 256."""
+    labels = segmentation.labels
+    return Image.fromarray(labels.astype(np.uint8 if labels.max() < 256 else np.uint16))
+
+
 def draw_detections(
     pixels: Pixels, detections: Sequence[Detection], palette: Palette | None = None
 ) -> Image.Image:

@@ -52,21 +52,8 @@ class PictureModel(Model):
     def _prepared(self, image: ImageSource) -> PreparedImage:
         return prepare(image, self.preprocessing, max_pixels=self._opened.max_pixels)
 
-    def _answers(self, images: Images) -> Iterator[tuple[PreparedImage, Outputs]]:
-        """Per image, in order, how it was prepared and what the network gives for it."""
-        listed = one_by_one(images)
-        for start in range(0, len(listed), _PREPARED_AT_ONCE):
-            pictures = [self._prepared(one) for one in listed[start : start + _PREPARED_AT_ONCE]]
-            answers: dict[int, Outputs] = {}
-            for alike in self._batches(pictures):
-                outputs = self._run_together([pictures[place] for place in alike])
-                for row, place in enumerate(alike):
-                    answers[place] = {name: array[row] for name, array in outputs.items()}
-            for place, picture in enumerate(pictures):
-                yield picture, answers[place]
-
-    def _batches(self, pictures: Sequence[PreparedImage]) -> Iterator[list[int]]:
-        """Places of pictures of one frame, as many as an execution should take."""
+    def batches(self, pictures: Sequence[PreparedImage]) -> Iterator[list[int]]:
+        """Places of pictures that get one frame, as many as an execution should take."""
         by_shape: dict[tuple[int, ...], list[int]] = {}
         for place, picture in enumerate(pictures):
             by_shape.setdefault(picture.pixels.shape, []).append(place)
@@ -76,8 +63,24 @@ class PictureModel(Model):
             for start in range(0, len(places), most):
                 yield places[start : start + most]
 
-    def _run_together(self, pictures: Sequence[PreparedImage]) -> Outputs:
+    def run_together(self, pictures: Sequence[PreparedImage]) -> list[Outputs]:
+        """What the network gives for each of some pictures of one frame, without the batch."""
         others: dict[str, npt.NDArray[Any]] = {}
         if SIZES in self.task.inputs:
             others[SIZES.name] = np.array([picture.resized for picture in pictures], np.int64)
-        return self.outputs(np.stack([picture.pixels for picture in pictures]), **others)
+        outputs = self.outputs(np.stack([picture.pixels for picture in pictures]), **others)
+        return [
+            {name: array[row] for name, array in outputs.items()} for row in range(len(pictures))
+        ]
+
+    def _answers(self, images: Images) -> Iterator[tuple[PreparedImage, Outputs]]:
+        """Per image, in order, how it was prepared and what the network gives for it."""
+        listed = one_by_one(images)
+        for start in range(0, len(listed), _PREPARED_AT_ONCE):
+            pictures = [self._prepared(one) for one in listed[start : start + _PREPARED_AT_ONCE]]
+            answers: dict[int, Outputs] = {}
+            for alike in self.batches(pictures):
+                outputs = self.run_together([pictures[place] for place in alike])
+                answers.update(zip(alike, outputs, strict=True))
+            for place, picture in enumerate(pictures):
+                yield picture, answers[place]

@@ -49,7 +49,7 @@ class Segmenter(PictureModel):
                 logits, or a size that the artefacts do not take.
         """
         if slide is None:
-            return [self._segmentation(*answer) for answer in self._answers(images)]
+            return [self.segmentation(*answer) for answer in self._answers(images)]
         if HEAD_LOGITS.name not in self.task.output_names:
             raise UsageError(
                 "windows need the network's logits, which these artefacts do not give",
@@ -57,7 +57,13 @@ class Segmenter(PictureModel):
             )
         return [self._through_windows(slide, picture) for picture in self._unframed(images)]
 
-    def _segmentation(self, picture: PreparedImage, outputs: Outputs) -> Segmentation:
+    def segmentation(self, picture: PreparedImage, outputs: Outputs) -> Segmentation:
+        """The classes of a prepared picture's pixels.
+
+        Args:
+            picture: as `prepare` gives it.
+            outputs: of the network for it, as `run_together` gives them.
+        """
         original, resized = picture.original, picture.resized
         logits = outputs.get(HEAD_LOGITS.name)
         if logits is not None:

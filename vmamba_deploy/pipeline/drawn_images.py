@@ -5,14 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-from PIL import Image
-
 from vmamba_deploy.artifacts.atomic import atomic_write, make_folder
-from vmamba_deploy.inference.overlay import draw_detections, draw_segmentation
+from vmamba_deploy.inference.overlay import draw_detections, draw_label_map, draw_segmentation
 from vmamba_deploy.preprocessing import read_image
 
 if TYPE_CHECKING:
+    from PIL import Image
+
     from vmamba_deploy.inference import Detections, Segmentation
     from vmamba_deploy.tasks.palette import Palette
 
@@ -42,9 +41,7 @@ class DrawnImages:
 
     def label_map(self, image: Path, result: Segmentation) -> Path:
         """The classes as grey values: 8 bits, 16 where there are more than 256."""
-        labels = result.labels
-        depth = np.uint8 if labels.max() < 256 else np.uint16
-        return self._write(image, "labels", Image.fromarray(labels.astype(depth)))
+        return self._write(image, "labels", draw_label_map(result))
 
     def detections(self, image: Path, found: Detections, palette: Palette | None) -> Path:
         """The image with masks, boxes, names and scores."""

@@ -68,6 +68,10 @@ class Page:
         element = self.browser.find_element(By.ID, identity)
         WebDriverWait(self.browser, HANG_S).until(lambda _: text in element.text)
 
+    def wait_until(self, script: str) -> None:
+        """Until a script of JavaScript returns true."""
+        WebDriverWait(self.browser, HANG_S).until(lambda it: it.execute_script(script))
+
     def complaints(self) -> list[str]:
         """What the browser's console says of the page itself, refused requests apart."""
         log = self.browser.get_log("browser")

@@ -11,9 +11,9 @@ ANSWER = {"tries": 1, "batch_size": 2, "replica": "a", "predictions": []}
 
 @asynccontextmanager
 async def service(handler):
-    """Serve `/v1/classify` with an aiohttp handler; gives the URL."""
+    """Serve `/v1/predict` with an aiohttp handler; gives the URL."""
     application = web.Application()
-    application.router.add_post("/v1/classify", handler)
+    application.router.add_post("/v1/predict", handler)
     runner = web.AppRunner(application)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)

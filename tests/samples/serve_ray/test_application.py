@@ -243,7 +243,7 @@ def test_what_lasts_too_long_has_its_code(ask, server, images):
     """All at once, to wait for the time limit once: images while no replica moves, an upload that
     never ends, and one request more than there is room for."""
     with (
-        standing_still(server.classifier_pids()),
+        standing_still(server.model_pids()),
         slow_uploads(server, 1) as (stalled,),
         ThreadPoolExecutor(MAX_IN_FLIGHT) as pool,
     ):

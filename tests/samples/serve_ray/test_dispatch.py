@@ -9,9 +9,11 @@ from ray.exceptions import ActorDiedError, ActorUnavailableError, WorkerCrashedE
 from ray.serve.exceptions import BackPressureError
 
 from samples.serve_ray import dispatch
-from samples.serve_ray.classifier import Refused
+from samples.serve_ray.answers import Wishes
 from samples.serve_ray.errors import ServiceError
+from samples.serve_ray.replica import Refused
 
+WISHES = Wishes(top_k=3)
 ANSWER = Refused("no image", "send one")
 
 
@@ -43,16 +45,16 @@ class Handle:
         self._outcomes = list(outcomes)
         self.responses: list[Response] = []
 
-    def remote(self, encoded: bytes, top_k: int) -> Response:
-        assert (encoded, top_k) == (b"image", 5)
+    def remote(self, encoded: bytes, wishes: Wishes) -> Response:
+        assert (encoded, wishes) == (b"image", WISHES)
         self.responses.append(Response(self._outcomes.pop(0)))
         return self.responses[-1]
 
 
-def classify(handle: Handle, max_tries: int = 3):
+def ask(handle: Handle, max_tries: int = 3):
     retries: list[None] = []
-    call = dispatch.classify(
-        handle, b"image", 5, max_tries=max_tries, on_retry=lambda: retries.append(None)
+    call = dispatch.ask(
+        handle, b"image", WISHES, max_tries=max_tries, on_retry=lambda: retries.append(None)
     )
     answer, tries = asyncio.run(call)
     assert len(retries) == tries - 1
@@ -60,20 +62,20 @@ def classify(handle: Handle, max_tries: int = 3):
 
 
 def test_one_try_where_nothing_fails():
-    assert classify(Handle(ANSWER)) == (ANSWER, 1)
+    assert ask(Handle(ANSWER)) == (ANSWER, 1)
 
 
 @pytest.mark.parametrize(
     "lost", [ActorDiedError(), ActorUnavailableError("gone", None), WorkerCrashedError()]
 )
 def test_a_lost_replica_is_replaced_by_another(lost):
-    assert classify(Handle(lost, lost, ANSWER)) == (ANSWER, 3)
+    assert ask(Handle(lost, lost, ANSWER)) == (ANSWER, 3)
 
 
 def test_gives_up_after_the_last_try():
     handle = Handle(ActorDiedError(), ActorDiedError(), ANSWER)
     with pytest.raises(ServiceError) as caught:
-        classify(handle, max_tries=2)
+        ask(handle, max_tries=2)
     assert (caught.value.code, caught.value.status) == ("replica_lost", 503)
     assert "Retry-After" in caught.value.headers
     assert len(handle.responses) == 2
@@ -82,14 +84,14 @@ def test_gives_up_after_the_last_try():
 def test_a_bug_in_the_model_is_not_tried_again():
     handle = Handle(ValueError("bug"), ANSWER)
     with pytest.raises(ValueError, match="bug"):
-        classify(handle)
+        ask(handle)
     assert len(handle.responses) == 1
 
 
 def test_a_full_queue_is_said_and_not_tried_again():
     handle = Handle(BackPressureError(num_queued_requests=9, max_queued_requests=8), ANSWER)
     with pytest.raises(ServiceError) as caught:
-        classify(handle)
+        ask(handle)
     assert caught.value.code == "overloaded"
     assert len(handle.responses) == 1
 
@@ -99,7 +101,7 @@ def test_who_waits_no_longer_cancels_the_replicas_work():
 
     async def impatient():
         async with asyncio.timeout(0.05):
-            await dispatch.classify(handle, b"image", 5, max_tries=3, on_retry=lambda: None)
+            await dispatch.ask(handle, b"image", WISHES, max_tries=3, on_retry=lambda: None)
 
     with pytest.raises(TimeoutError):
         asyncio.run(impatient())

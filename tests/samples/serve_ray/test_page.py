@@ -11,7 +11,8 @@ def test_the_page_fetches_nothing_from_elsewhere():
     text = page()[0].decode()
     assert "://" not in text
     assert set(re.findall(r'(?:src|href)="([^"]*)"', text)) == {"data:,"}
-    assert set(re.findall(r'fetch\("([^"]*)"', text)) == {"v1/model", "v1/classify?top_k=5"}
+    fetched = set(re.findall(r'fetch\("([^"]*)"', text))
+    assert fetched == {"v1/model", "v1/predict?top_k=5&overlay=true"}
 
 
 def test_the_policy_names_the_script_and_the_style_by_hash():

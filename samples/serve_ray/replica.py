@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from ray import serve
 
+from samples.serve_ray.answers import Fields, Outputs, Wishes, answers_of
 from samples.serve_ray.settings import Settings
 from vmamba_deploy.errors import InputFileError
-from vmamba_deploy.inference import Prediction, load_classifier
-
-Logits = npt.NDArray[np.float32]
+from vmamba_deploy.inference import load
 
 # One runs while the next is decoded and gathered. Two at once would only share the same cores.
 CONCURRENT_BATCHES = 1
@@ -25,25 +22,23 @@ CONCURRENT_BATCHES = 1
 
 @dataclass(frozen=True)
 class _Waiting:
-    """One preprocessed image [1, ...] in the batch queue; `arrived` is by `perf_counter`."""
+    """One prepared image in the batch queue; `arrived` is by `perf_counter`."""
 
-    pixels: npt.NDArray[Any]
+    prepared: Any
     arrived: float
 
 
 @dataclass(frozen=True)
 class Share:
-    """What one image gets out of its batch.
+    """How one image fared in its batch.
 
     Attributes:
-        logits: [classes].
         batch_wait_ms: time until the image's batch began to run.
         model_ms: time of the batch in the model.
         batch_size: images in that batch.
         first_of_batch: true for one image of each batch, so that batches can be counted.
     """
 
-    logits: Logits
     batch_wait_ms: float
     model_ms: float
     batch_size: int
@@ -51,17 +46,17 @@ class Share:
 
 
 @dataclass(frozen=True)
-class Classified:
+class Answered:
     """The answer for one image.
 
     Attributes:
-        predictions: the most probable first.
+        fields: what the task says of it.
         preprocess_ms: time to decode, resize and normalise.
         share: of its batch.
         replica: which one answered.
     """
 
-    predictions: Sequence[Prediction]
+    fields: Fields
     preprocess_ms: float
     share: Share
     replica: str
@@ -75,7 +70,7 @@ class Classified:
             "model_ms": self.share.model_ms,
         }
         return {
-            "predictions": [asdict(one) for one in self.predictions],
+            **self.fields,
             "timing": {name: round(value, 3) for name, value in milliseconds.items()},
             "batch_size": self.share.batch_size,
             "replica": self.replica,
@@ -85,17 +80,17 @@ class Classified:
 
 @dataclass(frozen=True)
 class Refused:
-    """The image cannot be classified, on this or on any other replica."""
+    """The image cannot be answered, on this or on any other replica."""
 
     message: str
     hint: str
 
 
-Answer = Classified | Refused
+Answer = Answered | Refused
 
 
-@serve.deployment(name="Classifier")
-class Classifier:
+@serve.deployment(name="Model")
+class Replica:
     """A replica with a model of its own.
 
     Args:
@@ -108,37 +103,44 @@ class Classifier:
     def __init__(self, settings: Settings) -> None:
         self._replica = serve.get_replica_context().replica_id.unique_id
         threads = settings.threads_per_replica
-        self._model = load_classifier(
+        self._model = load(
             settings.artifact, runtime=settings.runtime, streams=CONCURRENT_BATCHES, threads=threads
         )
-        self._decoders = ThreadPoolExecutor(threads, thread_name_prefix="decode")
+        self._answers = answers_of(self._model.task.name)(self._model)
+        self._image_threads = ThreadPoolExecutor(threads, thread_name_prefix="image")
         self._max_batch = min(settings.max_batch, self._model.max_batch)
         self._run_batch.set_max_batch_size(self._max_batch)
         self._run_batch.set_batch_wait_timeout_s(settings.batch_wait_ms / 1000)
         crop = self._model.preprocessing.crop_pixels
-        self._probe = self._model.preprocess(np.zeros(crop, np.uint8))
+        self._probe = self._answers.prepare(np.zeros(crop, np.uint8))
         # The first execution of a shape allocates, and no request should wait for that.
-        self._model(np.repeat(self._probe, self._max_batch, axis=0))
-        self._check_model()
+        for places in self._answers.batches([self._probe] * self._max_batch):
+            self._answers.run([self._probe] * len(places))
+        self._answers.check(self._probe)
 
-    async def __call__(self, encoded: bytes, top_k: int) -> Answer:
-        """Classify one image.
+    async def __call__(self, encoded: bytes, wishes: Wishes) -> Answer:
+        """Answer for one image.
 
         Args:
             encoded: content of an image file.
-            top_k: predictions wanted; fewer where the model has fewer classes.
+            wishes: what the answer should hold.
         """
         started = time.perf_counter()
         loop = asyncio.get_running_loop()
         try:
-            pixels = await loop.run_in_executor(self._decoders, self._model.preprocess, [encoded])
+            prepared = await loop.run_in_executor(
+                self._image_threads, self._answers.prepare, encoded
+            )
         except InputFileError as error:
             hint = error.hint or "send an image that other programs can open"
             return Refused(message=error.message, hint=hint)
         arrived = time.perf_counter()
-        share = await self._run_batch(_Waiting(pixels, arrived))
-        return Classified(
-            predictions=self._model.top(share.logits[None], top_k)[0],
+        outputs, share = await self._run_batch(_Waiting(prepared, arrived))
+        fields = await loop.run_in_executor(
+            self._image_threads, self._answers.fields, encoded, prepared, outputs, wishes
+        )
+        return Answered(
+            fields=fields,
             preprocess_ms=(arrived - started) * 1000,
             share=share,
             replica=self._replica,
@@ -148,7 +150,8 @@ class Classifier:
         """What the model is; answering shows that this replica is there."""
         manifest = self._model.manifest
         return {
-            "labels": self._model.labels,
+            "task": manifest.task,
+            "labels": manifest.labels or None,
             "preset": manifest.preset,
             "precision": manifest.precision,
             "runtime": self._model.runtime,
@@ -164,22 +167,20 @@ class Classifier:
         Raises:
             RuntimeError: the model's output is not what it should be.
         """
-        await asyncio.to_thread(self._check_model)
+        await asyncio.to_thread(self._answers.check, self._probe)
 
     @serve.batch(max_concurrent_batches=CONCURRENT_BATCHES)
-    async def _run_batch(self, waiting: list[_Waiting]) -> list[Share]:
-        started = time.perf_counter()
-        pixels = np.concatenate([image.pixels for image in waiting])
-        logits = await asyncio.to_thread(self._model, pixels)
-        model_ms = (time.perf_counter() - started) * 1000
-        return [
-            Share(row, (started - image.arrived) * 1000, model_ms, len(waiting), position == 0)
-            for position, (row, image) in enumerate(zip(logits, waiting, strict=True))
-        ]
+    async def _run_batch(self, waiting: list[_Waiting]) -> list[tuple[Outputs, Share]]:
+        return await asyncio.to_thread(self._run, waiting)
 
-    def _check_model(self) -> None:
-        logits = self._model(self._probe)
-        labels = self._model.labels
-        wrong_shape = labels is not None and logits.shape != (1, len(labels))
-        if wrong_shape or not np.isfinite(logits).all():
-            raise RuntimeError(f"the model answers a black image with {logits}")
+    def _run(self, waiting: list[_Waiting]) -> list[tuple[Outputs, Share]]:
+        done: dict[int, tuple[Outputs, Share]] = {}
+        for places in self._answers.batches([image.prepared for image in waiting]):
+            started = time.perf_counter()
+            outputs = self._answers.run([waiting[place].prepared for place in places])
+            model_ms = (time.perf_counter() - started) * 1000
+            for row, place in enumerate(places):
+                waited_ms = (started - waiting[place].arrived) * 1000
+                share = Share(waited_ms, model_ms, len(places), row == 0)
+                done[place] = outputs[row], share
+        return [done[place] for place in range(len(waiting))]
