@@ -71,7 +71,8 @@ def dense_text(report: Results) -> str:
         height, width = case["input"]
         lines.append(f"{case['preset']} {height} x {width}: floor {case['floor_ms']:.0f} ms")
         for row in case["rows"]:
-            shares = ", ".join(f"{op} {share:.0%}" for op, share in row["shares"].items())
+            large = {op: share for op, share in row["shares"].items() if share >= 0.005}
+            shares = ", ".join(f"{op} {share:.0%}" for op, share in large.items())
             lines.append(
                 f"  {row['competitor']:<22}{spread_text(row['ms'], 0)} ms  "
                 f"{row['peak_bytes'] / 1e9:.2f} GB  {shares}"
