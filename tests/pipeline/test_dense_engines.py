@@ -23,6 +23,7 @@ SHAPES = ((64, 96), (160, 160), (320, 416))
     ("name", "layers"),
     [
         ("det_mask_s1", {"SelectiveScan2D": 4, "MultiLevelRoiAlign": 2}),
+        ("det_cascade_v0", {"SelectiveScan2D": 4, "MultiLevelRoiAlign": 4}),
         ("seg_v0", {"SelectiveScan2D": 4}),
     ],
 )
