@@ -1,9 +1,12 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from vmamba_deploy.errors import UsageError
 from vmamba_deploy.parity.inputs import PHOTOS, build_inputs, load_photo
 from vmamba_deploy.preprocessing import IMAGENET_PREPROCESSING, normalise
+from vmamba_deploy.preprocessing.specification import OPENCV_BILINEAR
 
 SMALL = IMAGENET_PREPROCESSING.for_size((32, 32))
 
@@ -61,6 +64,16 @@ def test_photographs_are_photographs(name):
     assert image.mode == "RGB"
     assert min(image.size) >= 256
     assert len(np.unique(np.asarray(image).reshape(-1, 3), axis=0)) > 1000
+
+
+@pytest.mark.parametrize("frame", [(96, 128), (256, 256), (48, 256)])
+def test_photographs_that_keep_their_ratio_fill_a_frame_of_any_size(frame):
+    small = replace(IMAGENET_PREPROCESSING, interpolation=OPENCV_BILINEAR, fit=(384, 96))
+    (pixels,) = build_inputs((1,), small.for_size(frame))[0].pixel_values
+    height, width = (np.flatnonzero(pixels.any(axis=(0, axis))).max() + 1 for axis in (2, 1))
+    assert height == frame[0] or width == frame[1]
+    photo = load_photo("cat")
+    assert abs(height * photo.width - width * photo.height) <= max(photo.size)
 
 
 def test_bad_batches_are_refused():

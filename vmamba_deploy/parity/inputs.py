@@ -80,7 +80,7 @@ def build_inputs(
     Args:
         batches: batch sizes, usually the smallest, usual and largest of an engine's profile.
         preprocessing: of the model, for its size and channels. Where photographs keep their ratio
-            they are made to fit into that size, so that all of a batch have it.
+            they are made to fill that size as far as they can, so that all of a batch have it.
         seed: of the noise.
         raw: give uint8 images [B, H, W, C], for a model with the preprocessing in its graph.
         inputs: what the model takes beside the images.
@@ -103,12 +103,17 @@ def build_inputs(
 
 
 def _framed(preprocessing: Preprocessing, raw: bool) -> Preprocessing:
-    """The same where every image gets the model's size."""
+    """The same where every image gets the model's size, and fills as much of it as its ratio lets.
+
+    A small picture in a large frame would be padding for the most part. Over thousands of equal
+    steps a scan adds up the same rounding, so float32 itself proves less there (docs/parity.md).
+    """
     if preprocessing.fit is None:
         return preprocessing
     if raw:  # zeros are padding after the normalisation alone
         return replace(preprocessing, fit=None, interpolation="bilinear", stretched=True)
-    return replace(preprocessing, fixed=True)
+    longest = max(preprocessing.crop_pixels)
+    return replace(preprocessing, fit=(longest, longest), fixed=True)
 
 
 def load_photo(name: str) -> Image:
