@@ -67,7 +67,7 @@ def test_a_folder_is_on_the_disk_before_its_name(tmp_path, happened, monkeypatch
 
 
 def test_in_place_the_manifest_comes_last(tmp_path, happened, monkeypatch):
-    monkeypatch.setattr(Path, "is_mount", lambda self: self == tmp_path)
+    monkeypatch.setattr(os.path, "ismount", lambda path: path == tmp_path)
     publish(tmp_path, {"model.onnx": b"old", "stale.txt": b"x"})
     happened.clear()
     publish(tmp_path, {"zeta.bin": b"z", "model.onnx": b"new"})

@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 from collections import namedtuple
-from pathlib import Path
 
 import pytest
 
@@ -188,7 +187,7 @@ def test_a_mount_point_is_filled_in_place(tiny_disk):
 @pytest.mark.parametrize("moved", ["manifest.json", "new.bin"])
 def test_a_kill_while_files_move_in_place(tmp_path, monkeypatch, moved):
     """What had come already goes again, unless the manifest had come too."""
-    monkeypatch.setattr(Path, "is_mount", lambda self: self == tmp_path)
+    monkeypatch.setattr(os.path, "ismount", lambda path: path == tmp_path)
     publish(tmp_path, {"model.onnx": b"old"})
     staging = tmp_path / f".partial-{'0' * 12}-{tmp_path.name}"
     publish(tmp_path / "other", {"new.bin": b"new"})
@@ -204,7 +203,7 @@ def test_a_kill_while_files_move_in_place(tmp_path, monkeypatch, moved):
 
 
 def test_folders_within_move_in_place_too(tmp_path, monkeypatch):
-    monkeypatch.setattr(Path, "is_mount", lambda self: self == tmp_path)
+    monkeypatch.setattr(os.path, "ismount", lambda path: path == tmp_path)
     publish(tmp_path, {"model.onnx": b"old", "plots/a.png": b"a"})
     publish(tmp_path, {"model.onnx": b"new", "plots/b.png": b"b"})
     assert visible(tmp_path / "plots") == ["b.png"]
@@ -214,7 +213,7 @@ def test_folders_within_move_in_place_too(tmp_path, monkeypatch):
 def test_where_artefacts_go_that_failed(tmp_path, monkeypatch):
     with open_output_folder(tmp_path / "out") as output:
         assert output.failed == tmp_path / "out.failed"
-    monkeypatch.setattr(Path, "is_mount", lambda self: self == tmp_path)
+    monkeypatch.setattr(os.path, "ismount", lambda path: path == tmp_path)
     with open_output_folder(tmp_path) as output:
         assert output.failed == tmp_path / f".{tmp_path.name}.failed"
 

@@ -118,14 +118,15 @@ def test_what_needs_classes_says_so_at_once(outcome, tmp_path):
     (tmp_path / "data" / "cat").mkdir(parents=True)
     load_photo("cat").save(tmp_path / "data" / "cat" / "cat.png")
     artifact = ("--artifact", str(outcome.folder))
-    for command in (
-        ("predict", str(image), *artifact),
-        ("evaluate", "--data", str(tmp_path / "data"), *artifact, "-o", str(tmp_path / "out")),
-        ("package", "--triton", str(tmp_path / "repository"), *artifact),
+    data, out = str(tmp_path / "data"), str(tmp_path / "out")
+    for command, said in (
+        (("predict", str(image), *artifact), "is no classifier"),
+        (("evaluate", "--data", data, *artifact, "-o", out), "features gives cannot be evaluated"),
+        (("package", "--triton", str(tmp_path / "repository"), *artifact), "is no classifier"),
     ):
         result = CliRunner().invoke(cli, command)
         assert result.exit_code == 2, command
-        assert "is no classifier" in result.output
+        assert said in result.output
     assert not (tmp_path / "repository").exists()
     assert not (tmp_path / "out").exists()
 

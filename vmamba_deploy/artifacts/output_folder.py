@@ -137,7 +137,7 @@ def _own_names(name: str) -> set[str]:
 
 def _workplace(target: Path) -> Path:
     """The folder for the lock and the staging: beside the target if a rename can work there."""
-    if target.is_dir() and (target.is_mount() or not os.access(target.parent, os.W_OK)):
+    if target.is_dir() and (os.path.ismount(target) or not os.access(target.parent, os.W_OK)):
         place = target
     else:
         place = target.parent

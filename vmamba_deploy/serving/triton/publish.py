@@ -83,7 +83,7 @@ def staging_folder(repository: Path, *, needed_bytes: int) -> Iterator[Path]:
         if repository.exists() and not repository.is_dir():
             raise UsageError(f"{repository} is a file", hint="name a folder with --triton")
         inside = repository.is_dir() and (
-            repository.is_mount() or not os.access(repository.parent, os.W_OK)
+            os.path.ismount(repository) or not os.access(repository.parent, os.W_OK)
         )
     place = repository if inside else repository.parent
     make_folder(place)
