@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from functools import partial
 
 import numpy as np
@@ -171,7 +172,7 @@ def mutate_mask_heads(patch, network):
 
 @pytest.mark.parametrize("mutate", [mutate_stages, mutate_mask_heads])
 def test_a_mutated_cascade_is_noticed(mutate, monkeypatch):
-    network = loaded("det_cascade_v0").model
+    network = copy.deepcopy(loaded("det_cascade_v0").model)  # others share the loaded one
     mutate(monkeypatch.setattr, network)
     with pytest.raises(AssertionError):
         check_detections(network, "det_cascade_v0")
