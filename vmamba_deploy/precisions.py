@@ -121,6 +121,13 @@ _DETECTIONS = {
     ),
 }
 
+
+def _limits(name: str, *, nmse: float, cosine: float, max_spread: float) -> Thresholds:
+    """With the precision's limits of labels and detections, which are those of any image."""
+    labels, detections = _LABELS[name], _DETECTIONS.get(name)
+    return Thresholds(nmse, cosine, max_spread, labels=labels, detections=detections)
+
+
 PRECISIONS: Mapping[str, Precision] = {
     precision.name: precision
     for precision in (
@@ -132,20 +139,8 @@ PRECISIONS: Mapping[str, Precision] = {
             min_opset=20,
             onnxruntime_cpu=True,
             turing=False,
-            thresholds=Thresholds(
-                nmse=1e-10,
-                cosine=1 - 1e-10,
-                max_spread=2e-4,
-                labels=_LABELS["fp32"],
-                detections=_DETECTIONS["fp32"],
-            ),
-            flat_thresholds=Thresholds(
-                nmse=1.5e-8,
-                cosine=1 - 1.5e-8,
-                max_spread=2e-3,
-                labels=_LABELS["fp32"],
-                detections=_DETECTIONS["fp32"],
-            ),
+            thresholds=_limits("fp32", nmse=1e-10, cosine=1 - 1e-10, max_spread=2e-4),
+            flat_thresholds=_limits("fp32", nmse=1.5e-8, cosine=1 - 1.5e-8, max_spread=2e-3),
         ),
         Precision(
             name="fp16",
@@ -155,20 +150,8 @@ PRECISIONS: Mapping[str, Precision] = {
             min_opset=20,
             onnxruntime_cpu=True,
             turing=True,
-            thresholds=Thresholds(
-                nmse=1e-4,
-                cosine=1 - 1e-4,
-                max_spread=1.5e-1,
-                labels=_LABELS["fp16"],
-                detections=_DETECTIONS["fp16"],
-            ),
-            flat_thresholds=Thresholds(
-                nmse=2e-3,
-                cosine=1 - 2e-3,
-                max_spread=7e-1,
-                labels=_LABELS["fp16"],
-                detections=_DETECTIONS["fp16"],
-            ),
+            thresholds=_limits("fp16", nmse=1e-4, cosine=1 - 1e-4, max_spread=1.5e-1),
+            flat_thresholds=_limits("fp16", nmse=2e-3, cosine=1 - 2e-3, max_spread=7e-1),
         ),
         Precision(
             name="bf16",
@@ -178,18 +161,8 @@ PRECISIONS: Mapping[str, Precision] = {
             min_opset=22,  # which brought bfloat16 convolutions
             onnxruntime_cpu=False,
             turing=False,
-            thresholds=Thresholds(
-                nmse=5e-3,
-                cosine=1 - 4e-3,
-                max_spread=5e-1,
-                labels=_LABELS["bf16"],
-            ),
-            flat_thresholds=Thresholds(
-                nmse=1.5e-1,
-                cosine=1 - 1.5e-1,
-                max_spread=3.0,
-                labels=_LABELS["bf16"],
-            ),
+            thresholds=_limits("bf16", nmse=5e-3, cosine=1 - 4e-3, max_spread=5e-1),
+            flat_thresholds=_limits("bf16", nmse=1.5e-1, cosine=1 - 1.5e-1, max_spread=3.0),
         ),
     )
 }

@@ -19,7 +19,7 @@ from vmamba_deploy.evaluation.classes import ModelClasses, read_class_list
 from vmamba_deploy.evaluation.coco import CocoImage, CocoSet, read_coco
 from vmamba_deploy.evaluation.judging import Bars, missed
 from vmamba_deploy.evaluation.samples import DataSet
-from vmamba_deploy.evaluation.scorer import Scorer, Source, Tally, skipped_of
+from vmamba_deploy.evaluation.scorer import Scorer, Source, Tally, opened_model, skipped_of
 from vmamba_deploy.evaluation.summary import Timing, timing_of
 from vmamba_deploy.extras import require_modules
 from vmamba_deploy.preprocessing import read_image
@@ -142,15 +142,7 @@ class DetectionScorer(Scorer):
     @contextmanager
     def open(self, work: Work) -> Iterator[DetectionJudge]:
         """See `Scorer`."""
-        from vmamba_deploy.inference import load
-
-        with load(
-            work.artifact,
-            runtime=work.runtime,
-            streams=1,
-            threads=work.threads,
-            max_pixels=work.max_pixels,
-        ) as model:
+        with opened_model(work) as model:
             yield DetectionJudge(model, work)
 
     def tally(self, data: DataSet[CocoImage]) -> Tally:

@@ -23,7 +23,7 @@ from vmamba_deploy.evaluation.label_maps import (
 )
 from vmamba_deploy.evaluation.pixel_counts import Counts, accuracy_of, count_pixels
 from vmamba_deploy.evaluation.samples import DataSet
-from vmamba_deploy.evaluation.scorer import Scorer, Source, Tally, skipped_of
+from vmamba_deploy.evaluation.scorer import Scorer, Source, Tally, opened_model, skipped_of
 from vmamba_deploy.evaluation.summary import Timing, timing_of
 from vmamba_deploy.preprocessing import read_image
 from vmamba_deploy.tasks import SEGMENTATION
@@ -125,15 +125,7 @@ class SegmentationScorer(Scorer):
     @contextmanager
     def open(self, work: Work) -> Iterator[SegmentationJudge]:
         """See `Scorer`."""
-        from vmamba_deploy.inference import load
-
-        with load(
-            work.artifact,
-            runtime=work.runtime,
-            streams=1,
-            threads=work.threads,
-            max_pixels=work.max_pixels,
-        ) as model:
+        with opened_model(work) as model:
             yield SegmentationJudge(model, work)
 
     def tally(self, data: DataSet[SegmentedImage]) -> Tally:
