@@ -15,15 +15,15 @@ from launch_cases import LARGE, ONE, SMALL, TIGHT, WAYS, EmulatedDevice, LaunchC
 from vmamba_deploy.ops.op import BFLOAT16, FLOAT16, FLOAT32
 from vmamba_deploy.ops.selective_scan_2d.float64_reference import selective_scan_2d_float64
 from vmamba_deploy.ops.selective_scan_2d.specification import ScanDims
-from vmamba_deploy.testing import NMSE_BARS, ScanCase, check_accuracy, errors_of, random_case
+from vmamba_deploy.testing import (
+    DTYPE_PAIRS,
+    NMSE_BARS,
+    ScanCase,
+    check_accuracy,
+    errors_of,
+    random_case,
+)
 
-DTYPE_PAIRS = [
-    (FLOAT32, FLOAT32),
-    (FLOAT16, FLOAT32),
-    (BFLOAT16, FLOAT32),
-    (FLOAT16, FLOAT16),
-    (BFLOAT16, BFLOAT16),
-]
 DIMS = [
     ScanDims(batch=1, height=1, width=1, channels=1, state=1, rank=1),
     ScanDims(batch=2, height=7, width=5, channels=33, state=1, rank=6),

@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from launch_cases import LARGE, ONE, SMALL, TIGHT, EmulatedDevice
 
 from benchmarks.c_interface import RoiAlignArgs
-from vmamba_deploy.ops.op import BFLOAT16, FLOAT16, FLOAT32
+from vmamba_deploy.ops.op import FLOAT16, FLOAT32
 from vmamba_deploy.testing import (
+    DTYPE_PAIRS,
     SPECIAL_BOXES,
     RoiAlignCase,
     RoiAlignDims,
@@ -28,13 +29,6 @@ from vmamba_deploy.testing import (
 FLAGS = ("-O1", *VECTOR_FLAGS)
 WATCHED_FLAGS = (*FLAGS, "-fsanitize=thread")  # see test_cuda_races.py
 KERNEL = PLUGINS / "kernels" / "cuda" / "multi_level_roi_align.cu"
-DTYPE_PAIRS = [
-    (FLOAT32, FLOAT32),
-    (FLOAT16, FLOAT32),
-    (BFLOAT16, FLOAT32),
-    (FLOAT16, FLOAT16),
-    (BFLOAT16, BFLOAT16),
-]
 DIMS = [
     RoiAlignDims(batch=1, boxes=1, channels=1, height=1, width=1, output_size=1),
     RoiAlignDims(batch=2, boxes=9, channels=21, height=190, width=250, output_size=7),

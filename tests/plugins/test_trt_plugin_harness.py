@@ -20,9 +20,8 @@ from emulation import (
 )
 
 from vmamba_deploy.native.headers import TENSORRT
-from vmamba_deploy.ops.op import BFLOAT16, FLOAT16, FLOAT32
 from vmamba_deploy.ops.selective_scan_2d.specification import ScanDims
-from vmamba_deploy.testing import RoiAlignDims, random_case, random_roi_align_case
+from vmamba_deploy.testing import DTYPE_PAIRS, RoiAlignDims, random_case, random_roi_align_case
 
 
 @pytest.fixture(scope="session")
@@ -41,15 +40,6 @@ def harness(plugin_library: Path) -> Path:
         ),
         options=("-isystem", tensorrt, f"-I{PLUGINS / 'tensorrt'}", f"-I{driver}"),
     )
-
-
-DTYPE_PAIRS = [
-    (FLOAT32, FLOAT32),
-    (FLOAT16, FLOAT32),
-    (BFLOAT16, FLOAT32),
-    (FLOAT16, FLOAT16),
-    (BFLOAT16, BFLOAT16),
-]
 
 
 def live(harness: Path, plugin: str, call: Path, answer: Path) -> str:

@@ -10,6 +10,7 @@ need the package ml_dtypes; nothing else here does.
 """
 
 from vmamba_deploy.testing.accuracy import (
+    DTYPE_PAIRS,
     LARGEST_BAR,
     NMSE_BARS,
     ROUNDING_ALLOWANCE,
@@ -35,6 +36,7 @@ from vmamba_deploy.testing.scan import (
 )
 
 __all__ = [
+    "DTYPE_PAIRS",
     "LARGEST_BAR",
     "NMSE_BARS",
     "ROUNDING_ALLOWANCE",

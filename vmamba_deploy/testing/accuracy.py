@@ -17,6 +17,14 @@ if TYPE_CHECKING:
 
 Array = npt.NDArray[Any]
 
+DTYPE_PAIRS = [
+    (FLOAT32, FLOAT32),
+    (FLOAT16, FLOAT32),
+    (BFLOAT16, FLOAT32),
+    (FLOAT16, FLOAT16),
+    (BFLOAT16, BFLOAT16),
+]
+"""ONNX codes of what an op of ours may take and give."""
 # By the dtype of y, as the page of each op asks; the second is asked of float32 alone.
 NMSE_BARS = {FLOAT32: 1e-11, FLOAT16: 1e-7, BFLOAT16: 5e-6}
 LARGEST_BAR = 2e-5
