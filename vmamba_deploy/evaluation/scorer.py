@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
@@ -148,21 +148,6 @@ class Scorer(ABC):
     @abstractmethod
     def shortfalls(self, summary: Any, bars: Bars) -> list[str]:
         """Say what missed its bar, one sentence each; empty when nothing did."""
-
-
-@contextmanager
-def opened_model(work: Work) -> Iterator[Any]:
-    """The artefact of an evaluation that reads pictures itself; closed at the end."""
-    from vmamba_deploy.inference import load
-
-    with load(
-        work.artifact,
-        runtime=work.runtime,
-        streams=1,
-        threads=work.threads,
-        max_pixels=work.max_pixels,
-    ) as model:
-        yield model
 
 
 def skipped_of(data: DataSet[Any], results: Iterable[Result]) -> tuple[tuple[str, str], ...]:

@@ -57,6 +57,26 @@ class Attribute:
     size_of: str | None = None
 
 
+OUT_DTYPE = Attribute(
+    "out_dtype",
+    "int",
+    "U as an ONNX `TensorProto.DataType`: 1 float32, 10 float16, 16 bfloat16",
+    dtype_of="U",
+)
+# TensorRT takes the plugin only where both stand on the node; with the domain alone it would
+# silently build the slow function body.
+PLUGIN_ATTRIBUTES = (
+    Attribute(
+        "plugin_namespace",
+        "string",
+        "`vmamba`: without it TensorRT takes the function body instead of the plugin",
+        value="vmamba",
+    ),
+    Attribute("plugin_version", "string", "`1`", value="1"),
+)
+"""Of every op of ours whose outputs are of U, and that has a plugin."""
+
+
 class PluginKey(NamedTuple):
     """How TensorRT finds a plugin, in the order in which `get_creator` takes it."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from types import MappingProxyType
@@ -14,7 +15,7 @@ from vmamba_deploy.precisions import Thresholds
 
 
 @dataclass(frozen=True)
-class Figures:
+class Figures(ABC):
     """Figures of one or more batches. NaN where not computable.
 
     Attributes:
@@ -67,9 +68,9 @@ class Figures:
         return limits
 
     @property
+    @abstractmethod
     def distance(self) -> float:
         """How far off, to compare outputs of one task; 0 is equal."""
-        raise NotImplementedError
 
     def violations(self, limits: Thresholds) -> list[str]:
         """Say what is beyond its limit; empty when all is well. NaN never passes."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,16 +19,18 @@ from vmamba_deploy.evaluation.classes import ModelClasses, read_class_list
 from vmamba_deploy.evaluation.coco import CocoImage, CocoSet, read_coco
 from vmamba_deploy.evaluation.judging import Bars, missed
 from vmamba_deploy.evaluation.samples import DataSet
-from vmamba_deploy.evaluation.scorer import Scorer, Source, Tally, opened_model, skipped_of
+from vmamba_deploy.evaluation.scorer import Scorer, Source, Tally, skipped_of
+from vmamba_deploy.evaluation.scorers.pictures import PictureJudge, PictureResult, opened_model
 from vmamba_deploy.evaluation.summary import Timing, timing_of
 from vmamba_deploy.extras import require_modules
-from vmamba_deploy.preprocessing import read_image
 from vmamba_deploy.tasks import DETECTION
 
 if TYPE_CHECKING:
     from vmamba_deploy.artifacts.manifest import Manifest
     from vmamba_deploy.evaluation.loading import LoadedBatch
     from vmamba_deploy.evaluation.running import Work
+    from vmamba_deploy.preprocessing.decode import ByteArray
+    from vmamba_deploy.tasks.detection import Detections
 
 
 @dataclass(frozen=True)
@@ -48,29 +50,17 @@ class FoundObject:
     mask: str
 
 
-@dataclass(frozen=True)
-class DetectionResult:
+@dataclass(frozen=True, kw_only=True)
+class DetectionResult(PictureResult):
     """One image's result.
 
     Attributes:
-        index: position of the sample in its set.
         size: height and width of the image.
         objects: what was found, the surest first.
-        preprocess_ms: reading and decoding the file.
-        inference_ms: the image's share of its batch, preprocessing and masks included.
-        error: why there is no result, when the file could not be read and was skipped.
     """
 
-    index: int
     size: tuple[int, int] = (0, 0)
     objects: tuple[FoundObject, ...] = ()
-    preprocess_ms: float = 0.0
-    inference_ms: float = 0.0
-    error: str | None = None
-
-    def as_json(self) -> dict[str, Any]:
-        """Plain values."""
-        return asdict(self)
 
 
 @dataclass(frozen=True)
@@ -137,7 +127,7 @@ class DetectionScorer(Scorer):
 
     def skipped(self, index: int, error: str) -> DetectionResult:
         """See `Scorer`."""
-        return DetectionResult(index, error=error)
+        return DetectionResult(index=index, error=error)
 
     @contextmanager
     def open(self, work: Work) -> Iterator[DetectionJudge]:
@@ -191,42 +181,33 @@ class DetectionScorer(Scorer):
         ]
 
 
-class DetectionJudge:
+class DetectionJudge(PictureJudge):
     """An opened detector."""
 
-    def __init__(self, model: Any, work: Work) -> None:
-        self._model, self._work = model, work
-
-    @property
-    def runtime(self) -> str:
-        """Name of what executes."""
-        return str(self._model.runtime)
-
-    def warm_up(self) -> None:
-        """See `Judge`."""
-        self._model.detect([np.zeros((64, 64, self._model.preprocessing.channels), np.uint8)])
+    def answer(self, images: Sequence[ByteArray]) -> Sequence[Detections]:
+        """What is in them."""
+        answers: Sequence[Detections] = self.model.detect(list(images))
+        return answers
 
     def read(self, sample: CocoImage) -> Any:
         """The image [h,w,C] uint8."""
-        return read_image(
-            sample.path, self._model.preprocessing.channels, max_pixels=self._work.max_pixels
-        )
+        return self.read_picture(sample.path)
 
     def score(self, loaded: LoadedBatch) -> list[DetectionResult]:
         """See `Judge`."""
         start = time.perf_counter()
-        answers = self._model.detect(list(loaded.contents))
+        answers = self.answer(loaded.contents)
         each = (time.perf_counter() - start) * 1e3 / len(answers)
         return [
             DetectionResult(
-                read.index,
-                image.shape[:2],
-                tuple(
+                index=read.index,
+                size=image.shape[:2],
+                objects=tuple(
                     FoundObject(one.label, one.score, _xywh(one.box), run_lengths(one.mask))
                     for one in answer
                 ),
-                read.milliseconds,
-                round(each, 4),
+                preprocess_ms=read.milliseconds,
+                inference_ms=round(each, 4),
             )
             for read, answer, image in zip(loaded.images, answers, loaded.contents, strict=True)
         ]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -23,38 +23,28 @@ from vmamba_deploy.evaluation.label_maps import (
 )
 from vmamba_deploy.evaluation.pixel_counts import Counts, accuracy_of, count_pixels
 from vmamba_deploy.evaluation.samples import DataSet
-from vmamba_deploy.evaluation.scorer import Scorer, Source, Tally, opened_model, skipped_of
+from vmamba_deploy.evaluation.scorer import Scorer, Source, Tally, skipped_of
+from vmamba_deploy.evaluation.scorers.pictures import PictureJudge, PictureResult, opened_model
 from vmamba_deploy.evaluation.summary import Timing, timing_of
-from vmamba_deploy.preprocessing import read_image
 from vmamba_deploy.tasks import SEGMENTATION
 
 if TYPE_CHECKING:
     from vmamba_deploy.artifacts.manifest import Manifest
     from vmamba_deploy.evaluation.loading import LoadedBatch
     from vmamba_deploy.evaluation.running import Work
+    from vmamba_deploy.preprocessing.decode import ByteArray
+    from vmamba_deploy.tasks.segmentation import Segmentation
 
 
-@dataclass(frozen=True)
-class SegmentationResult:
+@dataclass(frozen=True, kw_only=True)
+class SegmentationResult(PictureResult):
     """One image's result.
 
     Attributes:
-        index: position of the sample in its set.
         counts: (class, shared, given, true) pixels of every class that either side has.
-        preprocess_ms: reading and decoding both files.
-        inference_ms: the image's share of its batch, preprocessing and resizing included.
-        error: why there is no result, when a file could not be read and was skipped.
     """
 
-    index: int
     counts: tuple[tuple[int, int, int, int], ...] = ()
-    preprocess_ms: float = 0.0
-    inference_ms: float = 0.0
-    error: str | None = None
-
-    def as_json(self) -> dict[str, Any]:
-        """Plain values."""
-        return asdict(self)
 
 
 @dataclass(frozen=True)
@@ -120,7 +110,7 @@ class SegmentationScorer(Scorer):
 
     def skipped(self, index: int, error: str) -> SegmentationResult:
         """See `Scorer`."""
-        return SegmentationResult(index, error=error)
+        return SegmentationResult(index=index, error=error)
 
     @contextmanager
     def open(self, work: Work) -> Iterator[SegmentationJudge]:
@@ -165,40 +155,34 @@ class SegmentationScorer(Scorer):
         return missed("mIoU", summary.mean_iou, bars.min_miou_percent)
 
 
-class SegmentationJudge:
+class SegmentationJudge(PictureJudge):
     """An opened segmenter."""
 
-    def __init__(self, model: Any, work: Work) -> None:
-        self._model, self._work = model, work
-        self._classes = model.manifest.classes
-
     @property
-    def runtime(self) -> str:
-        """Name of what executes."""
-        return str(self._model.runtime)
+    def _classes(self) -> int:
+        return int(self.model.manifest.classes)
 
-    def warm_up(self) -> None:
-        """See `Judge`."""
-        self._model.segment([np.zeros((64, 64, self._model.preprocessing.channels), np.uint8)])
+    def answer(self, images: Sequence[ByteArray]) -> Sequence[Segmentation]:
+        """The classes of their pixels."""
+        answers: Sequence[Segmentation] = self.model.segment(list(images))
+        return answers
 
     def read(self, sample: SegmentedImage) -> Any:
         """The image [h,w,C] uint8 and its true classes [h,w]."""
-        image = read_image(
-            sample.path, self._model.preprocessing.channels, max_pixels=self._work.max_pixels
-        )
+        image = self.read_picture(sample.path)
         return image, read_annotation(sample, (image.shape[0], image.shape[1]), self._classes)
 
     def score(self, loaded: LoadedBatch) -> list[SegmentationResult]:
         """See `Judge`."""
         start = time.perf_counter()
-        answers = self._model.segment([image for image, _ in loaded.contents])
+        answers = self.answer([image for image, _ in loaded.contents])
         each = (time.perf_counter() - start) * 1e3 / len(answers)
         return [
             SegmentationResult(
-                read.index,
-                _sparse(count_pixels(answer.labels, truth, self._classes)),
-                read.milliseconds,
-                round(each, 4),
+                index=read.index,
+                counts=_sparse(count_pixels(answer.labels, truth, self._classes)),
+                preprocess_ms=read.milliseconds,
+                inference_ms=round(each, 4),
             )
             for read, answer, (_, truth) in zip(
                 loaded.images, answers, loaded.contents, strict=True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from abc import abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -57,12 +57,14 @@ class DenseFamily(Family[D]):
         usual: what the published networks have, whatever the backbone.
         computed: by the heads, as configurations say it.
         preprocessing: of their images.
+        published_classes: what the classes of their data set are called.
     """
 
     prefix: str
     usual: D
     computed: Computed
     preprocessing: Preprocessing
+    published_classes: Callable[[], ClassNames]
     own_names = _NONE
     aliases: Mapping[str, str] = {}
 
@@ -134,6 +136,11 @@ class DenseFamily(Family[D]):
         """The head and its channels, and the backbone."""
         return {"head": self.name, "channels": config.channels, **VMAMBA.summary(config.backbone)}
 
+    def usual_classes(self, config: D) -> ClassNames | None:
+        """Those of the data set of the published networks, where there are as many."""
+        published = self.published_classes()
+        return published if config.num_classes == len(published.names) else None
+
     def _named(self, backbone: str) -> str:
         return f"{self.prefix}_{backbone}"
 
@@ -160,6 +167,7 @@ class UperNetFamily(DenseFamily[UperNetConfig]):
     usual = UperNetConfig(backbone=None)
     computed = declared.SEGMENTATION
     preprocessing = SEGMENTATION_PREPROCESSING
+    published_classes = staticmethod(ade20k)
     anchor = re.compile(r"(?:^|(?<=\.))decode_head\.")
     parts = re.compile(r"(?:backbone|neck|decode_head)\.")
     layers = re.compile(
@@ -182,10 +190,6 @@ class UperNetFamily(DenseFamily[UperNetConfig]):
             channels=size_in(weights, "decode_head.fpn_bottleneck.conv.weight", 0),
         )
 
-    def usual_classes(self, config: UperNetConfig) -> ClassNames | None:
-        """Those of ADE20K, where there are as many."""
-        return ade20k() if config.num_classes == len(ade20k().names) else None
-
 
 class MaskRCNNFamily(DenseFamily[DetectorConfig]):
     """Mask R-CNN for detection."""
@@ -196,6 +200,7 @@ class MaskRCNNFamily(DenseFamily[DetectorConfig]):
     usual = DetectorConfig(backbone=None)
     computed = declared.MASK_RCNN
     preprocessing = DETECTION_PREPROCESSING
+    published_classes = staticmethod(coco)
     anchor = re.compile(r"(?:^|(?<=\.))roi_head\.(?!(?:bbox_head|mask_head)\.\d)")
     parts = re.compile(r"(?:backbone|neck|rpn_head|roi_head)\.")
     layers = re.compile(rf"backbone\.(?:{VMAMBA.layers.pattern})|neck\.(?:lateral|fpn)_convs\.\d")
@@ -220,10 +225,6 @@ class MaskRCNNFamily(DenseFamily[DetectorConfig]):
         )
         self._refuse_other_sizes(weights, config)
         return config
-
-    def usual_classes(self, config: DetectorConfig) -> ClassNames | None:
-        """Those of COCO, where there are as many."""
-        return coco() if config.num_classes == len(coco().names) else None
 
     def _refuse_other_sizes(self, weights: Mapping[str, Tensor], config: DetectorConfig) -> None:
         if not any(name.startswith("roi_head.mask_head.") for name in weights):

@@ -8,7 +8,16 @@ from __future__ import annotations
 
 from vmamba_deploy.ops.multi_level_roi_align.body import body
 from vmamba_deploy.ops.multi_level_roi_align.constants import LEVEL_NAMES, MAX_OUTPUT_SIZE, STRIDES
-from vmamba_deploy.ops.op import BFLOAT16, FLOAT16, FLOAT32, Attribute, Op, Operand
+from vmamba_deploy.ops.op import (
+    BFLOAT16,
+    FLOAT16,
+    FLOAT32,
+    OUT_DTYPE,
+    PLUGIN_ATTRIBUTES,
+    Attribute,
+    Op,
+    Operand,
+)
 
 _MAPS = tuple(
     Operand(name, "T", ("B", "C", f"H{name[1:]}", f"W{name[1:]}"), f"map of stride {stride}")
@@ -28,20 +37,8 @@ MULTI_LEVEL_ROI_ALIGN = Op(
     outputs=(Operand("y", "U", ("B", "K", "C", "S", "S"), "features of each box"),),
     attributes=(
         Attribute("output_size", "int", "S, bins in each direction", size_of="S"),
-        Attribute(
-            "out_dtype",
-            "int",
-            "U as an ONNX `TensorProto.DataType`: 1 float32, 10 float16, 16 bfloat16",
-            dtype_of="U",
-        ),
-        # As on every node of ours: with the domain alone TensorRT would build the function body.
-        Attribute(
-            "plugin_namespace",
-            "string",
-            "`vmamba`: without it TensorRT takes the function body instead of the plugin",
-            value="vmamba",
-        ),
-        Attribute("plugin_version", "string", "`1`", value="1"),
+        OUT_DTYPE,
+        *PLUGIN_ATTRIBUTES,
     ),
     type_variables={"T": (FLOAT32, FLOAT16, BFLOAT16), "U": (FLOAT32, "T")},
     formulas={},

@@ -9,7 +9,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from vmamba_deploy.ops.op import BFLOAT16, FLOAT16, FLOAT32, Attribute, Op, Operand
+from vmamba_deploy.ops.op import (
+    BFLOAT16,
+    FLOAT16,
+    FLOAT32,
+    OUT_DTYPE,
+    PLUGIN_ATTRIBUTES,
+    Op,
+    Operand,
+)
 from vmamba_deploy.ops.selective_scan_2d.body import body
 
 ROUTES = 4
@@ -65,23 +73,7 @@ SELECTIVE_SCAN_2D = Op(
         Operand("d", "float32", (ROUTES, "D"), "skip"),
     ),
     outputs=(Operand("y", "U", ("B", "H", "W", "D"), "merged map"),),
-    attributes=(
-        Attribute(
-            "out_dtype",
-            "int",
-            "U as an ONNX `TensorProto.DataType`: 1 float32, 10 float16, 16 bfloat16",
-            dtype_of="U",
-        ),
-        # TensorRT takes the plugin only where both plugin attributes stand on the node; with the
-        # domain alone it would silently build the slow function body.
-        Attribute(
-            "plugin_namespace",
-            "string",
-            "`vmamba`: without it TensorRT takes the function body instead of the plugin",
-            value="vmamba",
-        ),
-        Attribute("plugin_version", "string", "`1`", value="1"),
-    ),
+    attributes=(OUT_DTYPE, *PLUGIN_ATTRIBUTES),
     type_variables={"T": (FLOAT32, FLOAT16, BFLOAT16), "U": (FLOAT32, "T")},
     formulas={_FEATURES: lambda sizes: proj_features(sizes["R"], sizes["N"])},
     limits={"N": (1, MAX_STATE), "R": (1, MAX_RANK)},
