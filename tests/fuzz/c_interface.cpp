@@ -20,9 +20,7 @@ constexpr int64_t kMostWork =
 constexpr int kMostStates = 256;
 
 bool is_valid(const vmamba_scan_desc &desc) {
-  const auto in = desc.in_dtype;
-  if (in != VMAMBA_FLOAT32 && in != VMAMBA_FLOAT16 && in != VMAMBA_BFLOAT16) return false;
-  if (desc.out_dtype != VMAMBA_FLOAT32 && desc.out_dtype != in) return false;
+  if (!are_dtypes(desc.in_dtype, desc.out_dtype)) return false;
   if (desc.batch < 0 || desc.height < 1 || desc.width < 1 || desc.channels < 1) return false;
   if (desc.state < 1 || desc.state > kMostStates || desc.rank < 1 || desc.rank > 256) return false;
   const int64_t features = VMAMBA_ROUTES * (desc.rank + 2 * desc.state);
@@ -190,17 +188,9 @@ vmamba_scan_desc take_desc(Bytes &bytes) {
 int run_input(const uint8_t *data, size_t size) {
   Bytes bytes(data, size);
   const vmamba_scan_desc desc = take_desc(bytes);
-  const vmamba_status status = vmamba_scan_validate(&desc);
-  promise((status == VMAMBA_OK) == is_valid(desc), "what the header allows is valid");
-  if (status != VMAMBA_OK) {
-    refuse(status);
-    const vmamba_scan_args nothing{};
-    refuse(vmamba_scan_cpu(&desc, &nothing, nullptr));
-  } else if (is_small(desc)) {
-    run_valid(desc, bytes);
-  } else {
-    refuse(vmamba_scan_cpu(&desc, nullptr, nullptr));
-  }
+  const Interface<vmamba_scan_desc, vmamba_scan_args> op{vmamba_scan_validate, vmamba_scan_cpu};
+  const bool valid = is_valid(desc);
+  run_described(op, desc, valid, valid && is_small(desc), [&] { run_valid(desc, bytes); });
   return 0;
 }
 

@@ -27,9 +27,7 @@ bool fits(std::initializer_list<int64_t> factors, __int128 most) {
 }
 
 bool is_valid(const vmamba_roi_align_desc &desc) {
-  const auto in = desc.in_dtype;
-  if (in != VMAMBA_FLOAT32 && in != VMAMBA_FLOAT16 && in != VMAMBA_BFLOAT16) return false;
-  if (desc.out_dtype != VMAMBA_FLOAT32 && desc.out_dtype != in) return false;
+  if (!are_dtypes(desc.in_dtype, desc.out_dtype)) return false;
   if (desc.batch < 0 || desc.boxes < 0 || desc.channels < 1) return false;
   const int64_t size = desc.output_size;
   if (size < 1 || size > 64) return false;
@@ -227,17 +225,10 @@ vmamba_roi_align_desc take_desc(Bytes &bytes) {
 int run_input(const uint8_t *data, size_t size) {
   Bytes bytes(data, size);
   const vmamba_roi_align_desc desc = take_desc(bytes);
-  const vmamba_status status = vmamba_roi_align_validate(&desc);
-  promise((status == VMAMBA_OK) == is_valid(desc), "what the header allows is valid");
-  if (status != VMAMBA_OK) {
-    refuse(status);
-    const vmamba_roi_align_args nothing{};
-    refuse(vmamba_roi_align_cpu(&desc, &nothing, nullptr));
-  } else if (is_small(desc)) {
-    run_valid(desc, bytes);
-  } else {
-    refuse(vmamba_roi_align_cpu(&desc, nullptr, nullptr));
-  }
+  const Interface<vmamba_roi_align_desc, vmamba_roi_align_args> op{vmamba_roi_align_validate,
+                                                                   vmamba_roi_align_cpu};
+  const bool valid = is_valid(desc);
+  run_described(op, desc, valid, valid && is_small(desc), [&] { run_valid(desc, bytes); });
   return 0;
 }
 

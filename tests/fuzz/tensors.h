@@ -85,4 +85,35 @@ inline int32_t take_dtype(Bytes &bytes) {
   return kind < 15 ? kDtypes[kind % 3] : bytes.take<int32_t>();
 }
 
+// What an op may take and give.
+inline bool are_dtypes(int32_t in, int32_t out) {
+  const bool known = in == VMAMBA_FLOAT32 || in == VMAMBA_FLOAT16 || in == VMAMBA_BFLOAT16;
+  return known && (out == VMAMBA_FLOAT32 || out == in);
+}
+
+// The functions of an op's C interface.
+template <typename Desc, typename Args>
+struct Interface {
+  vmamba_status (*validate)(const Desc *);
+  vmamba_status (*run)(const Desc *, const Args *, const vmamba_executor *);
+};
+
+// What holds of any description: it is refused with a text unless it is valid; a valid one is tried
+// by `try_call` where that takes neither long nor much memory.
+template <typename Desc, typename Args, typename Try>
+void run_described(const Interface<Desc, Args> &op, const Desc &desc, bool valid, bool small,
+                   const Try &try_call) {
+  const vmamba_status status = op.validate(&desc);
+  promise((status == VMAMBA_OK) == valid, "what the header allows is valid");
+  const Args nothing{};
+  if (status != VMAMBA_OK) {
+    refuse(status);
+    refuse(op.run(&desc, &nothing, nullptr));
+  } else if (small) {
+    try_call();
+  } else {
+    refuse(op.run(&desc, nullptr, nullptr));
+  }
+}
+
 }  // namespace vmamba::tests
