@@ -18,12 +18,11 @@ constexpr int64_t kMostElements = 4096;  // of a tensor
 
 bool fits(std::initializer_list<int64_t> factors, __int128 most) {
   __int128 product = 1;
-  bool small = true;
   for (const int64_t factor : factors) {
     product *= factor;
-    small = small && product <= most;
+    if (product > most) return false;  // a further factor might not fit in 128 bits
   }
-  return small;
+  return true;
 }
 
 bool is_valid(const vmamba_roi_align_desc &desc) {
