@@ -101,7 +101,7 @@ class Entrants:
     @cached_property
     def onnx_file(self) -> Path:
         """The exported file."""
-        from vmamba_deploy.export import ExportOptions, export_onnx
+        from vmamba_deploy.exporting import ExportOptions, export_onnx
 
         path = self.folder / "model.onnx"
         options = ExportOptions(precision=self.precision, image_size=self.image_side)
@@ -251,7 +251,7 @@ def onnxruntime_identity(entrants: Entrants) -> Call:
     """The same graph with each scan replaced by a cast of its map: no scan, all the rest."""
     import onnx_ir as ir
 
-    from vmamba_deploy.export.onnx_model import OnnxModel
+    from vmamba_deploy.exporting.onnx_model import OnnxModel
     from vmamba_deploy.runtimes.onnxruntime import create_session
 
     model = OnnxModel.read(entrants.onnx_file)
@@ -268,7 +268,7 @@ def onnxruntime_identity(entrants: Entrants) -> Call:
 
 def tensorrt(entrants: Entrants) -> Call:
     """A TensorRT engine with our plugin, where a flavour of TensorRT runs on this GPU."""
-    from vmamba_deploy.export.onnx_model import OnnxModel
+    from vmamba_deploy.exporting.onnx_model import OnnxModel
     from vmamba_deploy.runtimes.tensorrt import (
         EnginePlan,
         TensorRTRuntime,

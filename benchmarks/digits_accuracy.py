@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from samples.train_digits.digits_data import Digits, read_digits
 from vmamba_deploy.artifacts.manifest import read_manifest
-from vmamba_deploy.export.onnx_model import OnnxModel
+from vmamba_deploy.exporting.onnx_model import OnnxModel
 from vmamba_deploy.precisions import PRECISIONS, PrecisionName
 from vmamba_deploy.runtimes.base import Runtime, Session
 

@@ -16,7 +16,7 @@ from benchmarks.digits_accuracy import (
 from samples.train_digits.digits_data import PREPROCESSING
 from tests.digits import HAS_RTX, digits_of
 from vmamba_deploy.artifacts.manifest import read_manifest
-from vmamba_deploy.export.onnx_model import OnnxModel
+from vmamba_deploy.exporting.onnx_model import OnnxModel
 from vmamba_deploy.models import load_model
 from vmamba_deploy.models.vmamba.network import selective_scans, set_scan_backend
 from vmamba_deploy.precisions import PRECISIONS

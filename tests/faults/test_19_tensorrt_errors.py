@@ -20,7 +20,7 @@ from vmamba_deploy.errors import (
     ResourceError,
     VmambaError,
 )
-from vmamba_deploy.export.onnx_model import OnnxModel
+from vmamba_deploy.exporting.onnx_model import OnnxModel
 from vmamba_deploy.inference.lanes import LanePool
 from vmamba_deploy.runtimes.tensorrt import (
     EnginePlan,

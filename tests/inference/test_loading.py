@@ -18,7 +18,7 @@ from vmamba_deploy.errors import (
     IntegrityError,
     UsageError,
 )
-from vmamba_deploy.export.onnx_model import OnnxModel
+from vmamba_deploy.exporting.onnx_model import OnnxModel
 from vmamba_deploy.inference import load
 from vmamba_deploy.runtimes.base import ModelFiles
 from vmamba_deploy.runtimes.tensorrt import Flavour, Gpu, GpuSearch, find_gpus

@@ -9,8 +9,8 @@ import torch
 from torch import nn
 
 from vmamba_deploy.errors import InputFileError
-from vmamba_deploy.export import ExportOptions, export_onnx
-from vmamba_deploy.export.passes import serialised
+from vmamba_deploy.exporting import ExportOptions, export_onnx
+from vmamba_deploy.exporting.passes import serialised
 from vmamba_deploy.models import load_weights
 from vmamba_deploy.models.vmamba.family import VMAMBA
 from vmamba_deploy.parity.localise import (

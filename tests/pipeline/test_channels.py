@@ -11,7 +11,7 @@ import torch
 
 from vmamba_deploy.errors import ExitCode, InputFileError, UsageError
 from vmamba_deploy.evaluation.scorer import Source
-from vmamba_deploy.export.onnx_model import OnnxModel
+from vmamba_deploy.exporting.onnx_model import OnnxModel
 from vmamba_deploy.inference import load
 from vmamba_deploy.models import load_model
 from vmamba_deploy.parity.inputs import load_photo

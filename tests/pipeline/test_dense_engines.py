@@ -9,7 +9,7 @@ import pytest
 
 from tests.pipeline.conftest import HAS_RTX
 from vmamba_deploy.errors import UsageError
-from vmamba_deploy.export.onnx_model import OnnxModel
+from vmamba_deploy.exporting.onnx_model import OnnxModel
 from vmamba_deploy.inference import load
 from vmamba_deploy.pipeline.engine import engine_profile, run_build
 from vmamba_deploy.pipeline.info import describe_path

@@ -13,7 +13,7 @@ from vmamba_deploy import native
 from vmamba_deploy.artifacts.verification import verify
 from vmamba_deploy.cli import cli
 from vmamba_deploy.errors import ExitCode, InputFileError, IntegrityError, UsageError
-from vmamba_deploy.export.onnx_model import OnnxModel
+from vmamba_deploy.exporting.onnx_model import OnnxModel
 from vmamba_deploy.inference import load
 from vmamba_deploy.parity.inputs import load_photo
 from vmamba_deploy.pipeline.bench import run_bench

@@ -161,7 +161,7 @@ def test_random_weights_are_found_again_whatever_their_classes(tmp_path):
         check_parity=False,
     )
     folder = run_export(plan, lambda _event: None).folder
-    from vmamba_deploy.export.onnx_model import OnnxModel
+    from vmamba_deploy.exporting.onnx_model import OnnxModel
     from vmamba_deploy.pipeline.parity import load_reference
 
     assert load_reference(OnnxModel.read(folder / "model.onnx")).model.config.num_classes == 7

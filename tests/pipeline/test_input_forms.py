@@ -10,7 +10,7 @@ import pytest
 
 from vmamba_deploy.artifacts.verification import verify
 from vmamba_deploy.errors import ExitCode, InputFileError
-from vmamba_deploy.export.onnx_model import OnnxModel
+from vmamba_deploy.exporting.onnx_model import OnnxModel
 from vmamba_deploy.pipeline.compare import run_compare
 from vmamba_deploy.pipeline.engine import run_build
 from vmamba_deploy.pipeline.export import run_export

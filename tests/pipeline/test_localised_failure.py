@@ -8,7 +8,7 @@ import pytest
 from onnx import numpy_helper
 
 from vmamba_deploy.errors import ExitCode
-from vmamba_deploy.export.onnx_model import OnnxModel
+from vmamba_deploy.exporting.onnx_model import OnnxModel
 from vmamba_deploy.pipeline import export
 from vmamba_deploy.pipeline.export import run_export
 from vmamba_deploy.pipeline.plan import ExportPlan

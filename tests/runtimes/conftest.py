@@ -15,8 +15,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 from tests.processes import HANG_S
 from vmamba_deploy.artifacts.engine_facts import EngineFacts
-from vmamba_deploy.export.onnx_model import OnnxModel
-from vmamba_deploy.export.passes import CarryFunctionBodies
+from vmamba_deploy.exporting.onnx_model import OnnxModel
+from vmamba_deploy.exporting.passes import CarryFunctionBodies
 from vmamba_deploy.native import library_path
 from vmamba_deploy.ops.selective_scan_2d.specification import SELECTIVE_SCAN_2D
 from vmamba_deploy.runtimes.tensorrt import (
@@ -32,7 +32,7 @@ CODES = {"fp32": TensorProto.FLOAT, "fp16": TensorProto.FLOAT16, "bf16": TensorP
 CANARY = """
 import sys
 from pathlib import Path
-from vmamba_deploy.export.onnx_model import OnnxModel
+from vmamba_deploy.exporting.onnx_model import OnnxModel
 from vmamba_deploy.runtimes.tensorrt import EnginePlan, build_engine
 model, plugin, engine = map(Path, sys.argv[1:])
 shape = (1, 3, 6, 5)

@@ -11,7 +11,7 @@ import torch
 
 from vmamba_deploy import native
 from vmamba_deploy.errors import EnvironmentProblem, InputFileError, VmambaError
-from vmamba_deploy.export import ExportOptions, export_onnx
+from vmamba_deploy.exporting import ExportOptions, export_onnx
 from vmamba_deploy.models import load_weights
 from vmamba_deploy.runtimes.onnxruntime import (
     OnnxRuntimeBody,

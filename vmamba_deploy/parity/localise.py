@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vmamba_deploy.errors import InputFileError
-from vmamba_deploy.export.onnx_model import module_scopes
+from vmamba_deploy.exporting.onnx_model import module_scopes
 from vmamba_deploy.parity.metrics import cosine, normalised_mse
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def _run_onnx(
     inputs: Sequence[npt.NDArray[Any]],
     open_session: SessionFactory,
 ) -> dict[str, npt.NDArray[Any]]:
-    from vmamba_deploy.export.passes import ProbeOutputs
+    from vmamba_deploy.exporting.passes import ProbeOutputs
 
     probed = model.clone()
     probes = {value: f"{value}__probe" for value in outputs.values()}

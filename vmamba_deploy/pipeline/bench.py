@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vmamba_deploy.errors import UsageError
-from vmamba_deploy.export.onnx_model import OnnxModel
-from vmamba_deploy.export.options import INPUT_NAME
+from vmamba_deploy.exporting.onnx_model import OnnxModel
+from vmamba_deploy.exporting.options import INPUT_NAME
 from vmamba_deploy.pipeline.parity import load_reference, network
 from vmamba_deploy.runtimes.base import ModelFiles, check_batches
 from vmamba_deploy.runtimes.registry import runtimes_on

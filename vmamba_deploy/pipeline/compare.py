@@ -9,7 +9,7 @@ from vmamba_deploy.artifacts.atomic import make_folder
 from vmamba_deploy.artifacts.engine_facts import EngineFacts
 from vmamba_deploy.artifacts.manifest import ENGINE_NAME, MANIFEST_NAME, read_manifest
 from vmamba_deploy.errors import IntegrityError
-from vmamba_deploy.export.onnx_model import OnnxModel
+from vmamba_deploy.exporting.onnx_model import OnnxModel
 from vmamba_deploy.parity.exhibits import Exhibits
 from vmamba_deploy.pipeline.engine import onnx_file_of
 from vmamba_deploy.pipeline.events import OnEvent, Steps

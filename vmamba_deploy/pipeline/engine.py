@@ -24,7 +24,7 @@ from vmamba_deploy.artifacts.manifest import (
 from vmamba_deploy.artifacts.output_folder import open_output_folder
 from vmamba_deploy.artifacts.verification import verify
 from vmamba_deploy.errors import InputFileError, UsageError, printable
-from vmamba_deploy.export.onnx_model import OnnxModel
+from vmamba_deploy.exporting.onnx_model import OnnxModel
 from vmamba_deploy.native import library_path
 from vmamba_deploy.pipeline.events import OnEvent, Steps
 from vmamba_deploy.precisions import PRECISIONS, PrecisionName

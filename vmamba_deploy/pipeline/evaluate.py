@@ -394,7 +394,7 @@ class PyTorchReference:
         """
         import torch
 
-        from vmamba_deploy.export.onnx_model import OnnxModel
+        from vmamba_deploy.exporting.onnx_model import OnnxModel
         from vmamba_deploy.pipeline.parity import load_reference, network
         from vmamba_deploy.runtimes.pytorch import PyTorchSession
 

@@ -11,7 +11,7 @@ from vmamba_deploy.artifacts.manifest import MANIFEST_NAME, describe_file, read_
 from vmamba_deploy.artifacts.remarks import remarks
 from vmamba_deploy.artifacts.verification import verify
 from vmamba_deploy.errors import InputFileError
-from vmamba_deploy.export.onnx_model import OnnxModel
+from vmamba_deploy.exporting.onnx_model import OnnxModel
 from vmamba_deploy.models.checkpoints.choice import WeightsChoice
 from vmamba_deploy.models.checkpoints.folders import checkpoint_file, is_checkpoint_folder
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from vmamba_deploy.errors import UsageError
-from vmamba_deploy.export.aoti_package import AotiDevice
-from vmamba_deploy.export.options import ExportOptions
+from vmamba_deploy.exporting.aoti_package import AotiDevice
+from vmamba_deploy.exporting.options import ExportOptions
 from vmamba_deploy.models.checkpoints.choice import WeightsChoice
 from vmamba_deploy.precisions import PrecisionName
 from vmamba_deploy.preprocessing import IMAGENET_PREPROCESSING

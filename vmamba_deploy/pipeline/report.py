@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vmamba_deploy.artifacts.engine_facts import EngineFacts
-from vmamba_deploy.export.onnx_model import OnnxModel
+from vmamba_deploy.exporting.onnx_model import OnnxModel
 from vmamba_deploy.parity.localise import first_drift, localise
 from vmamba_deploy.pipeline.parity import network, parity_inputs
 from vmamba_deploy.precisions import PRECISIONS

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from vmamba_deploy.artifacts.engine_facts import EngineFacts
     from vmamba_deploy.artifacts.manifest import Manifest
-    from vmamba_deploy.export.onnx_model import OnnxModel
+    from vmamba_deploy.exporting.onnx_model import OnnxModel
 
     Outputs = dict[str, npt.NDArray[Any]]
 

@@ -21,7 +21,7 @@ from vmamba_deploy.errors import (
     VmambaError,
     printable,
 )
-from vmamba_deploy.export.onnx_model import OnnxModel
+from vmamba_deploy.exporting.onnx_model import OnnxModel
 from vmamba_deploy.files import shown
 from vmamba_deploy.native import check_loadable
 from vmamba_deploy.precisions import precision_named
@@ -161,7 +161,7 @@ def _source(model: Path | OnnxModel | ir.Model, *, widen: bool) -> str | bytes:
     if isinstance(model, Path) and not widen:
         return str(model)
     try:
-        from vmamba_deploy.export.passes import WidenBfloat16, serialised
+        from vmamba_deploy.exporting.passes import WidenBfloat16, serialised
     except ModuleNotFoundError as error:
         raise EnvironmentProblem(
             f"bfloat16 on the CPU needs the package {error.name}: ONNX Runtime has no bfloat16 "

@@ -15,7 +15,7 @@ import pytest
 from tests.processes import HANG_S
 from tests.runtimes.engine_header import TARGET_BITS, targets_of, version_of
 from vmamba_deploy.errors import BuildError, EnvironmentProblem, InputFileError, UsageError
-from vmamba_deploy.export.onnx_model import OnnxModel
+from vmamba_deploy.exporting.onnx_model import OnnxModel
 from vmamba_deploy.runtimes.tensorrt import (
     TENSORRT,
     EnginePlan,
@@ -182,7 +182,7 @@ def test_a_cancelled_build_leaves_nothing_and_keeps_the_old_engine(build, scan_m
 INTERRUPTED = """
 import sys
 from pathlib import Path
-from vmamba_deploy.export.onnx_model import OnnxModel
+from vmamba_deploy.exporting.onnx_model import OnnxModel
 from vmamba_deploy.runtimes.tensorrt import EnginePlan, build_engine
 model, plugin, engine = map(Path, sys.argv[1:])
 try:

@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from vmamba_deploy.errors import InputFileError
-from vmamba_deploy.export.onnx_model import OnnxModel
+from vmamba_deploy.exporting.onnx_model import OnnxModel
 from vmamba_deploy.runtimes.tensorrt import write_network_script
 
 

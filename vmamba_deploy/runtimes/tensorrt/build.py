@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from vmamba_deploy.artifacts.atomic import atomic_write
 from vmamba_deploy.errors import BuildError, UsageError, printable
-from vmamba_deploy.export.onnx_model import OnnxModel, missing_attributes
+from vmamba_deploy.exporting.onnx_model import OnnxModel, missing_attributes
 from vmamba_deploy.ops.op import PluginKey
 from vmamba_deploy.ops.registry import OPS
 from vmamba_deploy.runtimes.cuda_driver import GpuSearch, find_gpus
@@ -47,7 +47,7 @@ def build_engine(
 
     Args:
         plan: how to build it.
-        model: a file of `vmamba_deploy.export`, or like it.
+        model: a file of `vmamba_deploy.exporting`, or like it.
         output: the engine file; written under another name and renamed, so that a failed or
             cancelled build leaves nothing and harms no older file.
         profile: shapes of the image that the engine takes; those of other inputs follow.

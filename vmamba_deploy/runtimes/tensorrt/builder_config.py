@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vmamba_deploy.errors import BuildError, UsageError
-from vmamba_deploy.export.onnx_model import OnnxModel
+from vmamba_deploy.exporting.onnx_model import OnnxModel
 from vmamba_deploy.files import read_file
 from vmamba_deploy.runtimes.tensorrt.flavour import Flavour
 from vmamba_deploy.runtimes.tensorrt.plan import EnginePlan, Profile

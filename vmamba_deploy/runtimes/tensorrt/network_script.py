@@ -13,7 +13,7 @@ from pathlib import Path
 
 from vmamba_deploy.artifacts.atomic import atomic_write
 from vmamba_deploy.errors import InputFileError
-from vmamba_deploy.export.onnx_model import OnnxModel
+from vmamba_deploy.exporting.onnx_model import OnnxModel
 from vmamba_deploy.runtimes.onnxruntime import create_session
 from vmamba_deploy.runtimes.tensorrt.builder_config import input_profile
 from vmamba_deploy.runtimes.tensorrt.flavour import TENSORRT_RTX

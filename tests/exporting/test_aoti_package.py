@@ -15,8 +15,8 @@ import torch
 from tests.aoti_compiler import keeping_compiler
 from vmamba_deploy import native
 from vmamba_deploy.errors import BuildError, EnvironmentProblem, InputFileError, UsageError
-from vmamba_deploy.export import ExportOptions, deployable_module, export_aoti
-from vmamba_deploy.export.aoti_package import choose_device
+from vmamba_deploy.exporting import ExportOptions, deployable_module, export_aoti
+from vmamba_deploy.exporting.aoti_package import choose_device
 from vmamba_deploy.models import load_weights
 from vmamba_deploy.runtimes.aotinductor import AotInductorRuntime, package_device
 

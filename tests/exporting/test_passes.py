@@ -10,8 +10,8 @@ import onnxruntime as ort
 import pytest
 from onnx_ir.passes.common import ShapeInferencePass
 
-from vmamba_deploy.export.onnx_model import our_nodes
-from vmamba_deploy.export.passes import (
+from vmamba_deploy.exporting.onnx_model import our_nodes
+from vmamba_deploy.exporting.passes import (
     CarryFunctionBodies,
     DropSourceTraces,
     NameLinearWeights,

@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 from vmamba_deploy.errors import BuildError
-from vmamba_deploy.export import ExportOptions
-from vmamba_deploy.export.trace import trace
+from vmamba_deploy.exporting import ExportOptions
+from vmamba_deploy.exporting.trace import trace
 from vmamba_deploy.tasks import CLASSIFICATION
 
 

@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from vmamba_deploy.errors import InputFileError
-from vmamba_deploy.export import ExportOptions, export_onnx
-from vmamba_deploy.export.lost_weights import check_weights
+from vmamba_deploy.exporting import ExportOptions, export_onnx
+from vmamba_deploy.exporting.lost_weights import check_weights
 from vmamba_deploy.models import load_weights
 
 GOLDEN = Path(__file__).parents[1] / "data" / "golden"

@@ -12,8 +12,8 @@ from vmamba_deploy.tasks import CLASSIFICATION, FEATURES
 from vmamba_deploy.tasks.classification import chosen_activation
 
 if TYPE_CHECKING:
-    from vmamba_deploy.export.checks import Asked
-    from vmamba_deploy.export.options import ExportOptions
+    from vmamba_deploy.exporting.checks import Asked
+    from vmamba_deploy.exporting.options import ExportOptions
     from vmamba_deploy.models import LoadedModel
 
 _TOOLS = ("torch", "onnx", "onnxscript", "onnxruntime")

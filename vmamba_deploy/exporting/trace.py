@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from vmamba_deploy.errors import BuildError, printable
-from vmamba_deploy.export.options import INPUT_NAME, MIN_IMAGE_SIZE, ExportOptions
+from vmamba_deploy.exporting.options import INPUT_NAME, MIN_IMAGE_SIZE, ExportOptions
 from vmamba_deploy.ops.onnx_forms import translation_table
 from vmamba_deploy.ops.registry import OPS
 from vmamba_deploy.tasks import Task

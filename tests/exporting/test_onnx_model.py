@@ -9,7 +9,7 @@ import pytest
 
 from vmamba_deploy.artifacts.manifest import TensorFacts
 from vmamba_deploy.errors import InputFileError
-from vmamba_deploy.export.onnx_model import OnnxModel
+from vmamba_deploy.exporting.onnx_model import OnnxModel
 
 TEXT = """<ir_version: 10, opset_import: ["" : 20]>
 g (uint8[n,4] x) => (bool[n,m] y) { y = Cast <to = 9> (x) }"""

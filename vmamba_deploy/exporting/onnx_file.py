@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 from vmamba_deploy.artifacts.atomic import atomic_write
 from vmamba_deploy.errors import UsageError
-from vmamba_deploy.export.checks import Asked, check_exported
-from vmamba_deploy.export.lost_weights import check_weights
-from vmamba_deploy.export.metadata import model_metadata
-from vmamba_deploy.export.onnx_model import OnnxModel
-from vmamba_deploy.export.options import ExportOptions
-from vmamba_deploy.export.trace import trace
+from vmamba_deploy.exporting.checks import Asked, check_exported
+from vmamba_deploy.exporting.lost_weights import check_weights
+from vmamba_deploy.exporting.metadata import model_metadata
+from vmamba_deploy.exporting.onnx_model import OnnxModel
+from vmamba_deploy.exporting.options import ExportOptions
+from vmamba_deploy.exporting.trace import trace
 from vmamba_deploy.ops.registry import OPS
 from vmamba_deploy.precisions import PRECISIONS
 from vmamba_deploy.tasks import CLASSIFICATION, FEATURES, TASKS, Task
@@ -46,7 +46,7 @@ def export_onnx(
     """
     import onnx_ir as ir
 
-    from vmamba_deploy.export.passes import (
+    from vmamba_deploy.exporting.passes import (
         CarryFunctionBodies,
         DropSourceTraces,
         InlineFunctions,
@@ -83,7 +83,7 @@ def deployable_module(loaded: LoadedModel, options: ExportOptions) -> nn.Module:
     Raises:
         UsageError: a task or an image size that the network cannot do.
     """
-    from vmamba_deploy.export.deployable import Deployable
+    from vmamba_deploy.exporting.deployable import Deployable
 
     task = chosen_task(loaded, options)
     _check_image_size(loaded, options)

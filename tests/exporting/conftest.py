@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from vmamba_deploy.export import ExportOptions, export_onnx
+from vmamba_deploy.exporting import ExportOptions, export_onnx
 from vmamba_deploy.models import LoadedModel, load_weights
 
 GOLDEN = Path(__file__).parents[1] / "data" / "golden"
