@@ -43,8 +43,27 @@ class ScanDesc(ctypes.Structure):
     )
 
 
+class SelectiveScanDesc(ctypes.Structure):
+    """`vmamba_selective_scan_desc`."""
+
+    _fields_ = (
+        ("batch", c_int64),
+        ("height", c_int64),
+        ("width", c_int64),
+        ("channels", c_int64),
+        ("dt_features", c_int64),
+        ("state", c_int32),
+        ("rank", c_int32),
+        ("routes", c_int32),
+        ("direction", c_int32 * 4),
+        ("x_per_route", c_int32),
+        ("in_dtype", c_int32),
+        ("out_dtype", c_int32),
+    )
+
+
 class ScanArgs(ctypes.Structure):
-    """`vmamba_scan_args`: addresses."""
+    """`vmamba_scan_args`, and with the same fields `vmamba_selective_scan_args`: addresses."""
 
     _fields_ = tuple(
         (name, c_void_p) for name in ("x", "proj", "dt_weight", "dt_bias", "a", "d", "y")
@@ -86,6 +105,7 @@ _COMMON: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "vmamba_abi_version": (c_uint32, ()),
     "vmamba_last_error": (c_char_p, ()),
     "vmamba_scan_validate": (c_int, (POINTER(ScanDesc),)),
+    "vmamba_selective_scan_validate": (c_int, (POINTER(SelectiveScanDesc),)),
     "vmamba_roi_align_validate": (c_int, (POINTER(RoiAlignDesc),)),
 }
 _EXPORTS: dict[str, dict[str, tuple[Any, tuple[Any, ...]]]] = {
@@ -104,6 +124,14 @@ _EXPORTS: dict[str, dict[str, tuple[Any, tuple[Any, ...]]]] = {
         "vmamba_scan_cuda": (
             c_int,
             (POINTER(ScanDesc), POINTER(ScanArgs), c_void_p, c_size_t, c_void_p),
+        ),
+        "vmamba_selective_scan_cuda_workspace": (
+            c_int,
+            (POINTER(SelectiveScanDesc), POINTER(c_size_t)),
+        ),
+        "vmamba_selective_scan_cuda": (
+            c_int,
+            (POINTER(SelectiveScanDesc), POINTER(ScanArgs), c_void_p, c_size_t, c_void_p),
         ),
         "vmamba_roi_align_cuda": (
             c_int,

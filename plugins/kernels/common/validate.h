@@ -5,6 +5,7 @@
 #include <initializer_list>
 
 #include "vmamba/multi_level_roi_align.h"
+#include "vmamba/selective_scan.h"
 #include "vmamba/selective_scan_2d.h"
 
 namespace vmamba {
@@ -33,7 +34,9 @@ vmamba_status check_address_range(const char *formula, std::initializer_list<int
 vmamba_status check_pointers(std::initializer_list<NamedPointer> pointers);
 
 // The validate function of the op, then the pointers. Those of an empty batch may be NULL, but for
-// the scan's parameters.
+// the scans' parameters.
+vmamba_status validate_call(const vmamba_selective_scan_desc *desc,
+                            const vmamba_selective_scan_args *args);
 vmamba_status validate_call(const vmamba_scan_desc *desc, const vmamba_scan_args *args);
 vmamba_status validate_call(const vmamba_roi_align_desc *desc, const vmamba_roi_align_args *args);
 

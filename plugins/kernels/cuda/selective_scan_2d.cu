@@ -106,6 +106,17 @@ vmamba_status check_workspace(const void *workspace, size_t bytes, size_t needed
   return VMAMBA_OK;
 }
 
+// The other calls have no CUDA kernel yet.
+vmamba_status as_four_routes(const vmamba_selective_scan_desc &desc, vmamba_scan_desc *four) {
+  if (desc.routes != VMAMBA_ROUTES || desc.x_per_route == 1 || desc.dt_features != desc.rank) {
+    return fail(VMAMBA_UNSUPPORTED,
+                "on a GPU the scan takes all four routes, one x for them and a low-rank step");
+  }
+  *four = {desc.batch, desc.height, desc.width,    desc.channels,
+           desc.state, desc.rank,   desc.in_dtype, desc.out_dtype};
+  return VMAMBA_OK;
+}
+
 }  // namespace
 }  // namespace vmamba
 
@@ -143,4 +154,27 @@ extern "C" vmamba_status vmamba_scan_cuda(const vmamba_scan_desc *desc,
     return vmamba::kernels_for<decltype(element), aligned>(plan, desc->state);
   });
   return vmamba::launch_all(kernels, params, stream);
+}
+
+extern "C" vmamba_status vmamba_selective_scan_cuda_workspace(
+    const vmamba_selective_scan_desc *desc, size_t *bytes) {
+  const vmamba_status status = vmamba_selective_scan_validate(desc);
+  if (status != VMAMBA_OK) return status;
+  vmamba_scan_desc four{};
+  const vmamba_status known = vmamba::as_four_routes(*desc, &four);
+  return known == VMAMBA_OK ? vmamba_scan_cuda_workspace(&four, bytes) : known;
+}
+
+extern "C" vmamba_status vmamba_selective_scan_cuda(const vmamba_selective_scan_desc *desc,
+                                                    const vmamba_selective_scan_args *args,
+                                                    void *workspace, size_t workspace_bytes,
+                                                    void *stream) {
+  const vmamba_status status = vmamba::validate_call(desc, args);
+  if (status != VMAMBA_OK) return status;
+  vmamba_scan_desc four{};
+  const vmamba_status known = vmamba::as_four_routes(*desc, &four);
+  if (known != VMAMBA_OK) return known;
+  const vmamba_scan_args same{args->x, args->proj, args->dt_weight, args->dt_bias,
+                              args->a, args->d,    args->y};
+  return vmamba_scan_cuda(&four, &same, workspace, workspace_bytes, stream);
 }
