@@ -112,6 +112,10 @@ _EXPORTS: dict[str, dict[str, tuple[Any, tuple[Any, ...]]]] = {
     "vmamba_cpu": _COMMON
     | {
         "vmamba_scan_cpu": (c_int, (POINTER(ScanDesc), POINTER(ScanArgs), POINTER(Executor))),
+        "vmamba_selective_scan_cpu": (
+            c_int,
+            (POINTER(SelectiveScanDesc), POINTER(ScanArgs), POINTER(Executor)),
+        ),
         "vmamba_roi_align_cpu": (
             c_int,
             (POINTER(RoiAlignDesc), POINTER(RoiAlignArgs), POINTER(Executor)),

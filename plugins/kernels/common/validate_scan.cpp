@@ -70,9 +70,9 @@ extern "C" vmamba_status vmamba_selective_scan_validate(const vmamba_selective_s
                                       {"height", desc->height, 1},
                                       {"width", desc->width, 1},
                                       {"channels", desc->channels, 1},
-                                      {"dt_features", desc->dt_features, 1},
                                       {"state", desc->state, 1, kMaxState},
                                       {"rank", desc->rank, 1, kMaxRank},
+                                      {"dt_features", desc->dt_features, 1},
                                       {"x_per_route", desc->x_per_route, 0, 1}});
   if (status == VMAMBA_OK) status = check_routes(*desc);
   if (status == VMAMBA_OK) status = check_step(*desc);
@@ -91,16 +91,6 @@ extern "C" vmamba_status vmamba_selective_scan_validate(const vmamba_selective_s
 extern "C" vmamba_status vmamba_scan_validate(const vmamba_scan_desc *desc) {
   using namespace vmamba;
   if (desc == nullptr) return fail(VMAMBA_INVALID_ARGUMENT, "desc is NULL");
-  vmamba_status status = check_sizes({{"batch", desc->batch, 0},
-                                      {"height", desc->height, 1},
-                                      {"width", desc->width, 1},
-                                      {"channels", desc->channels, 1},
-                                      {"state", desc->state, 1, kMaxState},
-                                      {"rank", desc->rank, 1, kMaxRank}});
-  if (status == VMAMBA_OK) status = check_dtypes(desc->in_dtype, desc->out_dtype);
-  if (status != VMAMBA_OK) return status;
-  const int64_t features = VMAMBA_ROUTES * (desc->rank + 2 * static_cast<int64_t>(desc->state));
-  return check_address_range(
-      "batch * height * width * features",
-      {std::max(desc->channels, features), desc->height, desc->width, desc->batch});
+  const vmamba_selective_scan_desc general = four_routes(*desc);
+  return vmamba_selective_scan_validate(&general);
 }

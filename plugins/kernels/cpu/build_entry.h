@@ -48,7 +48,7 @@ inline void run_block(const BlockTask &task) {
   }
 }
 
-inline size_t block_scratch_bytes(const vmamba_scan_desc &desc, int32_t vectors) {
+inline size_t block_scratch_bytes(const vmamba_selective_scan_desc &desc, int32_t vectors) {
   return ScratchLayout(desc, static_cast<int64_t>(vectors) * kLanes, nullptr).bytes;
 }
 

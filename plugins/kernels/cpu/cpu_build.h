@@ -8,15 +8,15 @@
 
 #include "cpu/box_samples.h"
 #include "vmamba/multi_level_roi_align.h"
-#include "vmamba/selective_scan_2d.h"
+#include "vmamba/selective_scan.h"
 
 namespace vmamba {
 
 constexpr int kMaxBlockVectors = 3;
 
 struct BlockTask {
-  const vmamba_scan_desc *desc;
-  const vmamba_scan_args *args;
+  const vmamba_selective_scan_desc *desc;
+  const vmamba_selective_scan_args *args;
   int64_t image;
   int64_t first_channel;
   int32_t vectors;  // 1..kMaxBlockVectors; the last may reach past the last channel
@@ -44,7 +44,7 @@ constexpr int64_t padded(int64_t count, int64_t to) { return (count + to - 1) / 
 struct CpuBuild {
   const char *name;
   int32_t lanes;
-  size_t (*scratch_bytes)(const vmamba_scan_desc &desc, int32_t vectors);
+  size_t (*scratch_bytes)(const vmamba_selective_scan_desc &desc, int32_t vectors);
   void (*run)(const BlockTask &task);
   void (*pool)(const PoolTask &task);
 };

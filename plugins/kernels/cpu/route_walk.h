@@ -7,17 +7,17 @@
 namespace vmamba {
 namespace VMAMBA_BUILD {
 
-// Route 0 is row-major, 1 column-major, 2 and 3 are their reverses.
+// Direction 0 is row-major, 1 column-major, 2 and 3 are their reverses.
 class RouteWalk {
  public:
-  RouteWalk(int route, int64_t height, int64_t width) {
-    const bool rows = route % 2 == 0;
-    const int64_t sign = route < 2 ? 1 : -1;
+  RouteWalk(int direction, int64_t height, int64_t width) {
+    const bool rows = direction % 2 == 0;
+    const int64_t sign = direction < 2 ? 1 : -1;
     line_ = rows ? width : height;
     lines_left_ = rows ? height : width;
     step_ = sign * (rows ? 1 : width);
     to_next_line_ = sign * (rows ? 1 : 1 - (height - 1) * width);
-    pixel_ = route < 2 ? 0 : height * width - 1;
+    pixel_ = direction < 2 ? 0 : height * width - 1;
     line_left_ = line_;
   }
 

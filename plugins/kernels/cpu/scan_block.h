@@ -1,9 +1,12 @@
-// The scan of one image and one block of channels: all four routes, then the merged result.
+// The scan of one image and one block of channels: all routes, then the merged result.
 //
 // Per route the map is walked in tiles of kTilePixels: a small matrix product gives the step sizes,
 // the special functions run over the whole tile (independent, so at full throughput), and only the
 // recurrence itself is sequential, for V vectors of channels at once. The merged map of the block
-// stays in the cache for all four routes.
+// stays in the cache for all routes.
+//
+// Where the routes share their x, one multiplication with the sum of their d at the end is the skip
+// of them all; else each visit of a pixel adds its own.
 //
 // Steps, and with them states and the merged map, are in units of log(2) until the result is
 // written: with dt_weight and dt_bias scaled by log2(e) once, softplus and decay need powers of 2
@@ -50,16 +53,16 @@ class BlockScan {
         channels_(desc_.channels),
         first_channel_(task.first_channel),
         last_lanes_(lanes_of_last_vector(task)),
-        features_(desc_.rank + 2 * desc_.state),
-        x_(static_cast<const In *>(args_.x) + task.image * pixels_ * channels_ + first_channel_),
-        proj_(static_cast<const In *>(args_.proj) +
-              task.image * pixels_ * VMAMBA_ROUTES * features_),
-        y_offset_(task.image * pixels_ * channels_ + first_channel_),
+        features_(shared_features(desc_)),
+        b_at_(features_ - 2 * desc_.state),
+        strides_(desc_),
+        map_offset_(task.image * pixels_ * channels_ + first_channel_),
+        proj_offset_(task.image * pixels_ * strides_.proj_pixel + channel_steps()),
         scratch_(desc_, kChannels, task.scratch) {}
 
   void run() {
-    sum_skips();
-    for (int route = 0; route < VMAMBA_ROUTES; ++route) run_route(route);
+    if (!desc_.x_per_route) sum_skips();
+    for (int route = 0; route < desc_.routes; ++route) run_route(route);
     switch (desc_.out_dtype) {
       case VMAMBA_FLOAT16:
         return write_merged(static_cast<Half *>(args_.y));
@@ -76,13 +79,28 @@ class BlockScan {
     return left < kLanes ? static_cast<int>(left) : kLanes;
   }
 
+  // Features of a pixel and route that stand before the shared ones.
+  int64_t channel_steps() const { return has_channel_steps(desc_) ? channels_ : 0; }
+
   int lanes(int vector) const { return vector == V - 1 ? last_lanes_ : kLanes; }
 
-  // The skips of the four routes all multiply the same x.
+  // Elements from one to the next, of x and proj.
+  struct Strides {
+    int64_t x_route, proj_route, proj_pixel;
+
+    explicit Strides(const vmamba_selective_scan_desc &desc) {
+      const int64_t features = desc.dt_features + 2 * static_cast<int64_t>(desc.state);
+      const int64_t pixels = desc.batch * desc.height * desc.width;
+      x_route = desc.x_per_route ? pixels * desc.channels : 0;
+      proj_route = desc.x_per_route ? pixels * features : features;
+      proj_pixel = desc.x_per_route ? features : desc.routes * features;
+    }
+  };
+
   void sum_skips() {
     for (int v = 0; v < V; ++v) {
       Vec sum = splat(0.0f);
-      for (int route = 0; route < VMAMBA_ROUTES; ++route) {
+      for (int route = 0; route < desc_.routes; ++route) {
         sum = sum + load_lanes(parameter(args_.d, route, v), lanes(v));
       }
       store(scratch_.skip + v * kLanes, sum);
@@ -90,14 +108,20 @@ class BlockScan {
   }
 
   void run_route(int route) {
+    x_ = static_cast<const In *>(args_.x) + route * strides_.x_route + map_offset_;
+    proj_ = static_cast<const In *>(args_.proj) + route * strides_.proj_route + proj_offset_;
     pack_parameters(route);
     memset(scratch_.state, 0, static_cast<size_t>(desc_.state) * kChannels * sizeof(float));
-    RouteWalk walk(route, desc_.height, desc_.width);
+    RouteWalk walk(desc_.direction[route], desc_.height, desc_.width);
     for (int64_t done = 0; done < pixels_; done += kTilePixels) {
       const int64_t left = pixels_ - done;
       count_ = left < kTilePixels ? static_cast<int>(left) : kTilePixels;
-      enter_tile(walk, route);
-      project_steps();
+      enter_tile(walk);
+      if (has_channel_steps(desc_)) {
+        scale_steps();
+      } else {
+        project_steps();
+      }
       compute_steps();
       for (int n = 0; n < desc_.state; ++n) {
         compute_decay(n);
@@ -107,20 +131,21 @@ class BlockScan {
           advance_state<false>(n);
         }
       }
+      if (desc_.x_per_route) add_skips();
     }
   }
 
   // The passes over a tile work on whole groups of pixels: those of a short tile are completed with
   // its last pixel, and what is computed there is not used.
-  void enter_tile(RouteWalk &walk, int route) {
+  void enter_tile(RouteWalk &walk) {
     const int padded = (count_ + kProjectPixels - 1) / kProjectPixels * kProjectPixels;
     for (int t = 0; t < padded; ++t) {
       pixel_[t] = walk.next();
-      row_[t] = proj_row(proj_ + (pixel_[t] * VMAMBA_ROUTES + route) * features_, t);
+      row_[t] = proj_row(proj_ + pixel_[t] * strides_.proj_pixel, t);
     }
   }
 
-  // A row of a [4, rows, D] parameter (rows = 1: [4, D]) at this block's vector v.
+  // A row of a [K, rows, D] parameter (rows = 1: [K, D]) at this block's vector v.
   const float *parameter(const float *base, int64_t row, int v) const {
     return base + row * channels_ + first_channel_ + v * kLanes;
   }
@@ -128,6 +153,9 @@ class BlockScan {
   void pack_parameters(int route) {
     for (int v = 0; v < V; ++v) {
       const int at = v * kLanes;
+      if (desc_.x_per_route) {
+        store(scratch_.skip + at, kLog2E * load_lanes(parameter(args_.d, route, v), lanes(v)));
+      }
       store(scratch_.dt_bias + at,
             kLog2E * load_lanes(parameter(args_.dt_bias, route, v), lanes(v)));
       for (int r = 0; r < desc_.rank; ++r) {
@@ -183,6 +211,23 @@ class BlockScan {
     }
   }
 
+  // The same where each channel has a step of its own: dt (count, C) times dt_weight (C).
+  void scale_steps() {
+    Vec weight[V], bias[V];
+    load_group(scratch_.dt_weight, weight);
+    load_group(scratch_.dt_bias, bias);
+    // A short tile is completed as the special functions ask: kProjectPixels are whole groups.
+    const int padded = (count_ + kProjectPixels - 1) / kProjectPixels * kProjectPixels;
+    for (int t = 0; t < padded; ++t) {
+      const In *const dt = proj_ + pixel_[t] * strides_.proj_pixel - channels_ + first_channel_;
+      float *const delta = scratch_.delta + t * kChannels;
+      for (int v = 0; v < V; ++v) {
+        const Vec step = load_lanes(dt + v * kLanes, lanes(v));
+        store(delta + v * kLanes, fma(step, weight[v], bias[v]));
+      }
+    }
+  }
+
   // delta = softplus(delta) and driven = delta * x.
   void compute_steps() {
     float *delta = scratch_.delta;
@@ -231,7 +276,7 @@ class BlockScan {
     const float *decay = scratch_.decay;
     const float *driven = scratch_.driven;
     float *const merge = scratch_.merge;
-    const int b_at = desc_.rank + n;
+    const int b_at = b_at_ + n;
     const int c_at = b_at + desc_.state;
     const int count = count_;
     for (int t = 0; t < count; ++t, decay += kChannels, driven += kChannels) {
@@ -246,19 +291,36 @@ class BlockScan {
     store_group(scratch_.state + n * kChannels, h);
   }
 
-  // y = merge, back in its own unit, plus the skip.
+  // merge += d * x, in the unit of the merged map.
+  void add_skips() {
+    Vec skip[V];
+    load_group(scratch_.skip, skip);
+    for (int t = 0; t < count_; ++t) {
+      const In *const x = x_ + pixel_[t] * channels_;
+      float *const merged = scratch_.merge + pixel_[t] * kChannels;
+      for (int v = 0; v < V; ++v) {
+        const int at = v * kLanes;
+        store(merged + at, fma(skip[v], load_lanes(x + at, lanes(v)), load(merged + at)));
+      }
+    }
+  }
+
+  // y = merge, back in its own unit, plus what is left of the skips.
   template <typename Out>
   void write_merged(Out *y) const {
     const float *merge = scratch_.merge;
     const In *x = x_;
-    y += y_offset_;
+    const bool skips_are_in = desc_.x_per_route != 0;
+    y += map_offset_;
     Vec skip[V];
     load_group(scratch_.skip, skip);
     for (int64_t pixel = 0; pixel < pixels_; ++pixel) {
       for (int v = 0; v < V; ++v) {
         const int at = v * kLanes;
         const Vec scanned = kLn2 * load(merge + at);
-        store_lanes(y + at, fma(skip[v], load_lanes(x + at, lanes(v)), scanned), lanes(v));
+        store_lanes(y + at,
+                    skips_are_in ? scanned : fma(skip[v], load_lanes(x + at, lanes(v)), scanned),
+                    lanes(v));
       }
       merge += kChannels;
       x += channels_;
@@ -266,14 +328,16 @@ class BlockScan {
     }
   }
 
-  const vmamba_scan_desc desc_;
-  const vmamba_scan_args args_;
+  const vmamba_selective_scan_desc desc_;
+  const vmamba_selective_scan_args args_;
   const int64_t pixels_, channels_, first_channel_;
-  const int last_lanes_, features_;
-  const In *const x_;
-  const In *const proj_;
-  const int64_t y_offset_;
+  const int last_lanes_;
+  const int features_, b_at_;  // that the channels share, and where B stands among them
+  const Strides strides_;
+  const int64_t map_offset_, proj_offset_;  // of the image and block
   const ScratchLayout scratch_;
+  const In *x_ = nullptr;          // the image's and block's, for the route
+  const In *proj_ = nullptr;       // the shared features of the image's first pixel, for the route
   int count_ = 0;                  // pixels of the tile
   int64_t pixel_[kTilePixels];     // which they are
   const float *row_[kTilePixels];  // their dt, B and C for the route

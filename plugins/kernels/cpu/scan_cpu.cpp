@@ -1,7 +1,8 @@
-// vmamba_scan_cpu: splits a call into tasks (image, block of channels) and runs them.
+// vmamba_selective_scan_cpu: splits a call into tasks (image, block of channels) and runs them.
 #include <atomic>
 #include <new>
 
+#include "common/four_routes.h"
 #include "common/validate.h"
 #include "cpu/cpu_build.h"
 #include "cpu/dispatch.h"
@@ -12,8 +13,8 @@ namespace vmamba {
 namespace {
 
 struct Call {
-  const vmamba_scan_desc *desc;
-  const vmamba_scan_args *args;
+  const vmamba_selective_scan_desc *desc;
+  const vmamba_selective_scan_args *args;
   const CpuBuild *build;
   int64_t vectors;        // of lanes, over all channels
   int32_t block_vectors;  // of one task
@@ -60,7 +61,7 @@ void run_task(void *arg, int64_t index) {
   call.build->run(task);
 }
 
-vmamba_status run(const vmamba_scan_desc &desc, const vmamba_scan_args &args,
+vmamba_status run(const vmamba_selective_scan_desc &desc, const vmamba_selective_scan_args &args,
                   const vmamba_executor *executor) {
   const CpuBuild *build = selected_build();
   if (build == nullptr) return VMAMBA_UNSUPPORTED;
@@ -88,17 +89,30 @@ vmamba_status run(const vmamba_scan_desc &desc, const vmamba_scan_args &args,
   return VMAMBA_OK;
 }
 
+// Of a call that was checked.
+vmamba_status run_guarded(const vmamba_selective_scan_desc &desc,
+                          const vmamba_selective_scan_args &args, const vmamba_executor *executor) {
+  if (desc.batch == 0) return VMAMBA_OK;
+  try {
+    return run(desc, args, executor);
+  } catch (const std::bad_alloc &) {
+    return fail(VMAMBA_OUT_OF_MEMORY, "no memory for the thread pool");
+  }
+}
+
 }  // namespace
 }  // namespace vmamba
+
+extern "C" vmamba_status vmamba_selective_scan_cpu(const vmamba_selective_scan_desc *desc,
+                                                   const vmamba_selective_scan_args *args,
+                                                   const vmamba_executor *executor) {
+  const vmamba_status status = vmamba::validate_call(desc, args);
+  return status == VMAMBA_OK ? vmamba::run_guarded(*desc, *args, executor) : status;
+}
 
 extern "C" vmamba_status vmamba_scan_cpu(const vmamba_scan_desc *desc, const vmamba_scan_args *args,
                                          const vmamba_executor *executor) {
   const vmamba_status status = vmamba::validate_call(desc, args);
   if (status != VMAMBA_OK) return status;
-  if (desc->batch == 0) return VMAMBA_OK;
-  try {
-    return vmamba::run(*desc, *args, executor);
-  } catch (const std::bad_alloc &) {
-    return vmamba::fail(VMAMBA_OUT_OF_MEMORY, "no memory for the thread pool");
-  }
+  return vmamba::run_guarded(vmamba::four_routes(*desc), vmamba::four_routes(*args), executor);
 }

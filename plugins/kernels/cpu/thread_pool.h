@@ -4,7 +4,7 @@
 
 #include <cstdint>
 
-#include "vmamba/selective_scan_2d.h"
+#include "vmamba/common.h"
 
 namespace vmamba {
 
