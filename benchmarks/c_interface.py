@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from vmamba_deploy.errors import BuildError, EnvironmentProblem, VmambaError
+from vmamba_deploy.ops.selective_scan.specification import ScanDims
 
 ABI_VERSION = 1
 OK, INVALID_ARGUMENT, UNSUPPORTED, OUT_OF_MEMORY, RUNTIME_ERROR = range(5)
@@ -60,6 +61,16 @@ class SelectiveScanDesc(ctypes.Structure):
         ("in_dtype", c_int32),
         ("out_dtype", c_int32),
     )
+
+    @classmethod
+    def of(cls, dims: ScanDims, in_dtype: int, out_dtype: int) -> SelectiveScanDesc:
+        """The description of a call."""
+        return cls(
+            *(dims.batch, dims.height, dims.width, dims.channels),
+            *(dims.dt_features, dims.state, dims.rank, len(dims.routes)),
+            (c_int32 * 4)(*dims.routes),
+            *(dims.x_per_route, in_dtype, out_dtype),
+        )
 
 
 class ScanArgs(ctypes.Structure):

@@ -14,8 +14,9 @@ import math
 import torch
 from torch import Tensor
 
+from vmamba_deploy.ops.selective_scan.specification import ALL_ROUTES
+from vmamba_deploy.ops.selective_scan.torch_reference import cross_merge, cross_scan
 from vmamba_deploy.ops.selective_scan_2d.specification import ROUTES
-from vmamba_deploy.ops.selective_scan_2d.torch_reference import cross_merge, cross_scan
 
 
 def plain_chain(
@@ -47,8 +48,9 @@ def scan_routes(
     compute = torch.float64 if x.dtype == torch.float64 else torch.float32
     height, width = x.shape[1:3]
     state, rank = a.shape[1], dt_weight.shape[1]
-    routes = cross_scan(proj.movedim(3, 1))  # [B,4,L,R+2N]
-    u = cross_scan(x.unsqueeze(1).expand(-1, ROUTES, -1, -1, -1)).to(compute)  # [B,4,L,D]
+    routes = cross_scan(proj.movedim(3, 1), ALL_ROUTES)  # [B,4,L,R+2N]
+    maps = x.unsqueeze(1).expand(-1, ROUTES, -1, -1, -1)
+    u = cross_scan(maps, ALL_ROUTES).to(compute)  # [B,4,L,D]
     low_rank, b, c = torch.split(routes, (rank, state, state), dim=-1)
     step = (low_rank @ dt_weight.to(x.dtype)).to(compute) + dt_bias.to(compute)[:, None]
     delta = torch.logaddexp(step, torch.zeros((), dtype=compute, device=x.device))
@@ -58,7 +60,7 @@ def scan_routes(
         decay = torch.exp(delta * a[:, None, n].to(compute))
         h = chunked_scan(decay, driven * b[..., n : n + 1])
         y += h * c[..., n : n + 1]
-    return cross_merge(y, height, width)
+    return cross_merge(y, height, width, ALL_ROUTES)
 
 
 def chunked_scan(decay: Tensor, driven: Tensor) -> Tensor:

@@ -64,7 +64,7 @@ void check_status(vmamba_status status) {
 // The state of a node; its lifetime is the session's.
 template <typename Op>
 struct Node {
-  int64_t attributes[Op::kAttributes];
+  AttributeValue attributes[Op::kAttributes];
 };
 
 struct InputTensor {

@@ -30,9 +30,9 @@ struct NodeKernel {
 };
 
 template <typename Op>
-void check_attributes(const int64_t (&attributes)[Op::kAttributes]) {
-  Problem problem;
-  if (!Op::check_attributes(attributes, &problem)) reject<Op>(problem.text);
+[[noreturn]] void reject_long_list(const AttributeSpec &spec) {
+  reject<Op>(std::string(spec.name) + " has more than " + std::to_string(kMaxAttributeValues) +
+             " values");
 }
 
 // What is known of y's extents when a session is made: numbers, and names of free ones.
@@ -51,7 +51,8 @@ KnownShape known_shape(const OrtTensorTypeAndShapeInfo *tensor) {
 }
 
 template <typename Op>
-KnownShape output_of(OrtShapeInferContext *context, const int64_t (&attributes)[Op::kAttributes]) {
+KnownShape output_of(OrtShapeInferContext *context,
+                     const AttributeValue (&attributes)[Op::kAttributes]) {
   KnownShape inputs[Op::kInputs], y;
   for (size_t i = 0; i < Op::kInputs; ++i) {
     OrtTensorTypeAndShapeInfo *input = nullptr;  // owned by the context
@@ -59,33 +60,73 @@ KnownShape output_of(OrtShapeInferContext *context, const int64_t (&attributes)[
     inputs[i] = known_shape(input);
   }
   for (const AxisSource &from : Op::kOutputAxes) {
-    const bool fixed = from.input == kFromAttribute;
-    const auto index = static_cast<size_t>(from.index);
-    const KnownShape *const input = fixed ? nullptr : &inputs[from.input];
-    const bool known = fixed || index < input->extents.size();  // false: a tensor of unknown rank
-    y.extents.push_back(fixed ? attributes[index] : known ? input->extents[index] : kUnknown);
-    y.names.push_back(fixed || !known ? "" : input->names[index]);
+    if (from.input == kFromAttribute) {
+      y.extents.push_back(attributes[from.index].integer());
+      y.names.push_back("");
+      continue;
+    }
+    const KnownShape &input = inputs[from.input];
+    // Past every axis where the rank is not known: a negative one becomes a large one.
+    const auto axis = static_cast<size_t>(from.axis_of(static_cast<int32_t>(input.extents.size())));
+    const bool known = axis < input.extents.size();
+    y.extents.push_back(known ? input.extents[axis] : kUnknown);
+    y.names.push_back(known ? input.names[axis] : "");
   }
   return y;
+}
+
+// Of a node whose shapes are being inferred.
+template <typename Op>
+AttributeValue read_attribute(OrtShapeInferContext *context, const AttributeSpec &spec) {
+  const OrtOpAttr *attribute = nullptr;
+  check(api->ShapeInferContext_GetAttribute(context, spec.name, &attribute));
+  int64_t values[kMaxAttributeValues];
+  size_t bytes = 0;
+  OrtStatus *const status = api->ReadOpAttr(
+      attribute, spec.is_list ? ORT_OP_ATTR_INTS : ORT_OP_ATTR_INT, values, sizeof(values), &bytes);
+  const bool is_too_long = bytes > sizeof(values);
+  if (is_too_long && status != nullptr) api->ReleaseStatus(status);
+  if (is_too_long) reject_long_list<Op>(spec);
+  check(status);
+  return make_attribute(values, static_cast<int64_t>(bytes / sizeof(int64_t)));
+}
+
+// Of a node whose kernel is being made.
+template <typename Op>
+AttributeValue read_attribute(const OrtKernelInfo *info, const AttributeSpec &spec) {
+  int64_t values[kMaxAttributeValues];
+  size_t count = 1;
+  if (!spec.is_list) {
+    check(api->KernelInfoGetAttribute_int64(info, spec.name, values));
+    return make_attribute(values[0]);
+  }
+  check(api->KernelInfoGetAttributeArray_int64(info, spec.name, nullptr, &count));
+  if (count > kMaxAttributeValues) reject_long_list<Op>(spec);
+  check(api->KernelInfoGetAttributeArray_int64(info, spec.name, values, &count));
+  return make_attribute(values, static_cast<int64_t>(count));
+}
+
+// The node's attributes, from either of its two sides.
+template <typename Op, typename Side>
+void read_attributes(Side *side, AttributeValue (&attributes)[Op::kAttributes]) {
+  for (size_t i = 0; i < Op::kAttributes; ++i) {
+    attributes[i] = read_attribute<Op>(side, Op::kAttributeSpecs[i]);
+  }
+  Problem problem;
+  if (!Op::check_attributes(attributes, &problem)) reject<Op>(problem.text);
 }
 
 template <typename Op>
 OrtStatus *ORT_API_CALL infer_output(const OrtCustomOp *, OrtShapeInferContext *context) {
   return guarded([&] {
-    int64_t attributes[Op::kAttributes];
-    for (size_t i = 0; i < Op::kAttributes; ++i) {
-      const OrtOpAttr *attribute = nullptr;
-      check(api->ShapeInferContext_GetAttribute(context, Op::kAttributeNames[i], &attribute));
-      size_t size = 0;
-      check(api->ReadOpAttr(attribute, ORT_OP_ATTR_INT, &attributes[i], sizeof(int64_t), &size));
-    }
-    check_attributes<Op>(attributes);
+    AttributeValue attributes[Op::kAttributes];
+    read_attributes<Op>(context, attributes);
     const KnownShape shape = output_of<Op>(context, attributes);
     OrtTensorTypeAndShapeInfo *y = nullptr;
     check(api->CreateTensorTypeAndShapeInfo(&y));
     const std::unique_ptr<OrtTensorTypeAndShapeInfo, decltype(api->ReleaseTensorTypeAndShapeInfo)>
         owner(y, api->ReleaseTensorTypeAndShapeInfo);
-    const int64_t out_dtype = attributes[Op::kAttributes - 1];
+    const int64_t out_dtype = attributes[Op::kAttributes - 1].integer();
     check(api->SetTensorElementType(y, static_cast<ONNXTensorElementDataType>(out_dtype)));
     check(api->SetDimensions(y, shape.extents.data(), shape.extents.size()));
     // ONNX Runtime takes names that it only reads as pointers to what may change.
@@ -100,10 +141,7 @@ OrtStatus *ORT_API_CALL create_kernel(const OrtCustomOp *, const OrtApi *,
                                       const OrtKernelInfo *info, void **kernel) {
   return guarded([&] {
     Node<Op> node{};
-    for (size_t i = 0; i < Op::kAttributes; ++i) {
-      check(api->KernelInfoGetAttribute_int64(info, Op::kAttributeNames[i], &node.attributes[i]));
-    }
-    check_attributes<Op>(node.attributes);
+    read_attributes<Op>(info, node.attributes);
     *kernel = new NodeKernel<Op>{node, compute};
   });
 }
@@ -204,9 +242,11 @@ OrtCustomOpDomain *make_domain() {
   OrtCustomOpDomain *domain = nullptr;
   check(api->CreateCustomOpDomain("vmamba", &domain));
   add_cpu<ScanOp>(domain);
+  add_cpu<SelectiveScanOp>(domain);
   add_cpu<RoiAlignOp>(domain);
 #ifdef VMAMBA_ORT_CUDA
   add_cuda<ScanOp>(domain);
+  add_cuda<SelectiveScanOp>(domain);
   add_cuda<RoiAlignOp>(domain);
 #endif
   return domain;

@@ -12,8 +12,9 @@
 VMAMBA_EXPORT nvinfer1::IPluginCreatorInterface *const *getCreators(int32_t &count) {
   using namespace vmamba::tensorrt;
   static OpCreator<vmamba::ScanOp> scan;
+  static OpCreator<vmamba::SelectiveScanOp> general_scan;
   static OpCreator<vmamba::RoiAlignOp> roi_align;
-  static nvinfer1::IPluginCreatorInterface *const creators[] = {&scan, &roi_align};
+  static nvinfer1::IPluginCreatorInterface *const creators[] = {&scan, &general_scan, &roi_align};
   count = static_cast<int32_t>(std::size(creators));
   return creators;
 }

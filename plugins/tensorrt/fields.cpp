@@ -1,5 +1,6 @@
 #include "fields.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "logging.h"
@@ -22,16 +23,28 @@ const PluginField *find_field(const PluginFieldCollection *collection, const cha
   return nullptr;
 }
 
-bool read_integer(const PluginField &field, int64_t *value) noexcept {
-  if (field.data == nullptr || field.length != 1) return false;
+template <typename Integer>
+AttributeValue read_integers(const PluginField &field) noexcept {
+  AttributeValue value{};
+  value.count = field.length;
+  const auto *bytes = static_cast<const char *>(field.data);
+  for (int32_t i = 0; i < std::min(field.length, kMaxAttributeValues); ++i) {
+    Integer one = 0;  // a field is aligned to nothing
+    std::memcpy(&one, bytes, sizeof(one));
+    value.values[i] = one;
+    bytes += sizeof(one);
+  }
+  return value;
+}
+
+bool read_integers(const PluginField &field, AttributeValue *value) noexcept {
+  if (field.data == nullptr || field.length < 1) return false;
   if (field.type == PluginFieldType::kINT32) {
-    int32_t narrow = 0;
-    std::memcpy(&narrow, field.data, sizeof(narrow));
-    *value = narrow;
+    *value = read_integers<int32_t>(field);
     return true;
   }
   if (field.type == PluginFieldType::kINT64) {
-    std::memcpy(value, field.data, sizeof(*value));
+    *value = read_integers<int64_t>(field);
     return true;
   }
   return false;
@@ -40,14 +53,16 @@ bool read_integer(const PluginField &field, int64_t *value) noexcept {
 }  // namespace
 
 bool read_field(const Field &field, const PluginFieldCollection *collection,
-                int64_t *value) noexcept {
-  const PluginField *const found = find_field(collection, field.name);
+                AttributeValue *value) noexcept {
+  const AttributeSpec &spec = field.spec;
+  const PluginField *const found = find_field(collection, spec.name);
   if (found == nullptr) {
-    log_error(field.op, "node \"%s\" lacks the attribute %s", field.node, field.name);
+    log_error(field.op, "node \"%s\" lacks the attribute %s", field.node, spec.name);
     return false;
   }
-  if (read_integer(*found, value)) return true;
-  log_error(field.op, "%s of node \"%s\" is not one integer", field.name, field.node);
+  if (read_integers(*found, value) && (spec.is_list || value->count == 1)) return true;
+  log_error(field.op, "%s of node \"%s\" is not %s", spec.name, field.node,
+            spec.is_list ? "a list of integers" : "one integer");
   return false;
 }
 

@@ -1,5 +1,6 @@
 // A node of an op of ours as an IPluginV3, and its creator. What differs between the ops is their
-// argument `Op` (see common/signature.h); an engine keeps the node's attributes, as int32.
+// argument `Op` (see common/signature.h); an engine keeps the node's attributes, as int32 or lists
+// of it.
 #pragma once
 
 #include <NvInferRuntime.h>
@@ -19,6 +20,24 @@ namespace vmamba::tensorrt {
 constexpr const char *kPluginVersion = "1";
 constexpr const char *kPluginNamespace = "vmamba";
 
+// An attribute as an engine keeps it.
+struct KeptAttribute {
+  int32_t values[kMaxAttributeValues];
+  int32_t count;
+
+  // Of a value that the op accepted, so that it fits.
+  explicit KeptAttribute(const AttributeValue &value = {}) noexcept
+      : count(static_cast<int32_t>(value.count)) {
+    std::transform(value.values, value.values + kMaxAttributeValues, values,
+                   [](int64_t each) { return static_cast<int32_t>(each); });
+  }
+  AttributeValue value() const noexcept {
+    int64_t wide[kMaxAttributeValues];
+    std::copy_n(values, kMaxAttributeValues, wide);
+    return make_attribute(wide, count);
+  }
+};
+
 // No method overrides getInterfaceInfo: the version it states must be that of the headers' vtable.
 template <typename Op>
 class OpPlugin final : public nvinfer1::IPluginV3,
@@ -26,7 +45,7 @@ class OpPlugin final : public nvinfer1::IPluginV3,
                        public nvinfer1::IPluginV3OneBuild,
                        public nvinfer1::IPluginV3OneRuntime {
  public:
-  using Fields = int32_t[Op::kAttributes];
+  using Fields = KeptAttribute[Op::kAttributes];
 
   explicit OpPlugin(const Fields &fields) noexcept {
     std::copy_n(fields, Op::kAttributes, fields_);
@@ -83,8 +102,12 @@ class OpPlugin final : public nvinfer1::IPluginV3,
     nvinfer1::DimsExprs &y = output_shapes[0];
     y.nbDims = 0;
     for (const AxisSource &from : Op::kOutputAxes) {
-      y.d[y.nbDims++] = from.input == kFromAttribute ? builder.constant(fields_[from.index])
-                                                     : input_shapes[from.input].d[from.index];
+      if (from.input == kFromAttribute) {
+        y.d[y.nbDims++] = builder.constant(fields_[from.index].values[0]);
+      } else {
+        const nvinfer1::DimsExprs &input = input_shapes[from.input];
+        y.d[y.nbDims++] = input.d[from.axis_of(input.nbDims)];
+      }
     }
     return kOk;
   }
@@ -156,7 +179,8 @@ class OpPlugin final : public nvinfer1::IPluginV3,
 
   nvinfer1::PluginFieldCollection const *getFieldsToSerialize() noexcept override {
     for (int32_t i = 0; i < Op::kAttributes; ++i) {
-      written_[i] = {Op::kAttributeNames[i], &fields_[i], nvinfer1::PluginFieldType::kINT32, 1};
+      written_[i] = {Op::kAttributeSpecs[i].name, fields_[i].values,
+                     nvinfer1::PluginFieldType::kINT32, fields_[i].count};
     }
     collection_ = {Op::kAttributes, written_};
     return &collection_;
@@ -166,12 +190,13 @@ class OpPlugin final : public nvinfer1::IPluginV3,
   static constexpr int32_t kOk = 0;
   static constexpr int32_t kError = -1;
 
-  int32_t out_dtype() const noexcept { return fields_[Op::kAttributes - 1]; }
+  int32_t out_dtype() const noexcept { return fields_[Op::kAttributes - 1].values[0]; }
 
   // Of a call: the attributes.
   CallFacts<Op> facts() const noexcept {
     CallFacts<Op> call;
-    std::copy_n(fields_, Op::kAttributes, call.attributes);
+    std::transform(fields_, fields_ + Op::kAttributes, call.attributes,
+                   [](const KeptAttribute &field) { return field.value(); });
     return call;
   }
 
@@ -218,7 +243,7 @@ class OpCreator final : public nvinfer1::IPluginCreatorV3One {
  public:
   OpCreator() {
     for (int32_t i = 0; i < Op::kAttributes; ++i) {
-      fields_[i] = {Op::kAttributeNames[i], nullptr, nvinfer1::PluginFieldType::kINT32, 1};
+      fields_[i] = {Op::kAttributeSpecs[i].name, nullptr, nvinfer1::PluginFieldType::kINT32, 1};
     }
   }
 
@@ -226,9 +251,9 @@ class OpCreator final : public nvinfer1::IPluginCreatorV3One {
                                     nvinfer1::PluginFieldCollection const *collection,
                                     nvinfer1::TensorRTPhase) noexcept override {
     const char *const node = name == nullptr ? "" : name;
-    int64_t attributes[Op::kAttributes];
+    AttributeValue attributes[Op::kAttributes];
     for (int32_t i = 0; i < Op::kAttributes; ++i) {
-      const Field field{Op::kName, node, Op::kAttributeNames[i]};
+      const Field field{Op::kName, node, Op::kAttributeSpecs[i]};
       if (!read_field(field, collection, &attributes[i])) return nullptr;
     }
     Problem problem;
@@ -238,7 +263,7 @@ class OpCreator final : public nvinfer1::IPluginCreatorV3One {
     }
     typename OpPlugin<Op>::Fields fields;
     std::transform(attributes, attributes + Op::kAttributes, fields,
-                   [](int64_t value) { return static_cast<int32_t>(value); });
+                   [](const AttributeValue &value) { return KeptAttribute(value); });
     auto *const plugin = new (std::nothrow) OpPlugin<Op>(fields);
     if (plugin == nullptr) log_error(Op::kName, "out of memory in createPlugin");
     return plugin;

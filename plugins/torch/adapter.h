@@ -28,7 +28,7 @@ using torch::stable::Tensor;
 template <typename Op>
 using Tensors = std::array<Tensor, Op::kInputs>;
 template <typename Op>
-using Attributes = std::array<int64_t, Op::kAttributes>;
+using Attributes = std::array<AttributeValue, Op::kAttributes>;
 
 template <typename Op>
 struct PreparedCall {

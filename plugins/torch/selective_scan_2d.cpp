@@ -10,14 +10,14 @@ const DefinedOnce defined(ScanOp::kTorchSchema, __FILE__);
 #ifndef VMAMBA_TORCH_CUDA_ALONE
 Tensor scan_cpu(Tensor x, Tensor proj, Tensor dt_weight, Tensor dt_bias, Tensor a, Tensor d,
                 int64_t out_dtype) {
-  return run_cpu<ScanOp>({x, proj, dt_weight, dt_bias, a, d}, {out_dtype});
+  return run_cpu<ScanOp>({x, proj, dt_weight, dt_bias, a, d}, {make_attribute(out_dtype)});
 }
 #endif
 
 #ifdef VMAMBA_TORCH_CUDA
 Tensor scan_cuda(Tensor x, Tensor proj, Tensor dt_weight, Tensor dt_bias, Tensor a, Tensor d,
                  int64_t out_dtype) {
-  return run_cuda<ScanOp>({x, proj, dt_weight, dt_bias, a, d}, {out_dtype});
+  return run_cuda<ScanOp>({x, proj, dt_weight, dt_bias, a, d}, {make_attribute(out_dtype)});
 }
 #endif
 

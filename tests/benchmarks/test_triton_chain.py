@@ -26,7 +26,8 @@ from benchmarks.triton_chain import (
 )
 from tests.benchmarks.triton_interpreter import interpreted
 from vmamba_deploy.errors import EnvironmentProblem
-from vmamba_deploy.ops.selective_scan_2d import torch_reference
+from vmamba_deploy.ops.selective_scan import torch_reference
+from vmamba_deploy.ops.selective_scan.specification import ALL_ROUTES
 from vmamba_deploy.ops.selective_scan_2d.specification import ROUTES, ScanDims
 from vmamba_deploy.testing import ScanTensors, random_tensors
 
@@ -158,7 +159,7 @@ def test_on_a_gpu_routes_are_laid_out_and_merged_exactly(layout: str) -> None:
     x = x.contiguous(memory_format=FORMATS[layout])
     xs = cross_scan(x)
     maps = x.permute(0, 2, 3, 1).unsqueeze(1).expand(-1, ROUTES, -1, -1, -1)
-    assert torch.equal(xs, torch_reference.cross_scan(maps).transpose(2, 3))
+    assert torch.equal(xs, torch_reference.cross_scan(maps, ALL_ROUTES).transpose(2, 3))
     merged = cross_merge(xs, torch.empty_like(x, dtype=torch.float32))
     assert torch.equal(merged, 4 * x.float())
 

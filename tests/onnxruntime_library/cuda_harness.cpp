@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "vmamba/multi_level_roi_align.h"
-#include "vmamba/selective_scan_2d.h"
+#include "vmamba/selective_scan.h"
 
 extern "C" OrtStatus *ORT_API_CALL RegisterCustomOps(OrtSessionOptions *options,
                                                      const OrtApiBase *base);
@@ -233,8 +233,9 @@ extern "C" vmamba_status vmamba_roi_align_cpu(const vmamba_roi_align_desc *,
                                               const vmamba_executor *) {
   std::abort();
 }
-extern "C" vmamba_status vmamba_scan_cpu(const vmamba_scan_desc *, const vmamba_scan_args *,
-                                         const vmamba_executor *) {
+extern "C" vmamba_status vmamba_selective_scan_cpu(const vmamba_selective_scan_desc *,
+                                                   const vmamba_selective_scan_args *,
+                                                   const vmamba_executor *) {
   std::abort();
 }
 

@@ -28,7 +28,7 @@ SCALE = Op(
         Attribute("plugin_namespace", "string", "for TensorRT", value="toys"),
     ),
     type_variables={"T": (FLOAT32, FLOAT16), "U": ("T", BFLOAT16)},
-    formulas={"2 C": lambda sizes: 2 * sizes["C"]},
+    formulas={"2 C": lambda sizes: (2 * sizes["C"],)},
     limits={"C": (1, 4)},
     torch_name="toy::scale_rows",
     torch_module=__name__,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from vmamba_deploy.ops.op import DTYPE_NAMES, Op
@@ -50,7 +50,11 @@ def op_schema(op: Op) -> Any:
             operand.name, _TYPE_NAMES.get(operand.dtype, operand.dtype), operand.meaning
         )
 
-    kinds = {"int": OpSchema.AttrType.INT, "string": OpSchema.AttrType.STRING}
+    kinds = {
+        "int": OpSchema.AttrType.INT,
+        "ints": OpSchema.AttrType.INTS,
+        "string": OpSchema.AttrType.STRING,
+    }
     return OpSchema(
         op.op_type,
         op.domain,
@@ -95,7 +99,7 @@ def _translation(op: Op) -> Callable[..., Any]:
 
     # The exporter maps arguments by name and tells attributes from inputs by annotation.
     names = (*op.input_names, *(each.name for each in op.arguments))
-    kinds = {"int": int, "string": str}
+    kinds = {"int": int, "ints": Sequence[int], "string": str}
     signature = inspect.Signature(
         [inspect.Parameter(each, inspect.Parameter.POSITIONAL_OR_KEYWORD) for each in names]
     )

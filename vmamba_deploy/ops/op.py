@@ -6,14 +6,18 @@ the exporter's translation, the header of the function body and the tables of it
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from importlib import import_module
-from typing import Literal, NamedTuple
+from itertools import product
+from typing import Any, Literal, NamedTuple
 
 # ONNX TensorProto.DataType codes: the one numbering that every layer of the stack uses.
 FLOAT32, FLOAT16, BFLOAT16 = 1, 10, 16
 DTYPE_NAMES = {FLOAT32: "float32", FLOAT16: "float16", BFLOAT16: "bfloat16"}
+
+
+Shape = tuple[str | int, ...]
 
 
 @dataclass(frozen=True)
@@ -24,17 +28,24 @@ class Operand:
         dtype: a type variable of the op, or `float32`.
         shape: an axis each: a number, the name of a size, or a formula of `Op.formulas`.
         meaning: for the documentation.
+        other_shapes: in the further forms of the op, in their order; empty where it has the same
+            shape in all of them.
     """
 
     name: str
     dtype: str
-    shape: tuple[str | int, ...]
+    shape: Shape
     meaning: str = ""
+    other_shapes: tuple[Shape, ...] = ()
+
+    def shape_in(self, form: int) -> Shape:
+        """Its shape in one of the op's forms."""
+        return self.other_shapes[form - 1] if form and self.other_shapes else self.shape
 
     @property
     def shape_text(self) -> str:
-        """Such as `[B, H, W, D]`."""
-        return f"[{', '.join(map(str, self.shape))}]"
+        """Such as `[B, H, W, D]`, or several such joined by `or`."""
+        return _joined(map(_shape_text, (self.shape, *self.other_shapes)))
 
 
 @dataclass(frozen=True)
@@ -46,15 +57,30 @@ class Attribute:
         value: what the exporter writes; None where it is an argument of the PyTorch operator, in
             their order after the inputs.
         dtype_of: the type variable whose dtype it states, as an ONNX code.
-        size_of: the size in the op's shapes that it states.
+        size_of: the size in the op's shapes that it states; of `ints`, how many they are.
+        allowed: all values that `ints` may have.
     """
 
     name: str
-    kind: Literal["int", "string"]
+    kind: Literal["int", "ints", "string"]
     meaning: str
     value: str | None = None
     dtype_of: str | None = None
     size_of: str | None = None
+    allowed: tuple[tuple[int, ...], ...] = ()
+
+    def read_size(self, value: Any) -> int:
+        """The size that an argument states.
+
+        Raises:
+            ValueError: it is not allowed.
+        """
+        if self.kind != "ints":
+            return int(value)
+        if tuple(value) not in self.allowed:
+            expected = _joined(map(str, map(list, self.allowed)))
+            raise ValueError(f"{self.name} is {list(value)}, expected {expected}")
+        return len(value)
 
 
 OUT_DTYPE = Attribute(
@@ -93,7 +119,8 @@ class Op:
         version: of the op set of `domain` that has it.
         inputs: in the order of the node and of the PyTorch operator.
         type_variables: what each may be: ONNX codes, or a variable before it.
-        formulas: how a size in a shape follows from the others.
+        formulas: what an axis in a shape may be, for the sizes; mostly one number.
+        derived: sizes that stand in no shape and follow from those that do.
         limits: the smallest and the largest value of a size.
         torch_name: the PyTorch operator, `namespace::name`.
         torch_module: importing it registers that operator.
@@ -110,13 +137,14 @@ class Op:
     outputs: tuple[Operand, ...]
     attributes: tuple[Attribute, ...]
     type_variables: Mapping[str, tuple[int | str, ...]]
-    formulas: Mapping[str, Callable[[Mapping[str, int]], int]]
+    formulas: Mapping[str, Callable[[Mapping[str, int]], tuple[int, ...]]]
     limits: Mapping[str, tuple[int, int]]
     torch_name: str
     torch_module: str
     body: Callable[[Mapping[str, int]], str]
     body_min_opset: int
     body_max_opset: int | None = None
+    derived: Mapping[str, Callable[[Mapping[str, int]], int]] = field(default_factory=dict)
 
     @property
     def key(self) -> tuple[str, str]:
@@ -156,7 +184,7 @@ class Op:
         return tuple(codes)
 
     def read_sizes(
-        self, shapes: Sequence[Sequence[int]], arguments: Sequence[int] = ()
+        self, shapes: Sequence[Sequence[int]], arguments: Sequence[Any] = ()
     ) -> dict[str, int]:
         """Check the shapes of the inputs against each other; the sizes and formulas by name.
 
@@ -170,13 +198,12 @@ class Op:
                 the argument or size that is out of its range.
         """
         given = dict(zip(self.arguments, arguments, strict=False))
-        sizes = {each.size_of: value for each, value in given.items() if each.size_of}
+        sizes = {
+            each.size_of: each.read_size(value) for each, value in given.items() if each.size_of
+        }
+        form = self._form_of(shapes)
         for operand, shape in zip(self.inputs, shapes, strict=True):
-            if len(shape) != len(operand.shape):
-                raise ValueError(
-                    f"{operand.name} has shape {tuple(shape)}, expected {operand.shape_text}"
-                )
-            for axis, extent in zip(operand.shape, shape, strict=True):
+            for axis, extent in zip(operand.shape_in(form), shape, strict=True):
                 if isinstance(axis, str) and axis not in self.formulas:
                     sizes.setdefault(axis, extent)
         named = {each.size_of: each.name for each in self.arguments}
@@ -184,13 +211,48 @@ class Op:
             if not least <= sizes[name] <= most:
                 text = named.get(name, name)
                 raise ValueError(f"{text} must be in {least}..{most}; got {text}={sizes[name]}")
-        sizes |= {text: formula(sizes) for text, formula in self.formulas.items()}
+        sizes |= self._read_formulas(shapes, form, sizes)
+        return sizes | {text: derive(sizes) for text, derive in self.derived.items()}
+
+    def _read_formulas(
+        self, shapes: Sequence[Sequence[int]], form: int, sizes: Mapping[str, int]
+    ) -> dict[str, int]:
+        """What each formula is in this call, whose shapes are checked by it."""
+        possible = {text: formula(sizes) for text, formula in self.formulas.items()}
+        found = {text: extents[0] for text, extents in possible.items()}
+        known = {name: (extent,) for name, extent in sizes.items()} | possible
         for operand, shape in zip(self.inputs, shapes, strict=True):
-            expected = self.shape_of(operand, sizes)
-            if tuple(shape) != expected:
-                raise ValueError(f"{operand.name} has shape {tuple(shape)}, expected {expected}")
-        return sizes
+            axes = operand.shape_in(form)
+            choices = ((axis,) if isinstance(axis, int) else known[axis] for axis in axes)
+            expected = list(product(*choices))
+            if tuple(shape) not in expected:
+                texts = _joined(map(str, expected))
+                raise ValueError(f"{operand.name} has shape {tuple(shape)}, expected {texts}")
+            read = zip(axes, shape, strict=True)
+            for axis, extent in read:
+                if isinstance(axis, str) and axis in found:
+                    found[axis] = extent
+        return found
+
+    def _form_of(self, shapes: Sequence[Sequence[int]]) -> int:
+        """Which of the op's forms a call is of: the first input's rank tells."""
+        forms = list(range(1 + len(self.inputs[0].other_shapes)))
+        for operand, shape in zip(self.inputs, shapes, strict=True):
+            fitting = [form for form in forms if len(operand.shape_in(form)) == len(shape)]
+            if not fitting:
+                texts = _joined(_shape_text(operand.shape_in(form)) for form in forms)
+                raise ValueError(f"{operand.name} has shape {tuple(shape)}, expected {texts}")
+            forms = fitting
+        return forms[0]
 
     def shape_of(self, operand: Operand, sizes: Mapping[str, int]) -> tuple[int, ...]:
-        """The shape of an input or output for sizes that `read_sizes` gave."""
+        """The shape of an output for sizes that `read_sizes` gave."""
         return tuple(axis if isinstance(axis, int) else sizes[axis] for axis in operand.shape)
+
+
+def _shape_text(shape: Shape) -> str:
+    return f"[{', '.join(map(str, shape))}]"
+
+
+def _joined(texts: Iterable[str]) -> str:
+    return " or ".join(dict.fromkeys(texts))

@@ -22,7 +22,7 @@ TORCH_DTYPES = {FLOAT32: torch.float32, FLOAT16: torch.float16, BFLOAT16: torch.
 ONNX_CODES = {dtype: code for code, dtype in TORCH_DTYPES.items()}
 LIBRARY = "vmamba_torch"
 _UNSUPPORTED = "cannot run here: "  # as plugins/torch says it
-_SCHEMA_TYPES = {"int": "int", "string": "str"}
+_SCHEMA_TYPES = {"int": "int", "ints": "int[]", "string": "str"}
 
 
 def register(op: Op, reference: Callable[..., Tensor]) -> None:

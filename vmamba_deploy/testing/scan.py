@@ -1,4 +1,7 @@
-"""Random calls of the selective scan, as arrays and as tensors."""
+"""Random calls of the selective scan, as arrays and as tensors.
+
+They are calls of SelectiveScan; in the form that `ScanDims` has by default, of SelectiveScan2D too.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from vmamba_deploy.ops.op import FLOAT32
-from vmamba_deploy.ops.selective_scan_2d.float64_reference import selective_scan_2d_float64
-from vmamba_deploy.ops.selective_scan_2d.specification import ROUTES, SELECTIVE_SCAN_2D, ScanDims
+from vmamba_deploy.ops.selective_scan.float64_reference import selective_scan_float64
+from vmamba_deploy.ops.selective_scan.specification import SELECTIVE_SCAN, ScanDims
 from vmamba_deploy.testing.accuracy import Array, numpy_dtype
 
 if TYPE_CHECKING:
@@ -28,8 +31,8 @@ class ScanCase:
 
     Attributes:
         in_dtype: ONNX code of x and proj.
-        inputs: x [B,H,W,D], proj [B,H,W,4*(R+2N)], dt_weight [4,R,D], dt_bias [4,D], a [4,N,D],
-            d [4,D].
+        inputs: x [B,H,W,D] and proj [B,H,W,K*F], or x [K,B,H,W,D] and proj [K,B,H,W,F]; dt_weight
+            [K,R,D], dt_bias [K,D], a [K,N,D], d [K,D].
     """
 
     dims: ScanDims
@@ -39,17 +42,18 @@ class ScanCase:
     @cached_property
     def expected(self) -> npt.NDArray[np.float64]:
         """y [B,H,W,D] in float64 from the already rounded inputs."""
-        return selective_scan_2d_float64(*self.inputs)
+        x, proj, dt_weight, dt_bias, a, d = self.inputs
+        return selective_scan_float64(x, proj, dt_weight, dt_bias, a, d, self.dims.routes)
 
     @property
     def by_name(self) -> dict[str, Array]:
         """The inputs as a session takes them."""
-        return dict(zip(SELECTIVE_SCAN_2D.input_names, self.inputs, strict=True))
+        return dict(zip(SELECTIVE_SCAN.input_names, self.inputs, strict=True))
 
 
 @dataclass(frozen=True)
 class ScanTensors:
-    """One call as tensors; `x_proj` [4*(R+2N), D] is a matrix that makes a `proj` from x."""
+    """One call as tensors; `x_proj` is a matrix that makes a `proj` from x [.., D]."""
 
     x: Tensor
     proj: Tensor
@@ -61,7 +65,7 @@ class ScanTensors:
 
     @property
     def parameters(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """dt_weight [4,R,D], dt_bias [4,D], a [4,N,D], d [4,D]: float32."""
+        """dt_weight [K,R,D], dt_bias [K,D], a [K,N,D], d [K,D]: float32."""
         return self.dt_weight, self.dt_bias, self.a, self.d
 
     @property
@@ -84,15 +88,15 @@ def random_case(
     """A call with values of a trained network's sizes; it depends on the arguments alone.
 
     Args:
-        dims: its sizes.
+        dims: its sizes and form.
         in_dtype: ONNX code of x and proj.
         seed: another one gives other values.
         steps: range of delta before the projection moves it.
     """
     random = np.random.default_rng(seed)
-    pixels, low = (dims.batch, dims.height, dims.width), numpy_dtype(in_dtype)
-    x = random.standard_normal((*pixels, dims.channels)).astype(low)
-    proj = random.standard_normal((*pixels, dims.proj_features)).astype(low)
+    low = numpy_dtype(in_dtype)
+    x = random.standard_normal((*dims.maps, dims.channels)).astype(low)
+    proj = random.standard_normal((*dims.maps, dims.proj_features)).astype(low)
     return ScanCase(dims, in_dtype, (x, proj, *random_parameters(dims, random, steps=steps)))
 
 
@@ -103,14 +107,14 @@ def random_parameters(
     steps: tuple[float, float] = TRAINED_STEPS,
 ) -> tuple[Array, Array, Array, Array]:
     """dt_weight, dt_bias, a and d in float32: A from -1/2 to -2 N, steps log-uniform."""
-    channels = dims.channels
-    dt_weight = random.uniform(-1, 1, (ROUTES, dims.rank, channels)) * dims.rank**-0.5
+    channels, routes = dims.channels, len(dims.routes)
+    dt_weight = random.uniform(-1, 1, (routes, dims.rank, channels)) * dims.rank**-0.5
     low, high = np.log(steps)
-    delta = np.exp(random.uniform(low, high, (ROUTES, channels)))
+    delta = np.exp(random.uniform(low, high, (routes, channels)))
     dt_bias = delta + np.log(-np.expm1(-delta))  # softplus of it is delta
-    a = -random.uniform(0.5, 2.0, (ROUTES, dims.state, channels))
+    a = -random.uniform(0.5, 2.0, (routes, dims.state, channels))
     a *= np.arange(1, dims.state + 1)[None, :, None]
-    d = random.standard_normal((ROUTES, channels))
+    d = random.standard_normal((routes, channels))
     made = (dt_weight, dt_bias, a, d)
     first, second, third, fourth = (value.astype(np.float32) for value in made)
     return first, second, third, fourth
@@ -127,8 +131,8 @@ def random_tensors(
     def normal(*shape: int) -> Tensor:
         return torch.randn(shape, generator=generator, device=device)
 
-    pixels, channels = (dims.batch, dims.height, dims.width), dims.channels
-    x, proj = normal(*pixels, channels), normal(*pixels, dims.proj_features)
+    channels = dims.channels
+    x, proj = normal(*dims.maps, channels), normal(*dims.maps, dims.proj_features)
     x_proj = normal(dims.proj_features, channels) * channels**-0.5
     dt_weight, dt_bias, a, d = (
         torch.from_numpy(value).to(device)

@@ -17,17 +17,19 @@ struct RoiAlignOp {
       "multi_level_roi_align(Tensor p2, Tensor p3, Tensor p4, Tensor p5, Tensor boxes, "
       "int output_size, int out_dtype) -> Tensor";
   static constexpr int32_t kInputs = 5;
-  static constexpr InputSpec kInputSpecs[kInputs] = {{"p2", "[B, C, H2, W2]", 4, true},
-                                                     {"p3", "[B, C, H3, W3]", 4, true},
-                                                     {"p4", "[B, C, H4, W4]", 4, true},
-                                                     {"p5", "[B, C, H5, W5]", 4, true},
-                                                     {"boxes", "[B, K, 4]", 3, false}};
+  static constexpr InputSpec kInputSpecs[kInputs] = {{"p2", true, {{"[B, C, H2, W2]", 4}}},
+                                                     {"p3", true, {{"[B, C, H3, W3]", 4}}},
+                                                     {"p4", true, {{"[B, C, H4, W4]", 4}}},
+                                                     {"p5", true, {{"[B, C, H5, W5]", 4}}},
+                                                     {"boxes", false, {{"[B, K, 4]", 3}}}};
   static constexpr int32_t kAttributes = 2;
-  static constexpr const char *kAttributeNames[kAttributes] = {"output_size", "out_dtype"};
+  static constexpr AttributeSpec kAttributeSpecs[kAttributes] = {{"output_size", false},
+                                                                 {"out_dtype", false}};
   static constexpr AxisSource kOutputAxes[] = {
       {0, 0}, {4, 1}, {0, 1}, {kFromAttribute, 0}, {kFromAttribute, 0}};  // B, K, C, S, S
 
-  static bool check_attributes(const int64_t (&attributes)[kAttributes], Problem *problem) noexcept;
+  static bool check_attributes(const AttributeValue (&attributes)[kAttributes],
+                               Problem *problem) noexcept;
   static bool read_sizes(const CallFacts<RoiAlignOp> &call, Desc *desc, Problem *problem) noexcept;
   static Args make_args(const void *const (&inputs)[kInputs], void *y) noexcept;
 

@@ -11,17 +11,22 @@ struct Text {
   char text[176];
 };
 
-Text describe(const Shape &shape) noexcept {
-  Text out{"("};
+// `count` numbers between brackets such as "()"; the first `kept` of them are at hand.
+Text list_of(const int64_t *numbers, int64_t kept, int64_t count, const char *brackets) noexcept {
+  Text out{{brackets[0]}};
   size_t used = 1;
-  const int32_t kept = std::min(shape.rank, kMaxAxes);
-  for (int32_t i = 0; i < kept; ++i) {
-    used += static_cast<size_t>(std::snprintf(out.text + used, sizeof(out.text) - used, "%s%lld",
-                                              i == 0 ? "" : ", ",
-                                              static_cast<long long>(shape.extents[i])));
+  for (int64_t i = 0; i < std::min(kept, count); ++i) {
+    used +=
+        static_cast<size_t>(std::snprintf(out.text + used, sizeof(out.text) - used, "%s%lld",
+                                          i == 0 ? "" : ", ", static_cast<long long>(numbers[i])));
   }
-  std::snprintf(out.text + used, sizeof(out.text) - used, kept < shape.rank ? ", ...)" : ")");
+  std::snprintf(out.text + used, sizeof(out.text) - used, "%s%c", kept < count ? ", ..." : "",
+                brackets[1]);
   return out;
+}
+
+Text describe(const Shape &shape) noexcept {
+  return list_of(shape.extents, kMaxAxes, shape.rank, "()");
 }
 
 const char *name_of(int32_t dtype) noexcept {
@@ -53,11 +58,24 @@ bool refuse(Problem *problem, const char *format, ...) noexcept {
   return false;
 }
 
+bool refuse_list(Problem *problem, const char *name, const AttributeValue &list,
+                 const char *expected) noexcept {
+  const Text values = list_of(list.values, kMaxAttributeValues, list.count, "[]");
+  return refuse(problem, "%s is %s, expected %s", name, values.text, expected);
+}
+
 Shape make_shape(const int64_t *extents, int64_t rank) noexcept {
   Shape shape;
   shape.rank = static_cast<int32_t>(std::min<int64_t>(rank, INT32_MAX));
   std::copy_n(extents, std::min(shape.rank, kMaxAxes), shape.extents);
   return shape;
+}
+
+AttributeValue make_attribute(const int64_t *values, int64_t count) noexcept {
+  AttributeValue attribute{};
+  attribute.count = count;
+  std::copy_n(values, std::clamp<int64_t>(count, 0, kMaxAttributeValues), attribute.values);
+  return attribute;
 }
 
 bool is_dtype(int64_t dtype) noexcept {
@@ -95,22 +113,33 @@ bool check_dtypes(const InputSpec *specs, int32_t inputs, const int32_t *dtypes,
 
 bool check_ranks(const InputSpec *specs, int32_t inputs, const Shape *shapes,
                  Problem *problem) noexcept {
-  for (int32_t i = 0; i < inputs; ++i) {
-    if (shapes[i].rank == specs[i].rank) continue;
+  const AxesSpec(&forms)[kMaxForms] = specs[0].axes;
+  const bool is_other = forms[1].text != nullptr && shapes[0].rank == forms[1].rank;
+  if (!is_other && shapes[0].rank != forms[0].rank) {
+    const bool has_other = forms[1].text != nullptr;
+    return refuse(problem, "%s has shape %s, expected %s%s%s", specs[0].name,
+                  describe(shapes[0]).text, forms[0].text, has_other ? " or " : "",
+                  has_other ? forms[1].text : "");
+  }
+  for (int32_t i = 1; i < inputs; ++i) {
+    const AxesSpec &axes = specs[i].axes_in(is_other ? 1 : 0);
+    if (shapes[i].rank == axes.rank) continue;
     return refuse(problem, "%s has shape %s, expected %s", specs[i].name, describe(shapes[i]).text,
-                  specs[i].shape);
+                  axes.text);
   }
   return true;
 }
 
 bool check_shapes(const InputSpec *specs, int32_t inputs, const Shape *shapes,
-                  const Shape *expected, Problem *problem) noexcept {
+                  const Expected *expected, Problem *problem) noexcept {
   for (int32_t i = 0; i < inputs; ++i) {
-    if (fits(shapes[i], expected[i])) continue;
-    const bool unknown = has_unknown(shapes[i]) || has_unknown(expected[i]);
-    return refuse(problem, "%s has shape %s, expected %s%s", specs[i].name,
-                  describe(shapes[i]).text, describe(expected[i]).text,
-                  unknown ? " (-1: not known yet)" : "");
+    const Shape &one = expected[i].shape, &other = expected[i].other;
+    const bool has_other = other.rank > 0;
+    if (fits(shapes[i], one) || (has_other && fits(shapes[i], other))) continue;
+    const bool unknown = has_unknown(shapes[i]) || has_unknown(one);
+    return refuse(problem, "%s has shape %s, expected %s%s%s%s", specs[i].name,
+                  describe(shapes[i]).text, describe(one).text, has_other ? " or " : "",
+                  has_other ? describe(other).text : "", unknown ? " (-1: not known yet)" : "");
   }
   return true;
 }

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from vmamba_deploy.ops.selective_scan_2d.float64_reference import (
-    route_pixels,
-    selective_scan_2d_float64,
-)
+from vmamba_deploy.ops.selective_scan.float64_reference import route_pixels
+from vmamba_deploy.ops.selective_scan_2d.float64_reference import selective_scan_2d_float64
 
 
 def test_routes_of_a_two_by_three_map():

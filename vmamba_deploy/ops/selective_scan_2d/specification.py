@@ -7,7 +7,6 @@ interface, ONNX Runtime, TensorRT) follows this file. It imports nothing heavy.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from vmamba_deploy.ops.op import (
     BFLOAT16,
@@ -18,39 +17,18 @@ from vmamba_deploy.ops.op import (
     Op,
     Operand,
 )
+from vmamba_deploy.ops.selective_scan.specification import (
+    ALL_ROUTES,
+    MAX_RANK,
+    MAX_STATE,
+    ScanDims,
+)
 from vmamba_deploy.ops.selective_scan_2d.body import body
 
-ROUTES = 4
-MAX_STATE = 256
-MAX_RANK = 256
+__all__ = ["ROUTES", "SELECTIVE_SCAN_2D", "ScanDims", "infer_dims"]
+
+ROUTES = len(ALL_ROUTES)
 _FEATURES = "4 (R + 2 N)"
-
-
-@dataclass(frozen=True)
-class ScanDims:
-    """Sizes of one call: B batch, H and W of the map, D channels, N state, R dt rank."""
-
-    batch: int
-    height: int
-    width: int
-    channels: int
-    state: int
-    rank: int
-
-    @property
-    def length(self) -> int:
-        """L = H * W, the number of steps of each route."""
-        return self.height * self.width
-
-    @property
-    def proj_features(self) -> int:
-        """Features of `proj` per pixel: for each route dt (R), B (N), C (N)."""
-        return proj_features(self.rank, self.state)
-
-
-def proj_features(rank: int, state: int) -> int:
-    """Size of the last axis of `proj`: 4 * (R + 2 N)."""
-    return ROUTES * (rank + 2 * state)
 
 
 SELECTIVE_SCAN_2D = Op(
@@ -75,7 +53,7 @@ SELECTIVE_SCAN_2D = Op(
     outputs=(Operand("y", "U", ("B", "H", "W", "D"), "merged map"),),
     attributes=(OUT_DTYPE, *PLUGIN_ATTRIBUTES),
     type_variables={"T": (FLOAT32, FLOAT16, BFLOAT16), "U": (FLOAT32, "T")},
-    formulas={_FEATURES: lambda sizes: proj_features(sizes["R"], sizes["N"])},
+    formulas={_FEATURES: lambda sizes: (ROUTES * (sizes["R"] + 2 * sizes["N"]),)},
     limits={"N": (1, MAX_STATE), "R": (1, MAX_RANK)},
     torch_name="vmamba::selective_scan_2d",
     torch_module="vmamba_deploy.ops.selective_scan_2d.torch_op",
@@ -94,4 +72,5 @@ def infer_dims(*shapes: Sequence[int]) -> ScanDims:
         ValueError: naming the first input that does not fit, its shape and the expected one.
     """
     sizes = SELECTIVE_SCAN_2D.read_sizes(shapes)
-    return ScanDims(*(sizes[name] for name in ("B", "H", "W", "D", "N", "R")))
+    batch, height, width, channels, state, rank = (sizes[name] for name in "BHWDNR")
+    return ScanDims(batch, height, width, channels, state, rank)
