@@ -5,16 +5,24 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "create_model", "load_model"]
+__all__ = ["__version__", "adapt", "create_model", "load_model", "shims"]
 
 if TYPE_CHECKING:
+    from vmamba_deploy.adapting import adapt, shims
     from vmamba_deploy.models import create_model, load_model
+
+# torch takes seconds to import; a command that needs no model must not pay for it.
+_LAZY = {
+    "adapt": "adapting",
+    "create_model": "models",
+    "load_model": "models",
+    "shims": "adapting",
+}
 
 
 def __getattr__(name: str) -> Any:
-    # torch takes seconds to import; a command that needs no model must not pay for it.
-    if name in {"create_model", "load_model"}:
-        from vmamba_deploy import models
+    if name in _LAZY:
+        from importlib import import_module
 
-        return getattr(models, name)
+        return getattr(import_module(f"{__name__}.{_LAZY[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,1 @@
+"""Modules whose whole forward is replaced: what our operator computes, around their own layers."""
