@@ -7,6 +7,7 @@ parameters that it came with may silence its scan or its gate.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -116,7 +117,7 @@ def _drawn(path: str, like: Tensor, generator: torch.Generator) -> Tensor:
         return values.to(like.dtype)
     fan_in = shape[-1] if name.endswith("_weight") else shape[1:].numel()
     gain = _SCAN_GAIN if "x_proj" in path else 1.0
-    values = torch.randn(shape, generator=generator) * (gain * float(fan_in) ** -0.5)
+    values = torch.randn(shape, generator=generator) * (gain / math.sqrt(fan_in))
     return values.to(like.dtype)
 
 
