@@ -15,9 +15,13 @@ def one_node_model(
     *,
     opset: int = 20,
     body: onnx.FunctionProto | None = None,
-    **attributes: int,
+    form: int = 0,
+    **attributes: int | list[int],
 ) -> onnx.ModelProto:
-    """Inputs of type T are of `dtype`; `attributes` are those beside `out_dtype`."""
+    """Inputs of type T are of `dtype`; `attributes` are those beside `out_dtype`.
+
+    `form` is that of the op whose shapes the inputs have.
+    """
     names = op.input_names
     node = helper.make_node(
         op.op_type, names, ["y"], domain=op.domain, out_dtype=out_dtype, **attributes
@@ -27,7 +31,7 @@ def one_node_model(
     )
     inputs = [
         helper.make_tensor_value_info(
-            each.name, dtype if each.dtype == "T" else TensorProto.FLOAT, list(each.shape)
+            each.name, dtype if each.dtype == "T" else TensorProto.FLOAT, list(each.shape_in(form))
         )
         for each in op.inputs
     ]

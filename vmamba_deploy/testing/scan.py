@@ -5,8 +5,9 @@ They are calls of SelectiveScan; in the form that `ScanDims` has by default, of 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import product
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,7 +15,7 @@ import numpy.typing as npt
 
 from vmamba_deploy.ops.op import FLOAT32
 from vmamba_deploy.ops.selective_scan.float64_reference import selective_scan_float64
-from vmamba_deploy.ops.selective_scan.specification import SELECTIVE_SCAN, ScanDims
+from vmamba_deploy.ops.selective_scan.specification import ROUTE_LISTS, SELECTIVE_SCAN, ScanDims
 from vmamba_deploy.testing.accuracy import Array, numpy_dtype
 
 if TYPE_CHECKING:
@@ -76,6 +77,19 @@ class ScanTensors:
     def as_float64(self) -> tuple[Tensor, ...]:
         """The op's six inputs, already rounded, in float64."""
         return tuple(tensor.double() for tensor in self.scan)
+
+
+def every_form(dims: ScanDims) -> list[ScanDims]:
+    """These sizes in each form that SelectiveScan has.
+
+    All lists of routes, with one x and with an x for each; the low-rank step, and with rank 1 a
+    step for each channel.
+    """
+    return [
+        replace(dims, routes=routes, x_per_route=own_x, step_per_channel=wide, rank=rank)
+        for routes, own_x in product(ROUTE_LISTS, (False, True))
+        for wide, rank in ((False, dims.rank), (True, 1))
+    ]
 
 
 def random_case(
