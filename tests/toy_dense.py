@@ -27,10 +27,11 @@ DETECTION_FIT = replace(DETECTION_PREPROCESSING, fit=(160, 96), crop_pixels=(96,
 
 _HEADER = '<ir_version: 10, opset_import: ["" : 20]>\n'
 
-# The mean of 4 x 4 pixels, mixed to 7 classes, as a head gives them; enlarged; the largest.
+# The mean of 4 x 4 pixels, mixed to classes, as a head gives them; enlarged; the largest. Of one
+# logit the picture's labels are made of that alone: the largest is of no use.
 _SEGMENTATION = """
 segmentation (float[batch,3,h,w] pixel_values)
-    => (int32[batch,height,width] labels, float[batch,7,a,b] logits)
+    => (int32[batch,height,width] labels, float[batch,classes,a,b] logits)
 {
     means = AveragePool<kernel_shape = [4, 4], strides = [4, 4], ceil_mode = 1>(pixel_values)
     logits = Conv(means, mixing)
@@ -70,12 +71,12 @@ detection (float[batch,3,h,w] pixel_values, int64[batch,2] sizes)
 """
 
 
-def _of_segmentation() -> dict[str, np.ndarray]:
-    mixing = np.random.default_rng(3).standard_normal((7, 3, 1, 1))
+def _of_segmentation(logits: int) -> dict[str, np.ndarray]:
+    mixing = np.random.default_rng(3).standard_normal((logits, 3, 1, 1))
     return {"mixing": mixing.astype(np.float32)}
 
 
-def _of_detection() -> dict[str, np.ndarray]:
+def _of_detection(_logits: int) -> dict[str, np.ndarray]:
     shares, likely = np.zeros((1, 100, 4), np.float32), np.zeros((1, 100), np.float32)
     shares[0, :5] = [
         [0, 0, 1, 1], [0, 0, 0.5, 0.5], [0.5, 0, 1, 0.5], [0, 0.5, 0.5, 1], [0.4, 0.4, 0.6, 0.7],
@@ -115,14 +116,15 @@ def write_folder(
     task: str,
     preprocessing: Preprocessing | None = None,
     outputs: tuple[str, ...] = (),
+    logits: int = 7,
 ) -> Path:
     """An artefact folder of a toy for a task, complete but for an engine and a report."""
     usual = SEGMENTATION_FIT if task == "segmentation" else DETECTION_FIT
-    manifest = dense_manifest(task, preprocessing or usual, outputs)
+    manifest = dense_manifest(task, preprocessing or usual, outputs, logits)
     text, constants = _NETWORKS[task]
     model = onnx.parser.parse_model(_HEADER + text)
     model.graph.initializer.extend(
-        numpy_helper.from_array(array, name) for name, array in constants().items()
+        numpy_helper.from_array(array, name) for name, array in constants(logits).items()
     )
     wanted = {each.name for each in manifest.onnx.outputs}
     for output in [each for each in model.graph.output if each.name not in wanted]:

@@ -46,9 +46,10 @@ class FakeSession:
 
 
 def dense_manifest(
-    task: str, preprocessing: Preprocessing, outputs: tuple[str, ...] = ()
+    task: str, preprocessing: Preprocessing, outputs: tuple[str, ...] = (), logits: int = 7
 ) -> Manifest:
-    """Of a network of 7 classes for a task, with its optional outputs that are named."""
+    """Of a network of so many logits for a task, with its optional outputs that are named."""
+    classes = TASKS[task].classes(logits)
     described = TASKS[task].with_optional(outputs)
     document = json.loads(GOOD.read_text())
     sides: list[Any] = list(preprocessing.crop_pixels if preprocessing.fixed else ("h", "w"))
@@ -61,19 +62,19 @@ def dense_manifest(
             for each in described.inputs
         ),
     ]
-    document["onnx"]["outputs"] = [_tensor(each) for each in described.outputs]
+    document["onnx"]["outputs"] = [_tensor(each, logits) for each in described.outputs]
     document |= {
         "task": task,
         "preprocessing": preprocessing.as_manifest(),
-        "labels": NAMES,
-        "palette": PALETTE,
-        "num_classes": 7,
+        "labels": NAMES[:classes],
+        "palette": PALETTE[:classes],
+        "num_classes": logits,
     }
     return msgspec.convert(document, Manifest)
 
 
-def _tensor(output: Output) -> dict[str, Any]:
-    named = {None: "some", "classes": 7}
+def _tensor(output: Output, logits: int) -> dict[str, Any]:
+    named = {None: "some", "classes": logits}
     return {
         "name": output.name,
         "dtype": output.dtype,

@@ -65,6 +65,8 @@ def test_both_resizes_and_the_cut_between_them(logits, resized, padding, origina
         patched.setattr(label_maps, "_BLOCK_COLUMNS", min(block, 7))
         got = labels_from_logits(values, padded=padded, resized=resized, original=original)
     assert got.dtype == np.int32
+    if len(scores) == 1:  # no or yes
+        scores = np.concatenate([np.zeros_like(scores), scores])
     chosen = np.take_along_axis(scores, got[None], axis=0)[0]
     assert (scores.max(axis=0) - chosen < 1e-5).all()
 
@@ -81,3 +83,10 @@ def test_the_nearest_pixel_of_the_input(resized, original):
             assert label == down * 50 + across
     if resized == original:
         np.testing.assert_array_equal(got, labels[: resized[0], : resized[1]])
+
+
+def test_a_single_logit_is_yes_above_0_alone():
+    logits = np.array([[[-1.0, 0.0, 1e-7, 3.0]]], np.float32)
+    size = (1, 4)
+    got = labels_from_logits(logits, padded=size, resized=size, original=size)
+    np.testing.assert_array_equal(got, [[0, 0, 1, 1]])

@@ -146,7 +146,8 @@ class Description(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
         versions: of the tools that shaped the ONNX file.
         labels: one a class; None where nobody knows them.
         palette: the colour (red, green, blue) of each class; None where nobody knows them.
-        num_classes: that the network tells apart; None where the outputs show it.
+        num_classes: logits of the network, one for two classes of pixels; None where the outputs
+            show it.
         activation: of a classifier; None in older manifests: the usual one
             (`vmamba_deploy.tasks.classification.chosen_activation`).
     """
@@ -192,8 +193,10 @@ class Manifest(Description, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     @property
     def classes(self) -> int:
-        """How many classes the network tells apart: as it says, else as many as logits."""
-        return self.num_classes or int(self.onnx.outputs[0].shape[-1])
+        """How many classes the network tells apart, by its logits."""
+        logits = self.num_classes or int(self.onnx.outputs[0].shape[-1])
+        task = TASKS.get(self.task)
+        return logits if task is None else task.classes(logits)
 
     def listed(self, folder: Path, name: str) -> FileFacts:
         """What the manifest says of a file that a runtime needs.
@@ -382,6 +385,8 @@ def _fault_of_classes(described: Description) -> str | None:
         classes: int | str | None = described.onnx.outputs[0].shape[-1]
     else:
         classes = described.num_classes if described.task != FEATURES.name else None
+    if isinstance(classes, int) and (task := TASKS.get(described.task)) is not None:
+        classes = task.classes(classes)
     for what, listed in (("labels", described.labels), ("colours", described.palette)):
         if listed is not None and classes is not None and len(listed) != classes:
             return f"there are {len(listed)} {what} for {classes} classes"

@@ -105,6 +105,14 @@ def _check_image_size(loaded: LoadedModel, options: ExportOptions) -> None:
             f"the network takes images of {only[0]}x{only[1]} pixels alone",
             hint="drop --image-size and --dynamic-size",
         )
+    multiple = loaded.model.size_multiple
+    if multiple > 1 and (options.dynamic_size or any(side % multiple for side in options.size)):
+        raise UsageError(
+            f"the network takes one size, whose sides are multiples of {multiple} pixels",
+            hint="for example --image-size {}x{}, without --dynamic-size".format(
+                *(-(-side // multiple) * multiple for side in options.size)
+            ),
+        )
 
 
 def chosen_task(loaded: LoadedModel, options: ExportOptions) -> Task:

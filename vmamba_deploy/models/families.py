@@ -13,16 +13,17 @@ from vmamba_deploy.errors import UsageError
 from vmamba_deploy.models.dense.families import CASCADE_MASK_RCNN, MASK_RCNN, UPERNET
 from vmamba_deploy.models.family import Family, Preset
 from vmamba_deploy.models.vmamba.family import VMAMBA
+from vmamba_deploy.models.vmunet.family import VMUNET
 
 FAMILIES: Mapping[str, Family[Any]] = {
-    family.name: family for family in (VMAMBA, UPERNET, MASK_RCNN, CASCADE_MASK_RCNN)
+    family.name: family for family in (VMAMBA, UPERNET, MASK_RCNN, CASCADE_MASK_RCNN, VMUNET)
 }
 
 
 def families_told_by(names: Iterable[str]) -> tuple[Family[Any], ...]:
     """The families whose anchor is in the names of a file's weights.
 
-    Those over a backbone, where there are such: the backbone's names are among theirs.
+    Those that contain another, where there are such: the other's names are among theirs.
     """
     names = list(names)
     told = [
@@ -30,8 +31,8 @@ def families_told_by(names: Iterable[str]) -> tuple[Family[Any], ...]:
         for family in FAMILIES.values()
         if family.anchor is not None and any(map(family.anchor.search, names))
     ]
-    composed = [family for family in told if family.parts is not None]
-    return tuple(composed or told)
+    containing = [family for family in told if family.contains is not None]
+    return tuple(containing or told)
 
 
 def resolve_preset(name: str, task: str | None = None) -> Preset[Any]:
@@ -66,7 +67,7 @@ def _named_preset(name: str) -> Preset[Any]:
     alone = [full for each in FAMILIES.values() if each.parts is None for full in each.presets]
     every = (
         f"The presets are {', '.join(alone)}; aliases {', '.join(aliases)}; with --task "
-        "segmentation or detection they are the backbone."
+        "segmentation or detection those of VMamba are the backbone."
     )
     hint = f"Did you mean {' or '.join(close)}? {every}" if close else every
     raise UsageError(f"There is no preset named '{name}'.", hint=hint)

@@ -103,6 +103,8 @@ class Family(Protocol[C]):
         tasks: names of what its networks can do, the one that they are made for first.
         parts: of a network over another family's backbone, what the names of its weights begin
             with behind the prefix; other names are left out. None for a network by itself.
+        contains: name of the family whose layers its networks have among their own, so that the
+            names of both are in a file of it.
     """
 
     name: str
@@ -114,6 +116,7 @@ class Family(Protocol[C]):
     preprocessing: Preprocessing = IMAGENET_PREPROCESSING
     tasks: tuple[str, ...] = (CLASSIFICATION.name, FEATURES.name)
     parts: Pattern[str] | None = None
+    contains: str | None = None
 
     def over(self, backbone: Preset[Any]) -> Preset[C] | None:
         """The preset over that preset of another family; None where there is none."""

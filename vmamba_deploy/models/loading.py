@@ -215,9 +215,9 @@ def _load(
 
 
 def _possible_families(names: Iterable[str]) -> list[Family[Any]]:
-    """Those over a backbone that the names tell; else all that are networks by themselves."""
-    composed = [family for family in families_told_by(names) if family.parts is not None]
-    return composed or [family for family in FAMILIES.values() if family.parts is None]
+    """Those that contain another and that the names tell; else all that contain none."""
+    containing = [family for family in families_told_by(names) if family.contains is not None]
+    return containing or [family for family in FAMILIES.values() if family.contains is None]
 
 
 def _preset_of_one(asked: Preset[Any], families: Iterable[Family[Any]]) -> Preset[Any]:

@@ -20,6 +20,7 @@ class Network(nn.Module):
         tasks: names of what the network can do, the one it was made for first.
         optional_outputs: names of the optional outputs of its first task that it gives as well.
         image_size: (height, width) of the only images that it takes; None: of any size.
+        size_multiple: of which height and width are multiples.
         preset_name: name of the preset with this architecture; None if there is none.
         class_labels: names of the classes, where they are known.
         palette: (red, green, blue) of each class, 0 to 255, where it is known.
@@ -30,6 +31,7 @@ class Network(nn.Module):
     tasks: tuple[str, ...]
     optional_outputs: tuple[str, ...] = ()
     image_size: tuple[int, int] | None = None
+    size_multiple: int = 1
     preset_name: str | None = None
     class_labels: tuple[str, ...] | None = None
     palette: tuple[tuple[int, int, int], ...] | None = None

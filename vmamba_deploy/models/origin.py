@@ -15,6 +15,7 @@ from vmamba_deploy.models.checkpoints.prefixes import is_counter
 from vmamba_deploy.models.family import ClassNames, Family, Preset
 from vmamba_deploy.models.network import Network
 from vmamba_deploy.preprocessing.specification import Preprocessing
+from vmamba_deploy.tasks import TASKS
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,8 @@ def origin_of(
 
 def name_classes(model: Network, classes: ClassNames | None) -> None:
     """Give a network the names and colours of its classes, where there are as many."""
-    count = model.config.num_classes
+    logits = model.config.num_classes
+    count = None if logits is None else TASKS[model.tasks[0]].classes(logits)
     if classes is None or count is None or len(classes.names) != count:
         return
     model.class_labels = classes.names

@@ -1,10 +1,10 @@
 """From what a segmentation network gives to the classes of the original picture's pixels.
 
 A picture is resized, and perhaps padded, before the network sees it. The published evaluation takes
-the head's logits [C,h,w], 1/4 of the input, and resizes them bilinearly twice: to the input's
-size, and what is picture there to the picture's own size; then the largest wins. Resizing is
-linear, so both steps are one matrix for the rows and one for the columns. A label map of the
-input's size alone can only be resized by its nearest pixels: other labels at borders.
+the head's logits [C,h,w], and resizes them bilinearly twice: to the input's size, and what is
+picture there to the picture's own size; then the largest wins, and a single one where it is above
+0. Resizing is linear, so both steps are one matrix for the rows and one for the columns. A label
+map of the input's size alone can only be resized by its nearest pixels: other labels at borders.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def labels_from_logits(
         original: of the picture itself.
 
     Returns:
-        [*original]; ties go to the lower class.
+        [*original]; ties go to the lower class, and those of a single logit to class 0.
     """
     rows = _resizing(logits.shape[1], padded[0], resized[0], original[0])
     columns = _resizing(logits.shape[2], padded[1], resized[1], original[1])
@@ -47,7 +47,7 @@ def labels_from_logits(
         for left, column_taps, beside in _blocks(columns, _BLOCK_COLUMNS):
             scores = np.matmul(column_taps, band[:, beside])
             block = labels[top : top + len(row_taps), left : left + len(column_taps)]
-            block[...] = scores.argmax(axis=-1)
+            block[...] = _classes(scores)
     return labels
 
 
@@ -78,6 +78,13 @@ def resize_logits(logits: npt.NDArray[np.floating[Any]], size: Size) -> npt.NDAr
         for source, length in zip(logits.shape[1:], size, strict=True)
     )
     return np.asarray(rows @ logits.astype(np.float32) @ columns.T)
+
+
+def _classes(scores: npt.NDArray[np.float32]) -> npt.NDArray[np.integer[Any]]:
+    """The class of each pixel from its logits [..., C]; a single one says no or yes."""
+    if scores.shape[-1] == 1:
+        return (scores[..., 0] > 0).astype(np.int32)
+    return np.asarray(scores.argmax(axis=-1))
 
 
 def _resizing(logits: int, padded: int, resized: int, original: int) -> npt.NDArray[np.float32]:

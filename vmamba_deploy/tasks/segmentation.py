@@ -17,10 +17,13 @@ if TYPE_CHECKING:
 
 LABELS = Output("labels", "label_map", ("batch", "height", "width"), "int32")
 HEAD_LOGITS = Output("logits", "map", ("batch", "classes", None, None))
-SEGMENTATION = Task("segmentation", (LABELS,), optional=(HEAD_LOGITS,), batches=(1,))
+SEGMENTATION = Task(
+    "segmentation", (LABELS,), optional=(HEAD_LOGITS,), batches=(1,), fewest_classes=2
+)
 """Labels [B,H,W] int32 of the pixels of the input: the head's logits, resized bilinearly to the
-input's size, have their largest there. Where asked for, `logits` [B,classes,h,w] as the head gives
-them, 1/4 of the input."""
+input's size, have their largest there. A single logit stands for two classes, no and yes: 1 where
+it is above 0. Where asked for, `logits` [B,classes,h,w] as the head gives them: 1/4 of the input
+from an UperNet, as large as the input from a VM-UNet."""
 
 
 @dataclass(frozen=True)

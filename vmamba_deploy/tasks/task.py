@@ -65,6 +65,7 @@ class Task:
         multiple: of which height and width of pixel_values are multiples.
         batches: usual sizes of an execution, the smallest, the usual and the largest of an engine.
         former_names: of the outputs, in files of older releases; empty where they are the same.
+        fewest_classes: that its labels tell apart, however few the logits are.
     """
 
     name: str
@@ -75,6 +76,11 @@ class Task:
     multiple: int = 1
     batches: tuple[int, ...] = (1, 8, 32)
     former_names: tuple[str, ...] = ()
+    fewest_classes: int = 1
+
+    def classes(self, logits: int) -> int:
+        """How many classes its outputs tell apart where there are so many logits."""
+        return max(logits, self.fewest_classes)
 
     @property
     def output_names(self) -> tuple[str, ...]:

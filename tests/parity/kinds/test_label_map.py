@@ -77,6 +77,20 @@ def test_a_tie_that_breaks_the_other_way_is_no_fault_and_a_decided_pixel_is() ->
     assert text.startswith("decided_agreement")
 
 
+def test_a_single_logit_is_decided_by_its_distance_from_0() -> None:
+    logits = np.array([[[[-2.0, 0.01], [-0.01, 2.0]]]], np.float32)
+    labels = (logits[:, 0] > 0).astype(np.int32)
+    same = compare(logits, labels, labels)
+    assert (same.pixels, same.decided, same.decided_agreement) == (4, 2, 1.0)
+    near, far = labels.copy(), labels.copy()
+    near[0, 0, 1] = 0
+    far[0, 1, 1] = 0
+    limits = replace(LIMITS, labels=LabelLimits(margin=0.2, agreement=0.5))
+    assert compare(logits, labels, near).violations(limits) == []
+    (text,) = compare(logits, labels, far).violations(limits)
+    assert text.startswith("decided_agreement")
+
+
 def test_without_logits_nothing_is_decided_and_agreement_is_still_judged() -> None:
     _, _, labels, _ = sides()
     same = compare(None, labels, labels)

@@ -65,6 +65,21 @@ def test_the_same_label_maps(
             assert abs(float(share[:-1]) - 100 * one.share) <= 0.02
 
 
+def test_a_single_logit_says_no_or_yes(
+    segment: Program, images: list[Path], tmp_path: Path
+) -> None:
+    folder = write_folder(tmp_path / "toy", "segmentation", outputs=("logits",), logits=1)
+    (tmp_path / "out").mkdir()
+    done = segment(folder, *images, "--runtime", "ort", "--output", tmp_path / "out")
+    assert done.code == 0, done.err
+    with load(folder, runtime="ort") as model:
+        results = model.segment(images)
+    assert {one.label for result in results for one in result.classes()} == {0, 1}
+    for image, result in zip(images, results, strict=True):
+        found = read_grey(tmp_path / "out" / f"{image.stem}.labels.pgm")
+        assert (found != result.labels).mean() <= 1e-4
+
+
 @pytest.mark.parametrize("fixed", [False, True])
 def test_the_same_boxes_scores_and_masks(
     detect: Program, images: list[Path], tmp_path: Path, fixed: bool

@@ -67,6 +67,7 @@ class DenseFamily(Family[D]):
     published_classes: Callable[[], ClassNames]
     own_names = _NONE
     aliases: Mapping[str, str] = {}
+    contains = VMAMBA.name
 
     def __init__(self) -> None:
         backbones = VMAMBA.presets.values()

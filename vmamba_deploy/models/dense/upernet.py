@@ -17,8 +17,9 @@ from vmamba_deploy.models.dense.resizing import (
     spread_bilinear,
 )
 from vmamba_deploy.models.network import Network
+from vmamba_deploy.models.pixel_labels import pixel_labels
 from vmamba_deploy.tasks import SEGMENTATION
-from vmamba_deploy.tasks.segmentation import HEAD_LOGITS
+from vmamba_deploy.tasks.segmentation import HEAD_LOGITS, LABELS
 
 POOL_CELLS = (1, 2, 3, 6)
 """Windows a side of the pooling pyramid's levels."""
@@ -94,7 +95,7 @@ class UperNet(DenseNetwork):
         """
         logits = self.head_logits(pixel_values)
         resized = resize_bilinear(logits, size_of(pixel_values))
-        outputs = {"labels": resized.argmax(dim=1).to(torch.int32)}
+        outputs = {LABELS.name: pixel_labels(resized)}
         asked = HEAD_LOGITS.name in self.optional_outputs
         return outputs | ({HEAD_LOGITS.name: logits} if asked else {})
 

@@ -19,7 +19,7 @@ from vmamba_deploy.models.vmamba.config import (
 MAX_BLOCKS = 500
 """Of a network; the deepest published one has 33. More are refused before anything is built."""
 
-_BLOCK = re.compile(r"^layers\.(\d{1,9})\.blocks\.(\d{1,9})\.")
+_BLOCK = re.compile(r"^(\w+)\.(\d{1,9})\.blocks\.(\d{1,9})\.")
 _FIRST_BLOCK = "layers.{}.blocks.0."
 _DOWNSAMPLE = "layers.0.downsample."
 
@@ -44,7 +44,7 @@ def detect_config(weights: Mapping[str, Tensor]) -> VMambaConfig:
     if min(dims) < 1 or inner < 1:
         raise NotThisFamilyError(f"the stages have {dims} channels and the scan {inner}")
     return VMambaConfig(
-        depths=_depths(weights),
+        depths=depths_of(weights),
         dims=dims,
         ssm_ratio=inner / dims[-1],
         d_state=size_in(weights, block + "op.A_logs", 1),
@@ -79,12 +79,17 @@ def detect_outnorms(weights: Iterable[str]) -> tuple[int, ...]:
     return tuple(i for i in range(STAGES) if f"outnorm{i}.weight" in names)
 
 
-def _depths(weights: Mapping[str, Tensor]) -> tuple[int, ...]:
+def depths_of(weights: Iterable[str], row: str = "layers") -> tuple[int, ...]:
+    """Blocks of each of the four stages of a row of stages.
+
+    Raises:
+        NotThisFamilyError: there are more than `MAX_BLOCKS` together.
+    """
     blocks: list[set[int]] = [set() for _ in range(STAGES)]
     for name in weights:
         match = _BLOCK.match(name)
-        if match and int(match.group(1)) < STAGES:
-            blocks[int(match.group(1))].add(int(match.group(2)))
+        if match and match[1] == row and int(match[2]) < STAGES:
+            blocks[int(match[2])].add(int(match[3]))
     depths = tuple(len(found) for found in blocks)
     if sum(depths) > MAX_BLOCKS:
         raise NotThisFamilyError(

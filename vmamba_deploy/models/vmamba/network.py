@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +17,8 @@ from vmamba_deploy.models.vmamba.layers.ss2d import SS2D, ScanBackend
 from vmamba_deploy.models.vmamba.layers.stem import PositionEmbedding, build_stem
 from vmamba_deploy.precisions import PRECISIONS, PrecisionName
 from vmamba_deploy.tasks import CLASSIFICATION, FEATURES
+
+N = TypeVar("N", bound=nn.Module)
 
 
 class Stage(nn.Module):
@@ -154,14 +157,23 @@ def convert_precision(model: VMamba, precision: PrecisionName) -> VMamba:
         model: a float32 network; it is not changed.
         precision: `fp32`, `fp16` or `bf16`.
     """
+    return cast_layers(copy.deepcopy(model), precision, kept="classifier")
+
+
+def cast_layers(network: N, precision: PrecisionName, *, kept: str) -> N:
+    """Bring linear layers, convolutions and x_proj of a network into a precision; gives it back.
+
+    Args:
+        network: with scans of VMamba in it.
+        precision: `fp32`, `fp16` or `bf16`.
+        kept: what the paths of the layers that stay float32 begin with.
+    """
     dtype: torch.dtype = getattr(torch, PRECISIONS[precision].graph_dtype)
-    converted = copy.deepcopy(model)
-    kept = set(converted.classifier.modules()) if hasattr(converted, "classifier") else set()
-    for module in converted.modules():
-        if isinstance(module, nn.Linear | nn.Conv2d) and module not in kept:
+    for path, module in network.named_modules():
+        if isinstance(module, nn.Linear | nn.Conv2d) and not path.startswith(kept):
             module.to(dtype)
         elif isinstance(module, SS2D):
             module.x_proj_weight.data = module.x_proj_weight.data.to(dtype)
             if module.frozen:
                 module.freeze_scan_parameters()
-    return converted
+    return network

@@ -10,8 +10,9 @@
 |                   | both give the class by the pixels that either does                           |
 
 The margins are of the reference's logits, resized bilinearly to the size of the labels as the
-network resizes them, in units of their spread (`parity.metrics`). A pixel within the tolerance may
-change its class by rounding alone, one beyond it may not. Where the reference gives no logits every
+network resizes them, in units of their spread (`parity.metrics`); a single logit, no or yes, leads
+over 0 or 0 over it. A pixel within the tolerance may change its class by rounding alone, one beyond
+it may not. Where the reference gives no logits every
 pixel counts as undecided, and the agreement and the mean IoU alone are judged.
 """
 
@@ -110,14 +111,15 @@ def mean_iou(expected: npt.NDArray[Any], got: npt.NDArray[Any]) -> float:
 
 def _margins(logits: npt.NDArray[Any], size: tuple[int, ...]) -> npt.NDArray[Any]:
     """First minus second logit [H, W] of one image's [K, h, w], in units of their spread."""
-    if len(logits) < 2:
-        return np.full(size, np.inf)
     centred = logits - logits.mean(dtype=np.float64)
     spread = float(np.sqrt(np.mean(np.square(centred), dtype=np.float64))) or 1.0
     rows = []
     for part in _resized(logits, size[0], size[1]):
-        first_two = np.partition(part, -2, axis=0)[-2:]
-        rows.append((first_two[1] - first_two[0]) / spread)
+        lead = np.abs(part[0])
+        if len(part) > 1:
+            second, first = np.partition(part, -2, axis=0)[-2:]
+            lead = first - second
+        rows.append(lead / spread)
     return np.concatenate(rows)
 
 

@@ -64,7 +64,8 @@ inline void blend_rows(const float *rows, std::size_t stride, const Blend &blend
 
 }  // namespace detail
 
-// [original] of logits [classes,h,w] of the whole input; ties go to the lower class.
+// [original] of logits [classes,h,w] of the whole input; ties go to the lower class. A single logit
+// stands for two classes: 1 where it is above 0.
 inline std::vector<std::int32_t> labels_from_logits(const float *logits, std::size_t classes,
                                                     Size size, Size padded, Size resized,
                                                     Size original) {
@@ -86,7 +87,8 @@ inline std::vector<std::int32_t> labels_from_logits(const float *logits, std::si
     for (const detail::Blend &column : columns) {
       detail::blend_rows(band.data(), classes, column, classes, scores.data());
       const auto best = std::max_element(scores.begin(), scores.end());
-      labels.push_back(static_cast<std::int32_t>(best - scores.begin()));
+      const bool yes = classes == 1 && scores.front() > 0;
+      labels.push_back(yes ? 1 : static_cast<std::int32_t>(best - scores.begin()));
     }
   }
   return labels;

@@ -172,6 +172,8 @@ inline void check_classes(const Json &document, const std::vector<TensorFacts> &
   if (!told.is_null()) whole(told, 1, static_cast<std::int64_t>(kMaxClasses));
   std::int64_t classes = told.is_null() || task == "features" ? -1 : told.get<std::int64_t>();
   if (task == "classification") classes = outputs[0].shape[1];
+  // A single logit of pixels stands for two classes, no and yes.
+  if (task == "segmentation" && classes == 1) classes = 2;
   const auto one_each = [classes](const Json &list) {
     return list.is_null() || classes < 0 || static_cast<std::int64_t>(list.size()) == classes;
   };
