@@ -163,7 +163,7 @@ def _node_of(fused: FusedForward) -> str:
 def _nothing_found(model: nn.Module, unknown: list[Unknown]) -> UsageError:
     name = type(model).__name__
     if unknown:
-        reasons = "\n".join(f"  {one.path}: {one.what}: {one.why}" for one in unknown)
+        reasons = "\n".join(f"  {one}" for one in unknown)
         return UsageError(
             f"no selective scan of {name} could be replaced:\n{reasons}",
             hint="what is recognised is listed in docs/adapt.md",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from types import CodeType
 from typing import Any
 
 import torch
@@ -31,6 +32,11 @@ class AdaptedForward:
         self.module, self.own = module, module.__dict__.get("forward")
         # Exporters read the names of a network's inputs there.
         self.__signature__ = inspect.signature(self._own)
+
+    @property
+    def __code__(self) -> CodeType:
+        """Where torch.export says that the network was traced."""
+        return type(self).__call__.__code__
 
     @property
     def _own(self) -> Any:

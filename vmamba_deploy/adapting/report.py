@@ -13,7 +13,8 @@ class Replaced:
     """One module that now computes with our operator.
 
     Attributes:
-        path: of the module in the network, such as `layers.0.blocks.1.op`.
+        path: of the module in the network, such as `layers.0.blocks.1.op`; empty for the network
+            itself.
         what: what was found there.
         by: what stands in its place.
     """
@@ -28,7 +29,7 @@ class Unknown:
     """One module that looks as if it scanned, and that was left as it is.
 
     Attributes:
-        path: of the module in the network.
+        path: of the module in the network; empty for the network itself.
         what: what it looks like.
         why: what was missed.
     """
@@ -36,6 +37,9 @@ class Unknown:
     path: str
     what: str
     why: str
+
+    def __str__(self) -> str:
+        return f"{_place(self)}: {self.what}: {self.why}"
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,10 @@ class AdaptReport:
     unknown: tuple[Unknown, ...]
 
     def __str__(self) -> str:
-        lines = [f"replaced  {one.path}: {one.what} by {one.by}" for one in self.replaced]
-        lines += [f"unknown   {one.path}: {one.what}: {one.why}" for one in self.unknown]
+        lines = [f"replaced  {_place(one)}: {one.what} by {one.by}" for one in self.replaced]
+        lines += [f"unknown   {one}" for one in self.unknown]
         return "\n".join(lines)
+
+
+def _place(one: Replaced | Unknown) -> str:
+    return one.path or "the network itself"
