@@ -8,6 +8,7 @@ from functools import cache
 import pytest
 
 from tests.adapting.dialect import NAMES, Dialect, load
+from vmamba_deploy.adapting import adapt
 
 
 @cache
@@ -18,6 +19,19 @@ def _loaded(name: str) -> Dialect:
 def fresh(name: str) -> Dialect:
     """A copy that a test may adapt and change."""
     one = _loaded(name)
+    return Dialect(one.name, copy.deepcopy(one.network), one.example.clone())
+
+
+@cache
+def _adapted(name: str) -> Dialect:
+    one = fresh(name)
+    adapt(one.network)
+    return one
+
+
+def adapted(name: str) -> Dialect:
+    """A copy that is adapted, and that a test may change."""
+    one = _adapted(name)
     return Dialect(one.name, copy.deepcopy(one.network), one.example.clone())
 
 

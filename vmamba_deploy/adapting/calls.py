@@ -27,11 +27,13 @@ _SCANS = frozenset(
 )
 _NEIGHBOURS = frozenset({"causal_conv1d_fn", "causal_conv1d_fwd"})
 _NAMES = {
-    id(value): f"{module}.{name}"
-    for module, contents in sorted(CONTENTS.items(), reverse=True)
-    for name, value in contents.items()
+    id(CONTENTS[module][name]): f"{module}.{name}"
+    for module, name in sorted(
+        ((module, name) for module, contents in CONTENTS.items() for name in contents), reverse=True
+    )
     if name in _SCANS | _NEIGHBOURS
 }
+"""Of what has several names, such as the reference of a scan, the first by the alphabet."""
 # Code that is not the author's: nothing of theirs calls a scan.
 _OTHERS = frozenset({"torch", "numpy", "einops", "timm", "torchvision", *sys.stdlib_module_names})
 

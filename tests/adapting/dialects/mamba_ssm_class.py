@@ -80,10 +80,11 @@ class Network(nn.Module):
         self.fast = Mamba(WIDTH)
         self.slow = Mamba(WIDTH, use_fast_path=False)
         self.packaged = PackagedMamba(WIDTH, d_state=8)
+        self.norms = nn.ModuleList(nn.LayerNorm(WIDTH) for _ in range(3))
 
     def forward(self, tokens):
-        for mixer in (self.fast, self.slow, self.packaged):
-            tokens = tokens + mixer(tokens)
+        for norm, mixer in zip(self.norms, (self.fast, self.slow, self.packaged), strict=True):
+            tokens = tokens + mixer(norm(tokens))
         return tokens
 
 
