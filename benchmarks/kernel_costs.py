@@ -29,7 +29,7 @@ from vmamba_deploy.native.processes import output_of, telling_lines
 from vmamba_deploy.native.toolchain import find_host_compiler
 
 ARCHITECTURES = ("8.0", "8.7", "8.9", "9.0", "10.0", "12.0")
-_SOURCES = ("selective_scan_2d.cu", "multi_level_roi_align.cu")  # of kernels/cuda
+_SOURCES = ("selective_scan.cu", "multi_level_roi_align.cu")  # of kernels/cuda
 # As CMake's Release build has them; the report of ptxas beside it.
 _FLAGS = ("-O3", "-DNDEBUG", "-std=c++17", "-Xcompiler=-fPIC,-fvisibility=hidden", "-Xptxas=-v")
 _PTXAS = {

@@ -15,7 +15,7 @@ struct BridgedPlan {
   double estimated_cycles;
 };
 
-__attribute__((visibility("default"))) void bridged_plan(const vmamba_scan_desc *desc,
+__attribute__((visibility("default"))) void bridged_plan(const vmamba_selective_scan_desc *desc,
                                                          const vmamba::DeviceLimits *limits,
                                                          BridgedPlan *bridged) {
   const vmamba::LaunchPlan plan = vmamba::make_plan(*desc, *limits);
@@ -27,7 +27,7 @@ __attribute__((visibility("default"))) void bridged_plan(const vmamba_scan_desc 
   bridged->segments = plan.segments;
   bridged->shared_bytes = plan.shared.total;
   bridged->resident_blocks = plan.resident_blocks;
-  const bool walks = desc->state > 1;
+  const bool walks = !plan.one_state;
   bridged->walk_states = walks ? vmamba::kWalkedChannels * vmamba::lane_states(desc->state) : 1;
   bridged->finds_starts = walks && plan.segments > vmamba::kFoldedSegments ? 1 : 0;
   bridged->estimated_cycles = plan.estimated_cycles;

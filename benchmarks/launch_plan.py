@@ -9,13 +9,13 @@ from dataclasses import dataclass, fields
 from functools import cache
 from pathlib import Path
 
-from benchmarks.c_interface import ScanDesc
+from benchmarks.c_interface import SelectiveScanDesc
 from vmamba_deploy.errors import EnvironmentProblem
 from vmamba_deploy.native.layout import cache_folder, source_folder
 from vmamba_deploy.native.processes import output_of
 from vmamba_deploy.native.toolchain import find_host_compiler
 from vmamba_deploy.ops.op import FLOAT16
-from vmamba_deploy.ops.selective_scan_2d.specification import ScanDims
+from vmamba_deploy.ops.selective_scan.specification import ScanDims
 
 _BRIDGE = Path(__file__).with_name("launch_plan.cpp")
 
@@ -76,7 +76,7 @@ class Plan:
     segments: int
     shared_bytes: int
     resident_blocks: int  # of a multiprocessor, as the plan reckons
-    walk_states: int  # that one walk over a route takes; 1 where N is
+    walk_states: int  # that one walk over a route takes; 1 of the kernels of one state
     finds_starts: bool  # a launch finds where the segments start; else each does
     estimated_cycles: float
 
@@ -98,8 +98,7 @@ def make_plan(dims: ScanDims, gpu: GpuLimits) -> Plan:
     Raises:
         EnvironmentProblem: there is no C++ compiler, or the plan does not compile.
     """
-    sizes = (dims.batch, dims.height, dims.width, dims.channels, dims.state, dims.rank)
-    desc = ScanDesc(*sizes, FLOAT16, FLOAT16)
+    desc = SelectiveScanDesc.of(dims, FLOAT16, FLOAT16)
     limits = _Limits(*(getattr(gpu, field.name) for field in fields(GpuLimits)))
     bridged = _Bridged()
     _library().bridged_plan(ctypes.byref(desc), ctypes.byref(limits), ctypes.byref(bridged))

@@ -64,7 +64,7 @@ def test_it_has_the_sources_and_the_libraries_and_no_data(tmp_path: Path, built:
         "benchmarks/gpu_check/__main__.py",
         "tests/plugins/test_cuda_gpu.py",
         "plugins/CMakeLists.txt",
-        "plugins/kernels/cuda/selective_scan_2d.cu",
+        "plugins/kernels/cuda/selective_scan.cu",
     ):
         assert (root / name).read_bytes() == (kit.ROOT / name).read_bytes()
     prebuilt = root / kit.PREBUILT

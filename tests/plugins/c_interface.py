@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 from launch_cases import LARGE, EmulatedDevice, Way
 
-from benchmarks.c_interface import ScanArgs, ScanDesc
-from vmamba_deploy.ops.op import FLOAT16
-from vmamba_deploy.ops.selective_scan_2d.specification import ScanDims
+from benchmarks.c_interface import ScanArgs, SelectiveScanDesc
+from vmamba_deploy.ops.op import BFLOAT16, FLOAT16
+from vmamba_deploy.ops.selective_scan.specification import ScanDims
 from vmamba_deploy.testing import numpy_dtype
 
 
@@ -60,20 +60,23 @@ class EmulatedLibrary:
 
 
 class EmulatedScan(EmulatedLibrary):
-    """vmamba_scan_cuda on arrays in host memory."""
+    """vmamba_selective_scan_cuda on arrays in host memory."""
 
-    def plan(self, device: EmulatedDevice, dims: ScanDims) -> EmulatedPlan:
-        """What a call in float16 would launch."""
+    def plan(self, device: EmulatedDevice, dims: ScanDims, in_dtype: int = FLOAT16) -> EmulatedPlan:
+        """What a call of these inputs would launch."""
         self.use_device(device)
         plan = EmulatedPlan()
-        desc = self.desc(dims, FLOAT16, FLOAT16)
+        desc = self.desc(dims, in_dtype, in_dtype)
         self.library.vmamba_emulated_plan(ctypes.byref(desc), ctypes.byref(plan))
         return plan
 
     def way(self, device: EmulatedDevice, dims: ScanDims) -> Way | None:
-        """How a call in float16 would be launched on a GPU; None where the GPU is too small."""
+        """How a call in float16 would be launched on a GPU.
+
+        None where the GPU is too small, also for one in bfloat16, which takes the most of it.
+        """
         plan = self.plan(device, dims)
-        if plan.scans_per_block == 0:
+        if self.plan(device, dims, BFLOAT16).scans_per_block == 0:
             return None
         place = "global" if plan.global_map else "shared"
         one_state, cut = plan.walk_states == 1, plan.segments > 1
@@ -88,15 +91,16 @@ class EmulatedScan(EmulatedLibrary):
             several,
             length if cut else 0,
             bool(plan.finds_starts),
+            len(dims.routes),
         )
 
-    def desc(self, dims: ScanDims, in_dtype: int, out_dtype: int) -> ScanDesc:
-        sizes = (dims.batch, dims.height, dims.width, dims.channels, dims.state, dims.rank)
-        return ScanDesc(*sizes, in_dtype, out_dtype)
+    def desc(self, dims: ScanDims, in_dtype: int, out_dtype: int) -> SelectiveScanDesc:
+        return SelectiveScanDesc.of(dims, in_dtype, out_dtype)
 
-    def workspace_bytes(self, desc: ScanDesc) -> int:
+    def workspace_bytes(self, desc: SelectiveScanDesc) -> int:
         size = ctypes.c_size_t(0)
-        self.check(self.library.vmamba_scan_cuda_workspace(ctypes.byref(desc), ctypes.byref(size)))
+        ask = self.library.vmamba_selective_scan_cuda_workspace
+        self.check(ask(ctypes.byref(desc), ctypes.byref(size)))
         return size.value
 
     def __call__(
@@ -115,7 +119,7 @@ class EmulatedScan(EmulatedLibrary):
         guarded = np.full(count * element.itemsize + 64, 0xFF, np.uint8)
         pointers = [np.ascontiguousarray(value) for value in inputs]
         args = ScanArgs(*(value.ctypes.data for value in pointers), guarded.ctypes.data)
-        status = self.library.vmamba_scan_cuda(
+        status = self.library.vmamba_selective_scan_cuda(
             ctypes.byref(desc),
             ctypes.byref(args),
             ctypes.c_void_p(workspace.ctypes.data + start),

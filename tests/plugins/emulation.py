@@ -26,7 +26,7 @@ EMULATOR_SOURCES = (
 )
 EMULATED_SOURCES = (
     *EMULATOR_SOURCES,
-    PLUGINS / "kernels" / "cuda" / "selective_scan_2d.cu",
+    PLUGINS / "kernels" / "cuda" / "selective_scan.cu",
     PLUGINS / "kernels" / "cuda" / "shared" / "scan_params.cpp",
     PLUGINS / "kernels" / "cuda" / "multi_level_roi_align.cu",
 )

@@ -6,10 +6,11 @@ The library's own plan decides which way a call goes, so the calls are searched 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 
-from vmamba_deploy.ops.selective_scan_2d.specification import ScanDims
+from vmamba_deploy.ops.selective_scan.specification import ALL_ROUTES, ScanDims
+from vmamba_deploy.testing import every_form
 
 
 @dataclass(frozen=True)
@@ -33,12 +34,14 @@ class Way:
     several_scans: bool = False  # in a block
     pieces_per_segment: int = 0
     finds_starts: bool = False  # in a launch of its own
+    routes: int = len(ALL_ROUTES)
 
     def __str__(self) -> str:
         parts = [f"{self.walk_states}-states", f"{self.map}-map", f"{self.warps_per_scan}-warps"]
         parts += ["several-scans"] * self.several_scans
         parts += [f"segments-of-{self.pieces_per_segment}"] * self.is_cut
-        return "-".join(parts + ["found-starts"] * self.finds_starts)
+        parts += ["found-starts"] * self.finds_starts
+        return "-".join(parts + [f"{self.routes}-routes"] * (self.routes < len(ALL_ROUTES)))
 
     @property
     def is_cut(self) -> bool:
@@ -72,7 +75,8 @@ WAYS = [
     Way(1, "shared", 1, pieces_per_segment=2),
     *(Way(1, "shared", 2, pieces_per_segment=tiles) for tiles in (1, 2, 4)),
     *(
-        Way(states, "global", 2, pieces_per_segment=chunks, finds_starts=starts)
+        Way(states, "global", min(routes, 2), False, chunks, starts, routes)
+        for routes in (4, 2, 1)
         for states in (8, 16)
         for chunks, starts in ((0, False), (1, False), (1, True), (2, False), (2, True))
     ),
@@ -83,9 +87,20 @@ _DRAWS = 20_000
 def smallest_cases(
     way_of: Callable[[EmulatedDevice, ScanDims], Way | None],
 ) -> dict[Way, LaunchCase]:
-    """The smallest call found of each way; no two sides, channels or ranks are always even."""
-    draw = random.Random(3)
+    """The smallest call found of each way, among some of SelectiveScan2D and some of any form."""
     smallest: dict[Way, LaunchCase] = {}
+    for case in (*_drawn(3), *_in_any_form(_drawn(5))):
+        way = way_of(case.device, case.dims)
+        if way is not None and (
+            way not in smallest or _work(case.dims) < _work(smallest[way].dims)
+        ):
+            smallest[way] = case
+    return smallest
+
+
+def _drawn(seed: int) -> Iterator[LaunchCase]:
+    """Calls of SelectiveScan2D; no two sides, channels or ranks are always even."""
+    draw = random.Random(seed)
     for _ in range(_DRAWS):
         device = draw.choice(_DEVICES)
         dims = ScanDims(
@@ -96,11 +111,14 @@ def smallest_cases(
             state=draw.choice((1, 1, 2, 3, 4, 6, 10, 17)),
             rank=draw.choice((2, 3, 6, 12)),
         )
-        way = way_of(device, dims)
-        if way is not None and (way not in smallest or _work(dims) < _work(smallest[way].dims)):
-            smallest[way] = LaunchCase(device, dims)
-    return smallest
+        yield LaunchCase(device, dims)
+
+
+def _in_any_form(cases: Iterable[LaunchCase]) -> Iterator[LaunchCase]:
+    draw = random.Random(7)
+    for case in cases:
+        yield replace(case, dims=draw.choice(every_form(case.dims)))
 
 
 def _work(dims: ScanDims) -> int:
-    return dims.batch * dims.length * dims.channels * dims.state
+    return dims.batch * dims.length * dims.channels * dims.state * len(dims.routes)

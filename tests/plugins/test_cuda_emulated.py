@@ -238,7 +238,7 @@ def test_a_wrong_workspace_is_refused(
     buffer = np.zeros(2**16, np.float32)
     aligned = buffer.ctypes.data + (-buffer.ctypes.data % 256)
     size = scan.workspace_bytes(desc) if workspace_bytes is None else workspace_bytes
-    status = scan.library.vmamba_scan_cuda(
+    status = scan.library.vmamba_selective_scan_cuda(
         ctypes.byref(desc),
         ctypes.byref(ScanArgs(*([buffer.ctypes.data] * 7))),
         ctypes.c_void_p(aligned + shift),

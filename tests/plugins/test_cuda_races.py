@@ -26,7 +26,7 @@ from vmamba_deploy.ops.op import FLOAT16
 from vmamba_deploy.ops.selective_scan_2d.specification import ScanDims
 from vmamba_deploy.testing import random_case
 
-KERNELS = PLUGINS / "kernels" / "cuda" / "selective_scan_2d.cu"
+KERNELS = PLUGINS / "kernels" / "cuda" / "selective_scan.cu"
 
 
 def build(kernels: Path = KERNELS, *where: str) -> Path:

@@ -38,9 +38,9 @@ struct EmulatedPlan {
 
 // What a call would launch on the emulated GPU.
 extern "C" __attribute__((visibility("default"))) void vmamba_emulated_plan(
-    const vmamba_scan_desc *desc, EmulatedPlan *plan) {
+    const vmamba_selective_scan_desc *desc, EmulatedPlan *plan) {
   const vmamba::LaunchPlan made = vmamba::make_plan(*desc, vmamba::emulation::device().limits);
-  const bool walks = desc->state > 1;
+  const bool walks = !made.one_state;
   plan->global_map = made.global_map ? 1 : 0;
   plan->warps_per_scan = made.warps_per_scan;
   plan->scans_per_block = made.scans_per_block;

@@ -6,21 +6,33 @@
 #include "device.h"
 #include "support/call_file.h"
 #include "support/device_memory.h"
-#include "vmamba/selective_scan_2d.h"
+#include "vmamba/selective_scan.h"
 
 namespace {
 
 using namespace vmamba::tests;
 
-vmamba_scan_desc describe(const Call &call) {
+// Of y: those of x, but for the routes.
+std::vector<int64_t> map_extents(const Call &call) {
   const auto &x = call.inputs[0].extents;
-  vmamba_scan_desc desc{};
-  desc.batch = x[0];
-  desc.height = x[1];
-  desc.width = x[2];
-  desc.channels = x[3];
-  desc.rank = static_cast<int32_t>(call.inputs[2].extents[1]);
+  return {x.end() - 4, x.end()};
+}
+
+// The number of routes tells which they are.
+vmamba_selective_scan_desc describe(const Call &call) {
+  const std::vector<int64_t> map = map_extents(call);
+  const auto &proj = call.inputs[1].extents, &dt_weight = call.inputs[2].extents;
+  vmamba_selective_scan_desc desc{};
+  desc.batch = map[0];
+  desc.height = map[1];
+  desc.width = map[2];
+  desc.channels = map[3];
+  desc.rank = static_cast<int32_t>(dt_weight[1]);
   desc.state = static_cast<int32_t>(call.inputs[4].extents[1]);
+  desc.routes = static_cast<int32_t>(dt_weight[0]);
+  for (int32_t i = 0; i < desc.routes; ++i) desc.direction[i] = desc.routes == 2 ? 2 * i : i;
+  desc.x_per_route = proj.size() == 5 ? 1 : 0;
+  desc.dt_features = proj.back() / (desc.x_per_route ? 1 : desc.routes) - 2 * desc.state;
   desc.in_dtype = call.inputs[0].dtype;
   desc.out_dtype = call.out_dtype();
   return desc;
@@ -34,21 +46,21 @@ void require_ok(vmamba_status status) {
 
 void run(const char *call_path, const char *y_path) {
   const Call call = read_call(call_path, 1, 6);
-  const vmamba_scan_desc desc = describe(call);
+  const vmamba_selective_scan_desc desc = describe(call);
   size_t workspace_bytes = 0;
-  require_ok(vmamba_scan_cuda_workspace(&desc, &workspace_bytes));
+  require_ok(vmamba_selective_scan_cuda_workspace(&desc, &workspace_bytes));
   const DeviceBuffer x(call.inputs[0].bytes), proj(call.inputs[1].bytes);
   const DeviceBuffer dt_weight(call.inputs[2].bytes), dt_bias(call.inputs[3].bytes);
   const DeviceBuffer a(call.inputs[4].bytes), d(call.inputs[5].bytes);
-  const DeviceBuffer y(make_output(call.out_dtype(), call.inputs[0].extents).bytes);
+  const DeviceBuffer y(make_output(call.out_dtype(), map_extents(call)).bytes);
   const DeviceBuffer workspace(std::vector<char>(workspace_bytes, '\xff'));
   const auto parameter = [](const DeviceBuffer &buffer) {
     return static_cast<const float *>(buffer.get());
   };
-  const vmamba_scan_args args{
+  const vmamba_selective_scan_args args{
       x.get(),      proj.get(), parameter(dt_weight), parameter(dt_bias), parameter(a),
       parameter(d), y.get()};
-  require_ok(vmamba_scan_cuda(&desc, &args, workspace.get(), workspace_bytes, nullptr));
+  require_ok(vmamba_selective_scan_cuda(&desc, &args, workspace.get(), workspace_bytes, nullptr));
   write_bytes(y_path, y.read());
 }
 

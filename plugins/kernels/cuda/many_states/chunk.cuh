@@ -1,4 +1,4 @@
-// Which channel a thread has, and which eight pixels its warp is at, where N > 1.
+// Which channel a thread has, and which eight pixels its warp is at.
 #pragma once
 
 #include "cuda/many_states/shape.h"

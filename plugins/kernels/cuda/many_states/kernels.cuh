@@ -1,18 +1,20 @@
-// The kernels of N > 1: a lane for every channel, two warps for every scan (one image, 32
-// channels). One launch where the images and channels alone fill the GPU:
+// The kernels of every call but those of one_state, for one, two or four routes: a lane for every
+// channel, two warps for every scan (one image, 32 channels), or one where the route is one. One
+// launch where the images and channels alone fill the GPU:
 //
-//   merge_channels   each scan: routes 0 and 2 along the rows, then 1 and 3 along the columns
+//   merge_channels   each scan: along the rows, there and back, then so along the columns
 //
-// and three or four where they do not, with every route cut into segments:
+// and two to four where they do not, with every route cut into segments:
 //
 //   channel_ends     every segment of every route from h = 0: its end state and its sum of steps
 //   channel_starts   the states in which the segments truly start, in place of their ends; not
 //                    where segments are few: the next kernels find them on their own
 //   merge_channels   the segments again from there: along the rows
-//   merge_channels   and along the columns
+//   merge_channels   and along the columns, where routes are four
 //
 // A scan's two warps walk toward each other: both put their results down over the first half of
-// their way, meet, and add the rest to what the other has left. So every sum has one order.
+// their way, meet, and add the rest to what the other has left. So every sum has one order. A warp
+// that is alone walks all the way.
 #pragma once
 
 #include "cuda/many_states/map.cuh"
@@ -24,7 +26,7 @@ namespace vmamba {
 __device__ inline Stretch stretch_of(const ScanParams &params, int32_t route, int32_t segment) {
   const int32_t pixels = params.plan.pieces_per_segment * kChunkPixels;
   const int32_t begin = segment * pixels;
-  return {begin, min(begin + pixels, params.length), route >= 2};
+  return {begin, min(begin + pixels, params.length), route >= params.passes};
 }
 
 __device__ inline float *warp_memory(const ScanParams &params, int32_t warp) {
@@ -36,17 +38,17 @@ __global__ void __launch_bounds__(kPairThreads, kResidentChunkWarps / kPairWarps
     channel_ends(ScanParams params) {
   let_next_launch_begin();
   await_launch_before();
-  const int32_t warp = warp_of_block();
-  const uint32_t items = params.scans * VMAMBA_ROUTES * params.plan.segments;
-  for (uint32_t item = blockIdx.x * kPairWarps + warp; item < items;
-       item += gridDim.x * kPairWarps) {
+  const int32_t warp = warp_of_block(), warps = params.plan.warps_per_scan;
+  const uint32_t items = params.scans * params.routes * params.plan.segments;
+  for (uint32_t item = blockIdx.x * warps + warp; item < items; item += gridDim.x * warps) {
     uint32_t image = item;
     const int32_t group = take_digit(image, params.groups);
-    const int32_t route = take_digit(image, VMAMBA_ROUTES);
+    const int32_t route = take_digit(image, params.routes);
     const int32_t segment = take_digit(image, params.plan.segments);
     const ChannelLane lane(params, group);
     ChannelScan<T, kLaneStates, kAligned> scan(params, lane, warp_memory(params, warp));
-    const int64_t place = segment_place(params, image, route, segment, group, kWarpChannels);
+    const int64_t place = segment_place(params, route_number(image, params.routes, route), segment,
+                                        group, kWarpChannels);
     float *const ends = params.segment_ends + place * params.state;
     for (int32_t first = 0; first < params.state; first += scan.kStates) {
       scan.open(image, route, first);
@@ -70,21 +72,20 @@ __global__ void __launch_bounds__(kPairThreads, 1) channel_starts(ScanParams par
   await_launch_before();
   constexpr int kAhead = 16;  // segments that are asked for at a time
   const int32_t segments = params.plan.segments;
-  const int32_t warp = warp_of_block();
-  const uint32_t items = params.scans * VMAMBA_ROUTES * params.state;
-  for (uint32_t item = blockIdx.x * kPairWarps + warp; item < items;
-       item += gridDim.x * kPairWarps) {
+  const int32_t warp = warp_of_block(), warps = params.plan.warps_per_scan;
+  const uint32_t items = params.scans * params.routes * params.state;
+  for (uint32_t item = blockIdx.x * warps + warp; item < items; item += gridDim.x * warps) {
     uint32_t image = item;
     const int32_t place = static_cast<int32_t>(threadIdx.x) % kWarpLanes;
     const int32_t n = take_digit(image, params.state);
     const int32_t group = take_digit(image, params.groups);
-    const int32_t route = take_digit(image, VMAMBA_ROUTES);
+    const int32_t route = take_digit(image, params.routes);
     const int32_t channel = min(group * kWarpChannels + place, params.channels - 1);
     const int64_t row = static_cast<int64_t>(route) * params.state + n;
     const float a = params.args.a[row * params.channels + channel];
-    const bool backward = route >= 2;
-    const int64_t begin =
-        segment_place(params, image, route, backward ? segments - 1 : 0, group, kWarpChannels);
+    const bool backward = route >= params.passes;
+    const int64_t begin = segment_place(params, route_number(image, params.routes, route),
+                                        backward ? segments - 1 : 0, group, kWarpChannels);
     const float *sums = params.segment_sums + begin + place;
     float *ends = params.segment_ends + begin * params.state + n * kWarpChannels + place;
     const int64_t pitch = int64_t{params.groups} * kWarpChannels * (backward ? -1 : 1);
@@ -119,14 +120,14 @@ __device__ void set_start(const ScanParams &params, const Scan &scan, int64_t im
   for (int n = 0; n < Scan::kOwnStates; ++n) h[n][0] = h[n][1] = 0.0f;
   if (params.plan.segments == 1) return;
   await_launch_before();
-  const bool backward = route >= 2;
+  const bool backward = route >= params.passes;
   const int32_t last = params.plan.segments - 1;
   const int32_t earlier = backward ? last - segment : segment;
   const bool folds = params.plan.segments <= kFoldedSegments;
   const int32_t begin = folds ? 0 : earlier, end = folds ? earlier : earlier + 1;
   const int32_t pitch = params.groups * kWarpChannels;  // from segment to segment
-  const int64_t first =
-      segment_place(params, image, route, backward ? last : 0, group, kWarpChannels);
+  const int64_t first = segment_place(params, route_number(image, params.routes, route),
+                                      backward ? last : 0, group, kWarpChannels);
 #pragma unroll 1
   for (int32_t i = begin; i < end; ++i) {
     const int64_t place = first + static_cast<int64_t>(backward ? -i : i) * pitch;
@@ -137,9 +138,9 @@ __device__ void set_start(const ScanParams &params, const Scan &scan, int64_t im
 template <typename T, int kLaneStates, bool kAligned>
 __global__ void __launch_bounds__(kPairThreads, kResidentChunkWarps / kPairWarps)
     merge_channels(ScanParams params) {
-  if (params.last_pass == 0) let_next_launch_begin();
+  if (params.last_pass < params.passes - 1) let_next_launch_begin();
   if (params.plan.segments == 1) await_launch_before();  // else once the routes are open
-  const int32_t warp = warp_of_block();
+  const int32_t warp = warp_of_block(), warps = params.plan.warps_per_scan;
   const bool backward = warp == 1;
   const uint32_t items = params.scans * params.plan.segments;
   for (uint32_t item = blockIdx.x; item < items; item += gridDim.x) {
@@ -151,20 +152,23 @@ __global__ void __launch_bounds__(kPairThreads, kResidentChunkWarps / kPairWarps
     ChannelMerge<T> merge(params, lane, image);
 #pragma unroll 1
     for (int32_t pass = params.first_pass; pass <= params.last_pass; ++pass) {
-      const int32_t route = pass + (backward ? 2 : 0);
+      const int32_t route = pass + (backward ? params.passes : 0);
       const Stretch all = stretch_of(params, route, segment);
-      const int32_t middle = all.begin + (all.end - all.begin) / 2 / kChunkPixels * kChunkPixels;
+      const int32_t half_length = (all.end - all.begin) / 2 / kChunkPixels * kChunkPixels;
+      const int32_t middle = warps == 1 ? all.end : all.begin + half_length;
 #pragma unroll 1
       for (int32_t first = 0; first < params.state; first += scan.kStates) {
         scan.open(image, route, first);
+        merge.open(route, first == 0);
         float h[kLaneStates][kWalkedChannels], unused = 0.0f;
         set_start(params, scan, image, route, segment, group, h);
 #pragma unroll 1
-        for (int half = 0; half != 2; ++half) {
+        for (int half = 0; half != warps; ++half) {
           const bool lower = (half == 0) != backward;
           const Stretch own{lower ? all.begin : middle, lower ? middle : all.end, backward};
           merge.set_walk(half == 0 && pass == 0 && first == 0,
-                         half == 1 && pass == 1 && first + scan.kStates >= params.state);
+                         half == warps - 1 && pass == params.passes - 1 &&
+                             first + scan.kStates >= params.state);
           scan.walk(own, merge, h, unused);
           __syncthreads();
         }

@@ -6,16 +6,21 @@
 
 namespace vmamba {
 
-// The terms one after the other, the weights from the L1 cache.
+// The terms one after the other, the weights from the L1 cache. Of a step for each channel it is
+// one term, and each lane's is another one.
 class PlainChunkProjection {
  public:
   __device__ PlainChunkProjection(const ScanParams &params, const ChannelLane &lane, float *)
       : params_(params), lane_(lane) {}
 
+  // Among the features of a pixel.
+  __device__ int32_t first_term() const { return params_.channel_steps ? lane_.own() : 0; }
+
   // weight: the route's [R,D].
   __device__ void stage(const float *weight) { weight_ = weight + lane_.own(); }
 
-  // features: the route's, of pixel 0. v is what collect finds once all lanes have met.
+  // features: the route's, of pixel 0 from the first term on. v is what collect finds once all
+  // lanes have met.
   template <typename T>
   __device__ void apply(const Chunk &chunk, const T *features, ChunkValues &v) const {
     const T *rows[kChunkPixels];
@@ -59,6 +64,8 @@ class TensorChunkProjection {
         lane_(lane),
         steps_(memory),
         weights_(reinterpret_cast<Fragment *>(memory + kStagedWeights)) {}
+
+  __device__ int32_t first_term() const { return 0; }
 
   // A lane writes just what it will itself read, so there is nothing to wait for.
   __device__ void stage(const float *weight) {

@@ -24,9 +24,10 @@ class ChannelScan {
     route_ = route;
     first_state_ = first;
     const int64_t first_pixel = image * params_.length;
-    x_ = static_cast<const T *>(params_.args.x) + first_pixel * params_.channels + lane_.own();
-    proj_ = static_cast<const T *>(params_.args.proj) + first_pixel * params_.features +
-            route * (params_.rank + 2 * params_.state);
+    x_ = static_cast<const T *>(params_.args.x) + route * params_.x_pitch +
+         first_pixel * params_.channels + lane_.own();
+    proj_ = static_cast<const T *>(params_.args.proj) + route * params_.features_pitch +
+            first_pixel * params_.features + projection_.first_term();
     const int64_t row = static_cast<int64_t>(route) * params_.channels;
     const float *a = params_.args.a + row * params_.state +
                      static_cast<int64_t>(lane_state(0)) * params_.channels;
@@ -157,7 +158,8 @@ class ChannelScan {
   __device__ void stage_states(const Chunk &chunk) const {
     const int32_t begin = lane_.half * kLaneStates;
     const int32_t exist = params_.state - first_state_ - begin;
-    const int32_t offset = params_.rank + lane_.quad / 2 * params_.state + first_state_ + begin;
+    const int32_t offset = params_.dt_features - projection_.first_term() +
+                           lane_.quad / 2 * params_.state + first_state_ + begin;
     const T *const own = row_of(proj_, chunk.own_pixel, params_.proj_row_bytes) + offset;
     float *const to = memory_ + kStagedStates + lane_.row * kStatePitch + lane_.quad * kLaneStates;
     Pair<T> read[kLaneStates / 2];
@@ -185,8 +187,8 @@ class ChannelScan {
   ProjectionFor<T, kAligned, PlainChunkProjection, TensorChunkProjection<T>> projection_;
   float *const memory_;
   int32_t route_ = 0, first_state_ = 0;
-  const T *x_ = nullptr;  // of pixel 0, the lane's own channel
-  const T *proj_ = nullptr;
+  const T *x_ = nullptr;     // of pixel 0, the lane's own channel
+  const T *proj_ = nullptr;  // of pixel 0, from the first term of the projection on
   float bias_ = 0.0f;
   States a_;
 };

@@ -102,7 +102,8 @@ struct EarlierSegments {
       : count(route >= 2 ? params.plan.segments - 1 - segment : segment),
         first(route >= 2 ? params.plan.segments - 1 : 0),
         turn(route >= 2 ? -1 : 1),
-        place(segment_place(params, image, route, 0, group, kGroupChannels)) {}
+        place(segment_place(params, route_number(image, VMAMBA_MOST_ROUTES, route), 0, group,
+                            kGroupChannels)) {}
 
   // Moves the four channels from `own` over segments begin .. end - 1, and adds up their steps.
   __device__ void fold(const ScanParams &params, int32_t begin, int32_t end, int32_t own,
@@ -167,7 +168,7 @@ __global__ void __launch_bounds__(kResidentWarps *kWarpLanes, 1) segment_ends(Sc
   await_launch_before();
   const WarpPlace warp(params);
   // Of a scan whose warps are two, each takes the routes that go its way.
-  const int32_t item_routes = warp.paired ? VMAMBA_ROUTES / 2 : VMAMBA_ROUTES;
+  const int32_t item_routes = warp.paired ? VMAMBA_MOST_ROUTES / 2 : VMAMBA_MOST_ROUTES;
   const uint32_t items = params.batch * item_routes * params.plan.segments * group_blocks(params);
   for (uint32_t item = blockIdx.x; item < items; item += gridDim.x) {
     uint32_t image = item;
@@ -189,7 +190,8 @@ __global__ void __launch_bounds__(kResidentWarps *kWarpLanes, 1) segment_ends(Sc
       scan.scan(scan.run(tile), turns.link<1>(tile, backward), sums, NoMerge{}, [] {});
     }
     __syncwarp();
-    const int64_t place = segment_place(params, image, route, segment, group, kGroupChannels);
+    const int64_t place = segment_place(params, route_number(image, VMAMBA_MOST_ROUTES, route),
+                                        segment, group, kGroupChannels);
     if (lane.index < kGroupChannels) {
       params.segment_ends[place + lane.index] = scan.carry()[lane.index];
     }

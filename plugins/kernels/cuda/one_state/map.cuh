@@ -141,7 +141,7 @@ class Merge {
   __device__ void load_d(LaneValues &skip) const {
     lane_.load(params_.args.d, skip);
 #pragma unroll
-    for (int route = 1; route < VMAMBA_ROUTES; ++route) {
+    for (int route = 1; route < VMAMBA_MOST_ROUTES; ++route) {
       LaneValues d;
       lane_.load(params_.args.d + static_cast<int64_t>(route) * params_.channels, d);
 #pragma unroll

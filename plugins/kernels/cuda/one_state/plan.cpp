@@ -17,13 +17,13 @@ constexpr int32_t kLongestSegment = 4;        // tiles; their map lets enough bl
 constexpr int32_t kMostScansPerBlock = 4;
 constexpr int32_t kMostGlobalWarps = 8;  // more never were the best with the map in global memory
 
-Cost tile_cost(const vmamba_scan_desc &desc) {
+Cost tile_cost(const vmamba_selective_scan_desc &desc) {
   const double products = (desc.rank + 15) / 16;
   return {870 + 12 * products, 2600 + 50 * products};
 }
 
 // What comes before the first tile of a route: the weights, the start.
-Cost opening_cost(const vmamba_scan_desc &desc) {
+Cost opening_cost(const vmamba_selective_scan_desc &desc) {
   const double products = (desc.rank + 15) / 16;
   return {300 + 100 * products, 2800 + 550 * products};
 }
@@ -32,10 +32,12 @@ constexpr int64_t kSlotBytes = kGroupChannels * static_cast<int64_t>(sizeof(floa
 
 // Of an image's map. A row that is even in length gets one slot more, so that runs of neighbouring
 // rows lie in different banks.
-int64_t image_slots(const vmamba_scan_desc &desc) { return desc.height * (desc.width | 1); }
+int64_t image_slots(const vmamba_selective_scan_desc &desc) {
+  return desc.height * (desc.width | 1);
+}
 
-SharedLayout shared_layout(const vmamba_scan_desc &desc, int64_t slots, int32_t warps_per_scan,
-                           int32_t scans) {
+SharedLayout shared_layout(const vmamba_selective_scan_desc &desc, int64_t slots,
+                           int32_t warps_per_scan, int32_t scans) {
   const int32_t row_bytes = static_cast<int32_t>(kSlotBytes);
   SharedLayout layout{};
   layout.carry = slots == 0 ? 0 : (static_cast<int32_t>(slots) + kRuns) * row_bytes;
@@ -50,11 +52,11 @@ SharedLayout shared_layout(const vmamba_scan_desc &desc, int64_t slots, int32_t 
 
 class Planner {
  public:
-  Planner(const vmamba_scan_desc &desc, const DeviceLimits &limits)
+  Planner(const vmamba_selective_scan_desc &desc, const DeviceLimits &limits)
       : desc_(desc),
         limits_(limits),
-        tiles_(pieces_of(desc.height * desc.width, 1)),
-        scans_(static_cast<double>(desc.batch) * groups_of(desc.channels, 1)) {}
+        tiles_(pieces_of(desc)),
+        scans_(static_cast<double>(desc.batch) * groups_of(desc)) {}
 
   LaunchPlan best() {
     for (const int32_t warps : {1, 2, 4, 6, 8, 12}) {
@@ -70,7 +72,9 @@ class Planner {
   }
 
  private:
-  static double routes(int32_t warps) { return warps == 1 ? VMAMBA_ROUTES : VMAMBA_ROUTES / 2; }
+  static double routes(int32_t warps) {
+    return warps == 1 ? VMAMBA_MOST_ROUTES : VMAMBA_MOST_ROUTES / 2;
+  }
 
   // The plans that differ from this one in the scans of a block alone, many first: they share the
   // features of their pixels in the L1 cache.
@@ -80,7 +84,7 @@ class Planner {
     if (slots * kSlotBytes > limits_.shared_bytes_per_block) return;
     plan.spare_slot = static_cast<int32_t>(slots);
     const int32_t most =
-        plan.warps_per_scan > 1 ? 1 : std::min(groups_of(desc_.channels, 1), kMostScansPerBlock);
+        plan.warps_per_scan > 1 ? 1 : std::min(groups_of(desc_), kMostScansPerBlock);
     for (int32_t scans = most; scans >= 1; --scans) {
       plan.scans_per_block = scans;
       plan.shared = shared_layout(desc_, slots, plan.warps_per_scan, scans);
@@ -106,6 +110,7 @@ class Planner {
 
   void consider_image(int32_t warps, bool global_map) {
     LaunchPlan plan{};
+    plan.one_state = true;
     plan.global_map = global_map;
     plan.warps_per_scan = warps;
     plan.pieces = plan.pieces_per_segment = tiles_;
@@ -120,6 +125,7 @@ class Planner {
 
   void consider_segments(int32_t length, int32_t warps) {
     LaunchPlan plan{};
+    plan.one_state = true;
     plan.warps_per_scan = warps;
     plan.pieces = tiles_;
     plan.pieces_per_segment = length;
@@ -128,7 +134,7 @@ class Planner {
     consider_blocks(plan, length * kTilePixels, [&](const LaunchPlan &candidate) {
       const double all = scans_ * candidate.segments;
       const double merging = 2 * cycles(candidate, all * warps, routes(warps) / 2, length);
-      const double ends = cycles(candidate, all * VMAMBA_ROUTES, 1, length);
+      const double ends = cycles(candidate, all * VMAMBA_MOST_ROUTES, 1, length);
       // The runs of a warp share the segments before its own.
       const double folds = routes(warps) * kFoldCycles * (candidate.segments - 1) / 2.0 / kRuns;
       return std::max(merging + ends + folds, traffic_cycles(kCutBytes)) +
@@ -141,7 +147,7 @@ class Planner {
     return elements * element_bytes / (bytes_per_cycle(limits_) * limits_.multiprocessors);
   }
 
-  const vmamba_scan_desc &desc_;
+  const vmamba_selective_scan_desc &desc_;
   const DeviceLimits &limits_;
   const int32_t tiles_;
   const double scans_;
@@ -150,15 +156,15 @@ class Planner {
 
 }  // namespace
 
-int64_t most_one_state_segments(const vmamba_scan_desc &desc) {
-  const int64_t tiles = pieces_of(desc.height * desc.width, 1);
+int64_t most_one_state_segments(const vmamba_selective_scan_desc &desc) {
+  const int64_t tiles = pieces_of(desc);
   if (tiles < 2) return 0;
-  const int64_t scans = desc.batch * groups_of(desc.channels, 1);
+  const int64_t scans = desc.batch * groups_of(desc);
   const int64_t needed = scans * ((tiles + kLongestSegment - 1) / kLongestSegment);
   return std::min(scans * tiles, std::max(needed, kFreeSegmentScans));
 }
 
-LaunchPlan make_one_state_plan(const vmamba_scan_desc &desc, const DeviceLimits &limits) {
+LaunchPlan make_one_state_plan(const vmamba_selective_scan_desc &desc, const DeviceLimits &limits) {
   return Planner(desc, limits).best();
 }
 

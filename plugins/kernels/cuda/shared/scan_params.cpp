@@ -13,6 +13,7 @@ namespace {
 // Positions, slots (at most twice the pixels) and channel numbers are 32-bit.
 constexpr int64_t kMaxLength = INT32_MAX / 4;
 constexpr int64_t kMaxChannels = INT32_MAX / 4;
+constexpr int64_t kMaxFeatures = INT32_MAX / 4;  // of a pixel's row in proj
 // And so are the items of a launch, and more: pieces or states of all groups, routes and images. A
 // batch of more has some 10^11 elements.
 constexpr int64_t kMostItems = INT32_MAX;
@@ -36,8 +37,8 @@ void set_divisor(LineOrder *order) {
   order->magic = static_cast<uint32_t>((uint64_t{1} << order->shift) / order->line + 1);
 }
 
-LineOrder line_order(int32_t route, int32_t height, int32_t width, int32_t slot_pitch) {
-  const bool rows = route % 2 == 0;
+LineOrder line_order(int32_t direction, int32_t height, int32_t width, int32_t slot_pitch) {
+  const bool rows = direction % 2 == 0;
   LineOrder order{};
   order.line = rows ? width : height;
   order.holds_runs = order.line % kRunPixels == 0;
@@ -45,7 +46,7 @@ LineOrder line_order(int32_t route, int32_t height, int32_t width, int32_t slot_
   order.pixel_outer = rows ? width : 1;
   order.slot_inner = rows ? 1 : slot_pitch;
   order.slot_outer = rows ? slot_pitch : 1;
-  const bool backward = route >= 2;
+  const bool backward = direction >= 2;
   order.turn = backward ? -1 : 1;
   order.edge = backward ? 0 : order.line - 1;
   order.pixel_step = order.turn * order.pixel_inner;
@@ -57,6 +58,25 @@ LineOrder line_order(int32_t route, int32_t height, int32_t width, int32_t slot_
   return order;
 }
 
+bool has_channel_steps(const vmamba_selective_scan_desc &desc) {
+  return desc.dt_features != desc.rank;
+}
+
+// Of a route and pixel.
+int64_t route_features(const vmamba_selective_scan_desc &desc) {
+  return desc.dt_features + 2 * static_cast<int64_t>(desc.state);
+}
+
+// Of a pixel's row in proj: of all routes, or of its own.
+int64_t row_features(const vmamba_selective_scan_desc &desc) {
+  return (desc.x_per_route == 1 ? 1 : desc.routes) * route_features(desc);
+}
+
+// Whether one walk alone comes over each pixel, and nothing is added up in a map.
+bool is_walked_once(const vmamba_selective_scan_desc &desc) {
+  return desc.routes == 1 && desc.state <= kWalkedChannels * lane_states(desc.state);
+}
+
 int32_t element_bytes(int32_t dtype) { return dtype == VMAMBA_FLOAT32 ? 4 : 2; }
 
 bool starts_at(const void *pointer, int32_t bytes) {
@@ -65,7 +85,7 @@ bool starts_at(const void *pointer, int32_t bytes) {
 
 }  // namespace
 
-vmamba_status layout_workspace(const vmamba_scan_desc &desc, Workspace *workspace) {
+vmamba_status layout_workspace(const vmamba_selective_scan_desc &desc, Workspace *workspace) {
   int64_t length = 0;
   if (__builtin_mul_overflow(desc.height, desc.width, &length) || length > kMaxLength) {
     return fail(VMAMBA_UNSUPPORTED, "height * width is over %lld",
@@ -74,19 +94,24 @@ vmamba_status layout_workspace(const vmamba_scan_desc &desc, Workspace *workspac
   if (desc.channels > kMaxChannels) {
     return fail(VMAMBA_UNSUPPORTED, "channels is over %lld", static_cast<long long>(kMaxChannels));
   }
+  if (row_features(desc) > kMaxFeatures) {
+    return fail(VMAMBA_UNSUPPORTED, "a pixel's features in proj are over %lld",
+                static_cast<long long>(kMaxFeatures));
+  }
   int64_t items = 0;
-  const int64_t of_image = int64_t{groups_of(desc.channels, desc.state)} *
-                           std::max(pieces_of(length, desc.state), desc.state) * VMAMBA_ROUTES;
+  const int64_t of_image =
+      int64_t{groups_of(desc)} * std::max(pieces_of(desc), desc.state) * desc.routes;
   if (__builtin_mul_overflow(desc.batch, of_image, &items) || items > kMostItems) {
     return fail(VMAMBA_UNSUPPORTED, "batch %lld is too large for maps of %lld x %lld x %lld",
                 static_cast<long long>(desc.batch), static_cast<long long>(desc.height),
                 static_cast<long long>(desc.width), static_cast<long long>(desc.channels));
   }
-  const int64_t segments = VMAMBA_ROUTES * most_segments(desc);
-  // Where N = 1, one tile is one segment, whose map never leaves shared memory.
-  const bool small = desc.state == 1 && pieces_of(length, 1) == 1;
+  const int64_t segments = desc.routes * most_segments(desc);
+  // In one_state one tile is one segment, whose map never leaves shared memory.
+  const bool one_state = runs_one_state(desc);
+  const bool small = one_state ? pieces_of(desc) == 1 : is_walked_once(desc);
   const bool needs_map = desc.out_dtype != VMAMBA_FLOAT32 && !small;
-  const int64_t group = desc.state == 1 ? kGroupChannels : kWarpChannels;
+  const int64_t group = one_state ? kGroupChannels : kWarpChannels;
   const int64_t sections[] = {
       section_bytes(segments, group),
       section_bytes(segments, desc.state * group),
@@ -104,10 +129,11 @@ vmamba_status layout_workspace(const vmamba_scan_desc &desc, Workspace *workspac
   return VMAMBA_OK;
 }
 
-bool is_aligned(const vmamba_scan_desc &desc, const vmamba_scan_args &args) {
+bool is_aligned(const vmamba_selective_scan_desc &desc, const vmamba_selective_scan_args &args) {
   const int32_t in = element_bytes(desc.in_dtype), out = element_bytes(desc.out_dtype);
-  if (desc.rank % 2 != 0 || !starts_at(args.proj, 2 * in)) return false;
-  if (desc.state > 1) return desc.state % 2 == 0;
+  if (desc.dt_features % 2 != 0 || !starts_at(args.proj, 2 * in)) return false;
+  if (has_channel_steps(desc) && desc.in_dtype != VMAMBA_FLOAT32) return false;
+  if (!runs_one_state(desc)) return desc.state % 2 == 0;
   if (desc.channels % kLaneChannels != 0) return false;
   if (!starts_at(args.x, 4 * in) || !starts_at(args.y, 4 * out)) return false;
   for (const float *parameter : {args.dt_weight, args.dt_bias, args.a, args.d}) {
@@ -116,8 +142,9 @@ bool is_aligned(const vmamba_scan_desc &desc, const vmamba_scan_args &args) {
   return true;
 }
 
-ScanParams make_params(const vmamba_scan_desc &desc, const vmamba_scan_args &args,
-                       const LaunchPlan &plan, const Workspace &layout, void *workspace) {
+ScanParams make_params(const vmamba_selective_scan_desc &desc,
+                       const vmamba_selective_scan_args &args, const LaunchPlan &plan,
+                       const Workspace &layout, void *workspace) {
   char *const base = static_cast<char *>(workspace);
   // A call that needs no workspace may pass NULL, to which no offset may be added.
   const auto section = [base](size_t offset) {
@@ -134,14 +161,21 @@ ScanParams make_params(const vmamba_scan_desc &desc, const vmamba_scan_args &arg
   params.channels = static_cast<int32_t>(desc.channels);
   params.state = desc.state;
   params.rank = desc.rank;
-  params.features = VMAMBA_ROUTES * (desc.rank + 2 * desc.state);
-  params.groups = groups_of(desc.channels, desc.state);
+  params.groups = groups_of(desc);
+  params.routes = desc.routes;
+  params.dt_features = static_cast<int32_t>(desc.dt_features);
+  params.channel_steps = has_channel_steps(desc);
+  params.features = static_cast<int32_t>(row_features(desc));
+  const int64_t pixels = desc.x_per_route == 1 ? desc.batch * desc.height * desc.width : 0;
+  params.x_pitch = pixels * desc.channels;
+  params.features_pitch = pixels == 0 ? route_features(desc) : pixels * route_features(desc);
+  params.passes = (desc.routes + 1) / 2;
   params.scans = params.batch * static_cast<uint32_t>(params.groups);
   const int32_t height = static_cast<int32_t>(desc.height);
   const int32_t width = static_cast<int32_t>(desc.width);
   const int32_t slot_pitch = width | 1;
-  for (int32_t route = 0; route < VMAMBA_ROUTES; ++route) {
-    params.orders[route] = line_order(route, height, width, slot_pitch);
+  for (int32_t route = 0; route < desc.routes; ++route) {
+    params.orders[route] = line_order(desc.direction[route], height, width, slot_pitch);
   }
   params.plan = plan;
   const uint32_t channels = static_cast<uint32_t>(desc.channels);

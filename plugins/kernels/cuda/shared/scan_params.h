@@ -5,7 +5,7 @@
 #include <cstdint>
 
 #include "cuda/shared/launch_plan.h"
-#include "vmamba/selective_scan_2d.h"
+#include "vmamba/selective_scan.h"
 
 namespace vmamba {
 
@@ -34,27 +34,40 @@ struct LineOrder {
 };
 
 struct ScanParams {
-  vmamba_scan_args args;
-  float *segment_sums;    // [B,4,segments,groups,C]: the sum of log2(1 + e^v) over a segment
-  float *segment_ends;    // [B,4,segments,groups,N,C]: its end state from h = 0, over log 2
-  float *map;             // [B,L,D]: what the rows add up to; y itself where y is float32
+  vmamba_selective_scan_args args;
+  float *segment_sums;    // [B,K,segments,groups,C]: the sum of log2(1 + e^v) over a segment
+  float *segment_ends;    // [B,K,segments,groups,N,C]: its end state from h = 0, over log 2
+  float *map;             // [B,L,D]: what the routes add up to; y itself where y is float32
   uint32_t batch, scans;  // scans: groups of channels of all images
-  int32_t length, channels, state, rank, features, groups;
-  LineOrder orders[VMAMBA_ROUTES];
+  int32_t length, channels, state, rank, features, groups;  // features: of a pixel's row in proj
+  LineOrder orders[VMAMBA_MOST_ROUTES];
   LaunchPlan plan;
   int32_t first_pass, last_pass;  // 0 is the pass over the rows, 1 the one over the columns
   // Of one pixel. Those of B and C are those of the features, those of y at times those of x: under
   // names of their own the compiler keeps no products for later, at the cost of further additions.
   uint32_t x_row_bytes, proj_row_bytes, state_row_bytes, y_row_bytes, map_row_bytes;
   bool rounds_output;  // y is not float32
+  bool channel_steps;  // the step comes for each channel
+  int32_t routes;
+  int32_t dt_features;  // of a route and pixel: what lies before B
+  // A pass takes the route of its number forward and, unless that is the only one, the route of its
+  // number plus `passes` backward.
+  int32_t passes;
+  int64_t x_pitch;         // elements from a route's x to the next one's; 0 where it is one
+  int64_t features_pitch;  // and of its features in proj
 };
 
+// A route's number through all images, of which each has `routes`.
+VMAMBA_HOST_DEVICE inline int64_t route_number(int64_t image, int32_t routes, int32_t route) {
+  return image * routes + route;
+}
+
 // Where the sums of a segment begin, one for each channel of a group; its ends begin at N times
-// this.
-VMAMBA_HOST_DEVICE inline int64_t segment_place(const ScanParams &params, int64_t image,
-                                                int32_t route, int32_t segment, int32_t group,
+// this. route: a route's number.
+VMAMBA_HOST_DEVICE inline int64_t segment_place(const ScanParams &params, int64_t route,
+                                                int32_t segment, int32_t group,
                                                 int32_t group_channels) {
-  const int64_t of_route = (image * VMAMBA_ROUTES + route) * params.plan.segments;
+  const int64_t of_route = route * params.plan.segments;
   return ((of_route + segment) * params.groups + group) * group_channels;
 }
 
@@ -66,12 +79,14 @@ struct Workspace {
 // Enough for desc and for every desc with a smaller batch, height or width, on every GPU: a
 // TensorRT engine asks once, for the largest shapes of its profile, and perhaps on another machine.
 // VMAMBA_UNSUPPORTED where a size passes what the kernels index.
-vmamba_status layout_workspace(const vmamba_scan_desc &desc, Workspace *workspace);
+vmamba_status layout_workspace(const vmamba_selective_scan_desc &desc, Workspace *workspace);
 
-// Whether two features can be read at a time and, where N = 1, four channels read and written.
-bool is_aligned(const vmamba_scan_desc &desc, const vmamba_scan_args &args);
+// Whether two features can be read at a time and, in one_state, four channels read and written; of
+// the half types those that the tensor cores project alone.
+bool is_aligned(const vmamba_selective_scan_desc &desc, const vmamba_selective_scan_args &args);
 
-ScanParams make_params(const vmamba_scan_desc &desc, const vmamba_scan_args &args,
-                       const LaunchPlan &plan, const Workspace &layout, void *workspace);
+ScanParams make_params(const vmamba_selective_scan_desc &desc,
+                       const vmamba_selective_scan_args &args, const LaunchPlan &plan,
+                       const Workspace &layout, void *workspace);
 
 }  // namespace vmamba

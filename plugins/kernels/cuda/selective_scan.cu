@@ -1,6 +1,8 @@
-// vmamba_scan_cuda: checks, a plan, and its launches in the caller's stream.
+// vmamba_selective_scan_cuda, and vmamba_scan_cuda as its case of four routes: checks, a plan, and
+// its launches in the caller's stream.
 #include <type_traits>
 
+#include "common/four_routes.h"
 #include "common/validate.h"
 #include "cuda/many_states/kernels.cuh"
 #include "cuda/one_state/kernels.cuh"
@@ -17,7 +19,8 @@ struct Kernels {
 
 // f(element, aligned) for a call: a value of its inputs' type, and a constant.
 template <typename F>
-Kernels dispatch(const vmamba_scan_desc &desc, const vmamba_scan_args &args, const F &f) {
+Kernels dispatch(const vmamba_selective_scan_desc &desc, const vmamba_selective_scan_args &args,
+                 const F &f) {
   const auto of_element = [&](auto element) {
     return is_aligned(desc, args) ? f(element, std::true_type{}) : f(element, std::false_type{});
   };
@@ -44,7 +47,7 @@ constexpr Kernels many_states() {
 
 template <typename T, bool kAligned>
 Kernels kernels_for(const LaunchPlan &plan, int32_t state) {
-  if (state > 1) {
+  if (!plan.one_state) {
     return lane_states(state) == kMostLaneStates ? many_states<T, kAligned, kMostLaneStates>()
                                                  : many_states<T, kAligned, kMostLaneStates / 2>();
   }
@@ -69,25 +72,25 @@ int64_t blocks_for(int64_t items, int32_t items_of_block) {
 }
 
 // Routes in one piece are walked in one launch. Cut ones need their segments' ends, their starts,
-// then a pass over the rows and one over the columns.
+// then a pass over the rows and, of four, one over the columns.
 vmamba_status launch_all(const Kernels &kernels, ScanParams params, void *stream) {
   const LaunchPlan &plan = params.plan;
   const int64_t items =
       int64_t{params.batch} * plan.segments * blocks_for(params.groups, plan.scans_per_block);
   const Grid grid = grid_of(plan, items);
-  params.last_pass = 1;
+  params.last_pass = params.passes - 1;
   if (plan.segments == 1) {
     return launch(kernels.merge, "the merging kernel", grid, stream, params);
   }
-  const int32_t blocks = VMAMBA_ROUTES / plan.warps_per_scan;  // of an item: a warp takes one route
+  const int32_t blocks = params.routes / plan.warps_per_scan;  // of an item: a warp takes one route
   vmamba_status status =
       launch(kernels.ends, kernels.ends_name, grid_of(plan, blocks * items), stream, params);
-  if (status == VMAMBA_OK && params.state > 1 && plan.segments > kFoldedSegments) {
-    const int64_t rows = int64_t{params.scans} * VMAMBA_ROUTES * params.state;
-    status = launch(channel_starts, "channel_starts", grid_of(plan, blocks_for(rows, kPairWarps)),
-                    stream, params);
+  if (status == VMAMBA_OK && !plan.one_state && plan.segments > kFoldedSegments) {
+    const int64_t rows = int64_t{params.scans} * params.routes * params.state;
+    const Grid starts = grid_of(plan, blocks_for(rows, plan.warps_per_scan));
+    status = launch(channel_starts, "channel_starts", starts, stream, params);
   }
-  for (int32_t pass = 0; status == VMAMBA_OK && pass < 2; ++pass) {
+  for (int32_t pass = 0; status == VMAMBA_OK && pass < params.passes; ++pass) {
     params.first_pass = params.last_pass = pass;
     const char *const name = pass == 0 ? "the pass over rows" : "the pass over columns";
     status = launch(kernels.merge, name, grid, stream, params);
@@ -106,63 +109,45 @@ vmamba_status check_workspace(const void *workspace, size_t bytes, size_t needed
   return VMAMBA_OK;
 }
 
-// The other calls have no CUDA kernel yet.
-vmamba_status as_four_routes(const vmamba_selective_scan_desc &desc, vmamba_scan_desc *four) {
-  if (desc.routes != VMAMBA_ROUTES || desc.x_per_route == 1 || desc.dt_features != desc.rank) {
+vmamba_status workspace_of(const vmamba_selective_scan_desc &desc, size_t *bytes) {
+  if (bytes == nullptr) return fail(VMAMBA_INVALID_ARGUMENT, "bytes is NULL");
+  Workspace layout;
+  const vmamba_status status = layout_workspace(desc, &layout);
+  if (status == VMAMBA_OK) *bytes = layout.bytes;
+  return status;
+}
+
+// A call that has been checked, but for its workspace.
+vmamba_status run(const vmamba_selective_scan_desc &desc, const vmamba_selective_scan_args &args,
+                  void *workspace, size_t workspace_bytes, void *stream) {
+  Workspace layout;
+  vmamba_status status = layout_workspace(desc, &layout);
+  if (status != VMAMBA_OK) return status;
+  status = check_workspace(workspace, workspace_bytes, layout.bytes);
+  if (status != VMAMBA_OK || desc.batch == 0) return status;
+  DeviceLimits limits;
+  status = device_limits(&limits);
+  if (status != VMAMBA_OK) return status;
+  const LaunchPlan plan = make_plan(desc, limits);
+  if (plan.scans_per_block == 0) {
     return fail(VMAMBA_UNSUPPORTED,
-                "on a GPU the scan takes all four routes, one x for them and a low-rank step");
+                "state %d with rank %d needs more shared memory than this GPU's %d bytes",
+                desc.state, desc.rank, limits.shared_bytes_per_block);
   }
-  *four = {desc.batch, desc.height, desc.width,    desc.channels,
-           desc.state, desc.rank,   desc.in_dtype, desc.out_dtype};
-  return VMAMBA_OK;
+  const ScanParams params = make_params(desc, args, plan, layout, workspace);
+  const Kernels kernels = dispatch(desc, args, [&](auto element, auto aligned) {
+    return kernels_for<decltype(element), aligned>(plan, desc.state);
+  });
+  return launch_all(kernels, params, stream);
 }
 
 }  // namespace
 }  // namespace vmamba
 
-extern "C" vmamba_status vmamba_scan_cuda_workspace(const vmamba_scan_desc *desc, size_t *bytes) {
-  vmamba_status status = vmamba_scan_validate(desc);
-  if (status != VMAMBA_OK) return status;
-  if (bytes == nullptr) return vmamba::fail(VMAMBA_INVALID_ARGUMENT, "bytes is NULL");
-  vmamba::Workspace layout;
-  status = vmamba::layout_workspace(*desc, &layout);
-  if (status == VMAMBA_OK) *bytes = layout.bytes;
-  return status;
-}
-
-extern "C" vmamba_status vmamba_scan_cuda(const vmamba_scan_desc *desc,
-                                          const vmamba_scan_args *args, void *workspace,
-                                          size_t workspace_bytes, void *stream) {
-  vmamba_status status = vmamba::validate_call(desc, args);
-  if (status != VMAMBA_OK) return status;
-  vmamba::Workspace layout;
-  status = vmamba::layout_workspace(*desc, &layout);
-  if (status != VMAMBA_OK) return status;
-  status = vmamba::check_workspace(workspace, workspace_bytes, layout.bytes);
-  if (status != VMAMBA_OK || desc->batch == 0) return status;
-  vmamba::DeviceLimits limits;
-  status = vmamba::device_limits(&limits);
-  if (status != VMAMBA_OK) return status;
-  const vmamba::LaunchPlan plan = vmamba::make_plan(*desc, limits);
-  if (plan.scans_per_block == 0) {
-    return vmamba::fail(VMAMBA_UNSUPPORTED,
-                        "state %d with rank %d needs more shared memory than this GPU's %d bytes",
-                        desc->state, desc->rank, limits.shared_bytes_per_block);
-  }
-  const vmamba::ScanParams params = vmamba::make_params(*desc, *args, plan, layout, workspace);
-  const auto kernels = vmamba::dispatch(*desc, *args, [&](auto element, auto aligned) {
-    return vmamba::kernels_for<decltype(element), aligned>(plan, desc->state);
-  });
-  return vmamba::launch_all(kernels, params, stream);
-}
-
 extern "C" vmamba_status vmamba_selective_scan_cuda_workspace(
     const vmamba_selective_scan_desc *desc, size_t *bytes) {
   const vmamba_status status = vmamba_selective_scan_validate(desc);
-  if (status != VMAMBA_OK) return status;
-  vmamba_scan_desc four{};
-  const vmamba_status known = vmamba::as_four_routes(*desc, &four);
-  return known == VMAMBA_OK ? vmamba_scan_cuda_workspace(&four, bytes) : known;
+  return status == VMAMBA_OK ? vmamba::workspace_of(*desc, bytes) : status;
 }
 
 extern "C" vmamba_status vmamba_selective_scan_cuda(const vmamba_selective_scan_desc *desc,
@@ -171,10 +156,19 @@ extern "C" vmamba_status vmamba_selective_scan_cuda(const vmamba_selective_scan_
                                                     void *stream) {
   const vmamba_status status = vmamba::validate_call(desc, args);
   if (status != VMAMBA_OK) return status;
-  vmamba_scan_desc four{};
-  const vmamba_status known = vmamba::as_four_routes(*desc, &four);
-  if (known != VMAMBA_OK) return known;
-  const vmamba_scan_args same{args->x, args->proj, args->dt_weight, args->dt_bias,
-                              args->a, args->d,    args->y};
-  return vmamba_scan_cuda(&four, &same, workspace, workspace_bytes, stream);
+  return vmamba::run(*desc, *args, workspace, workspace_bytes, stream);
+}
+
+extern "C" vmamba_status vmamba_scan_cuda_workspace(const vmamba_scan_desc *desc, size_t *bytes) {
+  const vmamba_status status = vmamba_scan_validate(desc);
+  return status == VMAMBA_OK ? vmamba::workspace_of(vmamba::four_routes(*desc), bytes) : status;
+}
+
+extern "C" vmamba_status vmamba_scan_cuda(const vmamba_scan_desc *desc,
+                                          const vmamba_scan_args *args, void *workspace,
+                                          size_t workspace_bytes, void *stream) {
+  const vmamba_status status = vmamba::validate_call(desc, args);
+  if (status != VMAMBA_OK) return status;
+  return vmamba::run(vmamba::four_routes(*desc), vmamba::four_routes(*args), workspace,
+                     workspace_bytes, stream);
 }
