@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 import vmamba_deploy
-from tests.adapting.conftest import fresh
+from tests.adapting.conftest import adapted, fresh
 from tests.adapting.dialect import Dialect
 from vmamba_deploy.adapting import AdaptReport, adapt, freeze, unadapted
 from vmamba_deploy.adapting.adapted_forward import adapted_forward
@@ -66,49 +66,46 @@ def test_every_scan_of_a_dialect_is_found(dialect: Dialect) -> None:
 
 
 def test_an_adapted_network_gives_what_it_gave_before(dialect: Dialect) -> None:
-    before = copy.deepcopy(dialect.network)
-    adapt(dialect.network)
+    network = adapted(dialect.name).network
     for seed in (1, 2):
         x = dialect.another_input(seed)
-        expected = before(x)
-        y = dialect.network(x)
+        expected = dialect.network(x)
+        y = network(x)
         assert not torch.equal(y, expected), "nothing was replaced"
         assert agrees(nmse(y, expected))
 
 
 def test_unadapted_it_computes_bit_by_bit_as_before(dialect: Dialect) -> None:
-    expected = dialect.network(dialect.example)
-    adapt(dialect.network)
+    network = adapted(dialect.name).network
     with unadapted():
-        assert torch.equal(dialect.network(dialect.example), expected)
+        y = network(dialect.example)
+    assert torch.equal(y, dialect.network(dialect.example))
 
 
 def test_names_of_parameters_stay_and_new_weights_are_taken(dialect: Dialect) -> None:
-    before = copy.deepcopy(dialect.network)
-    adapt(dialect.network)
-    assert list(dialect.network.state_dict()) == list(before.state_dict())
+    network, before = adapted(dialect.name).network, dialect.network
+    assert list(network.state_dict()) == list(before.state_dict())
     other = {name: value + 0.01 for name, value in before.state_dict().items()}
-    before.load_state_dict(other)
-    dialect.network.load_state_dict(other)
-    assert agrees(nmse(dialect.network(dialect.example), before(dialect.example)))
+    for each in (before, network):
+        each.load_state_dict(other)
+    assert agrees(nmse(network(dialect.example), before(dialect.example)))
 
 
 def test_a_copy_is_adapted_and_has_weights_of_its_own(dialect: Dialect) -> None:
-    adapt(dialect.network)
-    expected = dialect.network(dialect.example)
-    copied = copy.deepcopy(dialect.network)
-    for parameter in dialect.network.parameters():
+    network = adapted(dialect.name).network
+    expected = network(dialect.example)
+    copied = copy.deepcopy(network)
+    for parameter in network.parameters():
         parameter.zero_()
     assert torch.equal(copied(dialect.example), expected)
 
 
 def test_frozen_it_computes_the_same_and_keeps_its_names(dialect: Dialect) -> None:
-    names = list(dialect.network.state_dict())
-    adapt(dialect.network)
-    expected = dialect.network(dialect.example)
-    freeze(dialect.network)
-    assert torch.equal(dialect.network(dialect.example), expected)
-    assert list(dialect.network.state_dict()) == names
+    network = adapted(dialect.name).network
+    names, expected = list(network.state_dict()), network(dialect.example)
+    freeze(network)
+    assert torch.equal(network(dialect.example), expected)
+    assert list(network.state_dict()) == names
 
 
 def test_gradients_reach_every_parameter_that_had_one() -> None:
@@ -222,8 +219,10 @@ def test_other_arguments_than_those_that_were_verified_are_refused() -> None:
     mixer = Mamba(8, d_state=2)
     adapt(mixer)
     x = torch.randn(1, 4, 8)
-    assert mixer(x, inference_params=None).shape == x.shape
-    with pytest.raises(UsageError, match="was adapted as a module of one tensor; it is called"):
+    expected = mixer(x)
+    for y in (mixer(hidden_states=x), mixer(x, inference_params=None)):
+        assert torch.equal(y, expected)
+    with pytest.raises(UsageError, match="of one tensor; it is called with inference_params as"):
         mixer(x, inference_params={"cache": 1})
 
 

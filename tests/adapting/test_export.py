@@ -12,10 +12,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from tests.adapting.conftest import fresh
+from tests.adapting.conftest import adapted, fresh
 from tests.adapting.dialect import NAMES
 from vmamba_deploy import native
-from vmamba_deploy.adapting import adapt, freeze, unadapted
+from vmamba_deploy.adapting import freeze, unadapted
 from vmamba_deploy.exporting.onnx_model import our_nodes
 from vmamba_deploy.exporting.passes import CarryFunctionBodies
 from vmamba_deploy.ops.onnx_forms import translation_table
@@ -63,8 +63,7 @@ def exported(network: nn.Module, example: Tensor, free: dict[int, str] | None = 
 
 @cache
 def exported_dialect(name: str) -> ir.Model:
-    dialect = fresh(name)
-    adapt(dialect.network)
+    dialect = adapted(name)
     freeze(dialect.network)
     return exported(dialect.network, dialect.example, FREE.get(name))
 
@@ -110,8 +109,7 @@ def test_free_axes_stay_free(name: str, shape: tuple[int, ...]) -> None:
 
 
 def test_a_network_that_is_not_frozen_exports_as_well() -> None:
-    dialect = fresh("vim")
-    adapt(dialect.network)
+    dialect = adapted("vim")
     model = exported(dialect.network, dialect.example)
     with unadapted():
         expected = dialect.network(dialect.example)

@@ -73,19 +73,21 @@ class FusedForward(AdaptedForward):
     frozen = False
 
     def adapted(self, *arguments: Any, **named: Any) -> Any:
-        """Compute the one tensor that these modules take.
+        """Compute of the one tensor that these modules take, by position or by its name.
 
         Raises:
-            UsageError: other arguments, which the verification did not see.
+            UsageError: other arguments as well, which the verification did not see.
         """
-        others = [*arguments[1:], *named.values()]
-        if len(arguments) != 1 or any(each is not None for each in others):
+        given = self.__signature__.bind(*arguments, **named).arguments
+        (_, x), *others = given.items()
+        passed = [name for name, value in others if value is not None and value is not False]
+        if passed:
             raise UsageError(
                 f"{type(self.module).__name__} was adapted as a module of one tensor; it is called "
-                f"with {len(arguments)} arguments and the keywords: {', '.join(named) or 'none'}",
-                hint="call it with the tensor alone, in the position of its first argument",
+                f"with {', '.join(passed)} as well",
+                hint="call it with the tensor alone",
             )
-        return self.compute(arguments[0])
+        return self.compute(x)
 
     def compute(self, x: Tensor) -> Tensor:
         """The result."""
