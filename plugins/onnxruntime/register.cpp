@@ -29,6 +29,15 @@ struct NodeKernel {
   ComputeFn<Op> compute;
 };
 
+// Throws where an attribute could not be read.
+template <typename Op>
+void check_read(OrtStatus *status, const AttributeSpec &spec) {
+  if (status == nullptr) return;
+  api->ReleaseStatus(status);
+  reject<Op>(std::string("the attribute ") + spec.name + " is missing or " +
+             (spec.is_list ? "no list of integers" : "no integer"));
+}
+
 template <typename Op>
 [[noreturn]] void reject_long_list(const AttributeSpec &spec) {
   reject<Op>(std::string(spec.name) + " has more than " + std::to_string(kMaxAttributeValues) +
@@ -79,7 +88,7 @@ KnownShape output_of(OrtShapeInferContext *context,
 template <typename Op>
 AttributeValue read_attribute(OrtShapeInferContext *context, const AttributeSpec &spec) {
   const OrtOpAttr *attribute = nullptr;
-  check(api->ShapeInferContext_GetAttribute(context, spec.name, &attribute));
+  check_read<Op>(api->ShapeInferContext_GetAttribute(context, spec.name, &attribute), spec);
   int64_t values[kMaxAttributeValues];
   size_t bytes = 0;
   OrtStatus *const status = api->ReadOpAttr(
@@ -87,7 +96,7 @@ AttributeValue read_attribute(OrtShapeInferContext *context, const AttributeSpec
   const bool is_too_long = bytes > sizeof(values);
   if (is_too_long && status != nullptr) api->ReleaseStatus(status);
   if (is_too_long) reject_long_list<Op>(spec);
-  check(status);
+  check_read<Op>(status, spec);
   return make_attribute(values, static_cast<int64_t>(bytes / sizeof(int64_t)));
 }
 
@@ -97,12 +106,12 @@ AttributeValue read_attribute(const OrtKernelInfo *info, const AttributeSpec &sp
   int64_t values[kMaxAttributeValues];
   size_t count = 1;
   if (!spec.is_list) {
-    check(api->KernelInfoGetAttribute_int64(info, spec.name, values));
+    check_read<Op>(api->KernelInfoGetAttribute_int64(info, spec.name, values), spec);
     return make_attribute(values[0]);
   }
-  check(api->KernelInfoGetAttributeArray_int64(info, spec.name, nullptr, &count));
+  check_read<Op>(api->KernelInfoGetAttributeArray_int64(info, spec.name, nullptr, &count), spec);
   if (count > kMaxAttributeValues) reject_long_list<Op>(spec);
-  check(api->KernelInfoGetAttributeArray_int64(info, spec.name, values, &count));
+  check_read<Op>(api->KernelInfoGetAttributeArray_int64(info, spec.name, values, &count), spec);
   return make_attribute(values, static_cast<int64_t>(count));
 }
 

@@ -1,7 +1,5 @@
-// vmamba_scan_cpu and vmamba_scan_validate on any description: what the header allows is computed,
-// and equals a plain loop in double; everything else is refused with a text.
-#include "vmamba/selective_scan_2d.h"
-
+// The scans of the C interface and their checks on any description: what the headers allow is
+// computed, and equals a plain loop in double; everything else is refused with a text.
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -10,6 +8,8 @@
 #include "bytes.h"
 #include "harness.h"
 #include "tensors.h"
+#include "vmamba/selective_scan.h"
+#include "vmamba/selective_scan_2d.h"
 
 namespace vmamba::tests {
 namespace {
@@ -19,22 +19,66 @@ constexpr int64_t kMostWork =
     256;  // more than the lanes of a vector need, little enough for many calls
 constexpr int kMostStates = 256;
 
-bool is_valid(const vmamba_scan_desc &desc) {
-  if (!are_dtypes(desc.in_dtype, desc.out_dtype)) return false;
+using Desc = vmamba_selective_scan_desc;
+using Args = vmamba_selective_scan_args;
+using Scan = Interface<Desc, Args>;
+
+vmamba_scan_desc first_op(const Desc &desc) {
+  return {desc.batch, desc.height, desc.width,    desc.channels,
+          desc.state, desc.rank,   desc.in_dtype, desc.out_dtype};
+}
+
+vmamba_status validate_first_op(const Desc *desc) {
+  const vmamba_scan_desc own = first_op(*desc);
+  return vmamba_scan_validate(&own);
+}
+
+vmamba_status run_first_op(const Desc *desc, const Args *args, const vmamba_executor *executor) {
+  const vmamba_scan_desc own = first_op(*desc);
+  if (args == nullptr) return vmamba_scan_cpu(&own, nullptr, executor);
+  const vmamba_scan_args same{args->x, args->proj, args->dt_weight, args->dt_bias,
+                              args->a, args->d,    args->y};
+  return vmamba_scan_cpu(&own, &same, executor);
+}
+
+constexpr Scan kFirstOp = {validate_first_op, run_first_op};
+constexpr Scan kGeneral = {vmamba_selective_scan_validate, vmamba_selective_scan_cpu};
+constexpr int32_t kDirections[][VMAMBA_MOST_ROUTES] = {{0, 1, 2, 3}, {0, 2}, {0}};
+constexpr int32_t kCounts[] = {4, 2, 1};
+
+bool are_routes(const Desc &desc) {
+  for (int i = 0; i < 3; ++i) {
+    if (desc.routes != kCounts[i]) continue;
+    return std::equal(kDirections[i], kDirections[i] + kCounts[i], desc.direction);
+  }
+  return false;
+}
+
+// Whether a tensor of float32 has an address; the batch, which may be 0, is the last factor.
+bool fits(__int128 first, std::initializer_list<int64_t> others) {
+  __int128 elements = first;
+  for (const int64_t factor : others) {
+    if (elements > INT64_MAX) return false;
+    elements *= factor;
+  }
+  return elements <= INT64_MAX / 4;
+}
+
+bool is_valid(const Desc &desc) {
+  if (!are_dtypes(desc.in_dtype, desc.out_dtype) || !are_routes(desc)) return false;
   if (desc.batch < 0 || desc.height < 1 || desc.width < 1 || desc.channels < 1) return false;
   if (desc.state < 1 || desc.state > kMostStates || desc.rank < 1 || desc.rank > 256) return false;
-  const int64_t features = VMAMBA_ROUTES * (desc.rank + 2 * desc.state);
-  const int64_t factors[] = {desc.height, desc.width, desc.batch, 4};
-  __int128 bytes = std::max(desc.channels, features);
-  for (const int64_t factor : factors) {
-    bytes *= factor;
-    if (bytes > INT64_MAX) return false;
-  }
-  return true;
+  if (desc.x_per_route != 0 && desc.x_per_route != 1) return false;
+  const bool channel_steps = desc.rank == 1 && desc.dt_features == desc.channels;
+  if (desc.dt_features != desc.rank && !channel_steps) return false;
+  const int64_t maps = desc.x_per_route == 1 ? desc.routes : 1;
+  const __int128 features = static_cast<__int128>(desc.dt_features) + 2 * desc.state;
+  return fits(desc.channels, {maps, desc.height, desc.width, desc.batch}) &&
+         fits(features, {desc.routes, desc.height, desc.width, desc.batch});
 }
 
 // Whether a call is quick and fits in memory.
-bool is_small(const vmamba_scan_desc &desc) {
+bool is_small(const Desc &desc) {
   __int128 work = desc.rank + desc.state;
   for (const int64_t factor :
        {std::max<int64_t>(desc.batch, 1), desc.height, desc.width, desc.channels}) {
@@ -45,7 +89,7 @@ bool is_small(const vmamba_scan_desc &desc) {
 }
 
 struct Call {
-  vmamba_scan_desc desc;
+  Desc desc;
   std::vector<Memory> tensors;
   bool plain;  // values that a comparison makes sense for, else any bits
 
@@ -54,7 +98,7 @@ struct Call {
     const size_t bytes = bytes_of(dtype(tensor));
     return load(tensors[tensor].data.get() + static_cast<size_t>(index) * bytes, dtype(tensor));
   }
-  vmamba_scan_args args(Memory &y) const {
+  Args args(Memory &y) const {
     const auto pointer = [this](int i) { return tensors[i].data.get(); };
     const auto parameter = [&](int i) { return reinterpret_cast<const float *>(pointer(i)); };
     return {pointer(0),   pointer(1),   parameter(2), parameter(3),
@@ -62,12 +106,13 @@ struct Call {
   }
 };
 
-Call make_call(const vmamba_scan_desc &desc, Bytes &bytes) {
-  const int64_t pixels = desc.batch * desc.height * desc.width,
-                features = desc.rank + 2 * desc.state;
-  const int64_t counts[kTensors] = {pixels * desc.channels,         pixels * 4 * features,
-                                    4 * desc.rank * desc.channels,  4 * desc.channels,
-                                    4 * desc.state * desc.channels, 4 * desc.channels};
+Call make_call(const Desc &desc, Bytes &bytes) {
+  const int64_t pixels = desc.batch * desc.height * desc.width, routes = desc.routes,
+                features = desc.dt_features + 2 * desc.state,
+                maps = desc.x_per_route == 1 ? routes : 1;
+  const int64_t counts[kTensors] = {maps * pixels * desc.channels,       routes * pixels * features,
+                                    routes * desc.rank * desc.channels,  routes * desc.channels,
+                                    routes * desc.state * desc.channels, routes * desc.channels};
   Call call{desc, {}, bytes.choice(4) != 0};
   for (int tensor = 0; tensor < kTensors; ++tensor) {
     const int32_t dtype = call.dtype(tensor);
@@ -91,29 +136,34 @@ Call make_call(const vmamba_scan_desc &desc, Bytes &bytes) {
 // One route of one channel, added to y and, in magnitudes, to scale.
 void scan_route(const Call &call, int64_t image, int64_t channel, int route, std::vector<double> *y,
                 std::vector<double> *scale) {
-  const vmamba_scan_desc &desc = call.desc;
+  const Desc &desc = call.desc;
+  const bool own_x = desc.x_per_route == 1, channel_steps = desc.dt_features != desc.rank;
   const int64_t pixels = desc.height * desc.width, channels = desc.channels;
-  const int32_t rank = desc.rank, state = desc.state, features = rank + 2 * state;
+  const int64_t all_pixels = desc.batch * pixels, features = desc.dt_features + 2 * desc.state;
+  const int32_t rank = desc.rank, state = desc.state, direction = desc.direction[route];
   std::array<double, kMostStates> h, h_scale;  // no memory that the sanitizer has to watch
   std::fill_n(h.begin(), state, 0.0);
   std::fill_n(h_scale.begin(), state, 0.0);
   for (int64_t step = 0; step < pixels; ++step) {
-    const int64_t forward = route < 2 ? step : pixels - 1 - step;
+    const int64_t forward = direction < 2 ? step : pixels - 1 - step;
     const int64_t pixel =
-        route % 2 == 0 ? forward : forward % desc.height * desc.width + forward / desc.height;
-    const int64_t at = image * pixels + pixel, row = (at * 4 + route) * features;
+        direction % 2 == 0 ? forward : forward % desc.height * desc.width + forward / desc.height;
+    const int64_t at = image * pixels + pixel;
+    const int64_t row = (own_x ? route * all_pixels + at : at * desc.routes + route) * features;
+    const int64_t b_at = row + desc.dt_features, c_at = b_at + state;
     double raw = call.at(3, route * channels + channel);
     for (int32_t r = 0; r < rank; ++r) {
-      raw += call.at(1, row + r) * call.at(2, (route * rank + r) * channels + channel);
+      const int64_t dt_at = row + (channel_steps ? channel : r);
+      raw += call.at(1, dt_at) * call.at(2, (route * rank + r) * channels + channel);
     }
     const double delta = raw > 30 ? raw : std::log1p(std::exp(raw));
-    const double x = call.at(0, at * channels + channel);
+    const double x = call.at(0, ((own_x ? route * all_pixels : 0) + at) * channels + channel);
     const double skip = call.at(5, route * channels + channel) * x;
     double sum = skip, sum_scale = std::abs(skip);
     for (int32_t n = 0; n < state; ++n) {
       const double decay = std::exp(delta * call.at(4, (route * state + n) * channels + channel));
-      const double driven = delta * call.at(1, row + rank + n) * x;
-      const double c = call.at(1, row + rank + state + n);
+      const double driven = delta * call.at(1, b_at + n) * x;
+      const double c = call.at(1, c_at + n);
       double &here = h[static_cast<size_t>(n)], &size = h_scale[static_cast<size_t>(n)];
       here = decay * here + driven;
       size = decay * size + std::abs(driven);
@@ -126,12 +176,12 @@ void scan_route(const Call &call, int64_t image, int64_t channel, int route, std
 }
 
 void compare(const Call &call, const Memory &y) {
-  const vmamba_scan_desc &desc = call.desc;
+  const Desc &desc = call.desc;
   const size_t size = bytes_of(desc.out_dtype), count = y.size / size;
   std::vector<double> expected(count), scale(count);
   for (int64_t image = 0; image < desc.batch; ++image) {
     for (int64_t channel = 0; channel < desc.channels; ++channel) {
-      for (int route = 0; route < VMAMBA_ROUTES; ++route) {
+      for (int route = 0; route < desc.routes; ++route) {
         scan_route(call, image, channel, route, &expected, &scale);
       }
     }
@@ -147,29 +197,29 @@ void compare(const Call &call, const Memory &y) {
   }
 }
 
-void run_valid(const vmamba_scan_desc &desc, Bytes &bytes) {
+void run_valid(const Scan &op, const Desc &desc, Bytes &bytes) {
   const Call call = make_call(desc, bytes);
   const auto elements = static_cast<size_t>(desc.batch * desc.height * desc.width * desc.channels);
   Memory y(elements * bytes_of(desc.out_dtype)), again(y.size);
-  const vmamba_scan_args args = call.args(y), args_again = call.args(again);
+  const Args args = call.args(y), args_again = call.args(again);
   const vmamba_executor own{nullptr, 1 + bytes.choice(3), nullptr};
   const vmamba_executor backwards{nullptr, 1 + bytes.choice(9), run_backwards};
   const bool threads = bytes.choice(32) == 0;
-  promise(vmamba_scan_cpu(&desc, &args, threads ? &own : &backwards) == VMAMBA_OK,
-          "it is computed");
-  promise(vmamba_scan_cpu(&desc, &args_again, &backwards) == VMAMBA_OK, "and again");
+  promise(op.run(&desc, &args, threads ? &own : &backwards) == VMAMBA_OK, "it is computed");
+  promise(op.run(&desc, &args_again, &backwards) == VMAMBA_OK, "and again");
   promise(equal_bits(desc.out_dtype, y, again), "equal bits in any order");
   if (call.plain) compare(call, y);
-  vmamba_scan_args without = args;
+  Args without = args;
   const void **const pointers[] = {&without.x, &without.proj};
   *pointers[bytes.choice(2)] = nullptr;
-  if (desc.batch > 0) refuse(vmamba_scan_cpu(&desc, &without, nullptr));
+  if (desc.batch > 0) refuse(op.run(&desc, &without, nullptr));
   const vmamba_executor none{nullptr, -bytes.choice(2), nullptr};
-  if (desc.batch > 0) refuse(vmamba_scan_cpu(&desc, &args, &none));
+  if (desc.batch > 0) refuse(op.run(&desc, &args, &none));
 }
 
-vmamba_scan_desc take_desc(Bytes &bytes) {
-  vmamba_scan_desc desc{};
+// All four routes, one x and the low-rank step.
+Desc take_desc(Bytes &bytes) {
+  Desc desc{};
   desc.batch = bytes.extent();
   desc.height = bytes.extent();
   desc.width = bytes.extent();
@@ -180,17 +230,52 @@ vmamba_scan_desc take_desc(Bytes &bytes) {
   desc.rank = static_cast<int32_t>(bytes.extent());
   desc.in_dtype = take_dtype(bytes);
   desc.out_dtype = bytes.choice(2) == 0 ? VMAMBA_FLOAT32 : take_dtype(bytes);
+  desc.dt_features = desc.rank;
+  desc.routes = VMAMBA_ROUTES;
+  std::copy_n(kDirections[0], VMAMBA_ROUTES, desc.direction);
   return desc;
+}
+
+// Makes another form of it: one that there is, or, now and then, anything.
+void change_form(Desc *desc, int32_t form, Bytes &bytes) {
+  const int32_t list = form % 3;
+  desc->routes = kCounts[list];
+  std::copy_n(kDirections[list], VMAMBA_MOST_ROUTES, desc->direction);
+  desc->x_per_route = form / 3 % 2;
+  if (form / 6 % 2 == 1) {
+    desc->rank = 1;
+    desc->dt_features = desc->channels;
+  }
+  if (form < 192) return;
+  switch (bytes.choice(4)) {
+    case 0:
+      desc->routes = static_cast<int32_t>(bytes.extent());
+      break;
+    case 1:
+      desc->direction[bytes.choice(VMAMBA_MOST_ROUTES)] = static_cast<int32_t>(bytes.extent());
+      break;
+    case 2:
+      desc->x_per_route = bytes.take<int32_t>();
+      break;
+    default:
+      desc->dt_features = bytes.extent();
+      break;
+  }
 }
 
 }  // namespace
 
+// The last byte chooses the op and the form: what comes before means the same for all. 0 is
+// SelectiveScan2D.
 int run_input(const uint8_t *data, size_t size) {
-  Bytes bytes(data, size);
-  const vmamba_scan_desc desc = take_desc(bytes);
-  const Interface<vmamba_scan_desc, vmamba_scan_args> op{vmamba_scan_validate, vmamba_scan_cpu};
+  if (size == 0) return 0;
+  Bytes bytes(data, size - 1);
+  Desc desc = take_desc(bytes);
+  const int32_t form = data[size - 1];
+  if (form > 0) change_form(&desc, form, bytes);
+  const Scan &op = form == 0 ? kFirstOp : kGeneral;
   const bool valid = is_valid(desc);
-  run_described(op, desc, valid, valid && is_small(desc), [&] { run_valid(desc, bytes); });
+  run_described(op, desc, valid, valid && is_small(desc), [&] { run_valid(op, desc, bytes); });
   return 0;
 }
 

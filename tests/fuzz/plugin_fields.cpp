@@ -26,14 +26,42 @@ PluginPtr create(const PluginKind &kind, const char *name, const std::vector<Plu
   return PluginPtr(creator_of(kind)->createPlugin(name, &collection, phase));
 }
 
+using Values = std::vector<int64_t>;
+
+bool is_list(const std::string &attribute) { return attribute == "routes"; }
+
 // Whether an attribute may have such a value.
-bool has_value(const std::string &attribute, int64_t value) {
+bool has_value(const std::string &attribute, const Values &values) {
+  if (is_list(attribute)) {
+    return values == Values{0, 1, 2, 3} || values == Values{0, 2} || values == Values{0};
+  }
+  if (values.size() != 1) return false;
+  const int64_t value = values.front();
   if (attribute == "output_size") return 1 <= value && value <= 64;
   return value == VMAMBA_FLOAT32 || value == VMAMBA_FLOAT16 || value == VMAMBA_BFLOAT16;
 }
 
-// Fields, and the memory behind them: exactly what a field of its type and length points to, where
-// that is little.
+size_t width_of(PluginFieldType type) { return type == PluginFieldType::kINT32 ? 4 : 8; }
+
+// The integers behind a field, as far as it has them.
+Values values_of(const PluginField &field) {
+  const bool integers =
+      field.type == PluginFieldType::kINT32 || field.type == PluginFieldType::kINT64;
+  if (field.data == nullptr || !integers || field.length < 1 || field.length > 4) return {};
+  Values values;
+  for (int32_t i = 0; i < field.length; ++i) {
+    const auto *const at = static_cast<const char *>(field.data) + width_of(field.type) * i;
+    int64_t wide = 0;
+    int32_t narrow = 0;
+    if (field.type == PluginFieldType::kINT64) std::memcpy(&wide, at, sizeof(wide));
+    if (field.type == PluginFieldType::kINT32) std::memcpy(&narrow, at, sizeof(narrow));
+    values.push_back(wide + narrow);
+  }
+  return values;
+}
+
+// Fields, and the memory behind them: exactly what a field of its type and length points to, of a
+// long one the first values.
 struct Fields {
   Fields(Bytes &bytes, const PluginKind &kind) {
     const char *const names[] = {kind.attributes.front(), kind.attributes.back(), "plugin_version",
@@ -42,11 +70,17 @@ struct Fields {
     for (int32_t i = 0; i < count; ++i) {
       const int32_t name = bytes.choice(6);
       const int32_t type = bytes.choice(14);
-      const int32_t length = bytes.choice(8) == 0 ? bytes.take<int32_t>() : bytes.choice(3);
-      const size_t width = type == static_cast<int32_t>(PluginFieldType::kINT32) ? 4 : 8;
-      memory.emplace_back(length == 1 ? width : 1);
+      const int32_t most = is_list(kind.attributes.front()) ? 6 : 3;
+      const int32_t length = bytes.choice(8) == 0 ? bytes.take<int32_t>() : bytes.choice(most);
+      const size_t width = width_of(static_cast<PluginFieldType>(type));
+      const auto kept = static_cast<size_t>(std::clamp(length, 0, 4));
+      memory.emplace_back(std::max<size_t>(width * kept, 1));
       const int64_t value = bytes.choice(2) == 0 ? int64_t{10} : bytes.take<int64_t>();
-      std::memcpy(memory.back().data.get(), &value, memory.back().size);
+      const bool routes = name < 5 && is_list(names[name]) && value == 10;
+      for (size_t at = 0; at < kept; ++at) {
+        const int64_t one = routes ? static_cast<int64_t>(kept == 2 ? 2 * at : at) : value;
+        std::memcpy(memory.back().data.get() + width * at, &one, width);
+      }
       const void *const data = bytes.choice(8) == 0 ? nullptr : memory.back().data.get();
       all.push_back(
           {name < 5 ? names[name] : nullptr, data, static_cast<PluginFieldType>(type), length});
@@ -56,21 +90,15 @@ struct Fields {
   // Whether every attribute has a value that it may have.
   bool are_valid(const PluginKind &kind) const {
     return std::all_of(kind.attributes.begin(), kind.attributes.end(),
-                       [&](const char *name) { return has_value(name, integer(name)); });
+                       [&](const char *name) { return has_value(name, values(name)); });
   }
 
-  // What the first field of this name holds; 0 where it is no integer.
-  int64_t integer(const std::string &name) const {
+  // What the first field of this name holds; nothing where it is no integer and no list of few.
+  Values values(const std::string &name) const {
     for (const PluginField &field : all) {
-      if (field.name == nullptr || field.name != name) continue;
-      if (field.data == nullptr || field.length != 1) return 0;
-      int64_t wide = 0;
-      int32_t narrow = 0;
-      if (field.type == PluginFieldType::kINT64) std::memcpy(&wide, field.data, sizeof(wide));
-      if (field.type == PluginFieldType::kINT32) std::memcpy(&narrow, field.data, sizeof(narrow));
-      return wide + narrow;
+      if (field.name != nullptr && field.name == name) return values_of(field);
     }
-    return 0;
+    return {};
   }
 
   std::deque<Memory> memory;
@@ -96,15 +124,15 @@ PluginPtr recreate(IPluginV3 &plugin, const PluginKind &kind, Bytes &bytes) {
   bool valid = true;
   for (int32_t i = 0; i < count; ++i) {
     const char *const name = kind.attributes[static_cast<size_t>(i)];
-    int32_t value;
-    std::memcpy(&value, written->fields[i].data, sizeof(value));
-    promise(has_value(name, value), "what is written is a value of the attribute");
-    unsigned char *const blob = blobs.emplace_back(sizeof(value)).data.get();
-    std::memcpy(blob, &value, sizeof(value));
-    if (i == changed) blob[bytes.choice(4)] ^= bytes.take<uint8_t>();
-    std::memcpy(&value, blob, sizeof(value));
-    valid = valid && has_value(name, value);
-    read.push_back({name, blob, PluginFieldType::kINT32, 1});
+    const PluginField &field = written->fields[i];
+    promise(field.type == PluginFieldType::kINT32 && has_value(name, values_of(field)),
+            "what is written is a value of the attribute");
+    const int32_t size = 4 * field.length;
+    unsigned char *const blob = blobs.emplace_back(static_cast<size_t>(size)).data.get();
+    std::memcpy(blob, field.data, static_cast<size_t>(size));
+    if (i == changed) blob[bytes.choice(size)] ^= bytes.take<uint8_t>();
+    read.push_back({name, blob, field.type, field.length});
+    valid = valid && has_value(name, values_of(read.back()));
   }
   PluginPtr made = create(kind, "it", read, TensorRTPhase::kRUNTIME);
   promise((made != nullptr) == valid, "a plugin is made of such values alone");
@@ -113,7 +141,7 @@ PluginPtr recreate(IPluginV3 &plugin, const PluginKind &kind, Bytes &bytes) {
 
 // The extents of a call that fits, by letter.
 struct Sizes {
-  Sizes(Bytes &bytes, const PluginKind &kind) {
+  Sizes(Bytes &bytes, const PluginKind &kind, size_t routes) {
     for (const std::string &axes : kind.inputs) {
       for (const char letter : axes) {
         if (of(letter) == 0) {
@@ -123,8 +151,13 @@ struct Sizes {
     }
     of('4') = 4;
     of('S') = 7;
+    of('K') = static_cast<int64_t>(routes);
     const auto number = [this](char letter) { return static_cast<uint64_t>(of(letter)); };
-    of('F') = static_cast<int64_t>(4 * (number('R') + 2 * number('N')));
+    const bool channel_steps = routes > 0 && bytes.choice(2) == 0;
+    if (channel_steps) of('R') = 1;
+    const uint64_t routes_of_pixel = kind.inputs[0].size() == 5 ? 1 : routes > 0 ? routes : 4;
+    const uint64_t features = number(channel_steps ? 'D' : 'R') + 2 * number('N');
+    of('F') = static_cast<int64_t>(routes_of_pixel * features);
   }
 
   int64_t &of(char letter) { return all[static_cast<size_t>(letter)]; }
@@ -134,10 +167,11 @@ struct Sizes {
 
 // The tensors of a call that fits, y last.
 struct Node {
-  Node(Bytes &bytes, const PluginKind &kind) : inputs(static_cast<int32_t>(kind.count())) {
+  Node(Bytes &bytes, const PluginKind &kind, size_t routes)
+      : inputs(static_cast<int32_t>(kind.count())) {
     constexpr int32_t kDtypes[] = {VMAMBA_FLOAT32, VMAMBA_FLOAT16, VMAMBA_BFLOAT16};
     const DataType type = data_type_of(kDtypes[bytes.choice(3)]);
-    Sizes sizes(bytes, kind);
+    Sizes sizes(bytes, kind, routes);
     for (size_t i = 0; i <= kind.count(); ++i) {
       const bool is_y = i == kind.count();
       const std::string &axes = is_y ? kind.y : kind.inputs[i];
@@ -232,7 +266,7 @@ void change_shape(IPluginV3 &plugin, const Node &node) {
 
 }  // namespace
 
-// The last byte chooses the plugin: what comes before means the same for both.
+// The last byte chooses the plugin and its form: what comes before means the same for all.
 int run_input(const uint8_t *data, size_t size) {
   if (size == 0) return 0;
   const PluginKind &kind = plugin_kinds()[data[size - 1] % plugin_kinds().size()];
@@ -243,7 +277,7 @@ int run_input(const uint8_t *data, size_t size) {
   promise((plugin != nullptr) == fields.are_valid(kind), "a plugin is made of valid fields alone");
   if (plugin == nullptr) return 0;
   PluginPtr copy(plugin->clone());
-  const Node node(bytes, kind);
+  const Node node(bytes, kind, fields.values("routes").size());
   negotiate(*copy, node, bytes);
   infer_shapes(*copy, kind, node, bytes);
   if (PluginPtr loaded = recreate(*copy, kind, bytes); loaded != nullptr) {

@@ -4,6 +4,7 @@
 // usage: cuda_harness OP CALL_FILE Y_FILE [no-memory]
 #include <onnxruntime_c_api.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -24,7 +25,7 @@ struct OrtStatus {
 struct OrtMemoryInfo {};
 struct OrtSessionOptions {};
 struct OrtKernelInfo {
-  std::map<std::string, int64_t> attributes;
+  std::map<std::string, std::vector<int64_t>> attributes;
 };
 struct OrtCustomOpDomain {
   std::vector<const OrtCustomOp *> ops;
@@ -113,7 +114,15 @@ OrtApi make_api() {
   };
   api.KernelInfoGetAttribute_int64 = [](const OrtKernelInfo *info, const char *name,
                                         int64_t *out) noexcept -> OrtStatusPtr {
-    *out = info->attributes.at(name);
+    *out = info->attributes.at(name).front();
+    return nullptr;
+  };
+  api.KernelInfoGetAttributeArray_int64 = [](const OrtKernelInfo *info, const char *name,
+                                             int64_t *out, size_t *size) noexcept -> OrtStatusPtr {
+    const std::vector<int64_t> &values = info->attributes.at(name);
+    require(out == nullptr || *size >= values.size(), "room for the list");
+    if (out != nullptr) std::copy(values.begin(), values.end(), out);
+    *size = values.size();
     return nullptr;
   };
   api.KernelContext_GetInput = [](const OrtKernelContext *context, size_t index,
@@ -195,19 +204,25 @@ int64_t read_integer(std::FILE *file) {
   return value;
 }
 
-// int64: the attributes, then per input dtype, rank, extents; then the bytes of the inputs.
+std::vector<int64_t> read_list(std::FILE *file) {
+  std::vector<int64_t> list(static_cast<size_t>(read_integer(file)));
+  for (int64_t &each : list) each = read_integer(file);
+  return list;
+}
+
+// int64: per attribute the number of its values and those, then per input dtype, rank, extents;
+// then the bytes of the inputs.
 OrtKernelContext read_call(const char *path, const std::vector<std::string> &attributes,
                            size_t inputs, OrtKernelInfo *info) {
   std::FILE *const file = std::fopen(path, "rb");
   require(file != nullptr, "opening the call");
   OrtKernelContext context;
   context.inputs.resize(inputs);
-  for (const std::string &name : attributes) info->attributes[name] = read_integer(file);
-  context.out_dtype = static_cast<ONNXTensorElementDataType>(info->attributes.at("out_dtype"));
+  for (const std::string &name : attributes) info->attributes[name] = read_list(file);
+  context.out_dtype = static_cast<ONNXTensorElementDataType>(info->attributes.at("out_dtype")[0]);
   for (OrtValue &input : context.inputs) {
     input.type.dtype = static_cast<ONNXTensorElementDataType>(read_integer(file));
-    input.type.shape.resize(static_cast<size_t>(read_integer(file)));
-    for (int64_t &extent : input.type.shape) extent = read_integer(file);
+    input.type.shape = read_list(file);
   }
   for (OrtValue &input : context.inputs) {
     input.data.resize(bytes_of(input.type));
@@ -246,6 +261,7 @@ int main(int count, char **arguments) {
   const OrtCustomOp *const op = register_and_find(name, "CUDAExecutionProvider");
   std::vector<std::string> attributes{"out_dtype"};
   if (name == "MultiLevelRoiAlign") attributes.insert(attributes.begin(), "output_size");
+  if (name == "SelectiveScan") attributes.insert(attributes.begin(), "routes");
   OrtKernelInfo info;
   OrtKernelContext context = read_call(arguments[2], attributes, op->GetInputTypeCount(op), &info);
   void *kernel = nullptr;

@@ -34,6 +34,7 @@ from vmamba_deploy.testing import (
 F32, F16, BF16 = TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.BFLOAT16
 HARNESS = Path(__file__).with_name("cuda_harness.cpp")
 DIMS = ScanDims(2, 7, 9, 37, 1, 4)
+GENERAL = [DIMS, ScanDims(1, 5, 8, 20, 16, 3)]
 SOURCES = ("register.cpp", "node.cpp")
 
 
@@ -56,11 +57,21 @@ def harness(ort_library) -> Path:
     )
 
 
-def call(harness: Path, folder: Path, case: ScanCase | RoiAlignCase, out_dtype: int, *options: str):
+def call(
+    harness: Path,
+    folder: Path,
+    case: ScanCase | RoiAlignCase,
+    out_dtype: int,
+    *options: str,
+    op: str = "SelectiveScan2D",
+):
     """What the program saw, as a dictionary, and its status."""
-    scan = isinstance(case, ScanCase)
-    (scan_cases if scan else roi_align_cases).write_call(folder / "call.bin", case, out_dtype)
-    op = "SelectiveScan2D" if scan else "MultiLevelRoiAlign"
+    if isinstance(case, ScanCase):
+        routes = op == "SelectiveScan"
+        scan_cases.write_call(folder / "call.bin", case, out_dtype, routes=routes)
+    else:
+        op = "MultiLevelRoiAlign"
+        roi_align_cases.write_call(folder / "call.bin", case, out_dtype)
     result = subprocess.run(
         [str(harness), op, str(folder / "call.bin"), str(folder / "y.bin"), *options],
         capture_output=True,
@@ -82,6 +93,14 @@ def test_it_computes_the_scan(harness, tmp_path, in_dtype, out_dtype):
     _, status = call(harness, tmp_path, case, out_dtype)
     assert status == "ok"
     scan_cases.check_answer(tmp_path / "y.bin", case, out_dtype)
+
+
+@pytest.mark.parametrize("dims", GENERAL, ids=str)
+def test_it_computes_the_general_scan(harness, tmp_path, dims):
+    case = random_case(dims, F16, seed=1)
+    _, status = call(harness, tmp_path, case, F32, op="SelectiveScan")
+    assert status == "ok"
+    scan_cases.check_answer(tmp_path / "y.bin", case, F32)
 
 
 @pytest.mark.parametrize(("in_dtype", "out_dtype"), DTYPES)

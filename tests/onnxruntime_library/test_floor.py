@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -19,7 +20,8 @@ from tests.ops.one_node import one_node_model
 from vmamba_deploy.inference import load
 from vmamba_deploy.ops.multi_level_roi_align.specification import MULTI_LEVEL_ROI_ALIGN
 from vmamba_deploy.ops.op import Op
-from vmamba_deploy.ops.selective_scan_2d.specification import SELECTIVE_SCAN_2D, ScanDims
+from vmamba_deploy.ops.selective_scan.specification import SELECTIVE_SCAN, ScanDims
+from vmamba_deploy.ops.selective_scan_2d.specification import SELECTIVE_SCAN_2D
 from vmamba_deploy.testing import (
     RoiAlignDims,
     check_accuracy,
@@ -31,11 +33,12 @@ ROOT = Path(__file__).parents[2]
 F32, F16, BF16 = TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.BFLOAT16
 WIDE = [(F32, F32), (F16, F32), (BF16, F32)]  # what our networks hold; all that 1.18 takes
 FLOOR = "1.18"
+GENERAL = ScanDims(2, 1, 11, 13, 2, 3, (0, 2), x_per_route=True)
 
 
-def with_casts(op: Op, in_dtype: int, out_dtype: int, **attributes: int) -> onnx.ModelProto:
+def with_casts(op: Op, in_dtype: int, out_dtype: int, **how: Any) -> onnx.ModelProto:
     """The op between casts: NumPy has no bfloat16, nor had older bindings."""
-    model = one_node_model(op, in_dtype, out_dtype, **attributes)
+    model = one_node_model(op, in_dtype, out_dtype, **how)
     (node,) = model.graph.node
     for position, operand in enumerate(op.inputs):
         if operand.dtype == "T":
@@ -63,9 +66,11 @@ def test_an_older_release_runs_op_and_network(
     cases = {}
     for seed, (in_dtype, out_dtype) in enumerate(dtypes):
         scan = random_case(ScanDims(2, 5, 7, 13, 1, 3), in_dtype, seed)
+        general = random_case(GENERAL, in_dtype, seed)
         boxes = random_roi_align_case(RoiAlignDims(2, 5, 9, 96, 130, 7), in_dtype, seed)
         for case, model in (
             (scan, with_casts(SELECTIVE_SCAN_2D, in_dtype, out_dtype)),
+            (general, with_casts(SELECTIVE_SCAN, in_dtype, out_dtype, form=1, routes=[0, 2])),
             (boxes, with_casts(MULTI_LEVEL_ROI_ALIGN, in_dtype, out_dtype, output_size=7)),
         ):
             name = f"{model.graph.node[-2].op_type}_{in_dtype}_{out_dtype}"

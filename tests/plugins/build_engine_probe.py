@@ -14,7 +14,7 @@ from typing import Any
 
 import tensorrt_rtx as trt
 
-PLUGINS = ("SelectiveScan2D", "MultiLevelRoiAlign")
+PLUGINS = ("SelectiveScan2D", "SelectiveScan", "MultiLevelRoiAlign")
 
 
 class CollectingLogger(trt.ILogger):

@@ -31,7 +31,8 @@ class PluginCall:
     Attributes:
         plugin: its name.
         inputs: in the order of the node.
-        attributes: integers, in the order of the plugin's fields, without out_dtype, the last one.
+        attributes: the values of each, in the order of the plugin's fields, without out_dtype, the
+            last one.
         shape: of y.
     """
 
@@ -39,7 +40,7 @@ class PluginCall:
     inputs: Sequence[Tensor]
     out_dtype: torch.dtype
     shape: Sequence[int]
-    attributes: Sequence[int] = ()
+    attributes: Sequence[Sequence[int]] = ()
 
 
 def scan_call(inputs: ScanTensors, out_dtype: torch.dtype) -> PluginCall:
@@ -75,7 +76,8 @@ def run_plugin(program: Path, call: PluginCall, folder: Path, seconds: float) ->
 
 def write_call(path: Path, call: PluginCall) -> None:
     """One call as plugins/tests/support/call_file.h reads it."""
-    header = [*call.attributes, ONNX_CODES[call.out_dtype]]
+    attributes = [*call.attributes, [ONNX_CODES[call.out_dtype]]]
+    header = [number for values in attributes for number in (len(values), *values)]
     for tensor in call.inputs:
         header += [ONNX_CODES[tensor.dtype], tensor.ndim, *tensor.shape]
     parts = [torch.tensor(header), *call.inputs]

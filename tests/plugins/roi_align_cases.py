@@ -14,7 +14,7 @@ from vmamba_deploy.testing import RoiAlignCase, check_accuracy, numpy_dtype
 def write_call(path: Path, case: RoiAlignCase, out_dtype: int) -> None:
     """The call as the native test programs read it (plugins/tests/support/call_file.h)."""
     dtypes = [case.in_dtype] * 4 + [FLOAT32]
-    write_call_file(path, [case.output_size, out_dtype], dtypes, case.inputs)
+    write_call_file(path, [[case.output_size], [out_dtype]], dtypes, case.inputs)
 
 
 def check_answer(path: Path, case: RoiAlignCase, out_dtype: int) -> None:

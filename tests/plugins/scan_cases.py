@@ -11,16 +11,20 @@ from vmamba_deploy.ops.op import FLOAT32
 from vmamba_deploy.testing import ScanCase, check_accuracy, numpy_dtype
 
 
-def write_call(path: Path, case: ScanCase, out_dtype: int) -> None:
-    """The call as the programs read it."""
-    write_call_file(path, [out_dtype], [case.in_dtype] * 2 + [FLOAT32] * 4, case.inputs)
+def write_call(path: Path, case: ScanCase, out_dtype: int, *, routes: bool = False) -> None:
+    """The call as the programs read it; of SelectiveScan where it has an attribute `routes`."""
+    attributes = [[out_dtype]] if not routes else [case.dims.routes, [out_dtype]]
+    write_call_file(path, attributes, [case.in_dtype] * 2 + [FLOAT32] * 4, case.inputs)
 
 
 def write_call_file(
-    path: Path, attributes: Sequence[int], dtypes: Sequence[int], inputs: Sequence[np.ndarray]
+    path: Path,
+    attributes: Sequence[Sequence[int]],
+    dtypes: Sequence[int],
+    inputs: Sequence[np.ndarray],
 ) -> None:
-    """A call of any op: attributes, out_dtype last; the inputs and their ONNX codes."""
-    header = list(attributes)
+    """A call of any op: values of attributes, out_dtype last; the inputs and their ONNX codes."""
+    header = [number for values in attributes for number in (len(values), *values)]
     for dtype, value in zip(dtypes, inputs, strict=True):
         header += [dtype, value.ndim, *value.shape]
     data = b"".join(np.ascontiguousarray(value).tobytes() for value in inputs)

@@ -31,7 +31,7 @@ def test_a_call_is_its_types_extents_and_bytes(tmp_path: Path) -> None:
     inputs = random_tensors(DIMS, torch.bfloat16, "cpu")
     write_call(tmp_path / "call.bin", scan_call(inputs, torch.float32))
     raw = (tmp_path / "call.bin").read_bytes()
-    header = [1, 16, 4, 2, 3, 4, 5, 16, 4, 2, 3, 4, 28]  # y float32, x and proj bfloat16
+    header = [1, 1, 16, 4, 2, 3, 4, 5, 16, 4, 2, 3, 4, 28]  # y float32, x and proj bfloat16
     header += [1, 3, 4, 3, 5, 1, 2, 4, 5, 1, 3, 4, 2, 5, 1, 2, 4, 5]
     assert np.frombuffer(raw, np.int64, len(header)).tolist() == header
     body = raw[8 * len(header) :]

@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +20,13 @@ from scan_models import DEFAULT_DIMS, INT32, ScanModel
 
 from tests.processes import HANG_S
 from vmamba_deploy.ops.op import BFLOAT16, FLOAT16, FLOAT32
-from vmamba_deploy.ops.selective_scan_2d.specification import ScanDims
+from vmamba_deploy.ops.selective_scan.specification import SELECTIVE_SCAN, ScanDims
+from vmamba_deploy.testing import every_form
 
 PROBE = Path(__file__).with_name("build_engine_probe.py")
 TYPE_NAMES = {FLOAT32: "FLOAT", FLOAT16: "HALF", BFLOAT16: "BF16"}
 VANILLA_DIMS = ScanDims(batch=1, height=6, width=4, channels=16, state=16, rank=2)
+TWO_ROUTES = replace(VANILLA_DIMS, routes=(0, 2), x_per_route=True)
 
 
 @pytest.fixture(scope="session")
@@ -95,11 +98,25 @@ def test_an_engine_is_built(build: Any, in_dtype: int, out_dtype: int, dynamic: 
     assert answer["errors"] == []
     assert answer["fields"] == {
         "SelectiveScan2D": ["out_dtype"],
+        "SelectiveScan": ["routes", "out_dtype"],
         "MultiLevelRoiAlign": ["output_size", "out_dtype"],
     }
     assert answer["plugin_layers"] == {"SelectiveScan2D": 1}
     pixels = [-1, -1, -1] if dynamic else [dims.batch, dims.height, dims.width]
     assert answer["output"] == [[*pixels, dims.channels], TYPE_NAMES[out_dtype]]
+    assert answer["engine_bytes"] > 1000
+
+
+@pytest.mark.parametrize("dims", every_form(replace(VANILLA_DIMS, batch=2)), ids=str)
+def test_an_engine_of_every_form_of_the_general_scan_is_built(build: Any, dims: ScanDims) -> None:
+    dynamic = dims.x_per_route != dims.step_per_channel
+    dtype = BFLOAT16 if dims.x_per_route else FLOAT16
+    answer = build(ScanModel(dims, dtype, FLOAT32, dynamic, SELECTIVE_SCAN))
+    # TODO: none, as soon as the CUDA kernels take every form.
+    assert [error for error in answer["errors"] if "on a GPU the scan takes" not in error] == []
+    assert answer["plugin_layers"] == {"SelectiveScan": 1}
+    pixels = [-1, -1, -1] if dynamic else [dims.batch, dims.height, dims.width]
+    assert answer["output"] == [[*pixels, dims.channels], "FLOAT"]
     assert answer["engine_bytes"] > 1000
 
 
@@ -141,6 +158,28 @@ def test_an_engine_of_both_ops_is_built(
         (ScanModel(extra_proj_features=4, dynamic=True), "expected (-1, -1, -1, 20)"),
         (ScanModel(proj_dtype=FLOAT16), "proj is float16, expected float32"),
         (ScanModel(in_dtype=INT32), "x is of another type, expected float32, float16 or bfloat16"),
+        (ScanModel(op=SELECTIVE_SCAN, routes=()), "lacks the attribute routes"),
+        (
+            ScanModel(op=SELECTIVE_SCAN, routes=(0, 1)),
+            "routes is [0, 1], expected [0, 1, 2, 3] or [0, 2] or [0]",
+        ),
+        (
+            ScanModel(op=SELECTIVE_SCAN, routes=(0, 1, 2, 3, 0)),
+            "routes is [0, 1, 2, 3, ...], expected",
+        ),
+        (
+            ScanModel(TWO_ROUTES, op=SELECTIVE_SCAN, routes=(0,)),
+            "x has shape (2, 1, 6, 4, 16), expected (1, 1, 6, 4, 16)",
+        ),
+        (
+            ScanModel(TWO_ROUTES, dynamic=True, op=SELECTIVE_SCAN, extra_proj_features=1),
+            "proj has shape (2, -1, -1, -1, 35), expected (2, -1, -1, -1, 34) (-1: not known yet)",
+        ),
+        (
+            ScanModel(replace(TWO_ROUTES, rank=1), op=SELECTIVE_SCAN, extra_proj_features=1),
+            "expected (2, 1, 6, 4, 33) or (2, 1, 6, 4, 48)",
+        ),
+        (ScanModel(TWO_ROUTES), "x has shape (2, 1, 6, 4, 16), expected [B, H, W, D]"),
         (ScanModel(input_count=5), "the node has 5 inputs and 1 outputs, expected 6 and 1"),
     ],
 )

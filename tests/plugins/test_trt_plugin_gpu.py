@@ -95,6 +95,8 @@ def test_features_of_boxes_against_float64(
     rounded = [each.double().numpy() for each in maps]
     expected = multi_level_roi_align_float64(*rounded, boxes, dims.output_size)
     inputs = [*maps, torch.from_numpy(boxes)]
-    call = PluginCall("MultiLevelRoiAlign", inputs, out_dtype, expected.shape, (dims.output_size,))
+    call = PluginCall(
+        "MultiLevelRoiAlign", inputs, out_dtype, expected.shape, ([dims.output_size],)
+    )
     y = run_plugin(program, call, tmp_path, SECONDS)
     check_accuracy(y, torch.from_numpy(expected), ONNX_CODES[out_dtype])

@@ -20,8 +20,14 @@ from emulation import (
 )
 
 from vmamba_deploy.native.headers import TENSORRT
+from vmamba_deploy.ops.op import FLOAT16, FLOAT32
 from vmamba_deploy.ops.selective_scan_2d.specification import ScanDims
 from vmamba_deploy.testing import DTYPE_PAIRS, RoiAlignDims, random_case, random_roi_align_case
+
+GENERAL = [
+    ScanDims(batch=2, height=7, width=9, channels=19, state=1, rank=4),
+    ScanDims(batch=1, height=5, width=8, channels=20, state=16, rank=3),
+]
 
 
 @pytest.fixture(scope="session")
@@ -72,6 +78,17 @@ def test_the_whole_life_of_a_scan(
     assert printed.count("vmamba::SelectiveScan2D: ") == printed.count("expected")
     assert printed.count("expected") == len(case.inputs) + 2
     assert "the node has 5 inputs" in printed
+
+
+@pytest.mark.parametrize("dims", GENERAL, ids=str)
+def test_the_whole_life_of_a_general_scan(harness: Path, tmp_path: Path, dims: ScanDims) -> None:
+    case = random_case(dims, FLOAT16, seed=dims.channels)
+    call, answer = tmp_path / "call.bin", tmp_path / "y.bin"
+    scan_cases.write_call(call, case, FLOAT32, routes=True)
+    printed = live(harness, "SelectiveScan", call, answer)
+    scan_cases.check_answer(answer, case, FLOAT32)
+    assert printed.count("vmamba::SelectiveScan: ") == printed.count("expected")
+    assert printed.count("expected") == len(case.inputs) + 2
 
 
 @pytest.mark.parametrize(("in_dtype", "out_dtype"), DTYPE_PAIRS)

@@ -24,11 +24,13 @@ using namespace nvinfer1;
 using namespace vmamba::tests;
 using PluginPtr = std::unique_ptr<IPluginV3>;
 
-const PluginKind &kind_of(const char *name) {
+const PluginKind &kind_of(const char *name, const char *call_path) {
   for (const PluginKind &kind : plugin_kinds()) {
-    if (std::strcmp(kind.name, name) == 0) return kind;
+    if (std::strcmp(kind.name, name) != 0) continue;
+    const Call call = read_call(call_path, kind.attributes.size(), kind.count());
+    if (call.inputs[0].extents.size() == kind.inputs[0].size()) return kind;
   }
-  require(false, "a plugin of ours");
+  require(false, "a plugin of ours, and a form of it");
   std::abort();
 }
 
@@ -75,7 +77,7 @@ struct Node {
     std::vector<int64_t> extents;
     for (const char letter : kind.y) {
       const AxisPlace axis = place_of(kind, letter);
-      extents.push_back(axis.input == kind.count() ? call.attributes[0]
+      extents.push_back(axis.input == kind.count() ? call.attributes[0].front()
                                                    : call.inputs[axis.input].extents[axis.index]);
     }
     y = make_output(call.out_dtype(), extents);
@@ -91,8 +93,9 @@ struct Node {
 PluginPtr create_from_node(const Node &node) {
   std::vector<PluginField> fields = {{"plugin_namespace", "vmamba", PluginFieldType::kCHAR, 6}};
   for (size_t i = 0; i < node.kind.attributes.size(); ++i) {
-    fields.push_back(
-        {node.kind.attributes[i], &node.call.attributes[i], PluginFieldType::kINT64, 1});
+    fields.push_back({node.kind.attributes[i], node.call.attributes[i].data(),
+                      PluginFieldType::kINT64,
+                      static_cast<int32_t>(node.call.attributes[i].size())});
   }
   fields.push_back({"plugin_version", "1", PluginFieldType::kCHAR, 1});
   return create(node.kind, fields, TensorRTPhase::kBUILD);
@@ -251,7 +254,7 @@ std::vector<char> run(IPluginV3OneRuntime &plugin, const Node &node, size_t work
 int main(int count, char **arguments) {
   require(count == 4, "usage: plugin_harness PLUGIN CALL_FILE Y_FILE");
   open_device();
-  const PluginKind &kind = kind_of(arguments[1]);
+  const PluginKind &kind = kind_of(arguments[1], arguments[2]);
   const Call call = read_call(arguments[2], kind.attributes.size(), kind.count());
   const Node node(kind, call);
   PluginPtr built = create_from_node(node);

@@ -1,5 +1,6 @@
-// One call of an op as a file: its attributes as int64, out_dtype last, then for each input its
-// dtype, rank and extents, then the bytes of all inputs. What the test programs are given.
+// One call of an op as a file: of each attribute the number of its values and those, as int64,
+// out_dtype last, then for each input its dtype, rank and extents, then the bytes of all inputs.
+// What the test programs are given.
 #pragma once
 
 #include <cstdint>
@@ -37,10 +38,10 @@ inline CallTensor make_output(int32_t dtype, const std::vector<int64_t> &extents
 }
 
 struct Call {
-  std::vector<int64_t> attributes;
+  std::vector<std::vector<int64_t>> attributes;
   std::vector<CallTensor> inputs;
 
-  int32_t out_dtype() const { return static_cast<int32_t>(attributes.back()); }
+  int32_t out_dtype() const { return static_cast<int32_t>(attributes.back().front()); }
 };
 
 inline int64_t read_integer(std::FILE *file) {
@@ -49,16 +50,21 @@ inline int64_t read_integer(std::FILE *file) {
   return value;
 }
 
+inline std::vector<int64_t> read_list(std::FILE *file) {
+  std::vector<int64_t> list(static_cast<size_t>(read_integer(file)));
+  for (int64_t &each : list) each = read_integer(file);
+  return list;
+}
+
 // Of an op with so many attributes and inputs.
 inline Call read_call(const char *path, size_t attributes, size_t inputs) {
   std::FILE *const file = std::fopen(path, "rb");
   require(file != nullptr, "opening the call");
-  Call call{std::vector<int64_t>(attributes), std::vector<CallTensor>(inputs)};
-  for (int64_t &attribute : call.attributes) attribute = read_integer(file);
+  Call call{std::vector<std::vector<int64_t>>(attributes), std::vector<CallTensor>(inputs)};
+  for (std::vector<int64_t> &attribute : call.attributes) attribute = read_list(file);
   for (CallTensor &tensor : call.inputs) {
     tensor.dtype = static_cast<int32_t>(read_integer(file));
-    tensor.extents.resize(static_cast<size_t>(read_integer(file)));
-    for (int64_t &extent : tensor.extents) extent = read_integer(file);
+    tensor.extents = read_list(file);
   }
   for (CallTensor &tensor : call.inputs) {
     tensor.bytes.resize(tensor.size_in_bytes());

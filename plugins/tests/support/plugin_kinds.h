@@ -15,7 +15,8 @@ extern "C" nvinfer1::IPluginCreatorInterface *const *getCreators(int32_t &count)
 namespace vmamba::tests {
 
 // A letter is an axis: extents of one letter are equal, and those of small letters are not known
-// when an engine is built. An axis of y that no input has is the first attribute.
+// when an engine is built. An axis of y that no input has is the first attribute. An op of two
+// forms is two of them, which the number of axes of the first input tells apart.
 struct PluginKind {
   const char *name;
   std::vector<const char *> attributes;
@@ -26,6 +27,7 @@ struct PluginKind {
   size_t count() const { return inputs.size(); }
 };
 
+// Further ones stand last: an input of the fuzzer chooses by number.
 inline const std::vector<PluginKind> &plugin_kinds() {
   static const std::vector<PluginKind> kinds = {
       {"SelectiveScan2D", {"out_dtype"}, {"bhwD", "bhwF", "4RD", "4D", "4ND", "4D"}, 2, "bhwD"},
@@ -34,6 +36,16 @@ inline const std::vector<PluginKind> &plugin_kinds() {
        {"bChw", "bCij", "bClm", "bCno", "bk4"},
        4,
        "bkCSS"},
+      {"SelectiveScan",
+       {"routes", "out_dtype"},
+       {"bhwD", "bhwF", "KRD", "KD", "KND", "KD"},
+       2,
+       "bhwD"},
+      {"SelectiveScan",
+       {"routes", "out_dtype"},
+       {"KbhwD", "KbhwF", "KRD", "KD", "KND", "KD"},
+       2,
+       "bhwD"},
   };
   return kinds;
 }

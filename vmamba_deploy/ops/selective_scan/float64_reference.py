@@ -58,8 +58,8 @@ def selective_scan_float64(
 
 def _of_route(dims: ScanDims, route: int, x: Array, proj: Array) -> tuple[Array, Array]:
     """The route's x [B,L,D] and features [B,L,F]."""
-    pixels = dims.batch, dims.length
+    pixels, channels, features = (dims.batch, dims.length), dims.channels, dims.route_features
     if dims.x_per_route:
-        return x[route].reshape(*pixels, -1), proj[route].reshape(*pixels, -1)
-    features = proj.reshape(*pixels, len(dims.routes), dims.route_features)
-    return x.reshape(*pixels, -1), features[:, :, route]
+        return x[route].reshape(*pixels, channels), proj[route].reshape(*pixels, features)
+    by_route = proj.reshape(*pixels, len(dims.routes), features)
+    return x.reshape(*pixels, channels), by_route[:, :, route]
