@@ -21,7 +21,7 @@ def direction(x: Any, p: dict[str, Any], end: str) -> Any:
     u = np.stack([(padded[i : i + width] * weight.T).sum(0) for i in range(len(x))])
     u = u + p[f"conv1d{end}.bias"]
     u = u * sigmoid(u)
-    a = -np.exp(p["A_b_log" if end else "A_log"])
+    a = -np.exp(p[f"A{end}_log"])
     rank, states = p[f"dt_proj{end}.weight"].shape[1], a.shape[1]
     h, out = np.zeros(a.shape), []
     for token in u:
@@ -33,14 +33,19 @@ def direction(x: Any, p: dict[str, Any], end: str) -> Any:
     return np.stack(out)
 
 
-def mamba_float64(tokens: Tensor, p: dict[str, Any], divisor: int = 1) -> Any:
-    """[B, L, C] of one direction, or of two where the parameters of the second are there."""
+def mamba_float64(tokens: Tensor, p: dict[str, Any], divisor: int = 1, slices: int = 1) -> Any:
+    """[B, L, C] of one direction, or of two or three where the parameters of those are there."""
     results = []
     for sequence in tokens.double().numpy():
         x, z = np.split(sequence @ p["in_proj.weight"].T, 2, axis=-1)
         y = direction(x, p, "")
         if "A_b_log" in p:
             y = y + direction(x[::-1], p, "_b")[::-1]
+        if "A_s_log" in p:  # the first step of each slice, then the second of each, ...
+            order = np.arange(len(x)).reshape(slices, -1).T.ravel()
+            across = np.empty_like(x)
+            across[order] = direction(x[order], p, "_s")
+            y = y + across
         y = y / divisor * z * sigmoid(z)
         y = y @ p["out_proj.weight"].T + p.get("out_proj.bias", 0.0)
         results.append(y * p.get("gamma", 1.0))

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 import vmamba_deploy
 from tests.adapting.conftest import adapted, fresh
 from tests.adapting.dialect import Dialect
-from vmamba_deploy.adapting import AdaptReport, adapt, freeze, unadapted
+from vmamba_deploy.adapting import AdaptReport, adapt, freeze, fusing, unadapted
 from vmamba_deploy.adapting.adapted_forward import adapted_forward
 from vmamba_deploy.adapting.report import SCAN, SCAN_2D
 from vmamba_deploy.adapting.stand_ins.mamba import Mamba
@@ -194,6 +194,25 @@ def test_what_no_form_reproduces_keeps_its_forward_and_has_its_calls_replaced() 
     assert (unknown.path, unknown.what) == ("hidden", "Hidden")
     assert unknown.why == "its parameters are of no known mixer, and it calls no known scan"
     torch.testing.assert_close(network(x), expected, atol=1e-6, rtol=1e-5)
+
+
+def test_a_class_without_a_known_form_is_tried_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[int] = []
+    own = fusing.Judge.nmse
+    monkeypatch.setattr(fusing.Judge, "nmse", lambda *call: tried.append(1) or own(*call))
+    adapt(Shifted(8, d_state=2))
+    alone = len(tried)
+    report = adapt(nn.Sequential(*(Shifted(8, d_state=2) for _ in range(3))))
+    assert len(tried) == 2 * alone
+    assert len({one.what for one in report.replaced}) == 1
+
+
+def test_three_directions_are_replaced_at_their_calls() -> None:
+    mixer, x = Mamba(8, d_state=2, bimamba_type="v3", nslices=3), torch.randn(2, 12, 8)
+    expected = mixer(x)
+    (replaced,) = adapt(mixer).replaced
+    assert replaced.what == "Mamba, its calls of mamba_inner_fn_no_out_proj"
+    torch.testing.assert_close(mixer(x), expected, atol=1e-6, rtol=1e-5)
 
 
 class Failing(Mamba):

@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-
 import torch
 from torch import Tensor, nn
 
 from vmamba_deploy.adapting.adapted_forward import AdaptedForward, FusedForward, adapted_forward
 from vmamba_deploy.adapting.calls import scan_calls
-from vmamba_deploy.adapting.fused import mamba, ss2d
+from vmamba_deploy.adapting.fused.ss2d import FusedSS2D
+from vmamba_deploy.adapting.fusing import Fuser
 from vmamba_deploy.adapting.report import SCAN, SCAN_2D, AdaptReport, Replaced, Unknown
-from vmamba_deploy.adapting.tensors import tensor_of
-from vmamba_deploy.adapting.verification import Judge, OwnForwardError, agrees
 from vmamba_deploy.errors import UsageError
 
-# Of maps and sequences that are tried; the sides differ from each other and from the channels.
-_MAPS = ((2, 5, 7), (1, 6, 4))
-_SEQUENCES = ((2, 11), (1, 3))
-_SIDE_IN_PLACE_OF_CHANNELS = 9
 _SCAN_PARAMETERS = ("A_log", "A_logs")
 
 
@@ -42,10 +35,11 @@ def adapt(model: nn.Module) -> AdaptReport:
     replaced: list[Replaced] = []
     unknown: list[Unknown] = []
     whole: list[str] = []
+    fuser = Fuser()
     for path, module in model.named_modules():
         if any(path.startswith(f"{above}.") or not above for above in whole):
             continue
-        fused, why = _fused(module)
+        fused, why = fuser.fused(module)
         if fused is not None:
             fused.install()
             whole.append(path)
@@ -90,66 +84,8 @@ def _check(model: nn.Module) -> None:
             )
 
 
-def _fused(module: nn.Module) -> tuple[FusedForward | None, str | None]:
-    """A forward that was verified; else why there is none, None where the module is no mixer."""
-    if ss2d.looks_like_ss2d(module):
-        return _verified(lambda: _fused_ss2d(module))
-    if mamba.directions(module):
-        return _verified(lambda: _fused_mamba(module))
-    return None, None
-
-
 def _scans(module: nn.Module) -> bool:
     return any(isinstance(getattr(module, name, None), Tensor) for name in _SCAN_PARAMETERS)
-
-
-def _verified(find: Callable[[], FusedForward | None]) -> tuple[FusedForward | None, str | None]:
-    try:
-        found = find()
-    except OwnForwardError as error:
-        return None, f"not replaced as a whole: {error}"
-    if found is None:
-        return None, "not replaced as a whole: its forward gives what no known form gives"
-    return found, None
-
-
-def _fused_ss2d(module: nn.Module) -> FusedForward | None:
-    channels_first, judge = _layout(module)
-    for form in ss2d.forms(module, channels_first):
-        if agrees(judge.nmse(ss2d.FusedSS2D(module, form, "reference"))):
-            return ss2d.FusedSS2D(module, form)
-    return None
-
-
-def _layout(module: nn.Module) -> tuple[bool, Judge]:
-    """Whether its maps are channels first, and its answers: the layout that its layers can take."""
-    channels = tensor_of(module, "out_proj.weight").shape[0]
-    maps = [(batch, *_sides(sides, channels)) for batch, *sides in _MAPS]
-    last = [(batch, height, width, channels) for batch, height, width in maps]
-    first = [(batch, channels, height, width) for batch, height, width in maps]
-    is_convolution = isinstance(module.get_submodule("in_proj"), nn.Conv2d)
-    if not is_convolution:
-        try:
-            return False, Judge(module, last)
-        except OwnForwardError as error:
-            told = error
-    try:
-        return True, Judge(module, first)
-    except OwnForwardError as error:
-        raise error if is_convolution else told from error
-
-
-def _sides(sides: list[int], channels: int) -> Iterator[int]:
-    return (_SIDE_IN_PLACE_OF_CHANNELS if side == channels else side for side in sides)
-
-
-def _fused_mamba(module: nn.Module) -> FusedForward | None:
-    channels = tensor_of(module, "out_proj.weight").shape[0]
-    judge = Judge(module, [(*batch_and_length, channels) for batch_and_length in _SEQUENCES])
-    for form in mamba.forms(module):
-        if agrees(judge.nmse(mamba.FusedMamba(module, form, "reference"))):
-            return mamba.FusedMamba(module, form)
-    return None
 
 
 def _what(module: nn.Module) -> str:
@@ -157,7 +93,7 @@ def _what(module: nn.Module) -> str:
 
 
 def _node_of(fused: FusedForward) -> str:
-    return SCAN_2D if isinstance(fused, ss2d.FusedSS2D) else SCAN
+    return SCAN_2D if isinstance(fused, FusedSS2D) else SCAN
 
 
 def _nothing_found(model: nn.Module, unknown: list[Unknown]) -> UsageError:

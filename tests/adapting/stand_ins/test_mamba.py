@@ -15,12 +15,13 @@ FORMS = {
     "two directions": {"bimamba_type": "v2"},
     "halved": {"bimamba_type": "v2", "if_devide_out": True},
     "scaled": {"init_layer_scale": 0.1},
+    "across slices": {"bimamba_type": "v3", "nslices": 2},
 }
 
 
 @torch.no_grad()
 @pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("length", [2, 9])
+@pytest.mark.parametrize("length", [2, 10])
 @pytest.mark.parametrize("by_op", [False, True])
 def test_it_computes_what_the_public_class_does(form: str, length: int, by_op: bool) -> None:
     options = FORMS[form]
@@ -28,7 +29,7 @@ def test_it_computes_what_the_public_class_does(form: str, length: int, by_op: b
     make_lively(mixer, int(torch.randint(1 << 30, ()).item()))
     tokens = torch.randn(2, length, 8)
     divisor = 2 if options.get("if_devide_out") else 1
-    expected = mamba_float64(tokens, float64_parameters(mixer), divisor)
+    expected = mamba_float64(tokens, float64_parameters(mixer), divisor, options.get("nslices", 1))
     if by_op:
         with scans_by_op():
             y = mixer(tokens)
@@ -57,7 +58,7 @@ def test_its_parameters_have_the_public_names_and_shapes() -> None:
 
 
 def test_other_directions_and_caches_are_refused() -> None:
-    with pytest.raises(UsageError, match="bimamba_type='v3' is not computed here"):
-        Mamba(8, bimamba_type="v3", nslices=4)
+    with pytest.raises(UsageError, match="bimamba_type='v1' is not computed here"):
+        Mamba(8, bimamba_type="v1")
     with pytest.raises(UsageError, match="with inference_params, a cache between calls"):
         Mamba(8)(torch.randn(1, 3, 8), inference_params=object())

@@ -55,6 +55,8 @@ def directions(module: nn.Module) -> int:
         return 0
     back = [isinstance(getattr(module, f"{name}_b", None), nn.Module) for name in _LAYERS]
     back += [isinstance(getattr(module, name, None), Tensor) for name in ("A_b_log", "D_b")]
+    if isinstance(getattr(module, "conv1d_s", None), nn.Module):
+        return 0  # a third direction, across slices, which has no route
     if all(back):
         return 2
     return 0 if any(back) else 1

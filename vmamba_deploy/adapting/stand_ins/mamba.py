@@ -14,7 +14,8 @@ from vmamba_deploy.adapting.stand_ins.selective_scan_interface import (
 from vmamba_deploy.adapting.tensors import tensor_of
 from vmamba_deploy.errors import UsageError
 
-_DIRECTIONS = ("none", "v2")
+_DIRECTIONS = {"none": ("",), "v2": ("", "_b"), "v3": ("", "_b", "_s")}
+"""By `bimamba_type`, what the names of each direction's parameters end in."""
 
 
 class Mamba(nn.Module):
@@ -28,7 +29,10 @@ class Mamba(nn.Module):
         dt_rank: R; `auto` is C / 16, rounded up.
         conv_bias: whether the convolution has a bias.
         bias: whether the linear layers at both ends have one.
-        bimamba_type: `v2` has a second direction with weights of its own, names ending in `_b`.
+        bimamba_type: `v2` has a second direction with weights of its own, names ending in `_b`;
+            `v3` a third one, `_s`, across slices.
+        nslices: of `v3`: the sequence is that many slices, one after the other; the third direction
+            visits a step of each, then the next step of each.
         if_devide_out: whether the sum of both directions is halved.
         init_layer_scale: start of a factor for each channel of the result; None: there is none.
         device: of the parameters.
@@ -51,6 +55,7 @@ class Mamba(nn.Module):
         conv_bias: bool = True,
         bias: bool = False,
         bimamba_type: str = "none",
+        nslices: int = 5,
         if_devide_out: bool = False,
         init_layer_scale: float | None = None,
         device: torch.device | None = None,
@@ -67,11 +72,12 @@ class Mamba(nn.Module):
         self.d_inner = int(expand * d_model)
         self.dt_rank = math.ceil(d_model / 16) if dt_rank == "auto" else int(dt_rank)
         self.bimamba_type, self.if_devide_out = bimamba_type, if_devide_out
+        self.nslices = nslices
         self.init_layer_scale = init_layer_scale
         self.layer_idx = others.get("layer_idx")
         made: dict[str, Any] = {"device": device, "dtype": dtype}
         self.in_proj = nn.Linear(d_model, 2 * self.d_inner, bias=bias, **made)
-        for suffix in ("", "_b") if bimamba_type == "v2" else ("",):
+        for suffix in _DIRECTIONS[bimamba_type]:
             self._add_direction(suffix, conv_bias, made)
         self.out_proj = nn.Linear(self.d_inner, d_model, bias=bias, **made)
         if init_layer_scale is not None:
@@ -92,7 +98,7 @@ class Mamba(nn.Module):
         for name, module in named.items():
             self.add_module(name + suffix, module)
         a_log = nn.Parameter(rates.log().repeat(inner, 1))
-        self.register_parameter("A_b_log" if suffix else "A_log", a_log)
+        self.register_parameter(f"A{suffix}_log", a_log)
         self.register_parameter(
             "D" + suffix, nn.Parameter(torch.ones(inner, device=made["device"]))
         )
@@ -110,9 +116,14 @@ class Mamba(nn.Module):
             )
         xz = self.in_proj(hidden_states).transpose(1, 2)
         y = self._direction(xz, "")
-        if self.bimamba_type == "v2":
+        if self.bimamba_type != "none":
             y = y + self._direction(xz.flip(-1), "_b").flip(-1)
-            y = y / 2 if self.if_devide_out else y
+        if self.bimamba_type == "v3":
+            length = xz.shape[-1] // self.nslices
+            across = _swapped(xz, self.nslices, length)
+            y = y + _swapped(self._direction(across, "_s"), length, self.nslices)
+        if self.if_devide_out:
+            y = y / len(_DIRECTIONS[self.bimamba_type])
         out: Tensor = self.out_proj(y.transpose(1, 2))
         return out if self.init_layer_scale is None else out * self.gamma
 
@@ -121,7 +132,7 @@ class Mamba(nn.Module):
         dt_proj = self.get_submodule("dt_proj" + suffix)
         assert isinstance(convolution, nn.Conv1d)
         assert isinstance(dt_proj, nn.Linear)
-        a_log = tensor_of(self, "A_b_log" if suffix else "A_log")
+        a_log = tensor_of(self, f"A{suffix}_log")
         return mamba_inner_fn_no_out_proj(
             xz,
             convolution.weight,
@@ -132,3 +143,8 @@ class Mamba(nn.Module):
             D=tensor_of(self, "D" + suffix).float(),
             delta_bias=dt_proj.bias.float(),
         )
+
+
+def _swapped(sequence: Tensor, rows: int, columns: int) -> Tensor:
+    """[B, D, rows * columns], row by row, to the same column by column."""
+    return sequence.reshape(*sequence.shape[:-1], rows, columns).transpose(-1, -2).flatten(-2)
