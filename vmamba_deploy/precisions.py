@@ -10,6 +10,7 @@ below. What faults cost in VMamba-T, as NMSE: one route of one block lost 1e-3, 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -75,6 +76,13 @@ class Thresholds:
     decided_top1: float = 1.0
     labels: LabelLimits | None = None
     detections: DetectionLimits | None = None
+
+    @property
+    def psnr(self) -> float:
+        """Of an image, in dB, at least: what the NMSE is in dB, for each image by itself."""
+        if self.nmse == 0:
+            return math.inf
+        return -10 * math.log10(self.nmse)
 
 
 @dataclass(frozen=True)

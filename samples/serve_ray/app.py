@@ -40,7 +40,7 @@ def build(arguments: Mapping[str, Any]) -> Application:
     settings = Settings.model_validate(dict(arguments))
     manifest = read_manifest(Path(settings.artifact))
     answers_of(manifest.task)  # a task that is not served ends here
-    preprocessing = manifest.preprocessing.by_this_release()
+    preprocessing = manifest.prepared()
     preprocessing.require_files("serve it with Triton: `vmamba-deploy package --no-ensemble`")
     log = LoggingConfig(enable_access_log=settings.access_log)
     model = Replica.options(

@@ -13,7 +13,7 @@ FlavourName = Literal["tensorrt", "tensorrt_rtx"]
 
 
 class ShapeProfile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Shapes of the image that an engine takes: smallest, tuned for, largest."""
+    """Shapes of the first input that an engine takes: smallest, tuned for, largest."""
 
     min: Shape
     opt: Shape
@@ -21,11 +21,11 @@ class ShapeProfile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
     def __post_init__(self) -> None:
         ranks = {len(self.min), len(self.opt), len(self.max)}
-        if ranks != {4} or not all(
+        if len(ranks) != 1 or not all(
             low <= usual <= high
             for low, usual, high in zip(self.min, self.opt, self.max, strict=True)
         ):
-            raise ValueError("a profile has four sides each, that do not shrink from min to max")
+            raise ValueError("a profile has as many sides each, that do not shrink to max")
 
 
 class PluginFacts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -50,7 +50,7 @@ class EngineFacts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
         weights_stripped: it must be refitted from the ONNX file before it runs.
         plugin_layers: nodes that are layers of our plugins.
         layers_by_plugin: how many of each, by the plugin's name, where there are several plugins.
-        profile: shapes of the image.
+        profile: shapes of the first input.
     """
 
     built: bool

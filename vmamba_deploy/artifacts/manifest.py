@@ -21,14 +21,16 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from vmamba_deploy.artifacts.atomic import PARTIAL_PREFIX, atomic_write
 from vmamba_deploy.artifacts.engine_facts import EngineFacts, Positive
+from vmamba_deploy.artifacts.interface_facts import InterfaceFacts
 from vmamba_deploy.artifacts.strict_json import parse_json, require_plain_texts
 from vmamba_deploy.errors import IntegrityError, UsageError, VmambaError, printable
 from vmamba_deploy.files import open_file, read_file, shown, understood
 from vmamba_deploy.precisions import PrecisionName
 from vmamba_deploy.preprocessing import Preprocessing
 from vmamba_deploy.preprocessing.specification import MAX_SIDE
-from vmamba_deploy.tasks import CLASSIFICATION, FEATURES, TASKS
+from vmamba_deploy.tasks import CLASSIFICATION, FEATURES, TASKS, Task
 from vmamba_deploy.tasks.classification import Activation
+from vmamba_deploy.tasks.custom import CUSTOM
 
 MANIFEST_NAME = "manifest.json"
 ONNX_NAME, ENGINE_NAME = "model.onnx", "model.engine"
@@ -150,6 +152,9 @@ class Description(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
             show it.
         activation: of a classifier; None in older manifests: the usual one
             (`vmamba_deploy.tasks.classification.chosen_activation`).
+        preprocessing: None where the network is a user's and nobody said how images become its
+            first input.
+        interface: of a network of a user's, task `custom`.
     """
 
     status: Status
@@ -160,18 +165,52 @@ class Description(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     versions: dict[str, str]
     onnx: OnnxInterface
     engine: EngineFacts
-    preprocessing: PreprocessingFacts
+    preprocessing: PreprocessingFacts | None
     labels: Annotated[tuple[str, ...], Meta(max_length=_MAX_CLASSES)] | None
     task: _Name = CLASSIFICATION.name
     activation: Activation | None = None
     palette: Annotated[tuple[_Colour, ...], Meta(max_length=_MAX_CLASSES)] | None = None
     num_classes: Annotated[int, Meta(ge=1, le=_MAX_CLASSES)] | None = None
+    interface: InterfaceFacts | None = None
 
     def __post_init__(self) -> None:
-        faults = _fault_of_input, _fault_of_other_inputs, _fault_of_outputs, _fault_of_classes
+        faults = (
+            _fault_of_interface,
+            _fault_of_profile,
+            _fault_of_input,
+            _fault_of_other_inputs,
+            _fault_of_outputs,
+            _fault_of_classes,
+        )
         for fault_of in faults:
             if (fault := fault_of(self)) is not None:
                 raise ValueError(fault)
+
+    @property
+    def known_task(self) -> Task | None:
+        """What the network is for, with the outputs that the file has.
+
+        None where this release does not know the task.
+        """
+        if self.interface is not None:
+            return self.interface.task(self.onnx.inputs, self.onnx.outputs)
+        task = TASKS.get(self.task)
+        return task and task.with_outputs([each.name for each in self.onnx.outputs])
+
+    def prepared(self) -> Preprocessing:
+        """How an image becomes the first input.
+
+        Raises:
+            UsageError: nobody said so, of a user's network.
+            IntegrityError: see `PreprocessingFacts.by_this_release`.
+        """
+        if self.preprocessing is None:
+            raise UsageError(
+                f"nothing says how images become {self.onnx.inputs[0].name}, an input of a network "
+                "of a user's",
+                hint="make the arrays yourself, or export with --mean and --std",
+            )
+        return self.preprocessing.by_this_release()
 
     def require_classifier(self, folder: Path) -> None:
         """Raise UsageError unless the artefacts of `folder` give logits."""
@@ -215,7 +254,7 @@ class Manifest(Description, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             del fields["task"]
         if self.activation in (None, "softmax"):
             del fields["activation"]
-        for key in ("palette", "num_classes"):
+        for key in ("palette", "num_classes", "interface"):
             if fields[key] is None:
                 del fields[key]
         return fields | {"engine": self.engine.as_json()}
@@ -330,9 +369,31 @@ def _artefacts(folder: Path) -> list[str]:
     return sorted(name for name in names if name != MANIFEST_NAME)
 
 
+def _fault_of_interface(described: Description) -> str | None:
+    """Why a user's network is not described as one; None when it is, or it is no such network."""
+    if (described.task == CUSTOM) != (described.interface is not None):
+        return f"`interface` goes with the task {CUSTOM} alone"
+    if described.interface is not None:
+        try:
+            described.interface.task(described.onnx.inputs, described.onnx.outputs)
+        except ValueError as error:
+            return str(error)
+    return None
+
+
+def _fault_of_profile(described: Description) -> str | None:
+    """Why the engine's profile is not of the first input; None when it is, or there is none."""
+    profile, first = described.engine.profile, described.onnx.inputs[0]
+    if profile is not None and len(profile.min) != len(first.shape):
+        return f"a profile has {len(first.shape)} sides each, as {first.name} has"
+    return None
+
+
 def _fault_of_input(described: Description) -> str | None:
     """Why images prepared as described would not be what the network takes; None when they are."""
     image, prepared = described.onnx.inputs[0], described.preprocessing
+    if prepared is None:
+        return None if described.task == CUSTOM else "nothing says how images are prepared"
     taken = {True: "uint8", False: "float32"}[prepared.normalisation_in_graph]
     if image.dtype != taken or len(image.shape) != 4:
         return f"the first input must be four-dimensional and {taken}"

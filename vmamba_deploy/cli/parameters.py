@@ -26,7 +26,6 @@ else:
 
 _SIZE = re.compile(r"(\d+)(?:x(\d+))?")
 _SHAPE = re.compile(r"\d{1,9}(?:x\d{1,9})+")
-_IMAGE = "pixel_values"
 _CAPABILITY = re.compile(r"(?:sm_?)?(\d{1,2})\.?(\d)")
 
 
@@ -86,7 +85,7 @@ class Shapes(_Parameter):
         if isinstance(value, tuple):
             return value
         # trtexec writes the tensor's name before a shape; there is but one to choose here.
-        parts = [part.removeprefix(f"{_IMAGE}:") for part in str(value).split("/")]
+        parts = [part.rpartition(":")[2] for part in str(value).split("/")]
         if not all(_SHAPE.fullmatch(part) for part in parts):
             self.fail(f"{value!r} are no shapes such as 256x256/512x512/1024x1024", param, ctx)
         return tuple(tuple(map(int, part.split("x"))) for part in parts)
@@ -222,6 +221,23 @@ _WEIGHTS_OPTIONS = (
 def weights_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options that choose among the networks of a checkpoint; handed over as `choice`."""
     return _gathered(function, _WEIGHTS_OPTIONS, "choice", lambda: WeightsChoice)
+
+
+def network_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add `--network`; handed over as a `Builder`, or None."""
+
+    @functools.wraps(function)
+    def parsing(*arguments: Any, network: str | None, **given: Any) -> Any:
+        from vmamba_deploy.user_network.request import Builder
+
+        builder = None if network is None else Builder.parsed(network)
+        return function(*arguments, network=builder, **given)
+
+    return click.option(
+        "--network",
+        metavar="FILE.py:FUNCTION",
+        help="A network of your own: FUNCTION() returns it. The file is code, and is run.",
+    )(parsing)
 
 
 _ENGINE_OPTIONS = (

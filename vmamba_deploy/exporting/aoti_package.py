@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal
 from vmamba_deploy.errors import BuildError, EnvironmentProblem, UsageError
 from vmamba_deploy.exporting.onnx_file import chosen_task, deployable_module
 from vmamba_deploy.exporting.options import ExportOptions
-from vmamba_deploy.exporting.trace import example_inputs
+from vmamba_deploy.exporting.taken import example_inputs
 from vmamba_deploy.ops.registry import OPS
 
 if TYPE_CHECKING:

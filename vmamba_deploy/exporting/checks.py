@@ -9,19 +9,29 @@ from typing import TYPE_CHECKING
 
 from vmamba_deploy.errors import BuildError, InputFileError
 from vmamba_deploy.exporting.onnx_model import OnnxModel, missing_attributes
-from vmamba_deploy.exporting.options import INPUT_NAME, ExportOptions
+from vmamba_deploy.exporting.options import ExportOptions
+from vmamba_deploy.exporting.taken import taken_inputs
 from vmamba_deploy.ops.registry import OPS
 from vmamba_deploy.tasks import Output, Task
-from vmamba_deploy.tasks.task import Input
 
 if TYPE_CHECKING:
     from vmamba_deploy.artifacts.manifest import TensorFacts
     from vmamba_deploy.models.family import OpCalls
 
+_ANY = -1
 _Axis = int | str | None
-"""Of a shape that was asked for: so many; free, under a name; or None: fixed to whatever fits."""
+"""Of a shape that was asked for: so many; free, under a name; None: fixed to whatever fits; or
+`_ANY`: free or fixed, as the network has it."""
 _Wanted = tuple[str, str, tuple[_Axis, ...]]
 """Name, dtype and shape of a tensor."""
+
+
+_HINTS = {
+    False: "this is a fault of the exporter: try another --image-size or --opset, or another "
+    "release of PyTorch",
+    True: "a free axis that became fixed is a number in the network's own code: leave it out of "
+    "--dynamic",
+}
 
 
 @dataclass(frozen=True)
@@ -52,8 +62,10 @@ class Asked:
         calls = () if self.options.inline else self.calls
         return Counter({each.op: each.count for each in calls})
 
-    def shape_of(self, tensor: Input | Output) -> tuple[_Axis, ...]:
-        """The shape of an output, or of another input than the image, in the file."""
+    def shape_of(self, output: Output) -> tuple[_Axis, ...]:
+        """The shape of an output in the file."""
+        if self.task.first is not None:
+            return tuple(_ANY if axis is None else axis for axis in output.shape)
         height, width = ("height", "width") if self.options.dynamic_size else self.options.size
         follows: _Axis = height if isinstance(height, str) else None
         known: dict[str | int | None, _Axis] = {
@@ -64,7 +76,7 @@ class Asked:
             "width": width,
             None: follows,
         }
-        return tuple(known.get(axis, axis) for axis in tensor.shape)
+        return tuple(known.get(axis, axis) for axis in output.shape)
 
 
 def check_exported(model: OnnxModel, asked: Asked) -> None:
@@ -87,8 +99,7 @@ def check_exported(model: OnnxModel, asked: Asked) -> None:
     if differences := [*_op_sets(model, asked), *_interface(model, asked), *_nodes(model, asked)]:
         raise BuildError(
             f"the exported file is not what was asked for: {'; '.join(differences)}",
-            hint="this is a fault of the exporter: try another --image-size or --opset, or another "
-            "release of PyTorch",
+            hint=_HINTS[asked.task.first is not None],
         )
 
 
@@ -104,11 +115,9 @@ def _op_sets(model: OnnxModel, asked: Asked) -> Iterator[str]:
 
 
 def _interface(model: OnnxModel, asked: Asked) -> Iterator[str]:
-    options = asked.options
-    image: _Wanted = INPUT_NAME, options.input_dtype, options.input_shape
-    others = [(each.name, each.dtype, asked.shape_of(each)) for each in asked.task.inputs]
+    taken = taken_inputs(asked.options, asked.task)
     given = [(each.name, each.dtype, asked.shape_of(each)) for each in asked.task.outputs]
-    yield from _tensors("input", model.inputs, [image, *others])
+    yield from _tensors("input", model.inputs, [(e.name, e.dtype, e.shape) for e in taken])
     yield from _tensors("output", model.outputs, given)
 
 
@@ -132,11 +141,14 @@ def _tensors(
 
 def _fits(written: int | str, wanted: _Axis) -> bool:
     """Whether an axis is the number that was asked for, or free or fixed as it should be."""
-    return written == wanted if isinstance(wanted, int) else isinstance(written, type(wanted or 0))
+    if isinstance(wanted, int):
+        return wanted in (_ANY, written)
+    return isinstance(written, type(wanted or 0))
 
 
 def _text(shape: Sequence[_Axis]) -> str:
-    return f"[{','.join('fixed' if axis is None else str(axis) for axis in shape)}]"
+    texts: dict[_Axis, str] = {None: "fixed", _ANY: "any"}
+    return f"[{','.join(texts.get(axis, str(axis)) for axis in shape)}]"
 
 
 def _nodes(model: OnnxModel, asked: Asked) -> Iterator[str]:

@@ -26,7 +26,7 @@ def model_metadata(loaded: LoadedModel, asked: Asked) -> dict[str, str]:
     preprocessing and tool_versions; weights_key, weights_other_keys and weights_prefix of the
     network within its file; activation of a classifier; labels, and the palette [r,g,b] of each,
     when known and the file says classes; num_classes where its outputs do not show how many the
-    weights have.
+    weights have; interface of a network with inputs of its own.
     """
     options, task = asked.options, asked.task
     metadata: dict[str, str] = {
@@ -38,9 +38,13 @@ def model_metadata(loaded: LoadedModel, asked: Asked) -> dict[str, str]:
         "architecture": loaded.architecture,
         **_place_within_the_file(loaded),
         "opsets": _json(asked.op_sets),
-        "preprocessing": _json(options.prepared(loaded.preprocessing).as_manifest()),
         "tool_versions": _json(tool_versions()),
     }
+    prepared = options.prepared(loaded.preprocessing, task)
+    if prepared is not None:
+        metadata["preprocessing"] = _json(prepared.as_manifest())
+    if task.first is not None:
+        metadata["interface"] = _json(_interface(loaded, asked))
     if task is CLASSIFICATION:
         metadata["activation"] = chosen_activation(options.activation, asked.classes or 0)
     elif asked.classes is not None:
@@ -48,6 +52,25 @@ def model_metadata(loaded: LoadedModel, asked: Asked) -> dict[str, str]:
     if task is not FEATURES:
         metadata |= _classes(loaded, options)
     return metadata
+
+
+def _interface(loaded: LoadedModel, asked: Asked) -> dict[str, Any]:
+    # Here, for a machine that measures on a GPU imports this module and has no msgspec.
+    import msgspec
+
+    from vmamba_deploy.artifacts.interface_facts import InterfaceFacts
+
+    task = asked.task
+    assert task.first is not None
+    inputs = (task.first, *task.inputs)
+    facts = InterfaceFacts(
+        network=loaded.family.summary(loaded.model.config)["network"],
+        kinds={output.name: output.kind for output in task.outputs},
+        axes=dict(asked.options.axes),
+        values={each.name: each.values for each in inputs if each.values is not None},
+    )
+    described: dict[str, Any] = msgspec.to_builtins(facts)
+    return described
 
 
 def _classes(loaded: LoadedModel, options: ExportOptions) -> dict[str, str]:

@@ -17,7 +17,7 @@ from vmamba_deploy.exporting.options import ExportOptions
 from vmamba_deploy.exporting.trace import trace
 from vmamba_deploy.ops.registry import OPS
 from vmamba_deploy.precisions import PRECISIONS
-from vmamba_deploy.tasks import CLASSIFICATION, FEATURES, TASKS, Task
+from vmamba_deploy.tasks import CLASSIFICATION, FEATURES, Task
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -54,12 +54,12 @@ def export_onnx(
         WriteMetadata,
     )
 
-    options = replace(options, channels=loaded.model.in_chans)
+    options = replace(options, channels=loaded.model.in_chans, axes=loaded.model.axes)
     config = loaded.model.config
     task = chosen_task(loaded, options)
     asked = Asked(options, task, loaded.family.op_calls(config, task.name), config.num_classes)
     _check_op_set(asked)
-    options.prepared(loaded.preprocessing)
+    options.prepared(loaded.preprocessing, task)
     if lost := check_weights(loaded, options.precision):
         warn(lost)
     module = deployable_module(loaded, options)
@@ -88,7 +88,7 @@ def deployable_module(loaded: LoadedModel, options: ExportOptions) -> nn.Module:
     task = chosen_task(loaded, options)
     _check_image_size(loaded, options)
     network = loaded.family.cast(loaded.model, options.precision)
-    optional = {output.name for output in TASKS[task.name].optional}
+    optional = {output.name for output in loaded.model.task_named(task.name).optional}
     network.optional_outputs = tuple(name for name in task.output_names if name in optional)
     loaded.family.freeze(network)
     module: nn.Module = network
@@ -130,7 +130,7 @@ def chosen_task(loaded: LoadedModel, options: ExportOptions) -> Task:
             f"these weights cannot do the task {name}: {_what_lacks(loaded, name)}",
             hint=f"leave --task out, or --task {able[0]}",
         )
-    return options.check_task(TASKS[name])
+    return options.check_task(loaded.model.task_named(name))
 
 
 def _what_lacks(loaded: LoadedModel, name: str) -> str:

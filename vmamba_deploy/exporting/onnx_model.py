@@ -17,10 +17,12 @@ from vmamba_deploy.ops.op import Op, PluginKey
 from vmamba_deploy.ops.registry import OPS
 from vmamba_deploy.precisions import PRECISIONS, PrecisionName
 from vmamba_deploy.tasks import CLASSIFICATION, TASKS, Task
+from vmamba_deploy.tasks.custom import CUSTOM
 
 if TYPE_CHECKING:
     import onnx_ir
 
+    from vmamba_deploy.artifacts.interface_facts import InterfaceFacts
     from vmamba_deploy.artifacts.manifest import TensorFacts
 
 _WHAT = "an ONNX file"
@@ -193,11 +195,38 @@ class OnnxModel:
             InputFileError: a task that this release does not know.
         """
         named = self.metadata.get("task", CLASSIFICATION.name)
+        if named == CUSTOM:
+            return self._custom_task()
         if named not in TASKS:
             raise InputFileError(f"{self.path} is for the task {named!r}, unknown to this release")
         task = TASKS[named]
         # Other outputs than those of the task are for the checks to tell.
         return task.with_outputs([output.name for output in self.outputs]) or task
+
+    @property
+    def interface(self) -> InterfaceFacts:
+        """What the file of a user's network says of itself beside its tensors.
+
+        Raises:
+            InputFileError: nothing, or nothing of sense.
+        """
+        import msgspec
+
+        from vmamba_deploy.artifacts.interface_facts import InterfaceFacts
+
+        try:
+            return msgspec.convert(self.structured("interface"), InterfaceFacts)
+        except msgspec.ValidationError as error:
+            raise InputFileError(
+                f"{shown(self.path)} does not say what its inputs and outputs are: {error}"
+            ) from error
+
+    def _custom_task(self) -> Task:
+        try:
+            return self.interface.task(self.inputs, self.outputs)
+        except ValueError as error:
+            text = f"{shown(self.path)} contradicts itself: {printable(str(error))}"
+            raise InputFileError(text) from error
 
     def structured(self, key: str) -> Any:
         """A metadata value that is JSON; None when absent or not JSON."""

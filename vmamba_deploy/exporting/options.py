@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from vmamba_deploy.errors import UsageError
 from vmamba_deploy.precisions import PRECISIONS, PrecisionName, precision_named
@@ -12,7 +12,6 @@ from vmamba_deploy.tasks import TASKS, Task
 from vmamba_deploy.tasks.classification import Activation
 
 MIN_IMAGE_SIZE = 32
-INPUT_NAME = "pixel_values"
 # protobuf refuses a message of 2 GiB; the graph itself needs some of that.
 EXTERNAL_DATA_BYTES = 2_000_000_000
 
@@ -41,6 +40,9 @@ class ExportOptions:
         outputs: names of outputs that the file has; beside the task's own, which it always has,
             those of its optional ones that are named.
         external_data_bytes: size from which the weights go to `<name>.data` beside the file.
+        axes: of a network with inputs of its own, the free axes by name and the size that each is
+            traced at; an export takes them from its network, and what is said of images is not for
+            it.
 
     Raises:
         UsageError: a value out of its range.
@@ -59,6 +61,7 @@ class ExportOptions:
     task: str | None = None
     outputs: tuple[str, ...] = ()
     external_data_bytes: int = EXTERNAL_DATA_BYTES
+    axes: Mapping[str, int] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         minimum = precision_named(self.precision).min_opset
@@ -83,7 +86,7 @@ class ExportOptions:
         Raises:
             UsageError: it has no such output, or does not take images of this size.
         """
-        if any(side % task.multiple for side in self.size):
+        if task.first is None and any(side % task.multiple for side in self.size):
             height, width = (-(-side // task.multiple) * task.multiple for side in self.size)
             raise UsageError(
                 f"image size {self.size[0]}x{self.size[1]}: the task {task.name} takes multiples "
@@ -92,15 +95,18 @@ class ExportOptions:
             )
         return task.with_optional(self.outputs)
 
-    def prepared(self, own: Preprocessing) -> Preprocessing:
-        """How images are prepared for the file, where its weights say `own`.
+    def prepared(self, own: Preprocessing | None, task: Task) -> Preprocessing | None:
+        """How images are prepared for the file, where its weights say `own`; None: nobody knows.
 
-        Another size keeps the ratio of the resized shorter side to the crop; what has to fit is
-        padded to the size of a file that has one.
+        A network with inputs of its own says all of it. Of others, another size keeps the ratio of
+        the resized shorter side to the crop; what has to fit is padded to the size of a file that
+        has one.
 
         Raises:
             UsageError: padding, which is zero after the normalisation, before a graph that does it.
         """
+        if own is None or task.first is not None:
+            return own
         fixed = own.fit is not None and not self.dynamic_size
         try:
             return replace(

@@ -11,6 +11,7 @@ from vmamba_deploy.inference.detector import Detector
 from vmamba_deploy.inference.loading import RUNTIMES, load, load_classifier
 from vmamba_deploy.inference.model import Model
 from vmamba_deploy.inference.segmenter import Segmenter
+from vmamba_deploy.inference.user_model import UserModel
 from vmamba_deploy.tasks.classification import Prediction
 from vmamba_deploy.tasks.detection import Detection, Detections
 from vmamba_deploy.tasks.segmentation import Segmentation
@@ -27,6 +28,7 @@ __all__ = [
     "Segmentation",
     "Segmenter",
     "Slide",
+    "UserModel",
     "load",
     "load_classifier",
 ]

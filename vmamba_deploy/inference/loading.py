@@ -16,10 +16,12 @@ from vmamba_deploy.inference.detector import Detector
 from vmamba_deploy.inference.lanes import LanePool
 from vmamba_deploy.inference.model import Model, OpenModel
 from vmamba_deploy.inference.segmenter import Segmenter
+from vmamba_deploy.inference.user_model import UserModel
 from vmamba_deploy.preprocessing import MAX_PIXELS
 from vmamba_deploy.runtimes.base import ServedModel, Service, Serving
 from vmamba_deploy.runtimes.registry import runtime_choices, services
-from vmamba_deploy.tasks import CLASSIFICATION, DETECTION, SEGMENTATION, TASKS
+from vmamba_deploy.tasks import CLASSIFICATION, DETECTION, SEGMENTATION
+from vmamba_deploy.tasks.custom import CUSTOM
 
 RUNTIMES = runtime_choices()
 """`trt` and `rtx`: the folder's engine, built by that TensorRT; `ort`: ONNX Runtime on the CPU;
@@ -27,7 +29,12 @@ RUNTIMES = runtime_choices()
 here."""
 
 _MODELS: Mapping[str, type[Model]] = MappingProxyType(
-    {CLASSIFICATION.name: Classifier, SEGMENTATION.name: Segmenter, DETECTION.name: Detector}
+    {
+        CLASSIFICATION.name: Classifier,
+        SEGMENTATION.name: Segmenter,
+        DETECTION.name: Detector,
+        CUSTOM: UserModel,
+    }
 )
 """What does with a task's outputs what its users want."""
 
@@ -48,8 +55,8 @@ def load(
     """Open an artefact folder for inference.
 
     One that classifies gives a `Classifier`, one for segmentation a `Segmenter`, and one for
-    detection a `Detector`. A folder that an export replaces meanwhile is opened again, so that all
-    of it is of one export.
+    detection a `Detector`; a user's own network a `UserModel`. A folder that an export replaces
+    meanwhile is opened again, so that all of it is of one export.
 
     Args:
         folder: written by `vmamba-deploy export`.
@@ -121,7 +128,8 @@ def load_classifier(folder: str | Path, **options: Any) -> Classifier:
 
 def _open(serving: Serving, runtime: str, max_batch: int | None, max_pixels: int) -> Model:
     manifest = serving.manifest
-    if manifest.task not in TASKS:
+    task = manifest.known_task
+    if task is None:
         raise IntegrityError(
             f"{serving.folder} is for the task {manifest.task!r}, unknown to this release",
             hint="use the release that wrote it",
@@ -133,8 +141,6 @@ def _open(serving: Serving, runtime: str, max_batch: int | None, max_pixels: int
     lanes = LanePool(served.sessions)
     batches = _batches(served, max_batch)
     opened = OpenModel(served.runtime, lanes, batches, served.release, max_pixels)
-    task = TASKS[manifest.task].with_outputs([each.name for each in manifest.onnx.outputs])
-    assert task is not None  # the manifest was checked for it
     return _MODELS.get(task.name, Model)(manifest, opened, task)
 
 

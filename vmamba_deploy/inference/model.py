@@ -14,7 +14,7 @@ import numpy.typing as npt
 from vmamba_deploy.artifacts.manifest import Manifest
 from vmamba_deploy.errors import ClosedError, UsageError
 from vmamba_deploy.inference.lanes import LanePool
-from vmamba_deploy.preprocessing import MAX_PIXELS, ImageSource, preprocess
+from vmamba_deploy.preprocessing import MAX_PIXELS, ImageSource, Preprocessing, preprocess
 from vmamba_deploy.tasks import Task
 from vmamba_deploy.tasks.inputs import completed_inputs
 
@@ -72,14 +72,13 @@ class Model:
     Attributes:
         manifest: of the folder.
         task: what the network is for.
-        preprocessing: how an image becomes `pixel_values`.
         runtime: `onnxruntime`, `onnxruntime-cuda`, `tensorrt` or `tensorrt_rtx`.
         max_batch: images of one execution; larger batches are split.
     """
 
     def __init__(self, manifest: Manifest, opened: OpenModel, task: Task) -> None:
         self.manifest, self.task = manifest, task
-        self.preprocessing = manifest.preprocessing.by_this_release()
+        self._preprocessing = None if manifest.preprocessing is None else manifest.prepared()
         self.runtime = opened.runtime
         self._min_batch, self.max_batch = opened.batches
         self._opened = opened
@@ -87,6 +86,15 @@ class Model:
         self._executor = ThreadPoolExecutor(len(opened.lanes), thread_name_prefix="vmamba-stream")
         image = manifest.onnx.inputs[0]
         self._sample_shape, self._dtype = image.shape[1:], np.dtype(image.dtype)
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """How an image becomes `pixel_values`, or the first input of a user's network.
+
+        Raises:
+            UsageError: of a user's network, where nobody said so.
+        """
+        return self.manifest.prepared() if self._preprocessing is None else self._preprocessing
 
     def preprocess(self, images: Images) -> npt.NDArray[Any]:
         """Decode, resize, crop and normalise (docs/preprocessing.md).
@@ -137,10 +145,13 @@ class Model:
         completed = completed_inputs(
             self.task.inputs, others, batch=len(pixels), size=(height, width)
         )
-        starts = range(0, len(pixels), self.max_batch)
+        return self._run_batch([pixels, *completed.values()])
+
+    def _run_batch(self, arrays: Sequence[npt.NDArray[Any]]) -> Outputs:
+        """Run any number of entries of a batch, in as many executions as it takes."""
+        starts = range(0, len(arrays[0]), self.max_batch)
         chunks = [
-            tuple(each[start : start + self.max_batch] for each in (pixels, *completed.values()))
-            for start in starts
+            tuple(each[start : start + self.max_batch] for each in arrays) for start in starts
         ]
         if len(chunks) == 1:
             return self._run(chunks[0])

@@ -45,6 +45,7 @@ class LoadedModel:
         source: the path, the URL, or `random (seed N)`.
         sha256: of the file; for random weights, of the weights themselves.
         preprocessing: how images are prepared; one mean and std for each channel of its input.
+            None where its inputs are its own, and nobody said.
         origin: of the weights within a file; None for random weights.
     """
 
@@ -52,7 +53,7 @@ class LoadedModel:
     family: Family[Any]
     source: str
     sha256: str
-    preprocessing: Preprocessing = IMAGENET_PREPROCESSING
+    preprocessing: Preprocessing | None = IMAGENET_PREPROCESSING
     origin: Origin | None = None
 
     @property

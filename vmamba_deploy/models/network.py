@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from torch import nn
 
-from vmamba_deploy.tasks import TASKS
+from vmamba_deploy.tasks import TASKS, Task
 
 
 class Network(nn.Module):
@@ -19,6 +21,8 @@ class Network(nn.Module):
         in_chans: C, the channels of its input.
         tasks: names of what the network can do, the one it was made for first.
         optional_outputs: names of the optional outputs of its first task that it gives as well.
+        axes: of a network with inputs of its own, its free axes and the size that each is traced
+            at.
         image_size: (height, width) of the only images that it takes; None: of any size.
         size_multiple: of which height and width are multiples.
         preset_name: name of the preset with this architecture; None if there is none.
@@ -30,6 +34,7 @@ class Network(nn.Module):
     in_chans: int = 3
     tasks: tuple[str, ...]
     optional_outputs: tuple[str, ...] = ()
+    axes: Mapping[str, int] = MappingProxyType({})
     image_size: tuple[int, int] | None = None
     size_multiple: int = 1
     preset_name: str | None = None
@@ -39,4 +44,9 @@ class Network(nn.Module):
     @property
     def output_names(self) -> tuple[str, ...]:
         """Of what `forward` gives, in its order."""
-        return TASKS[self.tasks[0]].with_optional(self.optional_outputs).output_names
+        task = self.task_named(self.tasks[0])
+        return task.with_optional(self.optional_outputs).output_names
+
+    def task_named(self, name: str) -> Task:
+        """One of its tasks."""
+        return TASKS[name]

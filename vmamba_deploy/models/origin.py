@@ -27,7 +27,7 @@ class Origin:
         other_keys: under which it has others like them.
         prefix: of their names in the file.
         architecture: where the architecture is known from, for a person.
-        preprocessing: how images are prepared.
+        preprocessing: how images are prepared; None: nobody knows.
         notes: what else a person should know, a sentence each.
     """
 
@@ -35,7 +35,7 @@ class Origin:
     other_keys: tuple[str, ...]
     prefix: str
     architecture: str
-    preprocessing: Preprocessing
+    preprocessing: Preprocessing | None
     notes: tuple[str, ...]
 
 
@@ -72,14 +72,18 @@ def origin_of(
     if agreement.place is not None:
         known += f"; the file's {printable(agreement.place)} says the same"
     notes = (
-        *_left_out(contents.left_out),
-        *_other_keys(contents),
+        *notes_of(contents),
         *family.assumptions(contents.stored),
         *told,
         *agreement.notes,
         *(f"too large to be looked through: {printable(place)}" for place in contents.unread),
     )
     return Origin(contents.key, contents.other_keys, contents.prefix, known, preprocessing, notes)
+
+
+def notes_of(contents: CheckpointContents) -> tuple[str, ...]:
+    """What a person should know of the tensors of a file that were not taken, a sentence each."""
+    return (*_left_out(contents.left_out), *_other_keys(contents))
 
 
 def name_classes(model: Network, classes: ClassNames | None) -> None:

@@ -21,6 +21,8 @@ from vmamba_deploy.ops.op import BFLOAT16, DTYPE_NAMES, FLOAT16, FLOAT32, Op
 TORCH_DTYPES = {FLOAT32: torch.float32, FLOAT16: torch.float16, BFLOAT16: torch.bfloat16}
 ONNX_CODES = {dtype: code for code, dtype in TORCH_DTYPES.items()}
 LIBRARY = "vmamba_torch"
+REFERENCES: dict[str, Callable[..., Tensor]] = {}
+"""Of each operator that is registered, by its name, its reference in plain PyTorch."""
 _UNSUPPORTED = "cannot run here: "  # as plugins/torch says it
 _SCHEMA_TYPES = {"int": "int", "ints": "int[]", "string": "str"}
 
@@ -32,6 +34,7 @@ def register(op: Op, reference: Callable[..., Tensor]) -> None:
         op: with one output.
         reference: differentiable; takes the arguments of the operator.
     """
+    REFERENCES[op.torch_name] = reference
     count = len(op.inputs)
     tensors = ", ".join(f"Tensor {name}" for name in op.input_names)
     others = "".join(f", {_SCHEMA_TYPES[each.kind]} {each.name}" for each in op.arguments)

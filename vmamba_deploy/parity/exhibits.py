@@ -38,10 +38,10 @@ class Exhibits:
     """Keeps the first photograph of every runtime, while a comparison tells of its sets.
 
     Args:
-        preprocessing: of the network, to undo its normalisation.
+        preprocessing: of the network, to undo its normalisation; None: it is shown no photographs.
     """
 
-    def __init__(self, preprocessing: Preprocessing) -> None:
+    def __init__(self, preprocessing: Preprocessing | None) -> None:
         self._preprocessing = preprocessing
         self._kept: dict[str, Exhibit] = {}
 
@@ -53,9 +53,9 @@ class Exhibits:
         got: Mapping[str, npt.NDArray[Any]],
     ) -> None:
         """A `Witness` of `compare_runtimes`."""
-        if runtime in self._kept or one.images[0] not in PHOTOS:
+        if runtime in self._kept or one.images[0] not in PHOTOS or self._preprocessing is None:
             return
-        pixels = self._picture(one.pixel_values[0])
+        pixels = _picture(one.pixel_values[0], self._preprocessing)
         height, width = pixels.shape[:2]
         if SIZES.name in one.others:
             height, width = (int(side) for side in one.others[SIZES.name][0])
@@ -73,13 +73,12 @@ class Exhibits:
         """One a runtime, in the order in which they ran."""
         return tuple(self._kept.values())
 
-    def _picture(self, pixel_values: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
-        """[H,W,3] of what the network takes; of other channels than three, the first as grey."""
-        values = pixel_values
-        if values.dtype != np.uint8:
-            mean, std = (
-                np.asarray(one) for one in (self._preprocessing.mean, self._preprocessing.std)
-            )
-            scaled = (values.transpose(1, 2, 0) * std + mean) * 255
-            values = np.clip(np.rint(scaled), 0, 255).astype(np.uint8)
-        return values if values.shape[2] == 3 else np.repeat(values[:, :, :1], 3, axis=2)
+
+def _picture(pixel_values: npt.NDArray[Any], preprocessing: Preprocessing) -> npt.NDArray[np.uint8]:
+    """[H,W,3] of what the network takes; of other channels than three, the first as grey."""
+    values = pixel_values
+    if values.dtype != np.uint8:
+        mean, std = (np.asarray(one) for one in (preprocessing.mean, preprocessing.std))
+        scaled = (values.transpose(1, 2, 0) * std + mean) * 255
+        values = np.clip(np.rint(scaled), 0, 255).astype(np.uint8)
+    return values if values.shape[2] == 3 else np.repeat(values[:, :, :1], 3, axis=2)

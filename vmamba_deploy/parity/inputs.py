@@ -116,6 +116,14 @@ def _framed(preprocessing: Preprocessing, raw: bool) -> Preprocessing:
     return replace(preprocessing, fit=(longest, longest), fixed=True)
 
 
+def pictures(
+    names: Sequence[str], preprocessing: Preprocessing, generator: np.random.Generator
+) -> npt.NDArray[np.float32]:
+    """Named images [B,C,H,W], as they are prepared for a network."""
+    source = _ImageSource(preprocessing, generator, raw=False, inputs=())
+    return np.asarray(source.batch("", tuple(names)).pixel_values, dtype=np.float32)
+
+
 def load_photo(name: str) -> Image:
     """Open a photograph of the package as an RGB Pillow image."""
     from PIL import Image

@@ -14,16 +14,18 @@ import numpy as np
 
 from vmamba_deploy.errors import UsageError
 from vmamba_deploy.exporting.onnx_model import OnnxModel
-from vmamba_deploy.exporting.options import INPUT_NAME
 from vmamba_deploy.pipeline.parity import load_reference, network
 from vmamba_deploy.runtimes.base import ModelFiles, check_batches
 from vmamba_deploy.runtimes.registry import runtimes_on
-from vmamba_deploy.tasks.inputs import completed_inputs
+from vmamba_deploy.tasks.custom import BATCH
+from vmamba_deploy.tasks.inputs import completed_inputs, random_input
+from vmamba_deploy.tasks.task import PIXEL_VALUES, sized
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
     from vmamba_deploy.runtimes.base import Session
+    from vmamba_deploy.user_network.request import Builder
 
 
 Clock = Callable[[], float]
@@ -53,6 +55,7 @@ def run_bench(
     repeats: int = 10,
     threads: int = 0,
     weights: str | None = None,
+    builder: Builder | None = None,
     progress: Callable[[str, float | None], None] = lambda message, fraction: None,
 ) -> tuple[list[Latency], dict[str, str]]:
     """Measure PyTorch and ONNX Runtime, with the function body and with our library.
@@ -64,6 +67,7 @@ def run_bench(
         repeats: rounds; each runs every runtime once, after one warm-up round.
         threads: of each runtime; 0 leaves it to them.
         weights: for PyTorch, when they are no longer where the file says.
+        builder: of a user's network; its file is imported and run.
         progress: told the running batch and the fraction done.
 
     Returns:
@@ -79,7 +83,7 @@ def run_bench(
     facts = OnnxModel.read(model)
     skipped: dict[str, str] = {}
     latencies: list[Latency] = []
-    with _open_sessions(facts, weights, threads, skipped) as sessions:
+    with _open_sessions(facts, weights, builder, threads, skipped) as sessions:
         for done, batch in enumerate(batches):
             progress(f"batch {batch}", done / len(batches))
             inputs = random_inputs(facts, batch)
@@ -95,19 +99,23 @@ def interleaved(
 ) -> list[Latency]:
     """Time every session once per round; the first named is the yardstick of the ratios.
 
+    The inputs are in the network's order, and the length of the first one is the batch.
+
     Thread pools spin for some milliseconds after a call and would take the cores of the next
     session. So each turn begins with a pause, and with an untimed call that wakes its own threads.
     """
     times: dict[str, list[float]] = {name: [] for name in sessions}
+    (_, first), *rest = inputs.items()
+    others = dict(rest)
     for repeat in range(-1, repeats):
         for name, session in sessions.items():
             time.sleep(_SETTLE_SECONDS)
-            session(**inputs)
+            session(first, **others)
             start = clock()
-            session(**inputs)
+            session(first, **others)
             if repeat >= 0:
                 times[name].append((clock() - start) * 1e3)
-    batch = len(inputs[INPUT_NAME])
+    batch = len(first)
     yardstick = statistics.median(next(iter(times.values())))
     return [
         Latency(
@@ -135,26 +143,37 @@ def random_inputs(facts: OnnxModel, batch: int) -> dict[str, npt.NDArray[np.gene
     fixed = facts.inputs[0].shape[0]
     if isinstance(fixed, int) and fixed != batch:
         raise UsageError(f"{facts.path} takes batches of {fixed} only, got {batch}")
-    channels, (height, width) = facts.channels(), facts.image_size()
     generator = np.random.default_rng(batch)
+    task = facts.task
+    if task.first is not None:
+        axes = {**facts.interface.axes, BATCH: batch}
+        return {
+            one.name: random_input(one, sized(one.shape, axes), generator)
+            for one in (task.first, *task.inputs)
+        }
+    channels, (height, width) = facts.channels(), facts.image_size()
     pixels: npt.NDArray[np.generic]
     if facts.takes_bytes():
         pixels = generator.integers(0, 256, (batch, height, width, channels), dtype=np.uint8)
     else:
         pixels = generator.standard_normal((batch, channels, height, width), dtype=np.float32)
     others = completed_inputs(facts.task.inputs, {}, batch=batch, size=(height, width))
-    return {INPUT_NAME: pixels, **others}
+    return {PIXEL_VALUES: pixels, **others}
 
 
 @contextmanager
 def _open_sessions(
-    facts: OnnxModel, weights: str | None, threads: int, skipped: dict[str, str]
+    facts: OnnxModel,
+    weights: str | None,
+    builder: Builder | None,
+    threads: int,
+    skipped: dict[str, str],
 ) -> Iterator[dict[str, Session]]:
     import torch
 
     if threads:
         torch.set_num_threads(threads)
-    module = network(facts, load_reference(facts, weights), facts.precision)
+    module = network(facts, load_reference(facts, weights, builder=builder), facts.precision)
     files = ModelFiles(facts, module, threads=threads, cuda_graphs=True)
     with ExitStack() as stack:
         sessions: dict[str, Session] = {}

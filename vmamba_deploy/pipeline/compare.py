@@ -13,7 +13,12 @@ from vmamba_deploy.exporting.onnx_model import OnnxModel
 from vmamba_deploy.parity.exhibits import Exhibits
 from vmamba_deploy.pipeline.engine import onnx_file_of
 from vmamba_deploy.pipeline.events import OnEvent, Steps
-from vmamba_deploy.pipeline.parity import check_parity, load_reference, network, parity_inputs
+from vmamba_deploy.pipeline.parity import (
+    check_parity,
+    load_reference,
+    parity_inputs,
+    reference_network,
+)
 from vmamba_deploy.pipeline.report import write_reports
 from vmamba_deploy.runtimes.base import check_batches
 from vmamba_deploy.runtimes.polygraphy_data import save_polygraphy_io
@@ -24,6 +29,7 @@ if TYPE_CHECKING:
     from vmamba_deploy.models.checkpoints.choice import WeightsChoice
     from vmamba_deploy.parity.inputs import InputSet
     from vmamba_deploy.parity.results import RunResult
+    from vmamba_deploy.user_network.request import Builder
 
 
 def run_compare(
@@ -33,6 +39,7 @@ def run_compare(
     batches: tuple[int, ...] | None = None,
     weights: str | None = None,
     choice: WeightsChoice | None = None,
+    builder: Builder | None = None,
     seed: int = 0,
     report: Path | None = None,
     polygraphy: Path | None = None,
@@ -45,6 +52,7 @@ def run_compare(
         batches: sizes to compare at; None takes the two smallest that are usual for the task.
         weights: where they are, when not where the file says.
         choice: which network of theirs, when not the one that the file says.
+        builder: of a user's network; its file is imported and run.
         seed: of the random inputs.
         report: folder for report.json and report.html.
         polygraphy: first part of the names of two files for `polygraphy run`, with the inputs and
@@ -53,7 +61,7 @@ def run_compare(
     Raises:
         IntegrityError: the folder is not what its manifest says.
         InputFileError: not a file of ours, or its weights are gone (name them with `weights`).
-        UsageError: bad batch sizes.
+        UsageError: bad batch sizes, or a builder that is missing or has no place.
     """
     if batches is not None:
         check_batches(batches)
@@ -63,7 +71,7 @@ def run_compare(
     steps = Steps(on_event)
     with steps.step("weights", f"reading {path}") as told:
         facts = OnnxModel.read(onnx_file_of(path))
-        loaded = load_reference(facts, weights, choice)
+        loaded = load_reference(facts, weights, choice, builder)
         told.append(loaded.source)
     batches = batches or facts.task.batches[:2]
     with steps.step("parity", "comparing with PyTorch") as told:
@@ -104,7 +112,7 @@ def _save_reference(
 ) -> list[str]:
     """The names of the files with the images and with what PyTorch in fp32 makes of them."""
 
-    session = PyTorchSession(network(facts, loaded, "fp32"), facts.task)
+    session = PyTorchSession(reference_network(facts, loaded), facts.task)
     files = save_polygraphy_io(
         prefix,
         [{facts.inputs[0].name: one.pixel_values, **one.others} for one in inputs],

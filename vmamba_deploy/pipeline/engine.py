@@ -32,10 +32,12 @@ from vmamba_deploy.runtimes.onnxruntime import CUSTOM_OP_LIBRARY
 from vmamba_deploy.runtimes.tensorrt.build import build_engine, check_feasible
 from vmamba_deploy.runtimes.tensorrt.flavour import choose_flavour, likely_flavour
 from vmamba_deploy.runtimes.tensorrt.network_script import write_network_script
-from vmamba_deploy.runtimes.tensorrt.plan import EnginePlan, Profile
+from vmamba_deploy.runtimes.tensorrt.plan import AxisRanges, EnginePlan, Profile, profile_of
 from vmamba_deploy.tasks import FEATURES, Task
+from vmamba_deploy.tasks.custom import BATCH, CUSTOM
 
 MIN_SIDE = 32
+_USUAL_STEP = 32
 NETWORK_SCRIPT_NAME = "polygraphy_network.py"
 _TURING = (7, 5)
 _LONGEST_REASON = 1000
@@ -93,14 +95,21 @@ def build_engine_file(
 
     library = library_path("vmamba_trt", progress=progress)
     profile = engine_profile(facts, plan)
+    ranges = axis_ranges(facts, plan) if facts.task.first is not None else {}
     engine = build_engine(
-        plan, facts, output, profile=profile, plugin_library=library, progress=on_phase
+        plan,
+        facts,
+        output,
+        profile=profile,
+        ranges=ranges,
+        plugin_library=library,
+        progress=on_phase,
     )
     if not engine.plugin_embedded:
         beside = output.with_name(TRT_LIBRARY_NAME)
         shutil.copyfile(library, beside)
         script = output.with_name(NETWORK_SCRIPT_NAME)
-        write_network_script(facts, beside, script, profile=profile)
+        write_network_script(facts, beside, script, profile=profile, ranges=ranges)
     return engine
 
 
@@ -163,12 +172,50 @@ def planned_sizes(
     return smallest, usual, largest
 
 
-def engine_profile(facts: OnnxModel, plan: EnginePlan) -> Profile:
-    """The smallest, usual and largest shape of the image, in the file's own layout.
+def axis_ranges(facts: OnnxModel, plan: EnginePlan | None = None) -> AxisRanges:
+    """Smallest, usual and largest size of each free axis of a network with inputs of its own.
+
+    The batch is the plan's. Another axis goes from half to double of what was traced, in multiples
+    of 32 or of the power of two that the traced size has, for networks halve their maps; where the
+    plan has whole shapes, the first input's go as they say.
 
     Raises:
-        UsageError: see `planned_sizes`.
+        UsageError: shapes of another number of axes, or that differ where the file is fixed.
     """
+    ranges = {}
+    for name, size in facts.interface.axes.items():
+        step = min(size & -size, _USUAL_STEP)
+        ranges[name] = (max(step, size // 2 // step * step), size, 2 * size)
+    task = facts.task
+    if BATCH in ranges:
+        ranges[BATCH] = (plan or EnginePlan()).for_task(task).profile_batches
+    first = facts.inputs[0]
+    if plan is not None and plan.shapes is not None:
+        if {len(shape) for shape in plan.shapes} != {len(first.shape)}:
+            raise UsageError(
+                f"--shapes: {first.name} has {len(first.shape)} axes",
+                hint="give all of them, smallest/usual/largest",
+            )
+        for place, axis in enumerate(first.shape):
+            smallest, usual, largest = (shape[place] for shape in plan.shapes)
+            if isinstance(axis, str):
+                ranges[axis] = smallest, usual, largest
+            elif {smallest, usual, largest} != {axis}:
+                raise UsageError(
+                    f"--shapes: axis {place} of {first.name} is fixed at {axis}",
+                    hint=f"export with --dynamic {first.name}={place}",
+                )
+    return ranges
+
+
+def engine_profile(facts: OnnxModel, plan: EnginePlan) -> Profile:
+    """The smallest, usual and largest shape of the first input, in the file's own layout.
+
+    Raises:
+        UsageError: see `planned_sizes` and `axis_ranges`.
+    """
+    if facts.task.first is not None:
+        return profile_of(facts.inputs[0].shape, axis_ranges(facts, plan))
     channels = facts.channels()
     sizes = size_profile(facts, plan)
     whole = [] if plan.shapes is None else [shape for shape in plan.shapes if len(shape) > 2]
@@ -218,7 +265,9 @@ def describe(
     Raises:
         InputFileError: the file was not written by this package.
     """
-    needed = ("preset", "precision", "weights_source", "weights_sha256", "preprocessing")
+    own = facts.metadata.get("task") == CUSTOM
+    of_kind = "interface" if own else "preprocessing"
+    needed = ("preset", "precision", "weights_source", "weights_sha256", of_kind)
     if missing := [key for key in needed if key not in facts.metadata]:
         raise InputFileError(
             f"{facts.path} was not written by this package: its metadata lacks {', '.join(missing)}"
@@ -245,6 +294,7 @@ def describe(
         },
         "engine": engine,
         "preprocessing": facts.structured("preprocessing"),
+        "interface": facts.interface if own else None,
         "labels": facts.structured("labels"),
         "activation": facts.metadata.get("activation"),
         "palette": facts.structured("palette"),

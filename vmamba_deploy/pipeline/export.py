@@ -41,6 +41,7 @@ from vmamba_deploy.precisions import PRECISIONS
 from vmamba_deploy.preprocessing import IMAGENET_PREPROCESSING, Preprocessing
 from vmamba_deploy.preprocessing.specification import RGB
 from vmamba_deploy.runtimes.aotinductor import PACKAGE_NAME
+from vmamba_deploy.user_network.loading import UserWeights, load_user_network
 
 if TYPE_CHECKING:
     from vmamba_deploy.exporting.aoti_package import AotiDevice
@@ -107,14 +108,26 @@ def run_export(plan: ExportPlan, on_event: OnEvent) -> ExportOutcome:
         check_aoti_plan(plan.aoti_device)
     with open_output_folder(plan.output_folder(preset)) as output:
         loaded = _load_weights(plan, steps)
-        size = plan.image_size or loaded.preprocessing.crop_pixels
-        plan = replace(plan, image_size=size)
-        plan = replace(plan, engine=_checked_engine(plan, loaded))
-        prepared = plan.preprocessing.applied(loaded.preprocessing.for_size(size))
-        _warn_of_guesses(prepared, steps)
-        loaded = replace(loaded, preprocessing=prepared)
+        if plan.network is None:
+            plan, loaded = _of_images(plan, loaded, steps)
+        else:
+            task = chosen_task(loaded, plan.export_options())
+            plan = replace(plan, engine=plan.engine.for_task(task))
         output.require_space(_estimate_bytes(loaded, plan))
         return _run_in(output, loaded, plan, steps)
+
+
+def _of_images(
+    plan: ExportPlan, loaded: LoadedModel, steps: Steps
+) -> tuple[ExportPlan, LoadedModel]:
+    """The plan for the image size, and the network with the preprocessing, which are known now."""
+    assert loaded.preprocessing is not None
+    size = plan.image_size or loaded.preprocessing.crop_pixels
+    plan = replace(plan, image_size=size)
+    plan = replace(plan, engine=_checked_engine(plan, loaded))
+    prepared = plan.preprocessing.applied(loaded.preprocessing.for_size(size))
+    _warn_of_guesses(prepared, steps)
+    return plan, replace(loaded, preprocessing=prepared)
 
 
 def _checked_engine(plan: ExportPlan, loaded: LoadedModel) -> EnginePlan:
@@ -195,15 +208,25 @@ def _load_weights(plan: ExportPlan, steps: Steps) -> LoadedModel:
         steps.progress("downloading the weights", received / total if total else None)
 
     with steps.step("weights", f"loading the weights ({plan.weights})") as told:
-        loaded = load_weights(
-            plan.weights,
-            preset=plan.model,
-            task=plan.task,
-            num_classes=plan.num_classes,
-            seed=plan.seed,
-            choice=plan.choice,
-            progress=on_download,
-        )
+        if plan.network is not None:
+            loaded = load_user_network(
+                plan.network.network,
+                plan.network.interface,
+                UserWeights(plan.weights, plan.choice, plan.seed),
+                plan.preprocessing,
+                warn=steps.warn,
+                progress=on_download,
+            )
+        else:
+            loaded = load_weights(
+                plan.weights,
+                preset=plan.model,
+                task=plan.task,
+                num_classes=plan.num_classes,
+                seed=plan.seed,
+                choice=plan.choice,
+                progress=on_download,
+            )
         parameters = sum(parameter.numel() for parameter in loaded.model.parameters())
         told += [loaded.preset_name or "custom architecture", loaded.source]
         told += [f"{parameters:,} parameters", f"architecture {loaded.architecture}"]
@@ -242,6 +265,7 @@ def _prove(
             written_here=True,
             progress=steps.progress,
             witness=witness,
+            given=plan.network.examples if plan.network is not None else None,
         )
         told.append(_tally(results))
     return results

@@ -107,6 +107,6 @@ def _describe_checkpoint(path: Path, choice: WeightsChoice | None) -> dict[str, 
         "parameters": sum(parameter.numel() for parameter in loaded.model.parameters()),
         "classes": config.num_classes,
         **loaded.family.summary(config),
-        "image_size": list(loaded.preprocessing.crop_pixels),
+        "image_size": list(origin.preprocessing.crop_pixels) if origin.preprocessing else None,
         "notes": list(origin.notes),
     }

@@ -12,22 +12,27 @@ import msgspec
 
 from vmamba_deploy.artifacts.engine_facts import EngineFacts
 from vmamba_deploy.artifacts.manifest import MANIFEST_NAME, PreprocessingFacts, read_manifest
-from vmamba_deploy.errors import InputFileError
+from vmamba_deploy.errors import InputFileError, UsageError
 from vmamba_deploy.exporting import ExportOptions, deployable_module
 from vmamba_deploy.exporting.onnx_model import OnnxModel
 from vmamba_deploy.files import shown
 from vmamba_deploy.models.checkpoints.choice import WeightsChoice
 from vmamba_deploy.models.checkpoints.download import is_url
-from vmamba_deploy.models.loading import load_weights, weights_file_sha256
+from vmamba_deploy.models.loading import RANDOM, load_weights, weights_file_sha256
 from vmamba_deploy.parity.compare import Witness, compare_runtimes
 from vmamba_deploy.parity.inputs import build_inputs
 from vmamba_deploy.parity.kinds import shakes_of
-from vmamba_deploy.pipeline.engine import size_profile
+from vmamba_deploy.parity.named_inputs import Arrays, build_named_inputs
+from vmamba_deploy.pipeline.engine import axis_ranges, size_profile
 from vmamba_deploy.precisions import PrecisionName
 from vmamba_deploy.runtimes.base import ModelFiles
 from vmamba_deploy.runtimes.pytorch import PyTorchRuntime
 from vmamba_deploy.runtimes.registry import runtimes_on
 from vmamba_deploy.tasks import TASKS, Task
+from vmamba_deploy.tasks.custom import BATCH
+from vmamba_deploy.user_network.loading import UserWeights, load_user_network
+from vmamba_deploy.user_network.network import UserNetwork
+from vmamba_deploy.user_network.request import AskedOutput, Builder, Interface
 
 if TYPE_CHECKING:
     from torch import nn
@@ -51,6 +56,7 @@ def check_parity(
     written_here: bool = False,
     progress: Progress,
     witness: Witness | None = None,
+    given: Arrays | None = None,
 ) -> tuple[RunResult, ...]:
     """Compare every runtime that can execute the files with PyTorch in fp32.
 
@@ -63,6 +69,7 @@ def check_parity(
         written_here: the files are this process's own; see `ModelFiles`.
         progress: told what runs and the fraction done.
         witness: told of the outputs, to show them.
+        given: inputs by name to compare with as well, of a network whose inputs are its own.
 
     Raises:
         InputFileError: the reference itself gives outputs that are not finite.
@@ -71,10 +78,10 @@ def check_parity(
     files = ModelFiles(
         facts, network(facts, loaded, facts.precision), engine=engine, written_here=written_here
     )
-    inputs = parity_inputs(facts, loaded, batches, seed, engine)
+    inputs = parity_inputs(facts, loaded, batches, seed, engine, given)
     full = facts.task.with_optional(output.name for output in facts.task.optional)
     results = compare_runtimes(
-        PyTorchRuntime(network(facts, loaded, "fp32", full), full),
+        PyTorchRuntime(reference_network(facts, loaded, full), full),
         runtimes_on(files),
         inputs,
         facts.precision,
@@ -91,13 +98,23 @@ def parity_inputs(
     batches: Sequence[int],
     seed: int = 0,
     engine: EngineFacts | None = None,
+    given: Arrays | None = None,
 ) -> list[InputSet]:
     """Batches in the file's own layout; where it leaves the size free, other sizes as well.
 
     Those are the smallest and the largest of the engine's profile, and one that is not square;
-    without an engine, of the profile that one would have.
+    without an engine, of the profile that one would have. Of a network with inputs of its own see
+    `compared_axes`.
     """
-
+    if facts.task.first is not None:
+        return build_named_inputs(
+            facts.task,
+            compared_axes(facts, batches),
+            seed=seed,
+            preprocessing=loaded.preprocessing,
+            given=given,
+        )
+    assert loaded.preprocessing is not None
     taken, raw, others = fitting(batches, facts), facts.takes_bytes(), facts.task.inputs
     traced = loaded.preprocessing.for_size(facts.image_size())
     sets = build_inputs(
@@ -113,6 +130,21 @@ def parity_inputs(
         photos, *_ = build_inputs(taken[:1], sized, seed=seed, raw=raw, inputs=others)
         sets.append(replace(photos, name=f"{photos.name}-{height}x{width}"))
     return sets
+
+
+def compared_axes(facts: OnnxModel, batches: Sequence[int]) -> list[dict[str, int]]:
+    """The sizes of free axes at which a network with inputs of its own is compared.
+
+    What was traced, at the two smallest of the batches; where other axes are free, the smallest
+    that an engine usually takes, and the first of them small beside the others as traced. None is
+    larger than what was traced: the reference takes a step of a loop for each step of a scan.
+    """
+    usual = facts.interface.axes
+    found = [{**usual, BATCH: batch} for batch in batches[:2]] if BATCH in usual else [dict(usual)]
+    others = {name: low for name, (low, _, _) in axis_ranges(facts).items() if name != BATCH}
+    least = found[0] | {name: min(low, usual[name]) for name, low in others.items()}
+    mixed = found[0] | {name: least[name] for name in list(others)[:1]}
+    return [*found, *(sizes for sizes in (least, mixed) if sizes not in found)]
 
 
 def fitting(batches: Sequence[int], facts: OnnxModel) -> tuple[int, ...]:
@@ -132,6 +164,8 @@ def network(
         precision: of the module.
         task: whose outputs it gives; None takes the file's.
     """
+    if facts.task.first is not None:
+        return deployable_module(loaded, ExportOptions(precision=precision))
     given = (task or facts.task).output_names
     optional = {output.name for output in TASKS[facts.task.name].optional}
     options = ExportOptions(
@@ -142,6 +176,18 @@ def network(
         outputs=tuple(name for name in given if name in optional),
     )
     return deployable_module(loaded, options)
+
+
+def reference_network(facts: OnnxModel, loaded: LoadedModel, task: Task | None = None) -> nn.Module:
+    """What the file is compared with, in fp32: of a user's network the one that was not adapted.
+
+    So a wrong adaptation is found like any other fault.
+    """
+    if isinstance(loaded.model, UserNetwork):
+        return deployable_module(
+            replace(loaded, model=loaded.model.reference()), ExportOptions(precision="fp32")
+        )
+    return network(facts, loaded, "fp32", task)
 
 
 def _other_sizes(facts: OnnxModel, engine: EngineFacts | None) -> list[tuple[int, int]]:
@@ -160,7 +206,10 @@ _RANDOM_SOURCE = re.compile(r"random \(seed (\d+)\)")
 
 
 def load_reference(
-    facts: OnnxModel, weights: str | None = None, choice: WeightsChoice | None = None
+    facts: OnnxModel,
+    weights: str | None = None,
+    choice: WeightsChoice | None = None,
+    builder: Builder | None = None,
 ) -> LoadedModel:
     """Load the weights that the file's metadata names, and check that they are the same.
 
@@ -169,8 +218,10 @@ def load_reference(
         weights: where they are; None looks where the manifest beside the file says, then for their
             name beside the file and in the current folder.
         choice: which network of theirs, where it is not the one that the metadata says.
+        builder: of a user's network.
 
     Raises:
+        UsageError: a builder is missing, or given for a network of ours.
         InputFileError: the file does not say, the weights are gone, or they are others.
     """
 
@@ -180,17 +231,25 @@ def load_reference(
         raise InputFileError(
             f"{facts.path} was not written by this package: it does not name its weights"
         )
+    own = facts.task.first is not None
+    if own != (builder is not None):
+        raise UsageError(_BUILDER[own])
     # A file without the classifier of its weights says how many classes that has.
     classes = facts.structured("num_classes") or facts.outputs[0].shape[-1]
     random = _RANDOM_SOURCE.fullmatch(weights or named)
     source = weights or (named if random or is_url(named) else _found(facts, named, expected))
-    loaded = load_weights(
-        "random" if random else source,
-        preset=facts.preset,
-        num_classes=classes if isinstance(classes, int) else 1000,
-        seed=int(random[1]) if random else 0,
-        choice=None if random else _choice_of(facts, choice),
-    )
+    spec, seed = RANDOM if random else source, int(random[1]) if random else 0
+    asked = None if random else _choice_of(facts, choice)
+    if builder is not None:
+        loaded = load_user_network(builder, _interface_of(facts), UserWeights(spec, asked, seed))
+    else:
+        loaded = load_weights(
+            spec,
+            preset=facts.preset,
+            num_classes=classes if isinstance(classes, int) else 1000,
+            seed=seed,
+            choice=asked,
+        )
     if loaded.sha256 != expected:
         raise InputFileError(
             f"{source} has sha256 {loaded.sha256[:16]}..., {facts.path.name} was exported from "
@@ -198,6 +257,31 @@ def load_reference(
             hint="give the right file with --weights",
         )
     return replace(loaded, preprocessing=_preprocessing_of(facts))
+
+
+_BUILDER = {
+    True: "the file is of a network of a user's: name the function that makes it, with --network "
+    "FILE.py:FUNCTION",
+    False: "--network is for files of a user's network; this one is of a network of ours",
+}
+
+
+def _interface_of(facts: OnnxModel) -> Interface:
+    """As it was asked for when the file was exported."""
+    axes, task = facts.interface.axes, facts.task
+    assert task.first is not None
+    inputs = (task.first, *task.inputs)
+    return Interface(
+        tuple(
+            replace(one, shape=tuple(axes[a] if isinstance(a, str) else a for a in one.shape))
+            for one in inputs
+        ),
+        {
+            one.name: {place: a for place, a in enumerate(one.shape) if isinstance(a, str)}
+            for one in inputs
+        },
+        tuple(AskedOutput(output.name, output.kind) for output in task.outputs),
+    )
 
 
 def _choice_of(facts: OnnxModel, asked: WeightsChoice | None) -> WeightsChoice:
@@ -221,8 +305,10 @@ def _found(facts: OnnxModel, named: str, expected: str) -> str:
     )
 
 
-def _preprocessing_of(facts: OnnxModel) -> Preprocessing:
+def _preprocessing_of(facts: OnnxModel) -> Preprocessing | None:
     """As the file says: it may have been asked for otherwise than the weights say."""
+    if facts.task.first is not None and "preprocessing" not in facts.metadata:
+        return None
     try:
         said = msgspec.convert(facts.structured("preprocessing"), PreprocessingFacts)
     except msgspec.ValidationError as error:

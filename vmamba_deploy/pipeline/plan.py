@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from vmamba_deploy.errors import UsageError
 from vmamba_deploy.exporting.aoti_package import AotiDevice
@@ -15,11 +17,43 @@ from vmamba_deploy.preprocessing.options import PreprocessingOptions
 from vmamba_deploy.runtimes.tensorrt.plan import EnginePlan
 from vmamba_deploy.tasks import FEATURES
 from vmamba_deploy.tasks.classification import Activation
+from vmamba_deploy.user_network.request import Builder, Interface
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+    from torch import nn
 
 MAX_IMAGE_SIZE = 8192
 MAX_CLASSES = 1_000_000
 # The last for which the exporter converts every op that the networks use.
 MAX_OPSET = 25
+_INSTEAD = {
+    "--image-size": "--input says the size: --input image=1x3x256x256",
+    "--dynamic-size": "--dynamic says which axes are free: --dynamic image=0,2,3",
+    "--num-classes": "build() says it",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class UserNetworkPlan:
+    """A network of a user's.
+
+    Attributes:
+        network: the function that makes it, in a file that is imported and run; or itself.
+        interface: its inputs and outputs.
+        examples: inputs by name that the comparison begins with.
+    """
+
+    network: Builder | nn.Module
+    interface: Interface
+    examples: Mapping[str, npt.NDArray[Any]] | None = None
+
+    @property
+    def name(self) -> str:
+        """The file's, or the class's."""
+        if isinstance(self.network, Builder):
+            return self.network.path.stem
+        return type(self.network).__name__
 
 
 @dataclass(frozen=True)
@@ -41,6 +75,7 @@ class ExportPlan:
         build_engine: False for `--no-engine`.
         check_parity: False for `--no-parity`.
         aoti: also write an AOTInductor package, for `aoti_device`.
+        network: a user's own; then nothing that is of our networks alone may be asked for.
     """
 
     model: str | None = "t"
@@ -64,11 +99,14 @@ class ExportPlan:
     choice: WeightsChoice | None = None
     preprocessing: PreprocessingOptions = field(default_factory=PreprocessingOptions)
     engine: EnginePlan = field(default_factory=EnginePlan)
+    network: UserNetworkPlan | None = None
 
     def __post_init__(self) -> None:
         from vmamba_deploy.models import resolve_preset
 
-        if self.model is not None:
+        if self.network is not None:
+            self._check_own_network()
+        elif self.model is not None:
             resolve_preset(self.model, self.task)
         elif self.weights == "random":
             raise UsageError(
@@ -98,6 +136,24 @@ class ExportPlan:
             )
         self.export_options()
 
+    def _check_own_network(self) -> None:
+        """Refuse what says something of our networks."""
+        asked = {
+            "--model": self.model,
+            "--task": self.task,
+            "--activation": self.activation,
+            "--image-size": self.image_size,
+            "--dynamic-size": self.dynamic_size,
+            "--preprocess": self.preprocess,
+            "--num-classes": self.num_classes,
+            "--aoti": self.aoti,
+        }
+        if wrong := [option for option, value in asked.items() if value]:
+            raise UsageError(
+                f"{wrong[0]} is of the networks of this package, and --network brings one",
+                hint=_INSTEAD.get(wrong[0], "leave it out"),
+            )
+
     def export_options(self) -> ExportOptions:
         """The part of the plan that decides the ONNX file.
 
@@ -123,6 +179,8 @@ class ExportPlan:
         """
         if self.output is not None:
             return self.output
+        if self.network is not None:
+            return Path("artifacts") / f"{self.network.name}-{self.precision}"
         name = preset or Path(self.weights.partition("#")[0]).stem or "custom"
         if self.task == FEATURES.name:
             name = f"{name}-{self.task}"

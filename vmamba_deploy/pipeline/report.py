@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from vmamba_deploy.artifacts.engine_facts import EngineFacts
 from vmamba_deploy.exporting.onnx_model import OnnxModel
 from vmamba_deploy.parity.localise import first_drift, localise
-from vmamba_deploy.pipeline.parity import network, parity_inputs
+from vmamba_deploy.pipeline.parity import parity_inputs, reference_network
 from vmamba_deploy.precisions import PRECISIONS
 from vmamba_deploy.reports.html_file import render_html, write_page
 from vmamba_deploy.reports.json_file import write_json
@@ -112,7 +112,7 @@ def _layer_errors(facts: OnnxModel, loaded: LoadedModel, kind: RuntimeKind) -> L
     (photos, *_) = parity_inputs(facts, loaded, (1,))
     assert kind.layer_session is not None
     errors = localise(
-        network(facts, loaded, "fp32"),
+        reference_network(facts, loaded),
         facts.ir,
         [photos.pixel_values, *photos.others.values()],
         kind.layer_session,

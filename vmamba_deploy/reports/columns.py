@@ -9,6 +9,7 @@ from types import MappingProxyType
 
 from vmamba_deploy.parity.figures import Figures
 from vmamba_deploy.parity.kinds.detection import DetectionMetrics
+from vmamba_deploy.parity.kinds.image import ImageMetrics
 from vmamba_deploy.parity.kinds.label_map import LabelMetrics
 from vmamba_deploy.parity.kinds.logits import LogitsMetrics
 from vmamba_deploy.parity.metrics import Metrics
@@ -71,6 +72,7 @@ _ERRORS = (
 COLUMNS: Mapping[type[Figures], tuple[Column, ...]] = MappingProxyType(
     {
         Metrics: (*_ERRORS, Column("Max relative", "max_rel")),
+        ImageMetrics: (*_ERRORS, Column("PSNR, dB", "psnr", short=True)),
         LogitsMetrics: (
             *_ERRORS,
             Column("Top-1", "top1_agreement", True, short=True),
@@ -100,6 +102,9 @@ _SPREAD = "Spread: root mean square of the reference's {} about each image's mea
 EXPLANATIONS: Mapping[type[Figures], str] = MappingProxyType(
     {
         Metrics: _SPREAD.format("map"),
+        ImageMetrics: _SPREAD.format("image")
+        + " PSNR: of the worst image, by its own peak; from 54 dB on, half a grey level "
+        "of 8 bits, two images look the same.",
         LogitsMetrics: _SPREAD.format("logits")
         + " An image is decided when the reference's first class leads by more than the allowed "
         "error; only decided images can fail for their first class.",

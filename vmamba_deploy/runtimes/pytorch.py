@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from vmamba_deploy.exporting.options import INPUT_NAME
 from vmamba_deploy.runtimes.arrays import fed
 from vmamba_deploy.runtimes.base import RuntimeKind, RuntimeStatus
 from vmamba_deploy.tasks import CLASSIFICATION, Task
@@ -67,8 +66,7 @@ def taken(
     pixel_values: npt.NDArray[Any], others: dict[str, npt.NDArray[Any]], task: Task
 ) -> list[npt.NDArray[Any]]:
     """What a module takes, in its order."""
-    names = (INPUT_NAME, *(each.name for each in task.inputs))
-    return [*fed(names, pixel_values, others).values()]
+    return [*fed(task.input_names, pixel_values, others).values()]
 
 
 def named_arrays(given: Tensor | Sequence[Tensor], task: Task) -> Outputs:

@@ -9,11 +9,27 @@ from vmamba_deploy.errors import UsageError
 from vmamba_deploy.tasks.task import Axis, Input
 
 if TYPE_CHECKING:
+    import numpy as np
     import numpy.typing as npt
 
 SIZES = Input("sizes", "int64", ("batch", 2))
 """Height and width [B,2] of each picture within its map, before it was padded; left out, the whole
 map is the picture."""
+
+
+def random_input(one: Input, shape: tuple[int, ...], generator: np.random.Generator) -> Any:
+    """An array to try an input with that means nothing to us.
+
+    Standard normal floats and the integers 0 and 1, or what lies between the input's values.
+    """
+    import numpy as np
+
+    if one.dtype == "float32":
+        if one.values is None:
+            return generator.standard_normal(shape, dtype=np.float32)
+        return generator.uniform(*one.values, shape).astype(np.float32)
+    least, largest = one.values or (0, 1)
+    return generator.integers(int(least), int(largest), shape, one.dtype, endpoint=True)
 
 
 def completed_inputs(

@@ -2,36 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from vmamba_deploy.errors import UsageError
 
-OutputKind = Literal["logits", "map", "label_map", "detection"]
-"""How an output is judged: `logits` [B,classes], a `map` [B,C,H,W], a `label_map` [B,H,W] of
-classes, or a part of a `detection`; see `parity.kinds`."""
+OutputKind = Literal["logits", "map", "image", "label_map", "detection"]
+"""How an output is judged: `logits` [B,classes], a `map` of activations, an `image` that is looked
+at, a `label_map` of classes, or a part of a `detection`; see `parity.kinds`."""
 
 Dtype = Literal["float32", "int32", "int64"]
+
+PIXEL_VALUES = "pixel_values"
+"""What networks of ours call the image that they take."""
 
 Axis = int | str | None
 """Of a shape: so many; or `batch`, `classes`, `channels`, or `height` and `width` of the input;
 None: as many as the network makes of the input's size."""
 
 
+def sized(shape: Sequence[Axis], sizes: Mapping[str, int]) -> tuple[int, ...]:
+    """A shape with a size in the place of each name.
+
+    Raises:
+        KeyError: a name without a size.
+        ValueError: an axis that only the network knows.
+    """
+    if None in shape:
+        raise ValueError("the network makes the shape")
+    return tuple(sizes[axis] if isinstance(axis, str) else int(axis or 0) for axis in shape)
+
+
 @dataclass(frozen=True)
 class Input:
-    """A tensor that a network takes beside `pixel_values`.
+    """A tensor that a network takes: beside an image, or of its own.
 
     Attributes:
         name: in the graph and in the call of a session.
         dtype: by NumPy's and PyTorch's name.
-        shape: with the batch first.
+        shape: with the batch first, where there is one.
+        values: the least and the largest that it may be tried with; None: any float, and of
+            integers 0 and 1.
     """
 
     name: str
     dtype: Dtype
     shape: tuple[Axis, ...]
+    values: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -66,6 +84,8 @@ class Task:
         batches: usual sizes of an execution, the smallest, the usual and the largest of an engine.
         former_names: of the outputs, in files of older releases; empty where they are the same.
         fewest_classes: that its labels tell apart, however few the logits are.
+        first: the first input of a network that takes no image of ours, its free axes by names
+            that other inputs share; None: an image, whose size an export chooses.
     """
 
     name: str
@@ -77,10 +97,17 @@ class Task:
     batches: tuple[int, ...] = (1, 8, 32)
     former_names: tuple[str, ...] = ()
     fewest_classes: int = 1
+    first: Input | None = None
 
     def classes(self, logits: int) -> int:
         """How many classes its outputs tell apart where there are so many logits."""
         return max(logits, self.fewest_classes)
+
+    @property
+    def input_names(self) -> tuple[str, ...]:
+        """Names of the inputs, in the order in which a file has them."""
+        first = PIXEL_VALUES if self.first is None else self.first.name
+        return (first, *(each.name for each in self.inputs))
 
     @property
     def output_names(self) -> tuple[str, ...]:

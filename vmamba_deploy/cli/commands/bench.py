@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vmamba_deploy.cli.parameters import BatchList
+from vmamba_deploy.cli.parameters import BatchList, network_option
 from vmamba_deploy.cli.reporting import reporting
 
 if TYPE_CHECKING:
     from vmamba_deploy.cli.terminal import Terminal
+    from vmamba_deploy.user_network.request import Builder
 
 
 @click.command("bench")
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 @click.option("--threads", type=click.IntRange(0, 1024), default=0, help="0: each runtime's own.")
 @click.option("--weights", help="Weights for PyTorch, when they have moved.")
 @reporting
+@network_option
 def command(
     terminal: Terminal,
     *,
@@ -29,6 +31,7 @@ def command(
     repeats: int,
     threads: int,
     weights: str | None,
+    network: Builder | None,
 ) -> None:
     """Measure latencies of the runtimes of PATH, an ONNX file or an artefact folder.
 
@@ -49,6 +52,7 @@ def command(
             repeats=repeats,
             threads=threads,
             weights=weights,
+            builder=network,
             progress=steps.progress,
         )
     drawn = table(

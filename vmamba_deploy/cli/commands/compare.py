@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vmamba_deploy.cli.parameters import BatchList, weights_options
+from vmamba_deploy.cli.parameters import BatchList, network_option, weights_options
 from vmamba_deploy.cli.reporting import reporting
 from vmamba_deploy.errors import ExitCode
 
 if TYPE_CHECKING:
     from vmamba_deploy.cli.terminal import Terminal
+    from vmamba_deploy.user_network.request import Builder
 
 
 @click.command("compare")
@@ -37,9 +38,15 @@ if TYPE_CHECKING:
     help="Save PREFIX-inputs.json and PREFIX-outputs.json for `polygraphy run`.",
 )
 @reporting
+@network_option
 @weights_options
 def command(
-    terminal: Terminal, *, path: Path, batch: tuple[int, ...] | None, **options: Any
+    terminal: Terminal,
+    *,
+    path: Path,
+    batch: tuple[int, ...] | None,
+    network: Builder | None,
+    **options: Any,
 ) -> ExitCode:
     """Compare PATH, an artefact folder or an ONNX file, with PyTorch in fp32.
 
@@ -49,7 +56,7 @@ def command(
     from vmamba_deploy.pipeline.compare import run_compare
     from vmamba_deploy.pipeline.export import parity_fields
 
-    results = run_compare(path, terminal.on_event, batches=batch, **options)
+    results = run_compare(path, terminal.on_event, batches=batch, builder=network, **options)
     failed = [result.runtime for result in results if result.status == "failed"]
     terminal.show(parity_table(results))
     code = ExitCode.PARITY_FAILED if failed else ExitCode.OK

@@ -12,22 +12,44 @@ from vmamba_deploy.cli.parameters import (
     ImageSize,
     Names,
     engine_options,
+    network_option,
     pop_precision,
     precision_flags,
     preprocessing_options,
     weights_options,
 )
 from vmamba_deploy.cli.reporting import reporting
-from vmamba_deploy.errors import ExitCode
+from vmamba_deploy.errors import ExitCode, UsageError
 from vmamba_deploy.tasks import TASKS
 from vmamba_deploy.tasks.classification import ACTIVATIONS
+from vmamba_deploy.user_network.request import (
+    Interface,
+    parsed_free_axes,
+    parsed_input,
+    parsed_outputs,
+)
 
 if TYPE_CHECKING:
     from vmamba_deploy.cli.terminal import Terminal
+    from vmamba_deploy.pipeline.plan import UserNetworkPlan
 
 
 @click.command("export", epilog=EXIT_CODES)
 @click.option("-m", "--model", help="Preset or alias: t, s, b, vmamba_tiny_s1l8, ...")
+@click.option(
+    "--input",
+    "inputs",
+    multiple=True,
+    metavar="NAME=SHAPE[:DTYPE[:LOW..HIGH]]",
+    help="Of --network, each input of forward(): image=1x3x256x256, ids=1x16:int64:0..999.",
+)
+@click.option(
+    "--dynamic",
+    multiple=True,
+    metavar="NAME=AXES",
+    help="Of --network, its free axes: image=0,2,3, with names image=0:batch,2:h,3:w, or none.  "
+    "[default: the batch, where the first axis of every input is as long]",
+)
 @click.option(
     "--weights",
     default="random",
@@ -44,7 +66,7 @@ if TYPE_CHECKING:
     type=Names(),
     default="",
     help="Further outputs: labels,logits also gives a segmentation's logits at a quarter of the "
-    "size.",
+    "size. Of --network: names and kinds, logits:logits,sr:image.",
 )
 @click.option(
     "--activation",
@@ -81,17 +103,21 @@ if TYPE_CHECKING:
 )
 @click.option("--no-parity", is_flag=True, help="Do not compare with PyTorch.")
 @reporting
+@network_option
 @weights_options
 @preprocessing_options
 @engine_options
 def command(terminal: Terminal, **options: Any) -> ExitCode:
     """Export a VMamba model: ONNX file, TensorRT engine, manifest and parity report.
 
+    With --network FILE.py:FUNCTION a network of your own, which FILE.py is run for.
+
     The files appear in the output folder all at once, and only after they agreed with PyTorch.
     """
     from vmamba_deploy.cli.summary import show_export
     from vmamba_deploy.pipeline.plan import ExportPlan
 
+    options["network"] = _network(options)
     plan = ExportPlan(
         precision=pop_precision(options),
         build_engine=not options.pop("no_engine"),
@@ -104,3 +130,27 @@ def command(terminal: Terminal, **options: Any) -> ExitCode:
     show_export(terminal, outcome)
     terminal.result(outcome.as_json())
     return outcome.exit_code
+
+
+def _network(options: dict[str, Any]) -> UserNetworkPlan | None:
+    """Take what is said of a user's network out of the options.
+
+    Raises:
+        UsageError: it cannot be understood, or is said of no network.
+    """
+    from vmamba_deploy.pipeline.plan import UserNetworkPlan
+
+    builder, inputs, free = (options.pop(name) for name in ("network", "inputs", "dynamic"))
+    if builder is None:
+        if inputs or free:
+            option = "--input" if inputs else "--dynamic"
+            raise UsageError(
+                f"{option} is of a network of your own", hint="name it: --network FILE.py:FUNCTION"
+            )
+        return None
+    interface = Interface(
+        tuple(map(parsed_input, inputs)),
+        parsed_free_axes(free),
+        parsed_outputs(options.pop("outputs")),
+    )
+    return UserNetworkPlan(builder, interface)

@@ -38,7 +38,7 @@ class ClassificationScorer(Scorer):
 
     def check(self, manifest: Manifest, folder: Path) -> None:
         """See `Scorer`."""
-        manifest.preprocessing.by_this_release().require_files(
+        manifest.prepared().require_files(
             "give arrays to vmamba_deploy.inference.load(...).classify, and count"
         )
         if manifest.classes == 1:

@@ -16,3 +16,24 @@ class WeightsChoice:
 
     key: str | None = None
     prefix: str | None = None
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Of the weights of the only network that is meant; empty: any of ours, by its names."""
+        return frozenset()
+
+
+@dataclass(frozen=True)
+class NamedWeights(WeightsChoice):
+    """The weights of a network that is at hand: its own names tell what is its.
+
+    Attributes:
+        wanted: names of its weights, parameters and buffers.
+    """
+
+    wanted: frozenset[str] = frozenset()
+
+    @property
+    def names(self) -> frozenset[str]:
+        """See `WeightsChoice`."""
+        return self.wanted

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +11,12 @@ from torch import Tensor
 from vmamba_deploy.errors import InputFileError, UsageError, printable
 from vmamba_deploy.files import shown
 from vmamba_deploy.models.checkpoints.choice import WeightsChoice
-from vmamba_deploy.models.checkpoints.prefixes import listed, preferred, without_prefix
+from vmamba_deploy.models.checkpoints.prefixes import (
+    listed,
+    preferred,
+    prefixes_of,
+    without_prefix,
+)
 from vmamba_deploy.models.checkpoints.settings import Settings, settings_of
 from vmamba_deploy.models.checkpoints.stored import StoredTensor
 from vmamba_deploy.models.checkpoints.unreadable import CLEAN_FILE
@@ -84,9 +89,9 @@ def unwrap(loaded: object, path: Path, choice: WeightsChoice | None = None) -> C
             hint=CLEAN_FILE,
         )
     assert isinstance(loaded, Mapping)
-    networks = [key for key, tensors in groups.items() if _is_network(tensors)] or list(groups)
+    networks = _networks(groups, choice.names) or list(groups)
     key = _asked_key(groups, path, choice.key) if choice.key else _default_key(networks, path)
-    found = without_prefix(groups[key], path, choice.prefix)
+    found = without_prefix(groups[key], path, choice.prefix, choice.names)
     beside = {name: value for name, value in loaded.items() if name not in groups}
     settings, unread = settings_of(beside)
     return CheckpointContents(
@@ -152,6 +157,17 @@ def _tensors_of(value: object) -> dict[str, StoredTensor]:
         for name, tensor in items
         if isinstance(name, str) and isinstance(tensor, StoredTensor)
     }
+
+
+def _networks(
+    groups: Mapping[str, Mapping[str, StoredTensor]], wanted: Collection[str]
+) -> list[str]:
+    """Keys of the dicts that hold a network of ours, or most of the names that are wanted."""
+    if not wanted:
+        return [key for key, tensors in groups.items() if _is_network(tensors)]
+    held = {key: sum(prefixes_of(tensors, wanted).values()) for key, tensors in groups.items()}
+    most = max(held.values())
+    return [key for key, count in held.items() if most and count == most]
 
 
 def _is_network(tensors: Mapping[str, StoredTensor]) -> bool:

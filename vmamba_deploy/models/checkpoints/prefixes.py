@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -39,7 +40,9 @@ class Unprefixed(Generic[T]):
     left_out: tuple[str, ...]
 
 
-def without_prefix(tensors: Mapping[str, T], path: Path, asked: str | None) -> Unprefixed[T]:
+def without_prefix(
+    tensors: Mapping[str, T], path: Path, asked: str | None, wanted: Collection[str] = ()
+) -> Unprefixed[T]:
     """Take one network out of the tensors of a file, whatever its names begin with.
 
     Data-parallel and compiled wrappers are dropped from every name. What stands outside the prefix
@@ -50,6 +53,8 @@ def without_prefix(tensors: Mapping[str, T], path: Path, asked: str | None) -> U
         tensors: by the names in the file.
         path: of the file.
         asked: the prefix that the user names; None finds the one that a family's names tell.
+        wanted: names of a network that is no family's; then they tell, and every name behind the
+            prefix is the network's.
 
     Raises:
         UsageError: no name begins with the prefix that was asked for.
@@ -57,10 +62,13 @@ def without_prefix(tensors: Mapping[str, T], path: Path, asked: str | None) -> U
     """
     counters = [name for name in tensors if is_counter(name)]
     named = _without_wrappers({name: tensors[name] for name in tensors if name not in counters})
-    prefix = _found_prefix(named, path) if asked is None else _asked_prefix(named, path, asked)
+    if asked is not None:
+        prefix = _asked_prefix(named, path, asked)
+    else:
+        prefix = _only_prefix(prefixes_of(named, wanted) if wanted else _told(named), path)
     within: dict[str, T] = {}
     outside: list[str] = []
-    belongs = _belonging(named, prefix)
+    belongs = (lambda _name: True) if wanted else _belonging(named, prefix)
     for name, tensor in named.items():
         if name.startswith(prefix) and belongs(name.removeprefix(prefix)):
             within[name.removeprefix(prefix)] = tensor
@@ -68,7 +76,7 @@ def without_prefix(tensors: Mapping[str, T], path: Path, asked: str | None) -> U
             outside.append(name)
     left_out = counters
     for name in outside:
-        own = _own_name(name, prefix)
+        own = None if wanted else _own_name(name, prefix)
         if own is None or own in within:
             left_out.append(name)
         else:
@@ -108,10 +116,27 @@ def _without_wrappers(tensors: dict[str, T]) -> dict[str, T]:
     return unwrapped if len(unwrapped) == len(tensors) else tensors
 
 
-def _found_prefix(names: Collection[str], path: Path) -> str:
+def prefixes_of(names: Iterable[str], wanted: Collection[str]) -> Counter[str]:
+    """What stands before the wanted names among those of a file, the most frequent alone.
+
+    Wrappers of the names are no part of it.
+    """
+    counts: Counter[str] = Counter()
+    for name in (_WRAPPERS.sub("", each) for each in names):
+        places = [0, *(place + 1 for place, letter in enumerate(name) if letter == ".")]
+        counts.update(name[:place] for place in places if name[place:] in wanted)
+    most = max(counts.values(), default=0)
+    return Counter({prefix: count for prefix, count in counts.items() if count == most})
+
+
+def _told(names: Collection[str]) -> Collection[str]:
+    """The prefixes that the anchors of our families tell."""
     anchors = [family.anchor for family in families_told_by(names) if family.anchor is not None]
     matches = (anchor.search(name) for anchor in anchors for name in names)
-    found = dict.fromkeys(match.string[: match.start()] for match in matches if match)
+    return dict.fromkeys(match.string[: match.start()] for match in matches if match)
+
+
+def _only_prefix(found: Collection[str], path: Path) -> str:
     chosen = preferred(found) if len(found) > 1 else next(iter(found), "")
     if chosen is None:
         raise InputFileError(

@@ -47,7 +47,7 @@ def read_checkpoint(path: Path, choice: WeightsChoice | None = None) -> Checkpoi
     else:
         refuse_other_file(path, start)
         contents = _unwrapped(read_pickled(path), path, choice)
-    _check(path, contents.stored, size)
+    _check(path, contents.stored, size, integers=bool(choice and choice.names))
     return contents
 
 
@@ -60,8 +60,10 @@ def _unwrapped(tree: object, path: Path, choice: WeightsChoice | None) -> Checkp
         raise
 
 
-def _check(path: Path, stored: Mapping[str, StoredTensor], size: int) -> None:
+def _check(path: Path, stored: Mapping[str, StoredTensor], size: int, *, integers: bool) -> None:
     """Refuse more than a checkpoint has, and what is not plain numbers in memory.
+
+    Networks of ours have integers in counters alone; with `integers` there may be tensors of them.
 
     Raises:
         InputFileError: too many, too large or too strangely named tensors, or one that is not of
@@ -75,7 +77,7 @@ def _check(path: Path, stored: Mapping[str, StoredTensor], size: int) -> None:
             raise InputFileError(
                 f"{shown(path)} has a tensor with a name of {len(name):,} characters."
             )
-        claimed += _check_tensor(path, name, tensor.meta, size)
+        claimed += _check_tensor(path, name, tensor.meta, size, integers=integers)
     # A tensor may be saved under two names.
     if claimed > 2 * size:
         raise InputFileError(
@@ -83,7 +85,7 @@ def _check(path: Path, stored: Mapping[str, StoredTensor], size: int) -> None:
         )
 
 
-def _check_tensor(path: Path, name: str, meta: Tensor, size: int) -> int:
+def _check_tensor(path: Path, name: str, meta: Tensor, size: int, *, integers: bool) -> int:
     """The bytes that a tensor takes; see `_check`."""
     numbers = math.prod(meta.shape)
     bytes_taken = numbers * meta.element_size()
@@ -91,7 +93,7 @@ def _check_tensor(path: Path, name: str, meta: Tensor, size: int) -> int:
     own_place = bytes_taken <= meta.untyped_storage().nbytes() and all(
         side <= size for side in meta.shape
     )
-    is_counter = numbers <= 1 and not meta.is_complex()
+    is_counter = (integers or numbers <= 1) and not meta.is_complex()
     if not own_place or not (meta.is_floating_point() or is_counter):
         raise InputFileError(
             f"{shown(path)}: '{printable(name)}' is not a plain tensor of floating-point numbers "

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from vmamba_deploy.parity.answer import Answer
 from vmamba_deploy.parity.figures import Figures
 from vmamba_deploy.parity.kinds.detection import compare_detections
+from vmamba_deploy.parity.kinds.image import compare_images
 from vmamba_deploy.parity.kinds.label_map import compare_labels
 from vmamba_deploy.parity.kinds.logits import compare_logits
 from vmamba_deploy.parity.kinds.map import compare_maps
@@ -38,6 +39,7 @@ KINDS: Mapping[OutputKind, Kind] = MappingProxyType(
     {
         "logits": Kind(compare_logits),
         "map": Kind(compare_maps),
+        "image": Kind(compare_images),
         "label_map": Kind(compare_labels),
         "detection": Kind(compare_detections, together=True, shakes=4),
     }

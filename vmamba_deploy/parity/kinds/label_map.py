@@ -72,20 +72,20 @@ class LabelMetrics(Figures):
 
 
 def compare_labels(answer: Answer, limits: Thresholds) -> LabelMetrics:
-    """Compare labels [B, H, W] with the reference's.
+    """Compare labels [B, H, W], or integers of any other shape, with the reference's.
 
     Raises:
         ValueError: another shape, labels that are no integers, or no limits to judge them by.
     """
     expected, got = answer.pair()
-    if expected.ndim != 3 or expected.shape != got.shape or not expected.size:
+    if expected.ndim < 1 or expected.shape != got.shape or not expected.size:
         raise ValueError(f"labels have shape {list(got.shape)}, expected {list(expected.shape)}")
     if not all(np.issubdtype(one.dtype, np.integer) for one in (expected, got)):
         raise ValueError(f"labels of {got.dtype}, and of {expected.dtype} of the reference")
     own, same = LabelMetrics.own_limits(limits), expected == got
     logits = answer.expected.get(HEAD_LOGITS.name)
     decided = np.zeros_like(same)
-    if logits is not None:
+    if logits is not None and expected.ndim == 3 and logits.ndim == 4:
         for index, one in enumerate(logits):
             decided[index] = _margins(one, same.shape[1:]) > own.margin
     return LabelMetrics(

@@ -1,4 +1,4 @@
-"""Maps: how far the activations are from the reference's."""
+"""Maps, or tensors of any shape: how far the activations are from the reference's."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from vmamba_deploy.precisions import Thresholds
 
 
 def compare_maps(answer: Answer, _limits: Thresholds) -> Metrics:
-    """Compare maps [B, C, H, W] with the reference's, each image's as one vector.
+    """Compare maps [B, ...] with the reference's, each image's as one vector.
 
     Raises:
         ValueError: shapes differ, or the reference is not finite.
     """
     r, c = (np.asarray(one, dtype=np.float64) for one in answer.pair())
-    if r.ndim != 4 or r.shape != c.shape:
+    if r.ndim < 1 or r.shape != c.shape:
         raise ValueError(f"maps have shape {list(c.shape)}, the reference's {list(r.shape)}")
     measured = measure(r.reshape(len(r), -1), c.reshape(len(c), -1), answer.unit)
     if measured["non_finite"]:

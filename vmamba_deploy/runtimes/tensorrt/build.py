@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from vmamba_deploy.artifacts.atomic import atomic_write
@@ -25,7 +26,7 @@ from vmamba_deploy.runtimes.tensorrt.builder_config import (
 )
 from vmamba_deploy.runtimes.tensorrt.callbacks import ProgressFeed, make_logger, make_monitor
 from vmamba_deploy.runtimes.tensorrt.flavour import Flavour, choose_flavour
-from vmamba_deploy.runtimes.tensorrt.plan import EnginePlan, Profile, Progress
+from vmamba_deploy.runtimes.tensorrt.plan import AxisRanges, EnginePlan, Profile, Progress
 from vmamba_deploy.runtimes.tensorrt.plugin_library import find_plugin_library, load_plugin
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ def build_engine(
     output: Path,
     *,
     profile: Profile,
+    ranges: AxisRanges = MappingProxyType({}),
     plugin_library: Path | None = None,
     progress: Progress | None = None,
 ) -> EngineFacts:
@@ -50,7 +52,8 @@ def build_engine(
         model: a file of `vmamba_deploy.exporting`, or like it.
         output: the engine file; written under another name and renamed, so that a failed or
             cancelled build leaves nothing and harms no older file.
-        profile: shapes of the image that the engine takes; those of other inputs follow.
+        profile: shapes of the first input that the engine takes; those of others follow.
+        ranges: of free axes that other inputs have and the first has not.
         plugin_library: `libvmamba_trt.so`; None builds or finds it.
         progress: called in this thread as progress(phase, step, total).
 
@@ -83,7 +86,9 @@ def build_engine(
         raise BuildError(f"{flavour.title} cannot start: {'; '.join(logger.errors)}")
     parsed = parse_network(flavour, builder, logger, model)
     config = configure(flavour, builder, plan)
-    config.add_optimization_profile(network_profile(builder, parsed.network, profile, model))
+    config.add_optimization_profile(
+        network_profile(builder, parsed.network, profile, model, ranges)
+    )
     if plan.embed_plugin:
         config.plugins_to_serialize = [str(library)]
     engine = _build_cancellably(trt, builder, parsed.network, config, progress, logger)

@@ -9,7 +9,7 @@ from vmamba_deploy.errors import BuildError, UsageError
 from vmamba_deploy.exporting.onnx_model import OnnxModel
 from vmamba_deploy.files import read_file
 from vmamba_deploy.runtimes.tensorrt.flavour import Flavour
-from vmamba_deploy.runtimes.tensorrt.plan import EnginePlan, Profile
+from vmamba_deploy.runtimes.tensorrt.plan import AxisRanges, EnginePlan, Profile, profile_of
 
 if TYPE_CHECKING:
     from vmamba_deploy.artifacts.manifest import TensorFacts
@@ -72,18 +72,20 @@ def target_members(flavour: Flavour, plan: EnginePlan) -> list[Any]:
     return [known[sm] for sm in wanted]
 
 
-def network_profile(builder: Any, network: Any, profile: Profile, model: OnnxModel) -> Any:
-    """The optimization profile of a network: that of its image, and the others' that follow.
+def network_profile(
+    builder: Any, network: Any, profile: Profile, model: OnnxModel, ranges: AxisRanges
+) -> Any:
+    """The optimization profile of a network: that of its first input, and the others' that follow.
 
     Raises:
-        BuildError: another input has a free axis that the image does not have.
+        BuildError: another input has a free axis of which nothing is known.
         UsageError: the profile does not fit the file.
     """
     image = network.get_input(0)
     for axis, size in enumerate(image.shape):
         for shape in profile:
             if size not in (-1, shape[axis]):
-                what = "batch" if axis == 0 else "image side"
+                what = "batch" if axis == 0 else "side"
                 raise UsageError(
                     f"{model.path.name} has a fixed {what} of {size}, but the plan asks for "
                     f"{shape[axis]}",
@@ -92,26 +94,29 @@ def network_profile(builder: Any, network: Any, profile: Profile, model: OnnxMod
     described = builder.create_optimization_profile()
     described.set_shape(image.name, *profile)
     for other in model.inputs[1:]:
-        described.set_shape(other.name, *input_profile(other, model.inputs[0], profile))
+        described.set_shape(other.name, *input_profile(other, model.inputs[0], profile, ranges))
     return described
 
 
-def input_profile(other: TensorFacts, image: TensorFacts, profile: Profile) -> Profile:
-    """The shapes of another input, whose free axes are axes of the image, by their names.
+def input_profile(
+    other: TensorFacts, first: TensorFacts, profile: Profile, ranges: AxisRanges
+) -> Profile:
+    """The shapes of another input, whose free axes are the first one's or have ranges of their own.
 
     Raises:
-        BuildError: one that the image does not have.
+        BuildError: one of which nothing is known.
     """
-    places = {axis: place for place, axis in enumerate(image.shape) if isinstance(axis, str)}
-    if lacking := [axis for axis in other.shape if isinstance(axis, str) and axis not in places]:
+    of_first = {
+        axis: (profile[0][place], profile[1][place], profile[2][place])
+        for place, axis in enumerate(first.shape)
+        if isinstance(axis, str)
+    }
+    known = {**ranges, **of_first}
+    if lacking := [axis for axis in other.shape if isinstance(axis, str) and axis not in known]:
         raise BuildError(
-            f"the input {other.name} has a free axis {lacking[0]}, which {image.name} has not"
+            f"the input {other.name} has a free axis {lacking[0]}, which {first.name} has not"
         )
-    smallest, usual, largest = (
-        tuple(axis if isinstance(axis, int) else shape[places[axis]] for axis in other.shape)
-        for shape in profile
-    )
-    return smallest, usual, largest
+    return profile_of(other.shape, known)
 
 
 def _read_timing_cache(config: Any, path: Path, flavour: Flavour) -> None:

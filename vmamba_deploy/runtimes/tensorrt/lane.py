@@ -12,9 +12,9 @@ from vmamba_deploy.errors import (
     ResourceError,
     UsageError,
 )
-from vmamba_deploy.exporting.options import INPUT_NAME
 from vmamba_deploy.runtimes.arrays import fed, given
 from vmamba_deploy.runtimes.tensorrt.cuda_device import FULL_HINT, HostBuffer
+from vmamba_deploy.tasks.task import PIXEL_VALUES
 
 if TYPE_CHECKING:
     import numpy as np
@@ -34,30 +34,33 @@ class LoadedEngine:
         runtime: that deserialised it; kept, for it must outlive the engine.
         engine: with one optimization profile.
         device: see `CudaDevice`.
+        first: name of the input that comes first in a call.
 
     Raises:
         IntegrityError: no input, or no output.
     """
 
-    def __init__(self, trt: Any, runtime: Any, engine: Any, device: CudaDevice) -> None:
+    def __init__(
+        self, trt: Any, runtime: Any, engine: Any, device: CudaDevice, first: str = PIXEL_VALUES
+    ) -> None:
         self.trt, self.device, self._runtime, self._engine = trt, device, runtime, engine
         names = [engine.get_tensor_name(index) for index in range(engine.num_io_tensors)]
         inputs = [n for n in names if engine.get_tensor_mode(n) == trt.TensorIOMode.INPUT]
         outputs = [n for n in names if n not in inputs]
         if not inputs or not outputs:
             raise IntegrityError(f"the engine has tensors {names}, expected inputs and outputs")
-        # The image first; the sort leaves the others in the engine's order.
-        self.input_names = tuple(sorted(inputs, key=lambda name: name != INPUT_NAME))
+        # The sort leaves the others in the engine's order.
+        self.input_names = tuple(sorted(inputs, key=lambda name: name != first))
         self.output_names = tuple(outputs)
 
     @property
     def smallest(self) -> tuple[int, ...]:
-        """The smallest shape of the image in the optimization profile."""
+        """The smallest shape of the first input in the optimization profile."""
         return self.profile(self.input_names[0])[0]
 
     @property
     def largest(self) -> tuple[int, ...]:
-        """The largest shape of the image in the optimization profile."""
+        """The largest shape of the first input in the optimization profile."""
         return self.profile(self.input_names[0])[1]
 
     def profile(self, name: str) -> tuple[tuple[int, ...], tuple[int, ...]]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import os
 from pathlib import Path
+from types import MappingProxyType
 
 from vmamba_deploy.artifacts.atomic import atomic_write
 from vmamba_deploy.errors import InputFileError
@@ -17,7 +18,7 @@ from vmamba_deploy.exporting.onnx_model import OnnxModel
 from vmamba_deploy.runtimes.onnxruntime import create_session
 from vmamba_deploy.runtimes.tensorrt.builder_config import input_profile
 from vmamba_deploy.runtimes.tensorrt.flavour import TENSORRT_RTX
-from vmamba_deploy.runtimes.tensorrt.plan import Profile
+from vmamba_deploy.runtimes.tensorrt.plan import AxisRanges, Profile
 from vmamba_deploy.runtimes.tensorrt.soname_stub import soname_stub
 
 _TEMPLATE = '''\
@@ -109,12 +110,13 @@ def write_network_script(
     out_path: Path,
     *,
     profile: Profile = ((1, 3, 224, 224), (8, 3, 224, 224), (32, 3, 224, 224)),
+    ranges: AxisRanges = MappingProxyType({}),
 ) -> Path:
     """Write a script for `polygraphy run|convert|inspect --model-type trt-network-script`.
 
-    `profile` holds the smallest, usual and largest shape of the image that the commands in the
-    script's docstring show. The two paths are written relative to the script, so the folder can be
-    moved as a whole.
+    `profile` holds the smallest, usual and largest shape of the first input that the commands in
+    the script's docstring show, `ranges` those of axes that it has not. The two paths are written
+    relative to the script, so the folder can be moved as a whole.
 
     Raises:
         InputFileError: the ONNX file or the plugin library is not there, or not sound.
@@ -125,7 +127,7 @@ def write_network_script(
     folder = out_path.resolve().parent
     major = (TENSORRT_RTX.version or "1").split(".", maxsplit=1)[0]
     stub = soname_stub("libtensorrt_rtx.so", f"libtensorrt_rtx.so.{major}")
-    smallest, usual, largest = _shape_texts(model, profile)
+    smallest, usual, largest = _shape_texts(model, profile, ranges)
     text = _TEMPLATE.format(
         onnx_name=model.path.name,
         script_name=out_path.name,
@@ -142,11 +144,11 @@ def write_network_script(
     return out_path
 
 
-def _shape_texts(model: OnnxModel, profile: Profile) -> list[str]:
+def _shape_texts(model: OnnxModel, profile: Profile, ranges: AxisRanges) -> list[str]:
     """The smallest, usual and largest shapes of all inputs, as polygraphy takes them."""
-    image, *others = model.inputs
-    shapes = {image.name: profile}
-    shapes |= {other.name: input_profile(other, image, profile) for other in others}
+    first, *others = model.inputs
+    shapes = {first.name: profile}
+    shapes |= {other.name: input_profile(other, first, profile, ranges) for other in others}
     return [
         " ".join(f"{name}:[{','.join(map(str, each[k]))}]" for name, each in shapes.items())
         for k in range(3)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,8 +15,19 @@ from vmamba_deploy.tasks import CLASSIFICATION, Task
 Progress = Callable[[str, int, int], None]
 
 Profile = tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]
-"""The smallest, the usual and the largest shape of the image."""
+"""The smallest, the usual and the largest shape of the first input."""
+AxisRanges = Mapping[str, tuple[int, int, int]]
+"""The smallest, the usual and the largest size of free axes, by name."""
 _SHAPES, _AXES = 3, 4
+
+
+def profile_of(shape: Sequence[int | str], ranges: AxisRanges) -> Profile:
+    """The profile of an input, all of whose free axes have a range."""
+    smallest, usual, largest = (
+        tuple(axis if isinstance(axis, int) else ranges[axis][which] for axis in shape)
+        for which in range(3)
+    )
+    return smallest, usual, largest
 
 
 @dataclass(frozen=True)

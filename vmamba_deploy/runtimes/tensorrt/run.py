@@ -44,6 +44,7 @@ from vmamba_deploy.runtimes.tensorrt.plugin_library import (
     find_plugin_library,
     load_plugin,
 )
+from vmamba_deploy.tasks.task import PIXEL_VALUES
 
 if TYPE_CHECKING:
     import numpy as np
@@ -64,16 +65,23 @@ class TensorRTRuntime:
         engine: the file.
         facts: what it was built by and for.
         plugin_library: `libvmamba_trt.so` beside it; None builds or finds it.
+        first: name of the input that comes first in a call.
     """
 
     def __init__(
-        self, engine: Path, facts: EngineFacts, *, plugin_library: Path | None = None
+        self,
+        engine: Path,
+        facts: EngineFacts,
+        *,
+        plugin_library: Path | None = None,
+        first: str = PIXEL_VALUES,
     ) -> None:
         if not facts.built or facts.flavour is None:
             raise IntegrityError(f"this folder has no engine: {facts.reason}")
         if facts.weights_stripped:
             raise UsageError(f"{engine} has no weights", hint="refit it from the ONNX file first")
         self._engine, self._facts, self._library = engine, facts, plugin_library
+        self._first = first
         self._flavour = FLAVOURS[facts.flavour]
         self._folder: Path | None = None
 
@@ -89,7 +97,8 @@ class TensorRTRuntime:
         """
         manifest = read_manifest(folder)
         library = folder / TRT_LIBRARY_NAME
-        runtime = cls(folder / ENGINE_NAME, manifest.engine, plugin_library=library)
+        first = manifest.onnx.inputs[0].name
+        runtime = cls(folder / ENGINE_NAME, manifest.engine, plugin_library=library, first=first)
         if ENGINE_NAME not in manifest.files:
             raise IntegrityError(f"the manifest of {folder} does not list {ENGINE_NAME}")
         runtime._folder = folder
@@ -150,7 +159,7 @@ class TensorRTRuntime:
                 f"{self._flavour.title} refuses {self._engine}: {reasons}",
                 hint="build the engine again on this machine",
             )
-        return LoadedEngine(trt, runtime, engine, device)
+        return LoadedEngine(trt, runtime, engine, device, self._first)
 
     def _content(self, manifest: Manifest | None) -> bytes:
         """The engine, as it was compared with the manifest."""
@@ -224,7 +233,8 @@ def _on_files(flavour: Flavour, files: ModelFiles) -> Runtime | None:
         return AbsentEngine(flavour.name, _STRIPPED)
     if path.with_name(MANIFEST_NAME).exists():
         return TensorRTRuntime.from_folder(path.parent)
-    return TensorRTRuntime(path, engine, plugin_library=path.with_name(TRT_LIBRARY_NAME))
+    library = path.with_name(TRT_LIBRARY_NAME)
+    return TensorRTRuntime(path, engine, plugin_library=library, first=files.onnx.inputs[0].name)
 
 
 def _folder_status(flavour: Flavour, serving: Serving) -> RuntimeStatus:

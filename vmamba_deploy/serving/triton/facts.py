@@ -73,7 +73,7 @@ def read_facts(manifest: Manifest, plan: TritonPlan) -> ModelFacts:
     """
     backend = choose_backend(manifest, plan.backend)
     profile = _tensorrt_profile(manifest.engine) if backend == "tensorrt" else None
-    preprocessing = manifest.preprocessing.by_this_release()
+    preprocessing = manifest.prepared()
     image, logits = _tensor(manifest.onnx.inputs[0]), _tensor(manifest.onnx.outputs[0])
     height, width = preprocessing.crop_pixels
     channels, channels_last = preprocessing.channels, preprocessing.normalisation_in_graph
