@@ -72,7 +72,7 @@ _ERRORS = (
 COLUMNS: Mapping[type[Figures], tuple[Column, ...]] = MappingProxyType(
     {
         Metrics: (*_ERRORS, Column("Max relative", "max_rel")),
-        ImageMetrics: (*_ERRORS, Column("PSNR, dB", "psnr", short=True)),
+        ImageMetrics: (*_ERRORS, Column("PSNR", "psnr", short=True)),
         LogitsMetrics: (
             *_ERRORS,
             Column("Top-1", "top1_agreement", True, short=True),
@@ -103,7 +103,7 @@ EXPLANATIONS: Mapping[type[Figures], str] = MappingProxyType(
     {
         Metrics: _SPREAD.format("map"),
         ImageMetrics: _SPREAD.format("image")
-        + " PSNR: of the worst image, by its own peak; from 54 dB on, half a grey level "
+        + " PSNR: in dB, of the worst image, by its own peak; from 54 on, half a grey level "
         "of 8 bits, two images look the same.",
         LogitsMetrics: _SPREAD.format("logits")
         + " An image is decided when the reference's first class leads by more than the allowed "

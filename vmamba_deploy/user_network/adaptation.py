@@ -1,27 +1,44 @@
-"""The way to `adapt`, and around the user's code."""
+"""A network as `adapt` leaves it, where it needs that: one may call our ops by itself."""
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
-if TYPE_CHECKING:
-    from torch import nn
+from torch import nn
 
-
-@contextlib.contextmanager
-def shimmed() -> Iterator[None]:
-    """Inside, what public code imports and needs CUDA for can be imported."""
-    yield
+from vmamba_deploy.adapting import adapt
+from vmamba_deploy.errors import InputFileError, UsageError
+from vmamba_deploy.models.family import OpCalls
 
 
-@contextlib.contextmanager
-def as_written() -> Iterator[None]:
-    """Inside, a network computes as its authors wrote it."""
-    yield
+def adapted(module: nn.Module, warn: Callable[[str], None]) -> UsageError | None:
+    """Adapt in place, and tell what was not known.
+
+    Returns:
+        Why nothing was adapted, None where something was.
+    """
+    try:
+        report = adapt(module)
+    except UsageError as error:
+        return error
+    for one in report.unknown:
+        warn(f"{one.path or 'the network'}, {one.what}, was left as it is: {one.why}")
+    return None
 
 
-def adapted(module: nn.Module) -> tuple[str, ...]:
-    """Adapt in place; what was not known, a sentence each."""
-    return ()
+def require_calls(calls: tuple[OpCalls, ...], name: str, why: UsageError | None) -> None:
+    """Refuse a network in which no op of ours is called.
+
+    Args:
+        calls: of our ops.
+        name: of the network.
+        why: nothing was adapted.
+
+    Raises:
+        InputFileError: there is no call.
+    """
+    if calls:
+        return
+    reason = why.message if why is not None else "what was adapted is not run by forward()"
+    hint = why.hint if why is not None else None
+    raise InputFileError(f"{name} calls no operator of this package: {reason}", hint=hint)

@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from vmamba_deploy.errors import InputFileError, UsageError
+from vmamba_deploy.adapting import shims
+from vmamba_deploy.errors import UsageError
 from vmamba_deploy.models.checkpoints.choice import WeightsChoice
 from vmamba_deploy.models.checkpoints.download import Progress
 from vmamba_deploy.models.loading import RANDOM, LoadedModel, weights_sha256
@@ -20,7 +21,7 @@ from vmamba_deploy.tasks import Task
 from vmamba_deploy.tasks.custom import custom_task
 from vmamba_deploy.tasks.inputs import random_input
 from vmamba_deploy.tasks.task import Input, sized
-from vmamba_deploy.user_network.adaptation import adapted, shimmed
+from vmamba_deploy.user_network.adaptation import adapted, require_calls
 from vmamba_deploy.user_network.network import (
     UnadaptedModule,
     UserArchitecture,
@@ -83,7 +84,7 @@ def load_user_network(
         UsageError: inputs or outputs that the network does not have.
         VmambaError: of `adapt`.
     """
-    with shimmed():
+    with shims():
         if isinstance(network, Builder):
             module, name = built_module(network, seed=weights.seed), network.title
         else:
@@ -92,9 +93,9 @@ def load_user_network(
         source, digest, origin = _filled(module, name, weights, progress)
         check_inputs(module, interface.inputs)
         unadapted = copied(module)
-        for text in adapted(module):
-            warn(text)
+        why = adapted(module, warn)
         task, architecture = _run_once(module, name, interface, weights.seed)
+    require_calls(architecture.calls, name, why)
     user = UserNetwork(module, task, interface.axes, interface.outputs)
     user.config, user.unadapted = architecture, UnadaptedModule(unadapted)
     prepared = _prepared(preprocessing, interface.inputs[0])
@@ -131,12 +132,6 @@ def _run_once(
         given = module(**tensors)
     outputs = named_outputs(given, interface.outputs)
     _check_names(interface.inputs, outputs)
-    if not recorder.calls:
-        raise InputFileError(
-            f"{name} calls no operator of this package: there is nothing to export for",
-            hint="docs/your_network.md names what is known; a network without a selective scan is "
-            "exported by torch.onnx.export alone",
-        )
     facts = output_facts(outputs, interface.outputs, fixed=not interface.axes)
     parts = dict.fromkeys(path for path, _ in module.named_children())
     layers = tuple(path for path in {**parts, **recorder.modules} if path) or ("",)

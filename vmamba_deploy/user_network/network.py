@@ -15,13 +15,13 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from vmamba_deploy.adapting import freeze, unadapted
 from vmamba_deploy.errors import InputFileError
 from vmamba_deploy.models.family import Family, OpCalls
 from vmamba_deploy.models.network import Network
 from vmamba_deploy.precisions import PRECISIONS, PrecisionName
 from vmamba_deploy.tasks import Task
 from vmamba_deploy.tasks.custom import CUSTOM
-from vmamba_deploy.user_network.adaptation import as_written
 from vmamba_deploy.user_network.outputs import named_outputs
 from vmamba_deploy.user_network.products import HalfProducts
 from vmamba_deploy.user_network.reference_scans import ReferenceScans
@@ -95,7 +95,7 @@ class UserNetwork(Network):
     @contextmanager
     def _computing(self) -> Iterator[None]:
         if self.scans == "reference":
-            with as_written(), ReferenceScans():  # type: ignore[no-untyped-call]
+            with unadapted(), ReferenceScans():  # type: ignore[no-untyped-call]
                 yield
         elif self.products is not None:
             with HalfProducts(self.products):
@@ -177,11 +177,12 @@ class UserFamily(Family[UserArchitecture]):
         return converted
 
     def freeze(self, network: Network) -> None:
-        """What our own layers have for it; the exporter folds the rest."""
+        """What was adapted, and our own layers; the exporter folds the rest."""
+        freeze(network)
         for part in network.modules():
-            freeze = getattr(part, "freeze_scan_parameters", None)
-            if callable(freeze):
-                freeze()
+            own = getattr(part, "freeze_scan_parameters", None)
+            if callable(own):
+                own()
 
     def op_calls(self, config: UserArchitecture, task: str) -> tuple[OpCalls, ...]:
         """As they were counted when the network ran."""

@@ -102,6 +102,12 @@ class Interface:
                 f"the first input, {self.inputs[0].name}, has no axis",
                 hint="name one with a batch or a size first",
             )
+        for asked in self.outputs:
+            if asked.kind not in (None, *OUTPUT_KINDS):
+                raise UsageError(
+                    f"there is no kind of output {asked.kind!r}",
+                    hint=f"the kinds are {', '.join(OUTPUT_KINDS)}",
+                )
         for what, named in (("input", self.inputs), ("output", self.outputs)):
             twice = [name for name, count in Counter(e.name for e in named).items() if count > 1]
             if twice:
