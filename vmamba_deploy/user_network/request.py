@@ -234,9 +234,9 @@ def parsed_free_axes(texts: Sequence[str]) -> FreeAxes | None:
     for text in texts:
         if text == "none" and len(texts) == 1:
             return {}
-        name, equals, axes = text.partition("=")
+        name, _, axes = text.partition("=")
         parts = [part.partition(":") for part in axes.split(",")]
-        good = equals and all(re.fullmatch(r"\d", axis) for axis, _, _ in parts)
+        good = _NAME.fullmatch(name) and all(re.fullmatch(r"\d", axis) for axis, _, _ in parts)
         if not good or not all(_NAME.fullmatch(own) for _, colon, own in parts if colon):
             raise UsageError(
                 f"--dynamic {printable(text)!r} is not an input and its free axes",
