@@ -27,7 +27,7 @@ from vmamba_deploy.inference import UserModel, load
 from vmamba_deploy.ops.selective_scan.specification import SELECTIVE_SCAN
 from vmamba_deploy.runtimes.onnxruntime import create_session
 
-SOURCE = Path(__file__).parents[1] / "user_network" / "sharpener.py"
+SOURCE = Path(__file__).parents[2] / "samples" / "your_network" / "sharpener.py"
 INPUTS = ("--input", "image=1x3x64x64", "--input", "gain=1x16")
 FREE = ("--dynamic", "image=0,2:height,3:width", "--dynamic", "gain=0")
 OUTPUTS = ("--outputs", "sharp:image,logits:logits,labels")

@@ -1,4 +1,4 @@
-"""The network of `sharpener.py` in float64, its scan a loop over steps in NumPy."""
+"""The network of samples/your_network in float64, its scan a loop over steps in NumPy."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from vmamba_deploy import shims
 def sharpener() -> ModuleType:
     """The module, imported as a user imports it."""
     with shims():
-        from tests.user_network import sharpener
+        from samples.your_network import sharpener
 
         return sharpener
 

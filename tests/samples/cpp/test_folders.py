@@ -100,6 +100,22 @@ def test_a_folder_without_manifest_is_told(checks: Path, tmp_path: Path) -> None
     assert check(checks, tmp_path) == [in_pythons_words(tmp_path)]
 
 
+def _of_a_users_network(manifest: dict[str, Any]) -> None:
+    manifest |= {"task": "custom", "preprocessing": None}
+    kinds = {output["name"]: "map" for output in manifest["onnx"]["outputs"]}
+    manifest["interface"] = {"network": "net.py:build", "kinds": kinds, "axes": {"batch": 1}}
+
+
+def test_a_users_network_is_refused_with_the_way_to_run_it(
+    checks: Path, light: Path, tmp_path: Path
+) -> None:
+    folder = changed(light, tmp_path / "changed", _of_a_users_network)
+    (said,) = check(checks, folder)
+    assert said.startswith(f"2 {folder} is of a network of a user's")
+    assert "libvmamba_ort.so" in said
+    verify(folder)  # it is a folder as Python has them
+
+
 def test_links_are_followed_and_their_content_is_compared(
     checks: Path, light: Path, tmp_path: Path
 ) -> None:

@@ -231,7 +231,17 @@ inline std::filesystem::path inside_folder(const std::filesystem::path &folder,
   return folder / relative;
 }
 
+// A user's own network has inputs that are no image of ours, and what they mean nobody knows here.
+inline void refuse_networks_of_users(const nlohmann::json &document,
+                                     const std::filesystem::path &folder) {
+  if (document.value("task", "") != "custom") return;
+  throw usage_error(folder.string() + " is of a network of a user's, whose inputs are its own",
+                    "run its model.onnx with ONNX Runtime's interface and libvmamba_ort.so, or its "
+                    "model.engine with TensorRT's and libvmamba_trt.so: docs/your_network.md");
+}
+
 inline Manifest manifest_of(const nlohmann::json &document, const std::filesystem::path &folder) {
+  refuse_networks_of_users(document, folder);
   Manifest manifest;
   manifest.folder = folder;
   only(document, {"schema_version", "created", "status", "status_reason", "preset", "precision",

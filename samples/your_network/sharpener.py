@@ -1,7 +1,7 @@
-"""A network as users have them: a file that imports CUDA packages, several inputs, named outputs.
+"""Somebody's network: a file that imports CUDA packages, several inputs, named outputs.
 
 It sharpens an image to double its size, tells a class of the whole and one of each pixel. Nothing
-of it is known to the package: its mixer walks the rows forward and backward through
+of it is known to vmamba_deploy: its mixer walks the rows forward and backward through
 `selective_scan_fn`.
 """
 
