@@ -17,6 +17,7 @@ from torch.func import functional_call
 
 from vmamba_deploy.adapting.mode import unadapted
 from vmamba_deploy.adapting.shimming import shims
+from vmamba_deploy.errors import printable
 from vmamba_deploy.precisions import PRECISIONS
 
 _SEED = 20231210
@@ -49,25 +50,29 @@ class Judge:
     """
 
     def __init__(self, module: nn.Module, inputs: Sequence[tuple[int, ...]]) -> None:
-        self._module = module
+        self._module, self._device = module, next(module.parameters()).device
         generator = torch.Generator().manual_seed(_SEED)
-        drawn = [random_parameters(module, generator), {}]
+        drawn: list[dict[str, Tensor]] = [random_parameters(module, generator), {}]
         self._cases = [
-            self._case(parameters, torch.randn(shape, generator=generator))
+            self._case(parameters, torch.randn(shape, generator=generator).to(self._device))
             for shape in inputs
             for parameters in drawn
         ]
 
     def _case(self, parameters: dict[str, Tensor], x: Tensor) -> _Case:
+        passed = x.to(self._device, copy=True)
         try:
             with shims(), unadapted():
-                y = _run(self._module, parameters, x, None)
+                y = _run(self._module, parameters, passed, None)
         except Exception as error:
-            text = f"{type(error).__name__}: {error}".splitlines()[0][:_CAUSE_CHARACTERS]
+            first = f"{type(error).__name__}: {error}".splitlines()[0]
+            text = printable(first[:_CAUSE_CHARACTERS])
             raise OwnForwardError(f"its own forward fails on {list(x.shape)}: {text}") from error
         if not isinstance(y, Tensor) or y.shape != x.shape:
             given = list(y.shape) if isinstance(y, Tensor) else type(y).__name__
             raise OwnForwardError(f"its own forward gives {given} for {list(x.shape)}")
+        if not torch.equal(passed, x):
+            raise OwnForwardError("its own forward changes its input, which others may read")
         return _Case(parameters, x, y)
 
     def nmse(self, candidate: Callable[[Tensor], Tensor]) -> float:
@@ -81,16 +86,21 @@ class Judge:
             try:
                 y = _run(self._module, case.parameters, case.x, candidate)
             except RuntimeError:  # two tensors that do not fit each other
-                return float("inf")
+                return math.inf
             if y.shape != case.expected.shape:
-                return float("inf")
-            squares = (y.double() - case.expected.double()).square().sum()
-            scale = case.expected.double().square().sum()
-            nmse = float(squares / scale) if scale > 0 else float("inf") * float(squares > 0)
-            worst = max(worst, nmse if nmse == nmse else float("inf"))
+                return math.inf
+            worst = max(worst, _nmse(y, case.expected))
             if not agrees(worst):
                 break
         return worst
+
+
+def _nmse(y: Tensor, expected: Tensor) -> float:
+    squares = float((y.double() - expected.double()).square().sum())
+    scale = float(expected.double().square().sum())
+    if math.isnan(squares) or scale == 0:
+        return 0.0 if squares == 0 else math.inf
+    return squares / scale
 
 
 def agrees(nmse: float) -> bool:
@@ -109,16 +119,15 @@ def _drawn(path: str, like: Tensor, generator: torch.Generator) -> Tensor:
     name, shape = path.rpartition(".")[2], like.shape
     if name.startswith("A"):
         rates = torch.empty(shape).uniform_(*_RATES, generator=generator)
-        return rates.log().to(like.dtype)
+        return rates.log()
     if like.dim() < 2:
         values = torch.randn(shape, generator=generator)
         if name == "weight":
             values = torch.empty(shape).uniform_(*_NORM_WEIGHTS, generator=generator)
-        return values.to(like.dtype)
+        return values
     fan_in = shape[-1] if name.endswith("_weight") else shape[1:].numel()
     gain = _SCAN_GAIN if "x_proj" in path else 1.0
-    values = torch.randn(shape, generator=generator) * (gain / math.sqrt(fan_in))
-    return values.to(like.dtype)
+    return torch.randn(shape, generator=generator) * (gain / math.sqrt(fan_in))
 
 
 @torch.no_grad()
@@ -130,13 +139,11 @@ def _run(
 ) -> Tensor:
     """The module with other parameters, its forward replaced by a candidate."""
     own, training = module.__dict__.get("forward"), module.training
-    device = next(module.parameters()).device
     module.eval()
     if candidate is not None:
         module.forward = candidate
     try:
-        values = {name: value.to(device) for name, value in parameters.items()}
-        y: Tensor = functional_call(module, values, (x.to(device),))
+        y: Tensor = functional_call(module, parameters, (x,))
         return y
     finally:
         module.train(training)
