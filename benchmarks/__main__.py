@@ -14,6 +14,7 @@ from benchmarks.texts import (
     counters_text,
     dense_text,
     floor_text,
+    forms_text,
     layers_text,
     model_text,
     op_text,
@@ -69,6 +70,22 @@ def op(
     from benchmarks.gpu.op import time_op
 
     _give(rows_text, time_op(device, tiny=tiny, previous=previous), json_path)
+
+
+@main.command()
+@click.option("--threads", default=1, show_default=True, help="Of our library.")
+@_ROUNDS
+@click.option(
+    "--previous",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="Another libvmamba_cpu.so, whose four routes are timed beside this one's.",
+)
+@_JSON
+def forms(threads: int, rounds: int, previous: Path | None, json_path: Path | None) -> None:
+    """The general op on the CPU: what two routes and one cost of the time of four."""
+    from benchmarks.scan_forms import compare_forms
+
+    _give(forms_text, compare_forms(threads, rounds, previous), json_path)
 
 
 @main.command()

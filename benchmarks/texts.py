@@ -47,6 +47,19 @@ def op_text(report: Results) -> str:
     return "\n".join(lines)
 
 
+def forms_text(report: Results) -> str:
+    """Each shape's forms: the fastest call in ms, and its ratio to four routes."""
+    lines = [f"{report['isa']}, {report['threads']} threads, fp32, {report['machine']}"]
+    for row in report["shapes"]:
+        size = row["shape"]
+        sizes = f"D {size['channels']}, {size['height']} x {size['width']}, N {size['state']}"
+        lines.append(f"{sizes}, R {size['rank']}")
+        for name, times in row["times_ms"].items():
+            ratio = spread_text(row["to_four"][name], 3)
+            lines.append(f"  {name:<16}{spread_text(times, 3)} ms  {ratio}x four")
+    return "\n".join(lines)
+
+
 def model_text(report: Results) -> str:
     """Each competitor's time and its ratio to eager PyTorch."""
     lines = [
