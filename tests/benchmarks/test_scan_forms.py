@@ -1,4 +1,4 @@
-"""The forms of the general scan are timed as what they are, beside another build on the same memory."""
+"""The forms of the general scan are timed as what they are, beside another build."""
 
 from __future__ import annotations
 

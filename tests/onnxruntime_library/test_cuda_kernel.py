@@ -27,6 +27,7 @@ from vmamba_deploy.testing import (
     RoiAlignCase,
     RoiAlignDims,
     ScanCase,
+    every_form,
     random_case,
     random_roi_align_case,
 )
@@ -34,7 +35,7 @@ from vmamba_deploy.testing import (
 F32, F16, BF16 = TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.BFLOAT16
 HARNESS = Path(__file__).with_name("cuda_harness.cpp")
 DIMS = ScanDims(2, 7, 9, 37, 1, 4)
-GENERAL = [DIMS, ScanDims(1, 5, 8, 20, 16, 3)]
+GENERAL = [form for state in (1, 4) for form in every_form(ScanDims(1, 3, 7, 20, state, 3))]
 SOURCES = ("register.cpp", "node.cpp")
 
 

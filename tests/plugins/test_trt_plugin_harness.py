@@ -22,11 +22,18 @@ from emulation import (
 from vmamba_deploy.native.headers import TENSORRT
 from vmamba_deploy.ops.op import FLOAT16, FLOAT32
 from vmamba_deploy.ops.selective_scan_2d.specification import ScanDims
-from vmamba_deploy.testing import DTYPE_PAIRS, RoiAlignDims, random_case, random_roi_align_case
+from vmamba_deploy.testing import (
+    DTYPE_PAIRS,
+    RoiAlignDims,
+    every_form,
+    random_case,
+    random_roi_align_case,
+)
 
 GENERAL = [
-    ScanDims(batch=2, height=7, width=9, channels=19, state=1, rank=4),
-    ScanDims(batch=1, height=5, width=8, channels=20, state=16, rank=3),
+    form
+    for state in (1, 16)
+    for form in every_form(ScanDims(batch=2, height=3, width=7, channels=19, state=state, rank=4))
 ]
 
 

@@ -139,9 +139,12 @@ class BlockScan {
   // its last pixel, and what is computed there is not used.
   void enter_tile(RouteWalk &walk) {
     const int padded = (count_ + kProjectPixels - 1) / kProjectPixels * kProjectPixels;
+    const In *const proj = proj_;
+    const int64_t stride = strides_.proj_pixel;
     for (int t = 0; t < padded; ++t) {
-      pixel_[t] = walk.next();
-      row_[t] = proj_row(proj_ + pixel_[t] * strides_.proj_pixel, t);
+      const int64_t pixel = walk.next();
+      pixel_[t] = pixel;
+      row_[t] = proj_row(proj + pixel * stride, t);
     }
   }
 
@@ -305,22 +308,28 @@ class BlockScan {
     }
   }
 
-  // y = merge, back in its own unit, plus what is left of the skips.
   template <typename Out>
+  void write_merged(Out *y) const {
+    if (desc_.x_per_route) {
+      write_merged<false>(y + map_offset_);
+    } else {
+      write_merged<true>(y + map_offset_);
+    }
+  }
+
+  // y = merge, back in its own unit, plus the skips that are not in it yet.
+  template <bool kSkips, typename Out>
   void write_merged(Out *y) const {
     const float *merge = scratch_.merge;
     const In *x = x_;
-    const bool skips_are_in = desc_.x_per_route != 0;
-    y += map_offset_;
     Vec skip[V];
     load_group(scratch_.skip, skip);
     for (int64_t pixel = 0; pixel < pixels_; ++pixel) {
       for (int v = 0; v < V; ++v) {
         const int at = v * kLanes;
-        const Vec scanned = kLn2 * load(merge + at);
-        store_lanes(y + at,
-                    skips_are_in ? scanned : fma(skip[v], load_lanes(x + at, lanes(v)), scanned),
-                    lanes(v));
+        Vec merged = kLn2 * load(merge + at);
+        if (kSkips) merged = fma(skip[v], load_lanes(x + at, lanes(v)), merged);
+        store_lanes(y + at, merged, lanes(v));
       }
       merge += kChannels;
       x += channels_;
