@@ -90,6 +90,17 @@ def forms(threads: int, rounds: int, previous: Path | None, json_path: Path | No
 
 @main.command()
 @_ON_GPU
+@_TINY
+@_JSON
+def sequences(device: str, tiny: bool, json_path: Path | None) -> None:
+    """The scans of Vim, MambaVision and mamba_ssm, beside four routes at the same sizes."""
+    from benchmarks.gpu.sequences import time_sequences
+
+    _give(rows_text, time_sequences(device, tiny=tiny), json_path)
+
+
+@main.command()
+@_ON_GPU
 @click.option("--tiny", is_flag=True, hidden=True)
 @_JSON
 def machine(device: str, tiny: bool, json_path: Path | None) -> None:

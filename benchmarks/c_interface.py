@@ -6,7 +6,7 @@ For what times or tests that interface itself; PyTorch's operator comes from lib
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from ctypes import (
     CFUNCTYPE,
     POINTER,
@@ -119,6 +119,7 @@ _COMMON: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "vmamba_selective_scan_validate": (c_int, (POINTER(SelectiveScanDesc),)),
     "vmamba_roi_align_validate": (c_int, (POINTER(RoiAlignDesc),)),
 }
+_COMMON_CALLS = ("vmamba_abi_version", "vmamba_last_error")  # by NativeLibrary itself
 _EXPORTS: dict[str, dict[str, tuple[Any, tuple[Any, ...]]]] = {
     "vmamba_cpu": _COMMON
     | {
@@ -162,17 +163,19 @@ class NativeLibrary:
     Args:
         path: the shared object.
         name: `vmamba_cpu` or `vmamba_cuda`, which decides the exports that must be there.
+        called: those of them that will be called, where not all need be there.
 
     Raises:
         EnvironmentProblem: the file cannot be loaded, lacks an export or has another ABI version.
     """
 
-    def __init__(self, path: Path, name: str) -> None:
+    def __init__(self, path: Path, name: str, called: Sequence[str] | None = None) -> None:
         self.path = path
         self._functions: dict[str, Callable[..., Any]] = {}
         try:
             library = ctypes.CDLL(str(path))
-            for export, (result, arguments) in _EXPORTS[name].items():
+            for export in _EXPORTS[name] if called is None else [*_COMMON_CALLS, *called]:
+                result, arguments = _EXPORTS[name][export]
                 function = getattr(library, export)
                 function.restype, function.argtypes = result, arguments
                 self._functions[export] = function

@@ -10,6 +10,7 @@ code costs; the published times of that one stand beside it.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -42,17 +43,33 @@ def plain_chain(
 
 
 def scan_routes(
-    x: Tensor, proj: Tensor, dt_weight: Tensor, dt_bias: Tensor, a: Tensor, d: Tensor
+    x: Tensor,
+    proj: Tensor,
+    dt_weight: Tensor,
+    dt_bias: Tensor,
+    a: Tensor,
+    d: Tensor,
+    routes: Sequence[int] = ALL_ROUTES,
 ) -> Tensor:
-    """The op itself: `proj` is [B, H, W, 4, R+2N]; the result is float32 or float64."""
+    """The op itself, in every form of SelectiveScan; the result is float32 or float64.
+
+    Args:
+        x: [B, H, W, D], or [K, B, H, W, D].
+        proj: [B, H, W, K, F], or [K, B, H, W, F].
+        dt_weight, dt_bias, a, d: as of the op.
+        routes: the direction of each.
+    """
     compute = torch.float64 if x.dtype == torch.float64 else torch.float32
-    height, width = x.shape[1:3]
+    height, width = x.shape[-3:-1]
     state, rank = a.shape[1], dt_weight.shape[1]
-    routes = cross_scan(proj.movedim(3, 1), ALL_ROUTES)  # [B,4,L,R+2N]
-    maps = x.unsqueeze(1).expand(-1, ROUTES, -1, -1, -1)
-    u = cross_scan(maps, ALL_ROUTES).to(compute)  # [B,4,L,D]
-    low_rank, b, c = torch.split(routes, (rank, state, state), dim=-1)
-    step = (low_rank @ dt_weight.to(x.dtype)).to(compute) + dt_bias.to(compute)[:, None]
+    own_x = x.ndim == 5
+    features = cross_scan(proj.movedim(0 if own_x else 3, 1), routes)  # [B,K,L,F]
+    maps = x.movedim(0, 1) if own_x else x.unsqueeze(1).expand(-1, len(routes), -1, -1, -1)
+    u = cross_scan(maps, routes).to(compute)  # [B,K,L,D]
+    dt, b, c = torch.split(features, (features.shape[-1] - 2 * state, state, state), dim=-1)
+    weight = dt_weight.to(x.dtype)
+    scaled = dt @ weight if dt.shape[-1] == rank else dt * weight
+    step = scaled.to(compute) + dt_bias.to(compute)[:, None]
     delta = torch.logaddexp(step, torch.zeros((), dtype=compute, device=x.device))
     driven = delta * u
     y = d.to(compute)[:, None] * u
@@ -60,7 +77,7 @@ def scan_routes(
         decay = torch.exp(delta * a[:, None, n].to(compute))
         h = chunked_scan(decay, driven * b[..., n : n + 1])
         y += h * c[..., n : n + 1]
-    return cross_merge(y, height, width, ALL_ROUTES)
+    return cross_merge(y, height, width, routes)
 
 
 def chunked_scan(decay: Tensor, driven: Tensor) -> Tensor:

@@ -19,11 +19,11 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.c_interface import ScanArgs, ScanDesc, load_native
+from benchmarks.c_interface import ScanArgs, SelectiveScanDesc, load_native
 from benchmarks.op_shapes import OP_SHAPES
 from vmamba_deploy.errors import EnvironmentProblem
 from vmamba_deploy.ops.op import FLOAT16, FLOAT32
-from vmamba_deploy.ops.selective_scan_2d.specification import ScanDims
+from vmamba_deploy.ops.selective_scan.specification import ScanDims
 from vmamba_deploy.testing import numpy_dtype, random_parameters
 
 # Large arrays repeat so many random numbers: making hundreds of millions takes longer than a stage.
@@ -38,6 +38,10 @@ _SANITIZED = (
     ScanDims(2, 8, 9, 24, 5, 4),
     ScanDims(1, 14, 14, 32, 16, 6),
     ScanDims(1, 5, 6, 16, 33, 2),
+    ScanDims(2, 1, 49, 33, 8, 4, routes=(0,)),
+    ScanDims(1, 1, 197, 40, 16, 3, routes=(0, 2), x_per_route=True),
+    ScanDims(1, 1, 61, 35, 20, 1, routes=(0, 2), step_per_channel=True),
+    ScanDims(2, 6, 9, 21, 1, 2, x_per_route=True),
 )
 _LISTS = {
     "sanitizer": [(dims, code) for dims in _SANITIZED for code in (FLOAT32, FLOAT16)],
@@ -101,26 +105,24 @@ def run_call(device: Device, dims: ScanDims, code: int) -> np.ndarray:
     """y of one call on random inputs, over memory that held nothing but NaN."""
     library = load_native("vmamba_cuda")
     random = np.random.default_rng(0)
-    pixels = (dims.batch, dims.height, dims.width)
 
     def normal(*shape: int) -> np.ndarray:
         drawn = random.standard_normal(min(math.prod(shape), _DRAWN), dtype=np.float32)
         return np.resize(drawn, shape)
 
     arrays = [
-        normal(*pixels, dims.channels).astype(numpy_dtype(code)),
-        normal(*pixels, dims.proj_features).astype(numpy_dtype(code)),
+        normal(*dims.maps, dims.channels).astype(numpy_dtype(code)),
+        normal(*dims.maps, dims.proj_features).astype(numpy_dtype(code)),
         *random_parameters(dims, random),
     ]
-    y = np.full((*pixels, dims.channels), np.nan, numpy_dtype(code))
-    sizes = (dims.batch, dims.height, dims.width, dims.channels, dims.state, dims.rank)
-    desc = ScanDesc(*sizes, code, code)
+    y = np.full((*dims.maps[-3:], dims.channels), np.nan, numpy_dtype(code))
+    desc = SelectiveScanDesc.of(dims, code, code)
     needed = ctypes.c_size_t()
-    library.check(library.function("vmamba_scan_cuda_workspace")(desc, needed))
+    library.check(library.function("vmamba_selective_scan_cuda_workspace")(desc, needed))
     poison = np.full(needed.value, 0xFF, np.uint8)
     buffers = [device.upload(array) for array in (*arrays, y, poison)]
     args = ScanArgs(*(buffer.value for buffer in buffers[:-1]))
-    launch = library.function("vmamba_scan_cuda")
+    launch = library.function("vmamba_selective_scan_cuda")
     library.check(launch(desc, args, buffers[-1].value, needed, device.stream))
     device.download(y, buffers[-2])
     for buffer in buffers:
@@ -136,8 +138,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     calls = _LISTS[options.list]
     if options.more:
-        sizes = json.loads(options.more.read_text())
-        calls = [*calls, *((ScanDims(**each), FLOAT16) for each in sizes)]
+        more = json.loads(options.more.read_text())
+        dims_of_more = (ScanDims(**each | {"routes": tuple(each["routes"])}) for each in more)
+        calls = [*calls, *((dims, FLOAT16) for dims in dims_of_more)]
     device = Device()
     for dims, code in calls:
         if not np.isfinite(run_call(device, dims, code).astype(np.float32)).all():

@@ -12,7 +12,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from benchmarks.c_interface import NativeLibrary, ScanArgs, ScanDesc, load_native
+from benchmarks.c_interface import (
+    NativeLibrary,
+    ScanArgs,
+    ScanDesc,
+    SelectiveScanDesc,
+    load_native,
+)
 from benchmarks.gpu.machine import ceilings
 from benchmarks.launch_plan import limits_at_hand, make_plan
 from benchmarks.op_shapes import BATCHES, OP_SHAPES, OpShape
@@ -31,6 +37,8 @@ from vmamba_deploy.testing import ScanTensors, random_tensors
 
 Json = dict[str, Any]
 _ROUNDS, _SECONDS = 15, 1.2
+# What another build must have: not what came later.
+_CALLED = ("vmamba_scan_cuda", "vmamba_scan_cuda_workspace")
 _TINY = (OpShape(4, 8, 1, 2), OpShape(3, 8, 4, 2))
 
 
@@ -81,7 +89,7 @@ class OpRow:
             return
         self.calls["op_alone"] = raw_scan(load_native("vmamba_cuda"), self.inputs)
         if previous is not None:
-            library = NativeLibrary(previous, "vmamba_cuda")
+            library = NativeLibrary(previous, "vmamba_cuda", _CALLED)
             self.calls["previous_op_alone"] = raw_scan(library, self.inputs)
         self._enter_chain()
 
@@ -110,7 +118,9 @@ class OpRow:
             },
             "rounds": len(times["ours"]),
             **ratios,
-            "floor_us": floor_us(self.shape, self.batch, known),
+            "floor_us": floor_us(
+                self.shape.bytes_moved(self.batch), self.shape.special_functions(self.batch), known
+            ),
             "plan": asdict(plan) if plan else None,
             "absent": self.absent,
         }
@@ -130,17 +140,25 @@ class OpRow:
 
 
 def raw_scan(library: NativeLibrary, inputs: ScanTensors) -> Callable[[], Tensor]:
-    """The op through the C interface, its result and workspace allocated once."""
+    """SelectiveScan2D through the C interface, y in the dtype of x."""
     x = inputs.x
     desc = ScanDesc(
         *x.shape, inputs.a.shape[1], inputs.dt_weight.shape[1], *[ONNX_CODES[x.dtype]] * 2
     )
+    return raw_call(library, "vmamba_scan_cuda", desc, inputs)
+
+
+def raw_call(
+    library: NativeLibrary, entry: str, desc: ScanDesc | SelectiveScanDesc, inputs: ScanTensors
+) -> Callable[[], Tensor]:
+    """A call of the C interface, its result (in the dtype of x) and workspace allocated once."""
+    x = inputs.x
     needed = ctypes.c_size_t()
-    library.check(library.function("vmamba_scan_cuda_workspace")(desc, needed))
-    y = torch.empty_like(x)
+    library.check(library.function(f"{entry}_workspace")(desc, needed))
+    y = torch.empty(x.shape[-4:], dtype=x.dtype, device=x.device)
     workspace = torch.empty(needed.value, dtype=torch.uint8, device=x.device)
     args = ScanArgs(*(tensor.data_ptr() for tensor in inputs.scan), y.data_ptr())
-    launch = library.function("vmamba_scan_cuda")
+    launch = library.function(entry)
 
     def call() -> Tensor:
         stream = torch.cuda.current_stream().cuda_stream
@@ -150,12 +168,12 @@ def raw_scan(library: NativeLibrary, inputs: ScanTensors) -> Callable[[], Tensor
     return call
 
 
-def floor_us(shape: OpShape, batch: int, known: Json) -> Json:
+def floor_us(bytes_moved: int, special_functions: int, known: Json) -> Json:
     """Microseconds that no implementation goes below: bytes moved, special functions; the larger.
 
     Bytes at the rate of a copy measured in the same run.
     """
-    moved = shape.bytes_moved(batch) / known["copy_bytes_per_s"] * 1e6
+    moved = bytes_moved / known["copy_bytes_per_s"] * 1e6
     rate = known["special_functions_per_s"]
-    special = shape.special_functions(batch) / rate * 1e6 if rate else None
+    special = special_functions / rate * 1e6 if rate else None
     return {"bytes": moved, "special_functions": special, "larger": max(moved, special or 0.0)}

@@ -126,6 +126,7 @@ def test_results_of_the_measurements_are_kept(record: dict[str, Any]) -> None:
         return record["parts"][part]["commands"][command]["result"]
 
     assert len(result("op", "op")["rows"]) == 4
+    assert len(result("sequences", "sequences")["rows"]) == 2
     scans = [row for row in result("layers", "layers")["rows"] if row["kind"] == "scan"]
     assert len(scans) == 4
     assert all(row["moved_bytes"] > 0 for row in scans)

@@ -7,9 +7,10 @@ import torch
 
 from benchmarks.op_shapes import OP_SHAPES, PUBLISHED
 from benchmarks.plain_chain import chunked_scan, plain_chain, scan_routes
+from vmamba_deploy.ops.selective_scan.float64_reference import selective_scan_float64
 from vmamba_deploy.ops.selective_scan_2d.float64_reference import selective_scan_2d_float64
 from vmamba_deploy.ops.selective_scan_2d.specification import ScanDims
-from vmamba_deploy.testing import random_tensors
+from vmamba_deploy.testing import every_form, random_tensors
 
 
 @pytest.mark.parametrize(
@@ -26,6 +27,16 @@ def test_in_float64_it_is_the_reference(dims: ScanDims) -> None:
     x, proj, *parameters = inputs.as_float64()
     y = scan_routes(x, proj.unflatten(-1, (4, -1)), *parameters)
     expected = torch.from_numpy(selective_scan_2d_float64(*inputs.scan))
+    assert torch.allclose(y, expected, rtol=1e-11, atol=1e-11)
+
+
+@pytest.mark.parametrize("dims", every_form(ScanDims(2, 4, 7, 5, 3, 2)), ids=str)
+def test_in_every_form_it_is_the_reference(dims: ScanDims) -> None:
+    inputs = random_tensors(dims, torch.float32, "cpu", seed=4)
+    x, proj, *parameters = inputs.as_float64()
+    by_route = proj if dims.x_per_route else proj.unflatten(-1, (len(dims.routes), -1))
+    y = scan_routes(x, by_route, *parameters, routes=dims.routes)
+    expected = torch.from_numpy(selective_scan_float64(*inputs.scan, dims.routes))
     assert torch.allclose(y, expected, rtol=1e-11, atol=1e-11)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 from gpu_cases import FP32, AccuracyCase
-from gpu_scan import poisoned_scan
+from gpu_scan import dims_of, poisoned_scan
 from torch import Tensor
 
 from benchmarks.plain_chain import scan_routes
@@ -28,7 +28,7 @@ def judged(case: AccuracyCase, dtypes: tuple[torch.dtype, torch.dtype], device: 
     """
     in_dtype, out_dtype = dtypes
     inputs = random_tensors(case.dims, in_dtype, device, seed=case.dims.length)
-    rolled = replace(inputs, x=inputs.x.roll(1, 0), proj=inputs.proj.roll(1, 0))
+    rolled = replace(inputs, x=inputs.x.roll(1, -4), proj=inputs.proj.roll(1, -4))
     y = poisoned_scan(_placed(inputs, case.offset), out_dtype)
     again = poisoned_scan(_placed(rolled, case.offset), out_dtype)
     equal_bits = torch.equal(again.roll(-1, 0), y)
@@ -64,8 +64,11 @@ def _moved(values: Tensor, offset: int) -> Tensor:
 
 def expected_result(inputs: ScanTensors) -> Tensor:
     """y [B,H,W,D] in float64 from the already rounded inputs."""
+    dims = dims_of(inputs)
     x, proj, *parameters = inputs.as_float64()
-    image_bytes = 12 * 4 * 8 * x[0].numel()
-    images = max(1, _REFERENCE_BYTES // image_bytes)
-    parts = zip(x.split(images), proj.unflatten(-1, (4, -1)).split(images), strict=True)
-    return torch.cat([scan_routes(*part, *parameters) for part in parts])
+    if not dims.x_per_route:
+        proj = proj.unflatten(-1, (len(dims.routes), -1))
+    image_bytes = 12 * len(dims.routes) * 8 * dims.length * dims.channels
+    images, axis = max(1, _REFERENCE_BYTES // image_bytes), 1 if dims.x_per_route else 0
+    parts = zip(x.split(images, axis), proj.split(images, axis), strict=True)
+    return torch.cat([scan_routes(*part, *parameters, routes=dims.routes) for part in parts])

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import torch
 
 from benchmarks.op_shapes import OP_SHAPES
-from vmamba_deploy.ops.selective_scan_2d.specification import ScanDims
+from vmamba_deploy.ops.selective_scan.specification import ScanDims
+from vmamba_deploy.testing import every_form
 
 FP32, FP16, BF16 = torch.float32, torch.float16, torch.bfloat16
 DTYPES = ((FP32, FP32), (FP16, FP32), (FP16, FP16), (BF16, FP32), (BF16, BF16))
@@ -43,6 +44,19 @@ _EDGES = {
     "1280 x 800": ScanDims(1, 200, 320, 96, 1, 6),
     "1280 x 800, 16 states": ScanDims(1, 100, 160, 32, 16, 2),
 }
+# What other families ask of SelectiveScan: sequences of one route or two, each with its own x.
+_THERE, _THERE_AND_BACK = (0,), (0, 2)
+_FORMS = {
+    "Vim tiny": ScanDims(2, 1, 197, 384, 16, 12, _THERE_AND_BACK, x_per_route=True),
+    "Vim small": ScanDims(3, 1, 197, 768, 16, 24, _THERE_AND_BACK, x_per_route=True),
+    "Vim tiny, stride 8": ScanDims(1, 1, 730, 384, 16, 12, _THERE_AND_BACK, x_per_route=True),
+    "MambaVision": ScanDims(4, 1, 196, 160, 8, 20, _THERE),
+    "MambaVision's windows": ScanDims(40, 1, 49, 320, 8, 40, _THERE),
+    "mamba_ssm": ScanDims(2, 1, 1024, 192, 16, 1, _THERE, step_per_channel=True),
+    "a long sequence": ScanDims(1, 1, 20_000, 32, 16, 2, _THERE),
+    "one pixel, one route": ScanDims(3, 1, 1, 5, 1, 1, _THERE),
+    "256 states, one route": ScanDims(1, 1, 63, 24, 256, 3, _THERE),
+}
 
 
 def fixed_cases() -> list[AccuracyCase]:
@@ -52,13 +66,22 @@ def fixed_cases() -> list[AccuracyCase]:
         for shape in OP_SHAPES
         for batch in (1, 3)
     ]
-    edges = [AccuracyCase(kind, dims) for kind, dims in _EDGES.items()]
+    edges = [AccuracyCase(kind, dims) for kind, dims in (_EDGES | _FORMS).items()]
+    sizes = (ScanDims(2, 13, 21, 33, 1, 5), ScanDims(3, 14, 14, 96, 16, 6))
+    forms = [
+        AccuracyCase(f"form {place}, N {size.state}", dims)
+        for size in sizes
+        for place, dims in enumerate(every_form(size))
+    ]
     odd = [AccuracyCase(f"x at element {n}", ScanDims(2, 14, 14, 96, 1, 6), n) for n in (1, 4)]
-    return networks + edges + odd
+    return networks + edges + forms + odd
 
 
 def random_case(seed: int, *, largest_side: int = 40) -> AccuracyCase:
-    """A case that depends on the seed alone; small sizes are as frequent as large ones."""
+    """A case that depends on the seed alone; small sizes are as frequent as large ones.
+
+    Half of them are calls of SelectiveScan2D, the others of any form.
+    """
     draw = random.Random(seed)
 
     def log_uniform(high: int) -> int:
@@ -72,4 +95,6 @@ def random_case(seed: int, *, largest_side: int = 40) -> AccuracyCase:
         state=draw.choice((1, 1, 1, 2, 4, 8, 16, log_uniform(20))),
         rank=log_uniform(48),
     )
+    if draw.random() < 0.5:
+        dims = draw.choice(every_form(dims))
     return AccuracyCase(f"random {seed}", dims)

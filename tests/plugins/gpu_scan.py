@@ -7,7 +7,8 @@ import ctypes
 import torch
 from torch import Tensor
 
-from benchmarks.c_interface import ScanArgs, ScanDesc, load_native
+from benchmarks.c_interface import ScanArgs, SelectiveScanDesc, load_native
+from vmamba_deploy.ops.selective_scan.specification import ROUTE_LISTS, ScanDims, infer_dims
 from vmamba_deploy.ops.torch_registration import ONNX_CODES
 from vmamba_deploy.testing import ScanTensors
 
@@ -42,8 +43,14 @@ class Guarded:
             raise OutOfBoundsError(f"memory beside {what} was written")
 
 
+def dims_of(inputs: ScanTensors) -> ScanDims:
+    """The sizes and form of a call; the number of its routes tells which they are."""
+    routes = {len(each): each for each in ROUTE_LISTS}[inputs.d.shape[0]]
+    return infer_dims(*(tensor.shape for tensor in inputs.scan), routes=routes)
+
+
 def poisoned_scan(inputs: ScanTensors, out_dtype: torch.dtype) -> Tensor:
-    """y [B,H,W,D] of a call over poisoned memory.
+    """y [B,H,W,D] of a call of SelectiveScan over poisoned memory.
 
     Raises:
         OutOfBoundsError: a guard byte was written.
@@ -52,21 +59,22 @@ def poisoned_scan(inputs: ScanTensors, out_dtype: torch.dtype) -> Tensor:
     x = inputs.x
     name = "vmamba_cuda" if x.is_cuda else "vmamba_cpu"
     library = load_native(name)
-    state, rank = inputs.a.shape[1], inputs.dt_weight.shape[1]
-    desc = ScanDesc(*x.shape, state, rank, ONNX_CODES[x.dtype], ONNX_CODES[out_dtype])
-    result = Guarded(x.numel() * out_dtype.itemsize, x.device)
+    dims = dims_of(inputs)
+    desc = SelectiveScanDesc.of(dims, ONNX_CODES[x.dtype], ONNX_CODES[out_dtype])
+    shape = x.shape[-4:]
+    result = Guarded(shape.numel() * out_dtype.itemsize, x.device)
     args = ScanArgs(*(tensor.data_ptr() for tensor in inputs.scan), result.inner.data_ptr())
     if x.is_cuda:
         needed = ctypes.c_size_t()
-        library.check(library.function("vmamba_scan_cuda_workspace")(desc, needed))
+        library.check(library.function("vmamba_selective_scan_cuda_workspace")(desc, needed))
         workspace = Guarded(needed.value, x.device)
         assert workspace.inner.data_ptr() % _ALIGNMENT == 0 or needed.value == 0
         stream = torch.cuda.current_stream().cuda_stream
-        launch = library.function("vmamba_scan_cuda")
+        launch = library.function("vmamba_selective_scan_cuda")
         library.check(launch(desc, args, workspace.inner.data_ptr(), needed, stream))
         torch.cuda.synchronize()
         workspace.check("the workspace")
     else:
-        library.check(library.function("vmamba_scan_cpu")(desc, args, None))
+        library.check(library.function("vmamba_selective_scan_cpu")(desc, args, None))
     result.check("the result")
-    return result.inner.view(out_dtype).view(x.shape)
+    return result.inner.view(out_dtype).view(shape)

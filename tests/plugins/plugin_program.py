@@ -43,9 +43,14 @@ class PluginCall:
     attributes: Sequence[Sequence[int]] = ()
 
 
-def scan_call(inputs: ScanTensors, out_dtype: torch.dtype) -> PluginCall:
-    """A call of SelectiveScan2D."""
-    return PluginCall("SelectiveScan2D", inputs.scan, out_dtype, inputs.x.shape)
+def scan_call(
+    inputs: ScanTensors, out_dtype: torch.dtype, routes: Sequence[int] | None = None
+) -> PluginCall:
+    """A call of SelectiveScan2D, or of SelectiveScan along the routes."""
+    shape = inputs.x.shape[-4:]
+    if routes is None:
+        return PluginCall("SelectiveScan2D", inputs.scan, out_dtype, shape)
+    return PluginCall("SelectiveScan", inputs.scan, out_dtype, shape, (routes,))
 
 
 def run_plugin(program: Path, call: PluginCall, folder: Path, seconds: float) -> Tensor:

@@ -22,10 +22,11 @@ from torch import Tensor
 
 from benchmarks.launch_plan import limits_at_hand
 from vmamba_deploy.ops.op import FLOAT32
-from vmamba_deploy.ops.selective_scan_2d.specification import ScanDims
+from vmamba_deploy.ops.selective_scan.specification import ScanDims
+from vmamba_deploy.ops.selective_scan.torch_op import selective_scan
 from vmamba_deploy.ops.selective_scan_2d.torch_op import selective_scan_2d
 from vmamba_deploy.ops.torch_registration import ONNX_CODES
-from vmamba_deploy.testing import ScanTensors, random_tensors
+from vmamba_deploy.testing import ScanTensors, every_form, random_tensors
 
 pytestmark = pytest.mark.gpu
 DEVICE = "cuda"
@@ -100,6 +101,20 @@ def test_equal_images_get_equal_bits_at_every_place_and_in_every_run(
 def test_the_result_of_the_operator_is_that_of_the_c_interface(dims: ScanDims) -> None:
     inputs = half_inputs(dims)
     assert torch.equal(scan(inputs), poisoned_scan(inputs, torch.float32))
+
+
+@pytest.mark.parametrize("dims", every_form(ScanDims(2, 9, 12, 40, 16, 4)), ids=str)
+def test_every_form_by_the_operator_and_in_a_graph(dims: ScanDims) -> None:
+    first, second = half_inputs(dims, seed=1), half_inputs(dims, seed=2)
+    expected = poisoned_scan(first, torch.float32), poisoned_scan(second, torch.float32)
+    assert torch.equal(selective_scan(*first.scan, dims.routes, FLOAT32), expected[0])
+    target = half_inputs(dims, seed=1)
+    graph, y = captured(lambda: selective_scan(*target.scan, dims.routes, FLOAT32))
+    for source, right in ((second, expected[1]), (first, expected[0])):
+        copy_into(target, source)
+        y.fill_(float("nan"))
+        graph.replay()
+        assert torch.equal(y, right)
 
 
 def test_what_is_not_contiguous_is_taken_as_it_reads() -> None:

@@ -54,7 +54,7 @@ def run(
 ) -> subprocess.CompletedProcess[str]:
     case = random_case(dims, FLOAT16, seed=7)
     call, answer = folder / "call", folder / "y"
-    write_call(call, case, FLOAT16)
+    write_call(call, case, FLOAT16, routes=True)
     arguments = [str(device.multiprocessors), str(device.shared_bytes_per_block), str(seed)]
     done = subprocess.run(
         [str(program), *arguments, str(call), str(answer)], capture_output=True, text=True

@@ -36,7 +36,7 @@ def test_every_way_of_launching(
     answers = [tmp_path / f"y{i}" for i in range(len(dtypes))]
     for i, (scan_case, (_, out_dtype)) in enumerate(zip(scan_cases, dtypes, strict=True)):
         call = tmp_path / f"call{i}"
-        write_call(call, scan_case, out_dtype)
+        write_call(call, scan_case, out_dtype, routes=True)
         arguments += [str(call), str(answers[i])]
     result = subprocess.run(arguments, capture_output=True, text=True, check=False, timeout=HANG_S)
     assert result.returncode == 0, result.stderr

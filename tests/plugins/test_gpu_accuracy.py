@@ -19,6 +19,8 @@ SMALL = (
     AccuracyCase("odd sides", ScanDims(2, 9, 7, 12, 1, 3)),
     AccuracyCase("one pixel", ScanDims(3, 1, 1, 5, 1, 1)),
     AccuracyCase("states", ScanDims(2, 6, 5, 8, 4, 2)),
+    AccuracyCase("two routes", ScanDims(2, 1, 9, 8, 4, 2, routes=(0, 2), x_per_route=True)),
+    AccuracyCase("steps", ScanDims(2, 3, 7, 6, 4, 1, routes=(0,), step_per_channel=True)),
     AccuracyCase("moved", ScanDims(2, 4, 6, 16, 1, 2), offset=1),
 )
 CASE = SMALL[0]

@@ -35,7 +35,7 @@ def test_each_case_takes_the_way_that_it_is_named_after(name: str) -> None:
     cases = cases_of(gpu)
     assert len({case.kind for case in cases}) == len(cases) > 1
     for case in cases:
-        assert way_of(case.dims.state, make_plan(case.dims, gpu)) == case.kind
+        assert way_of(case.dims, make_plan(case.dims, gpu)) == case.kind
         assert work_of(case.dims) <= LARGEST_WORK or any(
             case.dims == shape.dims(case.dims.batch) for shape in OP_SHAPES
         )
@@ -49,12 +49,14 @@ def test_the_judged_shapes_take_no_other_way() -> None:
     found = {case.kind for case in cases_of(H100)}
     for shape in OP_SHAPES:
         for batch in (1, 3, 8, 24, 32, 128):
-            assert way_of(shape.state, make_plan(shape.dims(batch), H100)) in found
+            assert way_of(shape.dims(batch), make_plan(shape.dims(batch), H100)) in found
 
 
 def test_whole_images_and_segments_are_both_met() -> None:
     kinds = [case.kind for case in cases_of(H100)]
-    for states in ("one state", "few states", "many states"):
-        cut = ["segment" in kind for kind in kinds if kind.startswith(states)]
+    routes = ("", ", routes: 2", ", routes: 1")
+    many = [f"{states} states{of}" for states in ("few", "many") for of in routes]
+    for start in ("one state", *many):
+        cut = ["segment" in kind for kind in kinds if kind.startswith(start)]
         assert any(cut)
         assert not all(cut)

@@ -18,11 +18,15 @@ PROGRAM = """
 import sys, torch
 torch.ops.load_library(sys.argv[1])
 calls = torch.load(sys.argv[2])
-scan = torch.ops.vmamba.selective_scan_2d
+ops = torch.ops.vmamba
 answers = []
-for inputs, code in calls:
+for inputs, routes, code in calls:
+    def scan(*tensors):
+        if routes is None:
+            return ops.selective_scan_2d(*tensors, code)
+        return ops.selective_scan(*tensors, routes, code)
     inputs = [tensor.cuda() for tensor in inputs]
-    y = scan(*inputs, code)
+    y = scan(*inputs)
     torch.cuda.synchronize()
     # On a stream of its own, behind a copy that has not ended.
     stream, moved = torch.cuda.Stream(), [torch.empty_like(tensor) for tensor in inputs]
@@ -31,11 +35,11 @@ for inputs, code in calls:
         torch.cuda._sleep(20_000_000)
         for new, old in zip(moved, inputs):
             new.copy_(old)
-        streamed = scan(*moved, code)
+        streamed = scan(*moved)
     stream.synchronize()
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph):
-        captured = scan(*moved, code)
+        captured = scan(*moved)
     captured.fill_(float("nan"))
     graph.replay()
     torch.cuda.synchronize()
@@ -43,7 +47,7 @@ for inputs, code in calls:
     assert torch.equal(captured, y), "the replay of a graph differs"
     answers.append(y.cpu())
 try:
-    scan(*[t.cuda() for t in calls[0][0][:5]], calls[0][0][5], calls[0][1])
+    scan(*[t.cuda() for t in inputs[:5]], calls[-1][0][5])
     raise AssertionError("an input on the CPU was taken")
 except (ValueError, RuntimeError) as refusal:
     assert "cpu" in str(refusal).lower() or "device" in str(refusal).lower(), refusal
@@ -66,22 +70,28 @@ def test_the_operator_in_a_process_of_its_own(library: Path, tmp_path: Path) -> 
     from gpu_accuracy import expected_result
     from gpu_cases import DTYPES
 
-    from vmamba_deploy.ops.selective_scan_2d.specification import ScanDims
+    from vmamba_deploy.ops.selective_scan.specification import ScanDims
     from vmamba_deploy.ops.torch_registration import ONNX_CODES
-    from vmamba_deploy.testing import errors_of, nmse_bar, random_tensors
+    from vmamba_deploy.testing import errors_of, every_form, nmse_bar, random_tensors
 
     sizes = (
         ScanDims(2, 14, 14, 96, 1, 6),
         ScanDims(1, 56, 56, 48, 1, 3),
         ScanDims(1, 9, 7, 33, 5, 4),
     )
+    forms = every_form(ScanDims(2, 5, 9, 33, 8, 3))
     cases = [
-        (random_tensors(dims, dtype, "cpu", seed=dims.length), out)
+        (random_tensors(dims, dtype, "cpu", seed=dims.length), None, out)
         for dims in sizes
         for dtype, out in DTYPES
     ]
+    for place, dims in enumerate(forms):
+        dtype, out = DTYPES[place % len(DTYPES)]
+        cases.append((random_tensors(dims, dtype, "cpu", seed=place), list(dims.routes), out))
     calls, answers = tmp_path / "calls.pt", tmp_path / "answers.pt"
-    torch.save([(list(inputs.scan), ONNX_CODES[out]) for inputs, out in cases], calls)
+    torch.save(
+        [(list(inputs.scan), routes, ONNX_CODES[out]) for inputs, routes, out in cases], calls
+    )
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM, str(library), str(calls), str(answers)],
         capture_output=True,
@@ -91,7 +101,7 @@ def test_the_operator_in_a_process_of_its_own(library: Path, tmp_path: Path) -> 
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    for (inputs, out), y in zip(cases, torch.load(answers), strict=True):
+    for (inputs, _, out), y in zip(cases, torch.load(answers), strict=True):
         expected = expected_result(inputs)
         assert y.dtype == out
         assert errors_of(y, expected).nmse <= nmse_bar(expected, ONNX_CODES[out])

@@ -13,6 +13,7 @@ import torch
 from gpu_accuracy import expected_result
 from gpu_cases import DTYPES
 from plugin_program import PluginCall, run_plugin, scan_call
+from torch import Tensor
 
 from benchmarks.gpu_check.nvcc_build import HARNESS_NAME, build_plugin_harness
 from vmamba_deploy import native
@@ -22,12 +23,14 @@ from vmamba_deploy.native.layout import NATIVE_DIR_VARIABLE
 from vmamba_deploy.ops.multi_level_roi_align.float64_reference import (
     multi_level_roi_align_float64,
 )
-from vmamba_deploy.ops.selective_scan_2d.specification import ScanDims
+from vmamba_deploy.ops.selective_scan.specification import ScanDims
 from vmamba_deploy.ops.torch_registration import ONNX_CODES
 from vmamba_deploy.testing import (
     RoiAlignDims,
+    ScanTensors,
     check_accuracy,
     errors_of,
+    every_form,
     nmse_bar,
     random_roi_align_case,
     random_tensors,
@@ -41,6 +44,12 @@ CALLS = (
     ScanDims(2, 7, 7, 64, 16, 4),
     ScanDims(3, 9, 13, 33, 1, 5),
     ScanDims(1, 1, 1, 5, 3, 1),
+)
+# Of SelectiveScan: in one launch and in several, and each form once.
+FORMS = (
+    ScanDims(2, 1, 49, 64, 8, 4, routes=(0,)),
+    ScanDims(1, 1, 197, 96, 16, 12, routes=(0, 2), x_per_route=True),
+    *every_form(ScanDims(2, 6, 9, 33, 16, 3)),
 )
 SECONDS = 60
 
@@ -76,11 +85,30 @@ def test_its_results_against_float64(
     in_dtype, out_dtype = dtypes
     inputs = random_tensors(dims, in_dtype, "cpu", seed=dims.length)
     y = run_plugin(program, scan_call(inputs, out_dtype), tmp_path, SECONDS)
+    record_property("row", json.dumps({"dims": asdict(dims), **judged(inputs, y)}))
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize(("place", "dims"), enumerate(FORMS), ids=str)
+def test_results_of_the_general_scan_against_float64(
+    program: Path,
+    tmp_path: Path,
+    record_property: Callable[[str, object], None],
+    place: int,
+    dims: ScanDims,
+) -> None:
+    in_dtype, out_dtype = DTYPES[place % len(DTYPES)]
+    inputs = random_tensors(dims, in_dtype, "cpu", seed=place)
+    y = run_plugin(program, scan_call(inputs, out_dtype, dims.routes), tmp_path, SECONDS)
+    record_property("row", json.dumps({"dims": asdict(dims), **judged(inputs, y)}))
+
+
+def judged(inputs: ScanTensors, y: Tensor) -> dict[str, str | float]:
+    """Compare a result with float64; its dtypes and errors for the record."""
     expected = expected_result(inputs)
     errors = errors_of(y, expected)
-    names = {"x": str(in_dtype), "y": str(out_dtype)}
-    record_property("row", json.dumps({"dims": asdict(dims), **names, **asdict(errors)}))
-    assert errors.nmse <= nmse_bar(expected, ONNX_CODES[out_dtype])
+    assert errors.nmse <= nmse_bar(expected, ONNX_CODES[y.dtype])
+    return {"x": str(inputs.x.dtype), "y": str(y.dtype), **asdict(errors)}
 
 
 @pytest.mark.gpu

@@ -1,5 +1,6 @@
 // Runs calls of the C interface over the emulated kernels, for sanitizers that want a whole
 // program. usage: scan_program MULTIPROCESSORS SHARED_BYTES SEED (CALL_FILE Y_FILE)...
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 
@@ -18,7 +19,6 @@ std::vector<int64_t> map_extents(const Call &call) {
   return {x.end() - 4, x.end()};
 }
 
-// The number of routes tells which they are.
 vmamba_selective_scan_desc describe(const Call &call) {
   const std::vector<int64_t> map = map_extents(call);
   const auto &proj = call.inputs[1].extents, &dt_weight = call.inputs[2].extents;
@@ -29,8 +29,9 @@ vmamba_selective_scan_desc describe(const Call &call) {
   desc.channels = map[3];
   desc.rank = static_cast<int32_t>(dt_weight[1]);
   desc.state = static_cast<int32_t>(call.inputs[4].extents[1]);
-  desc.routes = static_cast<int32_t>(dt_weight[0]);
-  for (int32_t i = 0; i < desc.routes; ++i) desc.direction[i] = desc.routes == 2 ? 2 * i : i;
+  const std::vector<int64_t> &routes = call.attributes[0];
+  desc.routes = static_cast<int32_t>(routes.size());
+  std::copy(routes.begin(), routes.end(), desc.direction);
   desc.x_per_route = proj.size() == 5 ? 1 : 0;
   desc.dt_features = proj.back() / (desc.x_per_route ? 1 : desc.routes) - 2 * desc.state;
   desc.in_dtype = call.inputs[0].dtype;
@@ -45,7 +46,7 @@ void require_ok(vmamba_status status) {
 }
 
 void run(const char *call_path, const char *y_path) {
-  const Call call = read_call(call_path, 1, 6);
+  const Call call = read_call(call_path, 2, 6);
   const vmamba_selective_scan_desc desc = describe(call);
   size_t workspace_bytes = 0;
   require_ok(vmamba_selective_scan_cuda_workspace(&desc, &workspace_bytes));
