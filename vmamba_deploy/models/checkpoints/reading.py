@@ -60,7 +60,9 @@ def _unwrapped(tree: object, path: Path, choice: WeightsChoice | None) -> Checkp
         raise
 
 
-def _check(path: Path, stored: Mapping[str, StoredTensor], size: int, *, integers: bool = False) -> None:
+def _check(
+    path: Path, stored: Mapping[str, StoredTensor], size: int, *, integers: bool = False
+) -> None:
     """Refuse more than a checkpoint has, and what is not plain numbers in memory.
 
     Networks of ours have integers in counters alone; with `integers` there may be tensors of them.
