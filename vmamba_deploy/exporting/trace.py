@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _CAUSE_CHARACTERS = 300
+_FIXED = re.compile(
+    r"static shape of (\d+) for dimension inputs\['\w+'\](?:\[(\d+)\])?\.shape\[(\d+)\]"
+)
 _HINTS = {
     False: "try another --image-size, or leave out --dynamic-size",
     True: "--dynamic none fixes every axis, which asks least of a network; Python that depends on "
@@ -56,6 +59,7 @@ def trace(model: nn.Module, options: ExportOptions, task: Task) -> ir.Model:
                 verbose=False,
             )
     except torch.onnx.errors.OnnxExporterError as error:
+        _refuse_fixed_axes(error, taken)
         raise BuildError(
             f"PyTorch could not export the model to ONNX: {_cause(error)}",
             hint=f"{_HINTS[task.first is not None]}; -v shows the traceback",
@@ -64,10 +68,34 @@ def trace(model: nn.Module, options: ExportOptions, task: Task) -> ir.Model:
     return program.model
 
 
-def _cause(error: BaseException) -> str:
-    """What began it, in one line without the colours of a terminal."""
+def _refuse_fixed_axes(error: BaseException, taken: Sequence[Taken]) -> None:
+    """Say which free axis the network's own code made a number of, where that is what happened.
+
+    Raises:
+        BuildError: it is.
+    """
+    found = _FIXED.findall(str(_first_cause(error)))
+    told = []
+    for size, other, axis in found:
+        one = taken[int(other) + 1 if other else 0]
+        told.append(f"axis {axis} of {one.name} is always {size}")
+    if told:
+        raise BuildError(
+            f"the network makes a number of a free axis: {', '.join(told)}",
+            hint="leave it out of --dynamic, or take sizes from the tensor where they are used: "
+            "x.shape[0], not a number that was kept before",
+        ) from error
+
+
+def _first_cause(error: BaseException) -> BaseException:
     while error.__cause__ is not None:
         error = error.__cause__
+    return error
+
+
+def _cause(error: BaseException) -> str:
+    """What began it, in one line without the colours of a terminal."""
+    error = _first_cause(error)
     lines = (_COLOUR.sub("", line).strip() for line in str(error).splitlines())
     told = next((line for line in lines if line), "")
     return printable(f"{type(error).__name__}: {told}".removesuffix(": ")[:_CAUSE_CHARACTERS])
