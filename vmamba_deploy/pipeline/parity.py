@@ -144,7 +144,9 @@ def compared_axes(facts: OnnxModel, batches: Sequence[int]) -> list[dict[str, in
     others = {name: low for name, (low, _, _) in axis_ranges(facts).items() if name != BATCH}
     least = found[0] | {name: min(low, usual[name]) for name, low in others.items()}
     mixed = found[0] | {name: least[name] for name in list(others)[:1]}
-    return [*found, *(sizes for sizes in (least, mixed) if sizes not in found)]
+    for sizes in (least, mixed):
+        found += [sizes] if sizes not in found else []
+    return found
 
 
 def fitting(batches: Sequence[int], facts: OnnxModel) -> tuple[int, ...]:

@@ -15,6 +15,7 @@ from vmamba_deploy.models.checkpoints.choice import WeightsChoice
 from vmamba_deploy.models.checkpoints.download import Progress
 from vmamba_deploy.models.loading import RANDOM, LoadedModel, weights_sha256
 from vmamba_deploy.models.origin import Origin, notes_of
+from vmamba_deploy.ops.registry import OPS
 from vmamba_deploy.preprocessing.options import PreprocessingOptions
 from vmamba_deploy.preprocessing.specification import IMAGENET_PREPROCESSING, Preprocessing
 from vmamba_deploy.tasks import Task
@@ -84,6 +85,8 @@ def load_user_network(
         UsageError: inputs or outputs that the network does not have.
         VmambaError: of `adapt`.
     """
+    for op in OPS.values():
+        op.register_torch()  # a network may call them by itself
     with shims():
         if isinstance(network, Builder):
             module, name = built_module(network, seed=weights.seed), network.title
