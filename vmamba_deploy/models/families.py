@@ -12,11 +12,12 @@ from typing import Any
 from vmamba_deploy.errors import UsageError
 from vmamba_deploy.models.dense.families import CASCADE_MASK_RCNN, MASK_RCNN, UPERNET
 from vmamba_deploy.models.family import Family, Preset
+from vmamba_deploy.models.vim.family import VIM
 from vmamba_deploy.models.vmamba.family import VMAMBA
 from vmamba_deploy.models.vmunet.family import VMUNET
 
 FAMILIES: Mapping[str, Family[Any]] = {
-    family.name: family for family in (VMAMBA, UPERNET, MASK_RCNN, CASCADE_MASK_RCNN, VMUNET)
+    family.name: family for family in (VMAMBA, UPERNET, MASK_RCNN, CASCADE_MASK_RCNN, VMUNET, VIM)
 }
 
 

@@ -33,7 +33,7 @@ def initialize(model: nn.Module, seed: int) -> None:
     generator = torch.Generator().manual_seed(seed)
     for module in model.modules():
         if isinstance(module, nn.Linear | nn.Conv2d):
-            _fill_preserving_variance(module.weight, generator)
+            fill_preserving_variance(module.weight, generator)
             if module.bias is not None:
                 module.bias.normal_(0, BIAS_STD, generator=generator)
         elif isinstance(module, nn.LayerNorm):
@@ -45,7 +45,7 @@ def initialize(model: nn.Module, seed: int) -> None:
             _initialize_scan(module, generator)
 
 
-def _fill_preserving_variance(weight: Tensor, generator: torch.Generator) -> None:
+def fill_preserving_variance(weight: Tensor, generator: torch.Generator) -> None:
     """Normal with variance 1 / fan_in, for a weight [out, in, ...]."""
     weight.normal_(0, weight[0].numel() ** -0.5, generator=generator)
 
@@ -55,17 +55,19 @@ def _initialize_scan(layer: SS2D, generator: torch.Generator) -> None:
     inner, rank = layer.dt_projs_weight.shape[1:]
     layer.x_proj_weight.normal_(0, PROJECTION_GAIN * inner**-0.5, generator=generator)
     layer.dt_projs_weight.uniform_(-(rank**-0.5), rank**-0.5, generator=generator)
-    layer.dt_projs_bias.copy_(_inverse_softplus(_log_uniform_steps(inner, generator)))
+    layer.dt_projs_bias.copy_(inverse_softplus(log_uniform_steps((ROUTES, inner), generator)))
     states = torch.arange(1, layer.A_logs.shape[1] + 1, dtype=torch.float32)
     layer.A_logs.copy_(torch.log(states).expand_as(layer.A_logs))
     layer.Ds.fill_(1.0)
 
 
-def _log_uniform_steps(inner: int, generator: torch.Generator) -> Tensor:
-    fraction = torch.rand(ROUTES, inner, generator=generator)
+def log_uniform_steps(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
+    """Steps in [DELTA_MIN, DELTA_MAX], as the scan starts with."""
+    fraction = torch.rand(shape, generator=generator)
     low, high = math.log(DELTA_MIN), math.log(DELTA_MAX)
     return torch.exp(low + fraction * (high - low)).clamp(min=DELTA_FLOOR)
 
 
-def _inverse_softplus(value: Tensor) -> Tensor:
+def inverse_softplus(value: Tensor) -> Tensor:
+    """What softplus makes a value of, elementwise."""
     return value + torch.log(-torch.expm1(-value))
