@@ -20,9 +20,11 @@ class Operands(NamedTuple):
     """What the mixer computes with, made of its parameters; the directions' are stacked.
 
     Attributes:
-        conv: kernels [2,D,1,W] in the order of tokens: the backward one is reversed.
+        in_proj_x: [D,C], of what is scanned.
+        in_proj_z: [D,C], of the gate.
+        conv: kernels [2,D,1,1,W] in the order of tokens: the backward one is reversed.
         conv_bias: [2,D].
-        x_proj: [2,D,R+2N].
+        x_proj: [2,1,1,D,R+2N].
         dt_weight: [2,R,D] float32.
         dt_bias: [2,D] float32.
         a: [2,N,D] float32, negative.
@@ -30,6 +32,8 @@ class Operands(NamedTuple):
         out_proj: [C,D], halved where the sum of the directions is.
     """
 
+    in_proj_x: Tensor
+    in_proj_z: Tensor
     conv: Tensor
     conv_bias: Tensor
     x_proj: Tensor
@@ -68,12 +72,14 @@ class Mixer(nn.Module):
             return Operands(*(self.get_buffer(f"frozen_{name}") for name in Operands._fields))
         dt_weight = self._both("dt_proj{}.weight").transpose(1, 2)
         a = -torch.exp(self._both("A{}_log").float()).transpose(1, 2)
+        kernels = self.get_parameter("conv1d.weight"), self.get_parameter("conv1d_b.weight").flip(2)
+        in_proj_x, in_proj_z = self.in_proj.weight.chunk(2)
         return Operands(
-            conv=torch.stack(
-                [self.get_parameter("conv1d.weight"), self.get_parameter("conv1d_b.weight").flip(2)]
-            ),
+            in_proj_x=in_proj_x,
+            in_proj_z=in_proj_z,
+            conv=torch.stack(kernels).unsqueeze(3),
             conv_bias=self._both("conv1d{}.bias"),
-            x_proj=self._both("x_proj{}.weight").transpose(1, 2),
+            x_proj=self._both("x_proj{}.weight").transpose(1, 2)[:, None, None],
             dt_weight=cast(dt_weight, torch.float32).contiguous(),
             dt_bias=cast(self._both("dt_proj{}.bias"), torch.float32),
             a=a.contiguous(),
@@ -94,33 +100,31 @@ class Mixer(nn.Module):
         self.frozen = True
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """Map [B, L, C] to [B, L, C] in the dtype of out_proj's weight."""
+        """Map [B, 1, L, C] to [B, 1, L, C] in the dtype of out_proj's weight."""
         from vmamba_deploy.ops.selective_scan.torch_op import selective_scan
 
         own = self.operands()
-        x, gate = self.in_proj(tokens).chunk(2, dim=-1)
+        x, gate = linear(tokens, own.in_proj_x), linear(tokens, own.in_proj_z)
         scanned = self.convolved(x, own)
-        directions, batch, length, _ = scanned.shape
-        proj = _products(scanned.flatten(1, 2), own.x_proj)
-        proj = proj.reshape(directions, batch, length, -1)
+        proj = _products(scanned, own.x_proj)
         y = selective_scan(
-            *(cast(scanned, proj.dtype).unsqueeze(2), proj.unsqueeze(2)),
+            *(cast(scanned, proj.dtype), proj),
             *(own.dt_weight, own.dt_bias, own.a, own.d),
             ROUTES,
             FLOAT32,
         )
-        return linear(y.squeeze(1) * F.silu(gate), own.out_proj)
+        return linear(y * F.silu(gate), own.out_proj)
 
     def convolved(self, x: Tensor, own: Operands) -> Tensor:
-        """What each direction scans, [2, B, L, D], of x [B, L, D].
+        """What each direction scans, [2, B, 1, L, D], of x [B, 1, L, D].
 
         A convolution sees the tokens that its direction visited before: those on the left, or on
         the right.
         """
-        channels_first = x.transpose(1, 2)
+        channels_first = x.permute(0, 3, 1, 2)
         before = own.conv.shape[-1] - 1
         parts = [
-            _depthwise(F.pad(channels_first, padding), kernel, bias).transpose(1, 2)
+            _depthwise(F.pad(channels_first, padding), kernel, bias).permute(0, 2, 3, 1)
             for padding, kernel, bias in zip(
                 ((before, 0), (0, before)), own.conv, own.conv_bias, strict=True
             )
@@ -129,16 +133,16 @@ class Mixer(nn.Module):
 
 
 def _depthwise(x: Tensor, kernel: Tensor, bias: Tensor) -> Tensor:
-    """Convolve [B, D, L] with kernels [D, 1, W] to [B, D, L - W + 1], in the kernel's dtype."""
+    """Convolve [B, D, 1, L] with kernels [D, 1, 1, W] to [B, D, 1, L - W + 1], in their dtype."""
     x, groups = cast(x, kernel.dtype), kernel.shape[0]
     if emulates_half(kernel):
-        wide = F.conv1d(x.float(), kernel.float(), bias.float(), groups=groups)
+        wide = F.conv2d(x.float(), kernel.float(), bias.float(), groups=groups)
         return wide.to(kernel.dtype)
-    return F.conv1d(x, kernel, bias, groups=groups)
+    return F.conv2d(x, kernel, bias, groups=groups)
 
 
 def _products(x: Tensor, weight: Tensor) -> Tensor:
-    """Products [K, M, I] by [K, I, O] of each direction, in the dtype of the weight."""
+    """Products [K, ..., I] by [K, 1, 1, I, O] of each direction, in the dtype of the weight."""
     x = cast(x, weight.dtype)
     if emulates_half(weight):
         return (x.float() @ weight.float()).to(weight.dtype)

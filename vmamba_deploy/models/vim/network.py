@@ -56,9 +56,8 @@ class PatchEmbedding(nn.Module):
         self.proj = Conv2d(config.in_chans, config.channels, config.patch, config.stride)
 
     def forward(self, image: Tensor) -> Tensor:
-        """Map [B, I, H, W] to [B, P, C], row by row."""
-        patches: Tensor = self.proj.forward_image(image)
-        return patches.flatten(1, 2)
+        """Map [B, I, H, W] to [B, 1, P, C], row by row."""
+        return self.proj.forward_image(image).flatten(1, 2).unsqueeze(1)
 
 
 class Block(nn.Module):
@@ -70,7 +69,7 @@ class Block(nn.Module):
         self.mixer = Mixer(config)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map [B, L, C] to [B, L, C]; the sum is float32."""
+        """Map [B, 1, L, C] to [B, 1, L, C]; the sum is float32."""
         y: Tensor = x + self.mixer(self.norm(x))
         return y
 
@@ -78,8 +77,8 @@ class Block(nn.Module):
 class Vim(Network):
     """Vim for inference.
 
-    State-dict names are those of the public checkpoints. The residual stream is float32 in every
-    precision.
+    State-dict names are those of the public checkpoints. Inside, a sequence is a map of one row,
+    [B, 1, L, C], as the scan takes it; the residual stream is float32 in every precision.
     """
 
     config: VimConfig
@@ -120,28 +119,31 @@ class Vim(Network):
         return logits
 
     def embedded(self, image: Tensor) -> Tensor:
-        """The sequence [B, L, C] float32 that enters the first block: positions are in it."""
+        """The sequence [B, 1, L, C] float32 that enters the first block: positions are in it."""
         patches = cast(self.patch_embed(image), torch.float32)
         parts: list[Tensor] = []
         start = 0
         for number, place in enumerate(self.config.class_places):
             token = self.get_parameter(self.config.class_token_names[number])
-            parts += [patches[:, start : place - number], token.expand(image.shape[0], -1, -1)]
+            parts += [
+                patches[:, :, start : place - number],
+                token.expand(image.shape[0], 1, -1, -1),
+            ]
             start = place - number
-        parts.append(patches[:, start:])
-        return torch.cat([part for part in parts if part.shape[1]], dim=1) + self.pos_embed
+        parts.append(patches[:, :, start:])
+        return torch.cat([part for part in parts if part.shape[2]], dim=2) + self.pos_embed
 
     def pooled(self, x: Tensor) -> Tensor:
-        """What the head reads, [B, C], of the last sum [B, L, C]; only that passes the norm."""
+        """What the head reads, [B, C], of the last sum [B, 1, L, C]; only that passes the norm."""
         match self.config.class_places:
             case (place,):
-                y = self.norm_f(x[:, place])
+                y = self.norm_f(x[:, 0, place])
             case (first, last):
-                y = (self.norm_f(x[:, first]) + self.norm_f(x[:, last])) / 2
+                y = (self.norm_f(x[:, 0, first]) + self.norm_f(x[:, 0, last])) / 2
             case _ if self.config.pooling is Pooling.LAST:
-                y = self.norm_f(x[:, -1])
+                y = self.norm_f(x[:, 0, -1])
             case _:
-                y = self.norm_f(x).mean(dim=1)
+                y = self.norm_f(x).mean(dim=(1, 2))
         read: Tensor = y
         return read
 
