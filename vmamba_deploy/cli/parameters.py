@@ -120,6 +120,21 @@ class Names(_Parameter):
         return tuple(name for part in str(value).split(",") if (name := part.strip()))
 
 
+class Assumption(_Parameter):
+    """`class-token=first`: a name and what it is."""
+
+    name = "name=value"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[str, str]:
+        """(name, value); whether a family knows it is the family's business."""
+        if isinstance(value, tuple):
+            return value[0], value[1]
+        name, equals, said = str(value).partition("=")
+        if not (name and equals and said):
+            self.fail(f"{value!r} is not an assumption such as class-token=first", param, ctx)
+        return name.strip(), said.strip()
+
+
 class Numbers(_Parameter):
     """`0.485,0.456,0.406`: one number, or one for each channel."""
 
@@ -214,6 +229,14 @@ _WEIGHTS_OPTIONS = (
         "prefix",
         metavar="PREFIX",
         help="Of the weights' names in the file.  [default: the only one that fits]",
+    ),
+    click.option(
+        "--assume",
+        "assumed",
+        type=Assumption(),
+        multiple=True,
+        help="What the file does not tell of its network, such as class-token=first; may be given "
+        "several times.  [default: as published, with a word]",
     ),
 )
 

@@ -24,9 +24,9 @@ def model_metadata(loaded: LoadedModel, asked: Asked) -> dict[str, str]:
 
     Keys: preset, task, precision, weights_source, weights_sha256, architecture, opsets,
     preprocessing and tool_versions; weights_key, weights_other_keys and weights_prefix of the
-    network within its file; activation of a classifier; labels, and the palette [r,g,b] of each,
-    when known and the file says classes; num_classes where its outputs do not show how many the
-    weights have; interface of a network with inputs of its own.
+    network within its file, weights_assumed of what that does not tell; activation of a classifier;
+    labels, and the palette [r,g,b] of each, when known and the file says classes; num_classes where
+    its outputs do not show how many the weights have; interface of a network with inputs of its own.
     """
     options, task = asked.options, asked.task
     metadata: dict[str, str] = {
@@ -89,6 +89,7 @@ def _place_within_the_file(loaded: LoadedModel) -> dict[str, str]:
         "weights_key": origin.key,
         "weights_other_keys": _json(list(origin.other_keys)) if origin.other_keys else "",
         "weights_prefix": origin.prefix,
+        "weights_assumed": _json(dict(origin.assumed)) if origin.assumed else "",
     }
     return {key: text for key, text in said.items() if text}
 

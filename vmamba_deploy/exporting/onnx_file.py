@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import onnx_ir as ir
     from torch import nn
 
-    from vmamba_deploy.models import LoadedModel
+    from vmamba_deploy.models import LoadedModel, Network
 
 
 def export_onnx(
@@ -86,8 +86,7 @@ def deployable_module(loaded: LoadedModel, options: ExportOptions) -> nn.Module:
     from vmamba_deploy.exporting.deployable import Deployable
 
     task = chosen_task(loaded, options)
-    _check_image_size(loaded, options)
-    network = loaded.family.cast(loaded.model, options.precision)
+    network = loaded.family.cast(_sized(loaded, options), options.precision)
     optional = {output.name for output in loaded.model.task_named(task.name).optional}
     network.optional_outputs = tuple(name for name in task.output_names if name in optional)
     loaded.family.freeze(network)
@@ -98,12 +97,12 @@ def deployable_module(loaded: LoadedModel, options: ExportOptions) -> nn.Module:
     return module.eval().requires_grad_(False)
 
 
-def _check_image_size(loaded: LoadedModel, options: ExportOptions) -> None:
-    only = loaded.model.image_size
-    if only is not None and (options.dynamic_size or options.size != only):
+def _sized(loaded: LoadedModel, options: ExportOptions) -> Network:
+    """The network for images of the size that is asked for."""
+    if loaded.model.image_size is not None and options.dynamic_size:
         raise UsageError(
-            f"the network takes images of {only[0]}x{only[1]} pixels alone",
-            hint="drop --image-size and --dynamic-size",
+            "the network takes images of one size: it has a position embedding",
+            hint="drop --dynamic-size",
         )
     multiple = loaded.model.size_multiple
     if multiple > 1 and (options.dynamic_size or any(side % multiple for side in options.size)):
@@ -113,6 +112,7 @@ def _check_image_size(loaded: LoadedModel, options: ExportOptions) -> None:
                 *(-(-side // multiple) * multiple for side in options.size)
             ),
         )
+    return loaded.family.for_size(loaded.model, options.size)
 
 
 def chosen_task(loaded: LoadedModel, options: ExportOptions) -> Task:

@@ -8,6 +8,7 @@ from pathlib import Path
 from re import Pattern
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
+from vmamba_deploy.errors import UsageError
 from vmamba_deploy.precisions import PrecisionName
 from vmamba_deploy.preprocessing.specification import IMAGENET_PREPROCESSING, Preprocessing
 from vmamba_deploy.tasks import CLASSIFICATION, FEATURES
@@ -146,6 +147,25 @@ class Family(Protocol[C]):
             NotThisFamilyError: a weight that tells it is missing or has an odd shape.
         """
 
+    def settled(
+        self, config: C, settings: Sequence[Settings], assumed: Mapping[str, str], path: Path
+    ) -> tuple[C, Agreement]:
+        """Add to an architecture what shapes do not tell: as the user says, else as the file does.
+
+        Args:
+            config: that the weights tell, or a preset with the parts of the file.
+            settings: of the file.
+            assumed: by the user, by the family's names for such things.
+            path: of the file.
+
+        Raises:
+            UsageError: an assumption that the family does not know, or that cannot be.
+            InputFileError: neither says what the network cannot do without.
+        """
+        if assumed:
+            raise UsageError(f"Shapes tell all of a {self.name}: leave --assume out.")
+        return config, Agreement()
+
     def agreement(self, config: C | None, settings: Sequence[Settings], path: Path) -> Agreement:
         """Compare what a file says of its network with what this release computes.
 
@@ -174,6 +194,20 @@ class Family(Protocol[C]):
 
     def freeze(self, network: Network) -> None:
         """Store what the ops take as buffers, so that an exported graph has it as constants."""
+
+    def for_size(self, network: Network, size: tuple[int, int]) -> Network:
+        """A network for images of (height, width): itself, or one that is made for them.
+
+        Raises:
+            UsageError: it cannot take them.
+        """
+        only = network.image_size
+        if only is not None and size != only:
+            raise UsageError(
+                f"the network takes images of {only[0]}x{only[1]} pixels alone",
+                hint="drop --image-size and --dynamic-size",
+            )
+        return network
 
     def op_calls(self, config: C, task: str) -> Sequence[OpCalls]:
         """The ops of ours that a network calls for one of its tasks."""

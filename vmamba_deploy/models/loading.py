@@ -29,7 +29,13 @@ from vmamba_deploy.models.families import (
 )
 from vmamba_deploy.models.family import Family, NotThisFamilyError, Preset
 from vmamba_deploy.models.network import Network
-from vmamba_deploy.models.origin import Origin, name_classes, origin_of, usual_preprocessing
+from vmamba_deploy.models.origin import (
+    Known,
+    Origin,
+    name_classes,
+    origin_of,
+    usual_preprocessing,
+)
 from vmamba_deploy.preprocessing.specification import IMAGENET_PREPROCESSING, Preprocessing
 
 RANDOM = "random"
@@ -98,7 +104,7 @@ def load_weights(
         if preset is None:
             raise UsageError("Random weights need the name of a preset.")
         if choice not in (None, WeightsChoice()):
-            raise UsageError("Random weights have neither key nor prefix to choose.")
+            raise UsageError("Random weights have nothing to choose and nothing to assume.")
         family = family_of(resolve_preset(preset, task))
         model = create_model(preset, task, num_classes=num_classes, seed=seed)
         digest = weights_sha256(model.state_dict())
@@ -146,7 +152,9 @@ def create_model(
     return model
 
 
-def load_model(path: str | Path, preset: str | None = None) -> Network:
+def load_model(
+    path: str | Path, preset: str | None = None, *, assume: Mapping[str, str] | None = None
+) -> Network:
     """Load a checkpoint file, all of it or nothing.
 
     Args:
@@ -155,15 +163,17 @@ def load_model(path: str | Path, preset: str | None = None) -> Network:
         preset: name or alias that the file must fit; without it the shapes tell the architecture,
             which need not be a preset's. The number of classes is the file's in either case, and a
             file without classifier gives a backbone.
+        assume: what the file does not tell of its network, `WeightsChoice.assumed`.
 
     Returns:
         The network in eval mode, float32, on the CPU.
 
     Raises:
-        UsageError: unknown preset.
+        UsageError: unknown preset, or something that cannot be assumed.
         InputFileError: the file cannot be read or understood, or does not fit.
     """
-    return _load(checkpoint_file(Path(path)), preset, None)[1]
+    choice = WeightsChoice(assumed=tuple((assume or {}).items()))
+    return _load(checkpoint_file(Path(path)), preset, choice)[1]
 
 
 def weights_file_sha256(path: Path) -> str:
@@ -199,8 +209,16 @@ def _load(
             family.agreement(None, contents.settings, path)
             reasons.append(f"a {family.name}: {error}")
             continue
-        model = _fitting(family, config, weights, path, chosen)
-        origin = origin_of(family, model, path, contents, chosen)
+        assumed = dict(choice.assumed if choice else ())
+        settled, told = family.settled(config, contents.settings, assumed, path)
+        if chosen is not None and settled != config and not assumed:
+            raise InputFileError(
+                f"{shown(path)} is not preset {chosen.name}: its {printable(told.place or '')} "
+                "says another network; nothing was loaded.",
+                hint="leave the preset out; what the file says wrongly, say with --assume",
+            )
+        model = _fitting(family, settled, weights, path, chosen if settled == config else None)
+        origin = origin_of(family, model, path, contents, Known(chosen, assumed, told))
         fill_strictly(
             model.to_empty(device="cpu").eval(), family.canonical_weights(contents.read(), path)
         )
@@ -216,9 +234,12 @@ def _load(
 
 
 def _possible_families(names: Iterable[str]) -> list[Family[Any]]:
-    """Those that contain another and that the names tell; else all that contain none."""
-    containing = [family for family in families_told_by(names) if family.contains is not None]
-    return containing or [family for family in FAMILIES.values() if family.contains is None]
+    """Those that the names tell; else, and beside them, those that may have any names."""
+    told = families_told_by(names)
+    if any(family.contains is not None for family in told):
+        return list(told)
+    alone = (family for family in FAMILIES.values() if family.contains is None)
+    return [family for family in alone if not told or family in told or family.anchor is None]
 
 
 def _preset_of_one(asked: Preset[Any], families: Iterable[Family[Any]]) -> Preset[Any]:

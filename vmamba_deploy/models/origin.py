@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from vmamba_deploy.files import shown
 from vmamba_deploy.models.checkpoints.contents import CheckpointContents, labels_in, palette_in
 from vmamba_deploy.models.checkpoints.images import declared_preprocessing
 from vmamba_deploy.models.checkpoints.prefixes import is_counter
-from vmamba_deploy.models.family import ClassNames, Family, Preset
+from vmamba_deploy.models.family import Agreement, ClassNames, Family, Preset
 from vmamba_deploy.models.network import Network
 from vmamba_deploy.preprocessing.specification import Preprocessing
 from vmamba_deploy.tasks import TASKS
@@ -29,6 +30,7 @@ class Origin:
         architecture: where the architecture is known from, for a person.
         preprocessing: how images are prepared; None: nobody knows.
         notes: what else a person should know, a sentence each.
+        assumed: by the user, because the file does not tell it.
     """
 
     key: str
@@ -37,6 +39,32 @@ class Origin:
     architecture: str
     preprocessing: Preprocessing | None
     notes: tuple[str, ...]
+    assumed: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is known of a network beside the shapes of its weights.
+
+    Attributes:
+        preset: that was asked for.
+        assumed: by the user.
+        told: by the file.
+    """
+
+    preset: Preset[Any] | None
+    assumed: Mapping[str, str]
+    told: Agreement
+
+    def architecture(self, place: str | None) -> str:
+        """Where the architecture is known from, where the file says so in `place`."""
+        text = f"preset {self.preset.name}, as asked" if self.preset else "taken from shapes"
+        if place is not None:
+            text += f"; the file's {printable(place)} says the same"
+        if self.assumed:
+            said = ", ".join(f"{name}={value}" for name, value in self.assumed.items())
+            text += f"; assumed: {said}"
+        return text
 
 
 def origin_of(
@@ -44,7 +72,7 @@ def origin_of(
     model: Network,
     path: Path,
     contents: CheckpointContents,
-    chosen: Preset[Any] | None,
+    known: Known,
 ) -> Origin:
     """Where a network's weights are from; its labels are put into it.
 
@@ -65,20 +93,24 @@ def origin_of(
     if model.class_labels is None:
         name_classes(model, family.usual_classes(model.config))
     usual = usual_preprocessing(family, model)
-    preprocessing, told = declared_preprocessing(contents.settings, usual)
-    if model.image_size is not None:
-        preprocessing = preprocessing.for_size(model.image_size)
-    known = f"preset {chosen.name}, as asked" if chosen is not None else "taken from shapes"
-    if agreement.place is not None:
-        known += f"; the file's {printable(agreement.place)} says the same"
+    preprocessing, told = declared_preprocessing(contents.settings, usual, model.image_size)
     notes = (
         *notes_of(contents),
         *family.assumptions(contents.stored),
         *told,
+        *known.told.notes,
         *agreement.notes,
         *(f"too large to be looked through: {printable(place)}" for place in contents.unread),
     )
-    return Origin(contents.key, contents.other_keys, contents.prefix, known, preprocessing, notes)
+    return Origin(
+        contents.key,
+        contents.other_keys,
+        contents.prefix,
+        known.architecture(known.told.place or agreement.place),
+        preprocessing,
+        notes,
+        tuple(known.assumed.items()),
+    )
 
 
 def notes_of(contents: CheckpointContents) -> tuple[str, ...]:

@@ -288,7 +288,12 @@ def _interface_of(facts: OnnxModel) -> Interface:
 
 def _choice_of(facts: OnnxModel, asked: WeightsChoice | None) -> WeightsChoice:
     """Which network the file is of; where the user says something else, that."""
-    said = WeightsChoice(facts.metadata.get("weights_key"), facts.metadata.get("weights_prefix"))
+    assumed = facts.structured("weights_assumed")
+    said = WeightsChoice(
+        facts.metadata.get("weights_key"),
+        facts.metadata.get("weights_prefix"),
+        tuple(assumed.items()) if isinstance(assumed, dict) else (),
+    )
     return said if asked is None or asked == WeightsChoice() else asked
 
 

@@ -64,7 +64,7 @@ def test_the_architecture_is_told_by_the_shapes(name):
     assert sum(each.numel() for each in one.model.parameters()) == described()[name]["params"]
     assert one.origin.prefix == "vmunet."
     (note,) = one.origin.notes
-    assert "taken as RGB (no preset)" in note
+    assert "are: RGB (no preset; --assume channels=1 or 3)" in note
 
 
 @pytest.mark.parametrize("prefix", ["", "module.", "net.model."])

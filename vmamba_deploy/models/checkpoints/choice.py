@@ -1,4 +1,4 @@
-"""Which of the networks in a checkpoint file is meant, as data. Imports nothing heavy."""
+"""Which of the networks in a checkpoint file is meant, and what it is. Imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -7,15 +7,19 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class WeightsChoice:
-    """Which network of a file to take; None lets the file tell.
+    """Which network of a file to take, and what of it the file does not tell.
 
     Attributes:
-        key: of the dict of tensors within the file, `model_ema` or `student.state_dict`.
-        prefix: of the names of its tensors, `student.backbone.`.
+        key: of the dict of tensors within the file, `model_ema` or `student.state_dict`; None lets
+            the file tell.
+        prefix: of the names of its tensors, `student.backbone.`; likewise.
+        assumed: (name, value) of what the network's family cannot tell from a file, such as
+            `class-token` and `first`.
     """
 
     key: str | None = None
     prefix: str | None = None
+    assumed: tuple[tuple[str, str], ...] = ()
 
     @property
     def names(self) -> frozenset[str]:

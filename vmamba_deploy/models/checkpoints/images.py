@@ -30,17 +30,21 @@ _INTERPOLATIONS = frozenset(_FILTERS.values())
 
 
 def declared_preprocessing(
-    settings: Sequence[Settings], usual: Preprocessing
+    settings: Sequence[Settings], usual: Preprocessing, only: tuple[int, int] | None = None
 ) -> tuple[Preprocessing, tuple[str, ...]]:
     """The preprocessing that a file's configuration says, and in sentences what it says of it.
 
     Args:
         settings: of the file.
         usual: what holds where they are silent.
+        only: the one size that the network takes, whatever they say.
     """
     said = _first_values(settings)
+    if only is not None:
+        usual = usual.for_size(only)
     prepared = usual
-    if size := next((found for key in _SIZES if (found := _size(said.get(key)))), None):
+    sizes = (found for key in _SIZES if (found := _size(said.get(key))))
+    if only is None and (size := next(sizes, None)):
         prepared = prepared.for_size(size)
     notes: list[str] = []
     if usual.fit is not None:

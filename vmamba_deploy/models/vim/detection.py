@@ -56,7 +56,7 @@ def detect_config(weights: Mapping[str, Tensor]) -> VimConfig:
         channels=channels,
         depth=depth,
         patch=patch,
-        stride=patch,
+        stride=_usual_stride(patches, patch),
         d_state=state,
         conv_width=size_in(weights, _MIXER + "conv1d.weight", 2),
         norm=NormKind.LAYER if "norm_f.bias" in weights else NormKind.RMS,
@@ -65,7 +65,7 @@ def detect_config(weights: Mapping[str, Tensor]) -> VimConfig:
         in_chans=size_in(weights, "patch_embed.proj.weight", 1),
         dt_rank=None if rank == VimConfig(channels).rank else rank,
         inner_channels=None if inner == INNER_RATIO * channels else inner,
-        grid=(1, patches),
+        grid=square_grid(patches) or (1, patches),
     )
 
 
@@ -93,7 +93,13 @@ def _refuse_relatives(weights: Mapping[str, Tensor]) -> None:
     size_in(weights, "pos_embed", 1)
 
 
-def square_side(patches: int) -> int | None:
-    """Of a square grid of so many patches; None where there is none."""
+def square_grid(patches: int) -> tuple[int, int] | None:
+    """Of so many patches; None where they are no square."""
     side = math.isqrt(patches)
-    return side if side * side == patches else None
+    return (side, side) if side * side == patches else None
+
+
+def _usual_stride(patches: int, patch: int) -> int:
+    """Half a patch where that makes an image of the published size; else a patch."""
+    half = patch // 2
+    return half if (math.isqrt(patches) - 1) * half + patch == PUBLISHED_SIDE else patch

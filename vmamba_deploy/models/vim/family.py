@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from vmamba_deploy.models.family import Family, NotThisFamilyError, OpCalls
+from vmamba_deploy.models.family import Agreement, Family, NotThisFamilyError, OpCalls
 from vmamba_deploy.models.vim.config import VimConfig
 from vmamba_deploy.models.vim.presets import ALIASES, PRESETS
 from vmamba_deploy.ops.selective_scan.specification import SELECTIVE_SCAN
@@ -18,6 +18,7 @@ from vmamba_deploy.tasks import CLASSIFICATION
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from vmamba_deploy.models.checkpoints.settings import Settings
     from vmamba_deploy.models.network import Network
 
 
@@ -58,6 +59,27 @@ class VimFamily(Family[VimConfig]):
 
         return detect_config(weights)
 
+    def settled(
+        self,
+        config: VimConfig,
+        settings: Sequence[Settings],
+        assumed: Mapping[str, str],
+        path: Path,
+    ) -> tuple[VimConfig, Agreement]:
+        """Place of the class token, halving, stride and size, epsilon."""
+        from vmamba_deploy.models.vim.settling import settled
+
+        return settled(config, settings, assumed, path)
+
+    def agreement(
+        self, config: VimConfig | None, settings: Sequence[Settings], path: Path
+    ) -> Agreement:
+        """Options of the public code that are not computed here are refused by name."""
+        from vmamba_deploy.models.vim.said import refuse_other_networks
+
+        refuse_other_networks(settings, path)
+        return Agreement()
+
     def like_file(self, config: VimConfig, weights: Mapping[str, Tensor]) -> VimConfig:
         """The preset's with the classes, the input and the size that the file has."""
         from vmamba_deploy.models.vim.detection import detect_config
@@ -91,6 +113,13 @@ class VimFamily(Family[VimConfig]):
         from vmamba_deploy.models.vim.network import freeze, mixers
 
         freeze(mixers(network))
+
+    def for_size(self, network: Network, size: tuple[int, int]) -> Network:
+        """With positions resized to it."""
+        from vmamba_deploy.models.vim.network import Vim, for_size
+
+        assert isinstance(network, Vim)
+        return network if size == network.image_size else for_size(network, size)
 
     def op_calls(self, config: VimConfig, task: str) -> Sequence[OpCalls]:
         """One scan in two directions in each block."""

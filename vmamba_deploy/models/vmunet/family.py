@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from vmamba_deploy.errors import UsageError
 from vmamba_deploy.models.family import (
     Agreement,
     Family,
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
     from vmamba_deploy.models.checkpoints.settings import Settings
     from vmamba_deploy.models.network import Network
+
+_CHANNELS = "channels"
 
 
 class VMUNetFamily(Family[VMUNetConfig]):
@@ -71,6 +74,23 @@ class VMUNetFamily(Family[VMUNetConfig]):
         published = (preset.config for preset in self.presets.values())
         return next((one for one in published if _but_for_images(one) == config), config)
 
+    def settled(
+        self,
+        config: VMUNetConfig,
+        settings: Sequence[Settings],
+        assumed: Mapping[str, str],
+        path: Path,
+    ) -> tuple[VMUNetConfig, Agreement]:
+        """The channels of the images, which the network makes three of."""
+        said = dict(assumed)
+        channels = said.pop(_CHANNELS, str(config.in_chans))
+        if said or channels not in ("1", "3"):
+            raise UsageError(
+                "Of a VM-UNet only the channels of its images can be assumed.",
+                hint=f"--assume {_CHANNELS}=1 or --assume {_CHANNELS}=3",
+            )
+        return replace(config, in_chans=int(channels)), Agreement()
+
     def agreement(
         self, config: VMUNetConfig | None, settings: Sequence[Settings], path: Path
     ) -> Agreement:
@@ -81,9 +101,9 @@ class VMUNetFamily(Family[VMUNetConfig]):
         grey = config.in_chans == 1
         return Agreement(
             notes=(
-                f"the file does not say what its images are: they are taken as "
-                f"{'grey' if grey else 'RGB'} ({name or 'no preset'}), prepared by "
-                "--mean, --std and --image-size, which should be those of its training",
+                f"the file does not say what its images are: {'grey' if grey else 'RGB'} "
+                f"({name or 'no preset'}; --assume {_CHANNELS}=1 or 3), prepared by --mean, "
+                "--std and --image-size, which should be those of its training",
             )
         )
 
