@@ -1,0 +1,47 @@
+"""Vim of the golden data, exported and run by ONNX Runtime: what the public code gives."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.kept import kept
+from tests.vim_golden import ASSUMED, arrays, check_logits, export_golden
+from vmamba_deploy.exporting.onnx_model import OnnxModel
+from vmamba_deploy.runtimes.onnxruntime import OnnxRuntimeBody, OnnxRuntimeLibrary
+
+
+@pytest.fixture(params=ASSUMED)
+def exported(request: pytest.FixtureRequest, run_folder: Path) -> tuple[str, Path]:
+    def export(folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        export_golden(request.param, folder / "model.onnx")
+
+    return request.param, kept(run_folder / "vim", request.param, export) / "model.onnx"
+
+
+@pytest.mark.parametrize("manner", [OnnxRuntimeBody, OnnxRuntimeLibrary])
+def test_in_every_manner(exported, manner):
+    name, path = exported
+    session = manner(path, threads=1).open()
+    try:
+        check_logits(session(arrays(name)["input"])["logits"], name)
+        one = session(arrays(name)["input"][:1])["logits"]
+    finally:
+        session.close()
+    assert one.shape == (1, 7)
+    assert abs(one[0] - arrays(name)["logits"][0]).max() <= 2e-5
+
+
+def test_the_graph_has_one_scan_a_block_and_no_flip(exported):
+    """In the order of tokens: padding is in the convolutions, the gate is applied once."""
+    _, path = exported
+    model = OnnxModel.read(path)
+    ops = [node.op_type for node in model.ir.graph]
+    depth = ops.count("SelectiveScan")
+    assert model.nodes_by_op == {"SelectiveScan": depth}
+    assert ops.count("Conv") == 1 + 2 * depth
+    assert ops.count("MatMul") == 4 * depth
+    assert not {"Pad", "Split", "ReverseSequence", "Loop", "Scan"} & set(ops)
+    assert {tuple(node.attributes["routes"].as_ints()) for node in model.our_nodes} == {(0, 2)}
