@@ -185,8 +185,6 @@ def test_two_exports_are_the_same_bytes(small, exported, tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"image_size": 31}, "at least 32"),
-        ({"image_size": (224, 16)}, "at least 32"),
         ({"precision": "int8"}, "fp32, fp16 or bf16"),
         ({"opset": 19}, "opset 20"),
         ({"precision": "bf16", "opset": 21}, "opset 22"),
@@ -195,6 +193,12 @@ def test_two_exports_are_the_same_bytes(small, exported, tmp_path):
 def test_bad_options_are_named(change, message):
     with pytest.raises(UsageError, match=message):
         ExportOptions(**change)
+
+
+@pytest.mark.parametrize("size", [31, (224, 16)])
+def test_an_image_that_is_too_small_for_the_network(small, size):
+    with pytest.raises(UsageError, match="at least 32"):
+        deployable_module(small, replace(SMALL, image_size=size))
 
 
 def test_deployable_module_leaves_the_loaded_model_alone(small):

@@ -26,7 +26,8 @@ def model_metadata(loaded: LoadedModel, asked: Asked) -> dict[str, str]:
     preprocessing and tool_versions; weights_key, weights_other_keys and weights_prefix of the
     network within its file, weights_assumed of what that does not tell; activation of a classifier;
     labels, and the palette [r,g,b] of each, when known and the file says classes; num_classes where
-    its outputs do not show how many the weights have; interface of a network with inputs of its own.
+    its outputs do not show how many the weights have; interface of a network with inputs of its
+    own.
     """
     options, task = asked.options, asked.task
     metadata: dict[str, str] = {

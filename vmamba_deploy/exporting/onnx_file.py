@@ -99,6 +99,12 @@ def deployable_module(loaded: LoadedModel, options: ExportOptions) -> nn.Module:
 
 def _sized(loaded: LoadedModel, options: ExportOptions) -> Network:
     """The network for images of the size that is asked for."""
+    least = loaded.model.least_side
+    if min(options.size) < least:
+        raise UsageError(
+            f"image size {options.size[0]}x{options.size[1]} is too small: both sides must be at "
+            f"least {least} pixels, which the network makes one of"
+        )
     if loaded.model.image_size is not None and options.dynamic_size:
         raise UsageError(
             "the network takes images of one size: it has a position embedding",

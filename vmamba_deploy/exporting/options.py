@@ -65,11 +65,6 @@ class ExportOptions:
 
     def __post_init__(self) -> None:
         minimum = precision_named(self.precision).min_opset
-        if min(self.size) < MIN_IMAGE_SIZE:
-            raise UsageError(
-                f"image size {self.size[0]}x{self.size[1]} is too small: the network divides it by "
-                f"32, so both sides must be at least {MIN_IMAGE_SIZE}"
-            )
         if self.task is not None:
             if self.task not in TASKS:
                 hint = f"one of {', '.join(TASKS)}"

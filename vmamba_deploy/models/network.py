@@ -24,6 +24,7 @@ class Network(nn.Module):
         axes: of a network with inputs of its own, its free axes and the size that each is traced
             at.
         image_size: (height, width) of the only images that it takes; None: of any size.
+        least_side: of an image, in pixels.
         size_multiple: of which height and width are multiples.
         preset_name: name of the preset with this architecture; None if there is none.
         class_labels: names of the classes, where they are known.
@@ -36,6 +37,7 @@ class Network(nn.Module):
     optional_outputs: tuple[str, ...] = ()
     axes: Mapping[str, int] = MappingProxyType({})
     image_size: tuple[int, int] | None = None
+    least_side: int = 32
     size_multiple: int = 1
     preset_name: str | None = None
     class_labels: tuple[str, ...] | None = None

@@ -158,7 +158,7 @@ class ExportPlan:
         """The part of the plan that decides the ONNX file.
 
         Raises:
-            UsageError: an image below 32 pixels, or an opset too old for the precision.
+            UsageError: an opset too old for the precision.
         """
         return ExportOptions(
             precision=self.precision,

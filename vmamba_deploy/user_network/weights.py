@@ -7,7 +7,7 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from vmamba_deploy.errors import InputFileError, printable
+from vmamba_deploy.errors import InputFileError, UsageError, printable
 from vmamba_deploy.files import shown, unchanged
 from vmamba_deploy.models.checkpoints.choice import NamedWeights, WeightsChoice
 from vmamba_deploy.models.checkpoints.contents import CheckpointContents
@@ -49,9 +49,13 @@ def fill_module(
     path = download(source, progress=progress) if is_url(source) else checkpoint_file(Path(source))
     own = module.state_dict()
     asked = choice or WeightsChoice()
+    if asked.assumed:
+        raise UsageError("A network of your own is as its file makes it: leave --assume out.")
     with unchanged(path):
         digest = weights_file_sha256(path)
-        contents = read_checkpoint(path, NamedWeights(asked.key, asked.prefix, frozenset(own)))
+        contents = read_checkpoint(
+            path, NamedWeights(asked.key, asked.prefix, wanted=frozenset(own))
+        )
         counters = {name: one for name, one in own.items() if is_counter(name)}
         _check(module, {**counters, **contents.shapes}, path)
         fill_strictly(module, {**counters, **contents.read()})

@@ -87,6 +87,7 @@ class Vim(Network):
     def __init__(self, config: VimConfig) -> None:
         super().__init__()
         self.config, self.image_size, self.in_chans = config, config.image_size, config.in_chans
+        self.least_side = config.patch
         self.patch_embed = PatchEmbedding(config)
         for name in config.class_token_names:
             self.register_parameter(name, nn.Parameter(torch.empty(1, 1, config.channels)))
