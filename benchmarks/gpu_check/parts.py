@@ -72,7 +72,7 @@ _MIXED = ("pytorch-fp32", "pytorch-amp", "public-form")
 PARTS = (
     measured("machine", 25, "the GPU, its driver and measured ceilings"),
     tested("accuracy", 90,
-           "every way of launching and every form, edges and random shapes against float64",
+           "every way of launching, edges, network and random shapes against float64",
            "tests/plugins/test_cuda_gpu.py", "tests/plugins/test_roi_align_gpu.py"),
     measured("chain", 60, "the reference chain compiled, and compared with the op"),
     measured("op", 60, "eight shapes at two batch sizes beside the reference chain"),

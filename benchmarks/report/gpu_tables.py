@@ -202,6 +202,22 @@ def sanitizer_reason(results: Results) -> str | None:
     return SANITIZER_REASON if any(row["chained"] for row in rows) else None
 
 
+def sequence_rows(results: Results) -> list[Json]:
+    """One row for each sequence and batch size that was timed."""
+    return [
+        {
+            "sequence": row["sequence"],
+            "routes": len(row["dims"]["routes"]),
+            "batch": row["batch"],
+            "op_alone": row["times_us"]["op_alone"],
+            "floor": row["floor_us"]["larger"],
+            "over_floor": row["times_us"]["op_alone"]["median"] / row["floor_us"]["larger"],
+            "four_routes_over_op": row["four_routes_over_op"],
+        }
+        for row in results.result("sequences").get("rows", [])
+    ]
+
+
 def counter_rows(results: Results) -> list[Json]:
     """A row for each launch, with the call that it belongs to where that can be told."""
     launches = results.result("counters").get("rows", [])

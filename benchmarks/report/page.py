@@ -66,6 +66,7 @@ def _gpu_values(results: Results) -> dict[str, Any]:
         "op_summaries": [op_summary(op, batch) for batch in BATCHES],
         "op_reasons": op_reasons(op),
         "op_absent": absent_chain(op),
+        "sequences": gpu_tables.sequence_rows(results),
         "counters": gpu_tables.counter_rows(results),
         "networks": gpu_tables.network_rows(results),
         "network_bars": gpu_tables.network_bars(results),

@@ -168,12 +168,24 @@ def record(_layers: list[Json]) -> Json:
         | {"ms": spread(ns)}
         for h, w, b, ns in sizes
     ]
+    sequences = [
+        {
+            "sequence": "Vim tiny",
+            "batch": 128,
+            "dims": {"routes": [0, 2]},
+            "times_us": {"op_alone": spread(50.0), "four_routes": spread(90.0)},
+            "four_routes_over_op": spread(1.8),
+            "floor_us": {"bytes": 20.0, "special_functions": 25.0, "larger": 25.0},
+            "plan": None,
+        }
+    ]
     sanitizer = [{"tool": "racecheck", "errors": 5, "ways": ["one", "two"]}]
     times = {"pytorch_eager": 20.0, "pytorch_cuda_graph": 19.0, "public_form": 30.0}
     parts = {
         "machine": part(machine=measured(machine)),
         "accuracy": part(accuracy=pytest_run(ACCURACY, ("test_x[one: a]: AssertionError: {'a'}",))),
         "op": part(op=measured({"gpu": "A Test GPU", "ceilings": CEILINGS, "rows": op})),
+        "sequences": part(sequences=measured({"rows": sequences})),
         "network": part(
             network_128=measured(network(TINY, 128, **times)),
             network_1=measured(network(TINY, 1, pytorch_eager=5.0, pytorch_cuda_graph=1.0)),
@@ -336,6 +348,12 @@ def test_a_shape_without_a_time_keeps_a_floor_at_the_rates_of_the_run(record: Js
     assert row["floor"]["bytes"] == pytest.approx(shape.bytes_moved(row["batch"]) / 1.5e6)
     assert rates_of(EMPTY) is H100
     assert rates_of(results).special_functions == 3.2e12
+
+
+def test_sequences_stand_beside_four_routes(page: str) -> None:
+    row = "| Vim tiny | 2 | 128 | 50.00 (45.00..55.00) | 25 | 2x | 1.80 (1.62..1.98) |"
+    assert row in page
+    assert "mamba_ssm on a GPU: not measured yet" in page_text(EMPTY)
 
 
 def test_counters_are_shown_with_their_call(page: str) -> None:
