@@ -165,12 +165,25 @@ def test_a_file_with_kernels_can_be_imported_without_triton(
 
 
 def test_pytorch_does_not_take_a_stand_in_for_triton(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Here triton is installed: as None in `sys.modules` it cannot be imported."""
     from torch.utils import _triton
 
-    known = _triton.has_triton_package()
-    monkeypatch.setattr(shimming, "absent_modules", lambda: ["mamba_ssm"])
-    with shims():
-        assert _triton.has_triton_package() is known
+    for name in [name for name in sys.modules if name.partition(".")[0] == "triton"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "triton", None)
+    caches = (_triton.has_triton_package, shimming._remember_what_torch_has)
+    for cached in caches:
+        cached.cache_clear()
+    try:
+        with shims():
+            import triton
+
+            assert triton.cdiv(7, 2) == 4
+            assert not _triton.has_triton_package()
+        assert sys.modules["triton"] is None
+    finally:
+        for cached in caches:
+            cached.cache_clear()
 
 
 def test_a_class_that_was_made_inside_works_outside() -> None:

@@ -22,6 +22,8 @@ _COMPILED = ("causal_conv1d_cuda", "selective_scan_cuda")
 _lock = threading.RLock()
 _users = 0
 _placed: dict[str, ModuleType] = {}
+# Of those, the names that were None in `sys.modules`: somebody forbids to import them.
+_blocked: list[str] = []
 
 
 @contextmanager
@@ -50,6 +52,7 @@ def _enter() -> None:
             _remember_what_torch_has()
             for top in absent_modules():
                 _placed.update(make(top))
+            _blocked.extend(name for name in _placed if name in sys.modules)
             for name, module in _placed.items():
                 module.__spec__ = ModuleSpec(name, loader=None, is_package=True)
             sys.modules.update(_placed)
@@ -63,7 +66,9 @@ def _leave() -> None:
             for name, module in _placed.items():
                 if sys.modules.get(name) is module:
                     del sys.modules[name]
+            sys.modules.update(dict.fromkeys(_blocked))  # type: ignore[arg-type]
             _placed.clear()
+            _blocked.clear()
 
 
 def absent_modules() -> list[str]:
@@ -72,7 +77,7 @@ def absent_modules() -> list[str]:
 
 
 def _is_here(name: str) -> bool:
-    if name in sys.modules:
+    if sys.modules.get(name) is not None:
         return True
     if importlib.util.find_spec(name) is None:
         return False
