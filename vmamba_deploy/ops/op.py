@@ -120,7 +120,7 @@ class Op:
         inputs: in the order of the node and of the PyTorch operator.
         type_variables: what each may be: ONNX codes, or a variable before it.
         formulas: what an axis in a shape may be, for the sizes; mostly one number.
-        derived: sizes that stand in no shape and follow from those that do.
+        derived: what follows from the sizes and stands in no shape: of which form a call is.
         limits: the smallest and the largest value of a size.
         torch_name: the PyTorch operator, `namespace::name`.
         torch_module: importing it registers that operator.

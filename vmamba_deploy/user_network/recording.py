@@ -79,4 +79,5 @@ def weight_sizes(op: Op, args: tuple[Any, ...]) -> dict[str, int]:
     fixed = {
         axis for operand in op.inputs if operand.dtype == "float32" for axis in operand.shape
     } - changing
-    return {name: size for name, size in sizes.items() if name in fixed}
+    # What is derived tells the form of a call, which the image does not change either.
+    return {name: size for name, size in sizes.items() if name in fixed or name in op.derived}
