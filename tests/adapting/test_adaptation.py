@@ -108,6 +108,18 @@ def test_frozen_it_computes_the_same_and_keeps_its_names(dialect: Dialect) -> No
     assert list(network.state_dict()) == names
 
 
+def test_frozen_the_scan_s_parameters_are_constants() -> None:
+    network, x = adapted("vim").network, fresh("vim").example
+    freeze(network)
+    expected = network(x)
+    for name, parameter in network.named_parameters():
+        if name.endswith(("A_log", "A_b_log", ".D", ".D_b", "dt_proj.weight", "dt_proj_b.bias")):
+            parameter.zero_()
+    assert torch.equal(network(x), expected)
+    freeze(network)
+    assert not torch.equal(network(x), expected)
+
+
 def test_gradients_reach_every_parameter_that_had_one() -> None:
     dialect = fresh("vanilla_ss2d")
 

@@ -118,6 +118,30 @@ class Decorated(nn.Module):
         return selective_scan_fn(x, x, x, x, x)
 
 
+def unnamed(method):
+    return lambda self, x: method(self, x)
+
+
+class DecoratedWithoutTrace(nn.Module):
+    @unnamed
+    def forward(self, x):
+        return selective_scan_fn(x, x, x, x, x)
+
+
+class Scanner:
+    def run(self, x):
+        return selective_scan_fn(x, x, x, x, x)
+
+
+class ByAnObject(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.core = Scanner().run
+
+    def forward(self, x):
+        return self.core(x)
+
+
 class NormAlone(nn.Module):
     def __init__(self):
         super().__init__()
@@ -144,6 +168,8 @@ CALLS = {
     "WithAConvolution": ["selective_scan_fn", "causal_conv1d_fn"],
     "Inherited": ["selective_scan_fn"],
     "Decorated": ["selective_scan_fn"],
+    "DecoratedWithoutTrace": ["selective_scan_fn"],
+    "ByAnObject": ["selective_scan_fn"],
     "NormAlone": [],
     "Nothing": [],
 }
