@@ -62,6 +62,13 @@ def test_steps_without_softplus_are_taken_as_they_are(step: float, seed: int) ->
     assert distance(scan_by_op(call), scan_float64(call)[0]) <= 2e-6
 
 
+def test_parameters_in_half_precision_are_scaled_without_overflow(seed: int) -> None:
+    call = random_call(KINDS["no softplus"], seed)
+    assert call.delta_bias is not None
+    half = replace(call, a=call.a.half(), delta_bias=call.delta_bias.half())
+    assert distance(scan_by_op(half), scan_float64(half)[0]) <= 2e-6
+
+
 def test_negative_steps_are_refused_where_there_is_no_softplus() -> None:
     call = random_call(KINDS["no softplus"], 0)
     with pytest.raises(UsageError, match="negative steps: delta below 0"):

@@ -113,12 +113,12 @@ def scan_map(
 
 def _steps_as_they_are(call: ScanCall) -> Tensor:
     _refuse_negative_steps(call)
-    bias = None if call.delta_bias is None else call.delta_bias * _STEP_SCALE
+    bias = call.delta_bias
     scaled = replace(
         call,
         delta=cast(call.delta, torch.float32) * _STEP_SCALE,
-        a=call.a / _STEP_SCALE,
-        delta_bias=bias,
+        a=cast(call.a, torch.float32) / _STEP_SCALE,
+        delta_bias=None if bias is None else cast(bias, torch.float32) * _STEP_SCALE,
         d=None,
         softplus=True,
     )

@@ -107,6 +107,19 @@ class ScanCall:
         )
 
 
+def refuse_packed(name: str, value: object) -> None:
+    """Of an argument that says where sequences that lie one behind the other begin.
+
+    Raises:
+        UsageError: it is given.
+    """
+    if value is not None:
+        raise UsageError(
+            f"a selective scan of packed sequences ({name}) is not computed here",
+            hint="pass a batch of sequences",
+        )
+
+
 def _of_group(tensor: Tensor, group: int) -> Tensor:
     """B or C of a group: [B, N, L]; one of a single group is everybody's."""
     if tensor.dim() == 3:

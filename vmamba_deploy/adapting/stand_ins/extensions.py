@@ -15,8 +15,7 @@ from torch import Tensor
 from vmamba_deploy.adapting.mode import Mode, mode
 from vmamba_deploy.adapting.op_scan import scan_by_op
 from vmamba_deploy.adapting.plain_scan import scan_plainly
-from vmamba_deploy.adapting.scan_call import ScanCall
-from vmamba_deploy.errors import UsageError
+from vmamba_deploy.adapting.scan_call import ScanCall, refuse_packed
 
 
 def forward_of_mamba(
@@ -36,8 +35,7 @@ def forward_of_mamba(
     Raises:
         UsageError: as `scan_plainly` and `scan_by_op`; packed sequences.
     """
-    if cu_seqlens is not None:
-        raise UsageError("a selective scan of packed sequences (cu_seqlens) is not computed here")
+    refuse_packed("cu_seqlens", cu_seqlens)
     call = ScanCall(u, delta, A, B, C, D, None, delta_bias, delta_softplus)
     y, x = _run(call)
     if z is None:

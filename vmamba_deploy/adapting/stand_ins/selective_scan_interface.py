@@ -11,7 +11,7 @@ from torch import Tensor
 from vmamba_deploy.adapting.mode import Mode, mode
 from vmamba_deploy.adapting.op_scan import scan_by_op, scan_sequence
 from vmamba_deploy.adapting.plain_scan import scan_plainly
-from vmamba_deploy.adapting.scan_call import ScanCall
+from vmamba_deploy.adapting.scan_call import ScanCall, refuse_packed
 from vmamba_deploy.adapting.stand_ins.causal_conv1d import causal_conv1d_fn
 from vmamba_deploy.errors import UsageError
 from vmamba_deploy.models.vmamba.layers.casting import cast
@@ -45,8 +45,7 @@ def selective_scan_fn(
         UsageError: as `scan_plainly` and `scan_by_op`; packed sequences; the last state in an
             adapted network.
     """
-    if cu_seqlens is not None:
-        raise UsageError("a selective scan of packed sequences (cu_seqlens) is not computed here")
+    refuse_packed("cu_seqlens", cu_seqlens)
     call = ScanCall(u, delta, A, B, C, D, z, delta_bias, delta_softplus)
     if not return_last_state:
         return run(call)
@@ -129,18 +128,9 @@ def mamba_inner_fn_no_out_proj(
         made_c = made_c + cast(C_proj_bias, made_c.dtype)
     if B is None and C is None and delta_softplus and mode() is Mode.OP:
         # The op projects the step itself: fewer bytes than a step for each channel.
-        channels = x.shape[1]
-        zeros = A.new_zeros(channels)
-        parameters = (
-            delta_proj_weight.transpose(0, 1).unsqueeze(0),
-            (zeros if delta_bias is None else delta_bias).unsqueeze(0),
-            A.transpose(0, 1).unsqueeze(0),
-            (zeros if D is None else D).unsqueeze(0),
-        )
         features = torch.cat([low_rank, made_b, made_c], dim=-1)
-        y = scan_sequence(cast(u.transpose(1, 2), features.dtype), features, parameters)
-        gated = y.transpose(1, 2) * F.silu(cast(z, torch.float32))
-        return cast(gated, xz.dtype)
+        y = _scan_low_rank(u, features, delta_proj_weight, A, D, delta_bias)
+        return cast(y * F.silu(cast(z, torch.float32)), xz.dtype)
     return run(
         ScanCall(
             u=u,
@@ -154,6 +144,22 @@ def mamba_inner_fn_no_out_proj(
             softplus=delta_softplus,
         )
     )
+
+
+def _scan_low_rank(
+    u: Tensor,
+    features: Tensor,
+    delta_proj_weight: Tensor,
+    A: Tensor,
+    D: Tensor | None,
+    delta_bias: Tensor | None,
+) -> Tensor:
+    """y [B, D, L] float32 of u [B, D, L] and features [B, L, R + 2 N]: the step, B and C."""
+    zeros = A.new_zeros(A.shape[0])
+    bias, skip = (zeros if each is None else each for each in (delta_bias, D))
+    parameters = (delta_proj_weight.transpose(0, 1)[None], bias[None], A.transpose(0, 1)[None])
+    x = cast(u.transpose(1, 2), features.dtype)
+    return scan_sequence(x, features, (*parameters, skip[None])).transpose(1, 2)
 
 
 def mamba_inner_fn(
@@ -180,8 +186,7 @@ def mamba_inner_fn(
         UsageError: packed sequences.
     """
     for name in ("cu_seqlens", "seq_idx"):
-        if others.get(name) is not None:
-            raise UsageError(f"mamba_inner_fn of packed sequences ({name}) is not computed here")
+        refuse_packed(name, others.get(name))
     y = mamba_inner_fn_no_out_proj(
         xz,
         conv1d_weight,
