@@ -23,6 +23,8 @@ from vmamba_deploy.errors import ParityError, UsageError
 from vmamba_deploy.exporting.onnx_model import OnnxModel
 from vmamba_deploy.inference import load
 from vmamba_deploy.ops.op import FLOAT32
+from vmamba_deploy.runtimes.onnxruntime import create_session
+from vmamba_deploy.runtimes.onnxruntime_cuda import BoundSession
 from vmamba_deploy.runtimes.tensorrt import EnginePlan
 
 
@@ -82,6 +84,16 @@ def test_other_lengths_and_batches_are_those_of_the_network(exported: Any) -> No
         wanted = Tokens()(ids, step)
     for name, one in zip(("tokens", "mean"), wanted, strict=True):
         np.testing.assert_allclose(got[name], one.numpy(), rtol=1e-5, atol=1e-5)
+
+
+def test_buffers_on_a_device_have_the_sizes_that_the_inputs_say(exported: Any) -> None:
+    session = BoundSession(create_session(exported.folder / "model.onnx"), "cpu")
+    for batch, length in ((2, 9), (1, 9), (2, 9)):
+        ids, step = tokens(batch, length)
+        got = session(ids.numpy(), step=step.numpy())
+        with torch.inference_mode():
+            wanted = Tokens()(ids, step)
+        np.testing.assert_allclose(got["tokens"], wanted[0].numpy(), rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.skipif(not HAS_RTX, reason="TensorRT-RTX is not installed")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from pathlib import Path
 from unittest.mock import patch
 
 import numpy as np
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 
 from tests.user_network.float64 import outputs_float64, weighted
 from vmamba_deploy.errors import InputFileError, UsageError
+from vmamba_deploy.exporting import ExportOptions, export_onnx
 from vmamba_deploy.models import LoadedModel
 from vmamba_deploy.ops import torch_registration
 from vmamba_deploy.ops.selective_scan.specification import SELECTIVE_SCAN
@@ -136,6 +138,25 @@ def test_an_image_is_prepared_where_somebody_says_how() -> None:
     gain_first = Interface(tuple(reversed(INTERFACE.inputs)))
     with pytest.raises(UsageError, match="are of an image, and gain is float32 of 1x16"):
         load(weighted(), gain_first, preprocessing=PreprocessingOptions(mean=(0.5,)))
+
+
+def test_a_mask_of_infinities_is_no_broken_weight(tmp_path: Path) -> None:
+    class Masked(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = weighted()
+            self.register_buffer("mask", torch.full((7,), -torch.inf))
+
+        def forward(self, image: Tensor, gain: Tensor) -> Tensor:
+            logits = self.inner(image, gain)["logits"]
+            return (logits + self.mask.clamp(min=-5.0)).softmax(-1)
+
+    loaded = load(Masked())
+    assert loaded.model.masks == {"module.mask"}
+    export_onnx(loaded, tmp_path / "model.onnx", ExportOptions())
+    loaded.model.module.mask[0] = torch.nan
+    with pytest.raises(InputFileError, match=r"NaN or infinity: module\.mask \(7 values\)"):
+        export_onnx(loaded, tmp_path / "other.onnx", ExportOptions())
 
 
 def test_nothing_to_export_is_told() -> None:

@@ -216,10 +216,10 @@ class Description(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
         """Raise UsageError unless the artefacts of `folder` give logits."""
         if self.task != CLASSIFICATION.name:
             outputs = ", ".join(output.name for output in self.onnx.outputs)
+            other = "" if self.task == CUSTOM else f", or export with --task {CLASSIFICATION.name}"
             raise UsageError(
                 f"{folder} is no classifier: its task is {self.task}, its outputs are {outputs}",
-                hint="open it with vmamba_deploy.inference.load, or export with "
-                f"--task {CLASSIFICATION.name}",
+                hint=f"open it with vmamba_deploy.inference.load{other}",
             )
 
 

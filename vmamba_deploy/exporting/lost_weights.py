@@ -30,7 +30,11 @@ def check_weights(loaded: LoadedModel, precision: PrecisionName) -> str | None:
         InputFileError: NaN or infinity in a weight, or a value that would become infinite.
     """
     stored = loaded.model.state_dict()
-    broken = {name: int((~one.isfinite()).sum()) for name, one in stored.items()}
+    broken = {
+        name: int((~one.isfinite()).sum())
+        for name, one in stored.items()
+        if name not in loaded.model.masks
+    }
     _refuse(broken, "weights hold NaN or infinity", "the file is damaged, or its training failed")
     # As they are computed with: a cast may put a normalisation into the layer before it.
     weights = loaded.family.cast(loaded.model, "fp32").state_dict()

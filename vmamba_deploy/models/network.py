@@ -44,6 +44,11 @@ class Network(nn.Module):
     palette: tuple[tuple[int, int, int], ...] | None = None
 
     @property
+    def masks(self) -> frozenset[str]:
+        """Names of buffers that hold infinities on purpose."""
+        return frozenset()
+
+    @property
     def output_names(self) -> tuple[str, ...]:
         """Of what `forward` gives, in its order."""
         task = self.task_named(self.tasks[0])

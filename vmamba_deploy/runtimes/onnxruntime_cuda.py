@@ -186,8 +186,17 @@ class BoundSession:
         """The shapes that the file states; where it leaves sides free, a run tells them."""
         import onnxruntime as ort
 
-        batch = len(feed[self._inputs[0]])
-        shapes = {one.name: [batch, *one.shape[1:]] for one in self._session.get_outputs()}
+        taken = self._session.get_inputs()
+        free = {
+            axis: side
+            for one in taken
+            for axis, side in zip(one.shape, feed[one.name].shape, strict=True)
+            if isinstance(axis, str)
+        }
+        shapes = {
+            one.name: [free.get(axis, axis) for axis in one.shape]
+            for one in self._session.get_outputs()
+        }
         if all(isinstance(side, int) for shape in shapes.values() for side in shape):
             return shapes
         options = ort.RunOptions()

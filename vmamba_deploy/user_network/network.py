@@ -84,6 +84,14 @@ class UserNetwork(Network):
             given = self.module(**{self.own_task.first.name: first}, **others)
         return named_outputs(given, self.asked)
 
+    @property
+    def masks(self) -> frozenset[str]:
+        """Buffers with infinities and without NaN: what is added to scores that shall not count."""
+        buffers = self.module.named_buffers(prefix="module")
+        return frozenset(
+            name for name, one in buffers if one.isinf().any() and not one.isnan().any()
+        )
+
     def reference(self) -> UserNetwork:
         """The network as it was written, in float32, on scans in plain PyTorch."""
         assert self.unadapted is not None
