@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 import numpy as np
@@ -78,7 +79,8 @@ class Model:
 
     def __init__(self, manifest: Manifest, opened: OpenModel, task: Task) -> None:
         self.manifest, self.task = manifest, task
-        self._preprocessing = None if manifest.preprocessing is None else manifest.prepared()
+        if manifest.preprocessing is not None:
+            self.preprocessing = manifest.prepared()  # what cannot be done is told by `load`
         self.runtime = opened.runtime
         self._min_batch, self.max_batch = opened.batches
         self._opened = opened
@@ -87,14 +89,14 @@ class Model:
         image = manifest.onnx.inputs[0]
         self._sample_shape, self._dtype = image.shape[1:], np.dtype(image.dtype)
 
-    @property
+    @cached_property
     def preprocessing(self) -> Preprocessing:
         """How an image becomes `pixel_values`, or the first input of a user's network.
 
         Raises:
             UsageError: of a user's network, where nobody said so.
         """
-        return self.manifest.prepared() if self._preprocessing is None else self._preprocessing
+        return self.manifest.prepared()
 
     def preprocess(self, images: Images) -> npt.NDArray[Any]:
         """Decode, resize, crop and normalise (docs/preprocessing.md).

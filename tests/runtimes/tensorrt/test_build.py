@@ -49,7 +49,7 @@ def test_the_image_size_can_be_a_range(build, scan_model, tmp_path):
     ("fixed", "words"),
     [
         ({"batch": 2}, "fixed batch of 2, but the plan asks for 1"),
-        ({"size": (6, 8)}, "fixed image side of 8, but the plan asks for 5"),
+        ({"size": (6, 8)}, "fixed side of 8, but the plan asks for 5"),
     ],
 )
 def test_a_profile_that_does_not_fit_the_file(build, scan_model, tmp_path, fixed, words):
