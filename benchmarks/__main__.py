@@ -19,6 +19,7 @@ from benchmarks.texts import (
     model_text,
     op_text,
     rows_text,
+    vim_text,
 )
 from vmamba_deploy.cli.reporting import run_program
 from vmamba_deploy.errors import ExitCode
@@ -205,6 +206,17 @@ def dense(threads: int, rounds: int, json_path: Path | None) -> None:
     from benchmarks.dense_networks import compare_dense
 
     _give(dense_text, compare_dense(threads, rounds), json_path)
+
+
+@main.command()
+@_THREADS
+@click.option("--rounds", default=40, show_default=True, help="Interleaved rounds.")
+@_JSON
+def vim(threads: int, rounds: int, json_path: Path | None) -> None:
+    """Vim-tiny beside DeiT-Ti in ONNX Runtime on the CPU, and what neither can be faster than."""
+    from benchmarks.beside_deit import compare_beside_deit
+
+    _give(vim_text, compare_beside_deit(threads, rounds), json_path)
 
 
 @main.command()

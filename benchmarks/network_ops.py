@@ -27,7 +27,7 @@ _PRODUCTS = {"aten::mm": 0, "aten::bmm": 0, "aten::addmm": 1}  # where the left 
 _NORMS = {"aten::native_layer_norm", "aten::_fused_rms_norm"}
 _ACTIVATIONS = {"aten::gelu": 1, "aten::silu": 1, "aten::silu_": 1}  # special functions per value
 _FREE = {"aten::_unsafe_view", "aten::empty", "aten::empty_like", "aten::detach"}
-_SCAN = "vmamba::selective_scan_2d"
+_SCAN_2D, _SCAN = "vmamba::selective_scan_2d", "vmamba::selective_scan"
 
 
 @dataclass(frozen=True)
@@ -159,9 +159,11 @@ def _describe(layer: str, func: Any, args: tuple[Any, ...], result: Any) -> OpRe
         weight, groups = args[1], args[8]
         kind = DEPTHWISE if groups == weight.shape[0] and groups > 1 else CONVOLUTION
         return replace(record, kind=kind, flops=2 * result.numel() * weight[0].numel())
-    if name == _SCAN:
+    if name in (_SCAN_2D, _SCAN):
         x, states = args[0], args[4].shape[1]
-        steps = ROUTES * x.numel()
+        routes = ROUTES if name == _SCAN_2D else len(args[6])
+        # Where each route has an x of its own, x has the steps of all.
+        steps = x.numel() if x.ndim == 5 else routes * x.numel()
         return replace(
             record,
             kind=SCAN,

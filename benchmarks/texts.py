@@ -93,6 +93,20 @@ def dense_text(report: Results) -> str:
     return "\n".join(lines)
 
 
+def vim_text(report: Results) -> str:
+    """Time, floor and largest parts of each network."""
+    lines = [f"fp32, batch 1, {report['threads']} threads"]
+    for row in report["rows"]:
+        large = {op: share for op, share in row["shares"].items() if share >= 0.02}
+        shares = ", ".join(f"{op} {share:.0%}" for op, share in large.items())
+        lines.append(
+            f"  {row['network']:<10}{spread_text(row['ms'], 1)} ms  "
+            f"{spread_text(row['over_yardstick'], 2)}x  floor {row['whole_floor_ms']:.1f} ms, "
+            f"of it scans {row['scan_floor_ms']:.1f}  {shares}"
+        )
+    return "\n".join(lines)
+
+
 def floor_text(report: Results) -> str:
     """Floors in microseconds by section and kind, at each batch size."""
     lines = []

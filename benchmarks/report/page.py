@@ -43,6 +43,7 @@ def page_text(results: Results) -> str:
             cpu_op=results.cpu_op,
             cpu_model=results.cpu_model,
             cpu_dense=results.cpu_dense,
+            cpu_vim=results.cpu_vim,
             cpu_machine=(results.cpu_op or results.cpu_model or {}).get("machine", ""),
         )
     )

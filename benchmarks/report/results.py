@@ -28,6 +28,7 @@ class Results:
         cpu_op: the op on the CPU.
         cpu_model: the network on the CPU.
         cpu_dense: the networks for segmentation and detection on the CPU.
+        cpu_vim: Vim beside a transformer on the CPU.
     """
 
     gpu: Json | None = None
@@ -35,6 +36,7 @@ class Results:
     cpu_op: Json | None = None
     cpu_model: Json | None = None
     cpu_dense: Json | None = None
+    cpu_vim: Json | None = None
 
     def result(self, command: str) -> Json:
         """What a benchmark of the GPU check gave, {} where it gave nothing."""
@@ -65,6 +67,7 @@ def kept_results(folder: Path = FOLDER) -> Results:
         cpu_op=_read(folder / "cpu_op.json"),
         cpu_model=_read(folder / "cpu_model.json"),
         cpu_dense=_read(folder / "cpu_dense.json"),
+        cpu_vim=_read(folder / "cpu_vim.json"),
     )
 
 

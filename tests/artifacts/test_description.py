@@ -10,8 +10,10 @@ import pytest
 
 from tests.artifacts.publishing import DESCRIPTION
 from tests.artifacts.test_manifest import ENGINE
+from tests.inference.dense_folders import dense_manifest
 from vmamba_deploy.artifacts.manifest import Description, Manifest
 from vmamba_deploy.errors import UsageError
+from vmamba_deploy.preprocessing import SEGMENTATION_PREPROCESSING
 
 PLUGIN = {"name": "p", "version": "1", "namespace": "v"}
 
@@ -87,3 +89,11 @@ def test_the_most_files_and_the_most_classes() -> None:
         read(4097)
     with pytest.raises(msgspec.ValidationError, match="length <= 1048576"):
         described(labels=["a"] * (2**20 + 1))
+
+
+def test_a_single_logit_of_pixels_stands_for_two_classes() -> None:
+    one = dense_manifest("segmentation", SEGMENTATION_PREPROCESSING, logits=1)
+    assert (one.num_classes, one.classes, len(one.labels or ())) == (1, 2, 2)
+    fields = msgspec.to_builtins(one)
+    with pytest.raises(msgspec.ValidationError, match="there are 1 labels for 2 classes"):
+        msgspec.convert(fields | {"labels": fields["labels"][:1], "palette": None}, Manifest)

@@ -60,6 +60,20 @@ def test_every_scan_is_a_layer_of_the_plugin(outcome: ExportOutcome) -> None:
     assert outcome.manifest.engine.plugin_layers == 4
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(not HAS_RTX, reason="TensorRT-RTX is not installed")
+def test_an_engine_of_the_published_tiny_network(tmp_path: Path) -> None:
+    plan = ExportPlan(
+        model="vim_tiny",
+        precision="fp16",
+        output=tmp_path / "out",
+        engine=EnginePlan(flavour="rtx", batches=(1, 2)),
+        check_parity=False,
+    )
+    manifest = run_export(plan, lambda _event: None).manifest
+    assert (manifest.preset, manifest.engine.plugin_layers) == ("vim_tiny", 24)
+
+
 def test_images_are_classified(outcome: ExportOutcome) -> None:
     with load(outcome.folder, runtime="ort", threads=1) as model:
         (best, *others) = model.classify([load_photo("cat")])[0]

@@ -26,6 +26,7 @@ from vmamba_deploy.models import (
 from vmamba_deploy.models.checkpoints.choice import WeightsChoice
 from vmamba_deploy.models.dense.boxes import picture_limits
 from vmamba_deploy.models.dense.families import CASCADE_MASK_RCNN, MASK_RCNN, UPERNET
+from vmamba_deploy.models.dense.resizing import resize_bilinear
 from vmamba_deploy.models.origin import name_classes
 from vmamba_deploy.models.vmamba.network import VMamba
 from vmamba_deploy.ops.multi_level_roi_align.torch_reference import box_levels
@@ -208,6 +209,19 @@ def test_usual_names_where_the_file_says_none():
     before = model.class_labels
     name_classes(model, UPERNET.usual_classes(UPERNET.usual))
     assert model.class_labels is before is None
+
+
+def test_a_single_logit_is_split_at_one_half_with_a_word(saved):
+    weights = weights_by_rule("seg_s2")
+    one = {key: weights[f"decode_head.conv_seg.{key}"][:1] for key in ("weight", "bias")}
+    path = saved(weights | {f"decode_head.conv_seg.{key}": value for key, value in one.items()})
+    loaded_one = load_weights(str(path))
+    assert "above 0, a probability of one half" in loaded_one.origin.notes[-1]
+    pixels = torch.randn(1, 3, 64, 64)
+    with torch.inference_mode():
+        logits = resize_bilinear(loaded_one.model.head_logits(pixels), (64, 64))
+        labels = loaded_one.model(pixels)["labels"]
+    assert torch.equal(labels, (logits[:, 0] > 0).int())
 
 
 def test_the_frame_that_a_file_says(saved):

@@ -45,6 +45,10 @@ D = TypeVar("D", bound=UperNetConfig | DetectorConfig)
 
 _BACKBONE = "backbone."
 _NONE = re.compile(r"(?!)")
+_SPLIT_AT_ONE_HALF = (
+    "a pixel has a single logit: class 1 where that is above 0, a probability of one half, "
+    "where mmsegmentation takes 0.3 if its configuration says nothing"
+)
 
 
 class DenseFamily(Family[D]):
@@ -190,6 +194,15 @@ class UperNetFamily(DenseFamily[UperNetConfig]):
             num_classes=size_in(weights, "decode_head.conv_seg.weight", 0),
             channels=size_in(weights, "decode_head.fpn_bottleneck.conv.weight", 0),
         )
+
+    def agreement(
+        self, config: UperNetConfig | None, settings: Sequence[Settings], path: Path
+    ) -> Agreement:
+        """What the file says, and where a single logit is split."""
+        agreed = super().agreement(config, settings, path)
+        if config is None or config.num_classes > 1:
+            return agreed
+        return replace(agreed, notes=(*agreed.notes, _SPLIT_AT_ONE_HALF))
 
 
 class MaskRCNNFamily(DenseFamily[DetectorConfig]):
