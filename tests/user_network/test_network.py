@@ -7,6 +7,7 @@ from pathlib import Path
 from unittest.mock import patch
 
 import numpy as np
+import onnxruntime
 import pytest
 import torch
 from torch import Tensor, nn
@@ -16,6 +17,7 @@ from vmamba_deploy.errors import InputFileError, UsageError
 from vmamba_deploy.exporting import ExportOptions, export_onnx
 from vmamba_deploy.models import LoadedModel
 from vmamba_deploy.ops import torch_registration
+from vmamba_deploy.ops.op import FLOAT32
 from vmamba_deploy.ops.selective_scan.specification import SELECTIVE_SCAN
 from vmamba_deploy.ops.selective_scan_2d.specification import SELECTIVE_SCAN_2D
 from vmamba_deploy.ops.selective_scan_2d.torch_op import selective_scan_2d
@@ -107,6 +109,37 @@ def test_a_network_that_calls_our_op_itself_is_compared_with_its_reference() -> 
     nothing = {name: lambda *_: torch.zeros(1)}
     with patch.dict(torch_registration.REFERENCES, nothing), ReferenceScans():
         assert selective_scan_2d(*call).shape == (1,)
+
+
+class OfTwoSizes(nn.Module):
+    """Calls our op by itself, with one state and with two."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(1)
+        self.proj = nn.ModuleList(nn.Linear(8, 4 * (2 + 2 * states)) for states in (1, 2))
+        self.dt = nn.Parameter(torch.randn(2, 4, 2, 8))
+        self.rates = nn.ParameterList(torch.rand(4, states, 8) for states in (1, 2))
+        self.rest = nn.Parameter(torch.randn(2, 4, 8))
+
+    def forward(self, x: Tensor) -> Tensor:
+        for proj, dt, rate, rest in zip(self.proj, self.dt, self.rates, self.rest, strict=True):
+            x = torch.ops.vmamba.selective_scan_2d(x, proj(x), dt, rest, -rate, rest, FLOAT32)
+        return x
+
+
+def test_calls_of_several_sizes_get_a_body_for_any_and_a_reference(tmp_path: Path) -> None:
+    loaded = load(OfTwoSizes(), Interface((Input("x", "float32", (1, 3, 4, 8)),)))
+    (calls,) = loaded.family.op_calls(loaded.model.config, "custom")
+    assert (calls.op, calls.count, dict(calls.sizes)) == (SELECTIVE_SCAN_2D.key, 2, {"R": 2})
+    model = export_onnx(loaded, tmp_path / "model.onnx", ExportOptions())
+    x, recorder = torch.randn(2, 3, 4, 8), OpRecorder()
+    with torch.inference_mode(), recorder:
+        wanted = loaded.model.reference()(x)["output"].numpy()
+    assert not recorder.calls
+    session = onnxruntime.InferenceSession(str(model.path), providers=["CPUExecutionProvider"])
+    (got,) = session.run(None, {"x": x.numpy()})
+    np.testing.assert_allclose(got, wanted, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize(("precision", "bound"), [("fp16", 2e-2), ("bf16", 0.15)])
