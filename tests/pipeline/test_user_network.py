@@ -1,4 +1,4 @@
-"""A network that a user brings goes from its file to an engine, and its mistakes are told."""
+"""A network that a user brings goes from its file to an engine, by `vmamba-deploy` alone."""
 
 from __future__ import annotations
 
