@@ -8,6 +8,7 @@
 #include <random>
 #include <vector>
 
+#include "common/four_routes.h"
 #include "cpu/cpu_build.h"
 
 #if defined(__x86_64__)
@@ -55,17 +56,17 @@ std::vector<float> random_floats(size_t count, float low, float high, std::mt199
   return values;
 }
 
-std::vector<unsigned char> run(const CpuBuild &build, const vmamba_scan_desc &desc,
+std::vector<unsigned char> run(const CpuBuild &build, const vmamba_selective_scan_desc &desc,
                                const Inputs &inputs, int32_t block_vectors) {
   const size_t outputs = static_cast<size_t>(desc.batch * desc.height * desc.width * desc.channels);
   std::vector<unsigned char> y(outputs * bytes_of(desc.out_dtype), 0xff);
-  const vmamba_scan_args args = {inputs.x.data(),
-                                 inputs.proj.data(),
-                                 inputs.dt_weight.data(),
-                                 inputs.dt_bias.data(),
-                                 inputs.a.data(),
-                                 inputs.d.data(),
-                                 y.data()};
+  const vmamba_selective_scan_args args = {inputs.x.data(),
+                                           inputs.proj.data(),
+                                           inputs.dt_weight.data(),
+                                           inputs.dt_bias.data(),
+                                           inputs.a.data(),
+                                           inputs.d.data(),
+                                           y.data()};
   const size_t bytes = build.scratch_bytes(desc, block_vectors);
   void *scratch = std::aligned_alloc(64, (bytes + 63) / 64 * 64);
   for (int64_t image = 0; image < desc.batch; ++image) {
@@ -80,7 +81,8 @@ std::vector<unsigned char> run(const CpuBuild &build, const vmamba_scan_desc &de
   return y;
 }
 
-bool same_bits(const CpuBuild &build, const vmamba_scan_desc &desc, std::mt19937 &engine) {
+bool same_bits(const CpuBuild &build, const vmamba_selective_scan_desc &desc,
+               std::mt19937 &engine) {
   const size_t pixels = static_cast<size_t>(desc.batch * desc.height * desc.width);
   const size_t channels = static_cast<size_t>(desc.channels);
   const size_t features = 4 * static_cast<size_t>(desc.rank + 2 * desc.state);
@@ -117,7 +119,7 @@ bool same_bits_everywhere(const CpuBuild &build) {
     for (vmamba_scan_desc desc : shapes) {
       desc.in_dtype = dtype[0];
       desc.out_dtype = dtype[1];
-      same = same_bits(build, desc, engine) && same;
+      same = same_bits(build, vmamba::four_routes(desc), engine) && same;
     }
   }
   std::printf("%s: %s\n", build.name, same ? "the bits of AVX2" : "DIFFERENT");

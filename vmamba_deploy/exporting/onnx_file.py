@@ -107,7 +107,8 @@ def _sized(loaded: LoadedModel, options: ExportOptions) -> Network:
         )
     if loaded.model.image_size is not None and options.dynamic_size:
         raise UsageError(
-            "the network takes images of one size: it has a position embedding",
+            "the network takes images of {}x{} pixels alone: it has a position embedding of that "
+            "size".format(*loaded.model.image_size),
             hint="drop --dynamic-size",
         )
     multiple = loaded.model.size_multiple

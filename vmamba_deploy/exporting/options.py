@@ -65,6 +65,11 @@ class ExportOptions:
 
     def __post_init__(self) -> None:
         minimum = precision_named(self.precision).min_opset
+        if min(self.size) < 1:
+            raise UsageError(
+                f"image size {self.size[0]}x{self.size[1]} is too small: both sides must be at "
+                "least 1 pixel"
+            )
         if self.task is not None:
             if self.task not in TASKS:
                 hint = f"one of {', '.join(TASKS)}"
