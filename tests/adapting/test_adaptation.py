@@ -28,6 +28,10 @@ FOUND = {
         for i in (0, 1)
     },
     "mamba_yolo": {f"blocks.{i}.ss2d.0": ("SS2D, as a whole", SCAN_2D) for i in (0, 1)},
+    "swin_umamba": dict.fromkeys(
+        (f"{name}.self_attention" for name in ("stage0.0", "stage0.1", "stage1")),
+        ("SS2D, as a whole", SCAN_2D),
+    ),
     "u_mamba": {f"stage{i}.1.mamba": ("Mamba, as a whole", SCAN) for i in (0, 1)},
     "vanilla_ss2d": {
         f"{name}.self_attention": ("SS2D, as a whole", SCAN_2D) for name in ("down", "bottom", "up")

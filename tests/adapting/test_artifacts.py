@@ -15,6 +15,7 @@ from tests.adapting.dialect import NAMES
 from tests.adapting.test_export import NODES
 from vmamba_deploy.adapting.fused import ss2d
 from vmamba_deploy.errors import ParityError
+from vmamba_deploy.exporting.onnx_model import OnnxModel
 
 OUTPUTS: dict[str, dict[str, Any]] = {"mamba_ir": {"output": "image"}}
 
@@ -29,6 +30,9 @@ def test_a_dialect_becomes_an_engine_with_a_layer_for_each_scan(name: str, tmp_p
     assert outcome.manifest.engine is not None
     assert outcome.manifest.engine.plugin_layers == sum(NODES[name].values())
     assert outcome.manifest.status == "complete"
+    passed = {run.runtime for run in outcome.parity if run.status == "passed"}
+    assert {"pytorch", "onnxruntime-body", "onnxruntime-library"} <= passed
+    assert OnnxModel.read(outcome.folder / "model.onnx").has_function_body
 
 
 @pytest.mark.slow

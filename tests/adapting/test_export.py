@@ -28,6 +28,7 @@ NODES = {
     "mamba_ssm_class": {"SelectiveScan": 3},
     "mamba_vision": {"SelectiveScan": 2},
     "mamba_yolo": {"SelectiveScan2D": 2},
+    "swin_umamba": {"SelectiveScan2D": 3},
     "u_mamba": {"SelectiveScan": 2},
     "vanilla_ss2d": {"SelectiveScan2D": 3},
     "vim": {"SelectiveScan": 3},

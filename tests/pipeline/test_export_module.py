@@ -15,12 +15,10 @@ from torch import Tensor, nn
 
 import vmamba_deploy
 from tests.adapting.conftest import fresh
-from tests.adapting.dialect import NAMES
 from tests.pipeline.conftest import HAS_RTX
 from vmamba_deploy.adapting import op_scan
 from vmamba_deploy.adapting.stand_ins import selective_scan_interface
 from vmamba_deploy.errors import ParityError, UsageError
-from vmamba_deploy.exporting.onnx_model import OnnxModel
 from vmamba_deploy.inference import load
 from vmamba_deploy.ops.op import FLOAT32
 from vmamba_deploy.runtimes.onnxruntime import create_session
@@ -130,18 +128,6 @@ def test_photographs_are_compared_where_the_preprocessing_is_known(tmp_path: Pat
         pixels = model.preprocess([np.zeros((50, 60, channels), np.uint8)])
         assert pixels.shape == (1, *one.example.shape[1:])
         assert set(model(pixels)) == {"upscaled"}
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_every_public_dialect_is_exported_and_proven(name: str, tmp_path: Path) -> None:
-    one = fresh(name)
-    outcome = vmamba_deploy.export(one.network, one.example, tmp_path / "out", engine=False)
-    assert outcome.manifest.status == "complete"
-    passed = {run.runtime for run in outcome.parity if run.status == "passed"}
-    assert {"pytorch", "onnxruntime-body", "onnxruntime-library"} <= passed
-    model = OnnxModel.read(outcome.folder / "model.onnx")
-    assert model.our_nodes
-    assert model.has_function_body
 
 
 def test_a_runtime_that_disagrees_raises(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""VM-UNet, Swin-UMamba, Mamba-UNet: VMamba's first block, pasted with a scan of mamba_ssm.
+"""VM-UNet, Mamba-UNet: VMamba's first block, pasted with a scan of mamba_ssm.
 
 Channels last, gate, convolution with bias, sixteen states. A U of two stages, for segmentation.
 """
