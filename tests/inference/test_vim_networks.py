@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.kept import kept
+from tests.inference.golden_files import exported_once
 from tests.vim_golden import ASSUMED, arrays, check_logits, export_golden, loaded
 from vmamba_deploy.exporting.onnx_model import OnnxModel
 from vmamba_deploy.models.vim.family import VIM
@@ -23,11 +23,7 @@ from vmamba_deploy.runtimes.onnxruntime import (
 
 @pytest.fixture(params=ASSUMED)
 def exported(request: pytest.FixtureRequest, run_folder: Path) -> tuple[str, Path]:
-    def export(folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        export_golden(request.param, folder / "model.onnx")
-
-    return request.param, kept(run_folder / "vim", request.param, export) / "model.onnx"
+    return request.param, exported_once(run_folder, "vim", request.param, export_golden)
 
 
 @pytest.mark.parametrize("manner", [OnnxRuntimeBody, OnnxRuntimeLibrary])

@@ -6,18 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.kept import kept
+from tests.inference.golden_files import exported_once
 from tests.vmunet_golden import NAMES, arrays, check, export_golden
 from vmamba_deploy.runtimes.onnxruntime import OnnxRuntimeBody, OnnxRuntimeLibrary
 
 
 @pytest.fixture(params=NAMES)
 def exported(request: pytest.FixtureRequest, run_folder: Path) -> tuple[str, Path]:
-    def export(folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        export_golden(request.param, folder / "model.onnx")
-
-    return request.param, kept(run_folder / "vmunet", request.param, export) / "model.onnx"
+    return request.param, exported_once(run_folder, "vmunet", request.param, export_golden)
 
 
 @pytest.mark.parametrize("manner", [OnnxRuntimeBody, OnnxRuntimeLibrary])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from abc import ABC, abstractmethod
 from types import CodeType
 from typing import Any
 
@@ -67,7 +68,7 @@ class AdaptedForward:
             return self._own(*arguments, **named)
 
 
-class FusedForward(AdaptedForward):
+class FusedForward(AdaptedForward, ABC):
     """An adapted forward that knows the whole module."""
 
     frozen = False
@@ -89,13 +90,13 @@ class FusedForward(AdaptedForward):
             )
         return self.compute(x)
 
+    @abstractmethod
     def compute(self, x: Tensor) -> Tensor:
         """The result."""
-        raise NotImplementedError
 
+    @abstractmethod
     def parameters_of_scan(self) -> Parameters:
         """dt_weight [K,R,D], dt_bias [K,D], a [K,N,D], d [K,D] from the module's parameters."""
-        raise NotImplementedError
 
     def scan_parameters(self) -> Parameters:
         """As `parameters_of_scan`; once frozen, the buffers."""

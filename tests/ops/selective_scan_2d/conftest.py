@@ -2,38 +2,28 @@
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Callable
-from functools import partial
 
 import numpy as np
 import pytest
 
-from benchmarks.c_interface import NativeLibrary, ScanArgs, ScanDesc, load_native
+from benchmarks.c_interface import NativeLibrary, ScanDesc
+from tests.ops.scan_calls import make_case, run_native
 from vmamba_deploy.ops.op import FLOAT32
-from vmamba_deploy.testing import ScanCase, numpy_dtype, random_case
-
-# Steps of up to more than one, where softplus bends.
-make_case = partial(random_case, steps=(2.5e-3, 1.3))
+from vmamba_deploy.testing import ScanCase
 
 
-def run_native(
+def run_scan(
     case: ScanCase,
     out_dtype: int = FLOAT32,
     executor: object = None,
     library: NativeLibrary | None = None,
 ) -> np.ndarray:
-    """`vmamba_scan_cpu` on a case; the output starts as NaN, so that a pixel left out shows."""
-    library = library or load_native("vmamba_cpu")
+    """`vmamba_scan_cpu` on a case."""
     dims = case.dims
-    shape = (dims.batch, dims.height, dims.width, dims.channels)
-    y = np.full(shape, np.nan, dtype=numpy_dtype(out_dtype))
-    desc = ScanDesc(*shape, dims.state, dims.rank, case.in_dtype, out_dtype)
-    inputs = [np.ascontiguousarray(value) for value in case.inputs]
-    args = ScanArgs(*(value.ctypes.data for value in inputs), y.ctypes.data)
-    pointer = None if executor is None else ctypes.byref(executor)
-    library.check(library.function("vmamba_scan_cpu")(desc, args, pointer))
-    return y
+    sizes = (dims.batch, dims.height, dims.width, dims.channels, dims.state, dims.rank)
+    desc = ScanDesc(*sizes, case.in_dtype, out_dtype)
+    return run_native("vmamba_scan_cpu", desc, case, out_dtype, executor, library)
 
 
 @pytest.fixture(scope="session")
@@ -43,4 +33,4 @@ def scan_case() -> Callable[..., ScanCase]:
 
 @pytest.fixture(scope="session")
 def native_scan() -> Callable[..., np.ndarray]:
-    return run_native
+    return run_scan

@@ -149,7 +149,7 @@ print(library.function("vmamba_cpu_isa")().decode())
 for number, (sizes, in_dtype, out_dtype) in enumerate(json.loads(sys.argv[2])):
     case = cases.make_case(ScanDims(*sizes), in_dtype, seed=number)
     try:
-        y = cases.run_native(case, out_dtype)
+        y = cases.run_scan(case, out_dtype)
     except EnvironmentProblem as problem:
         print(problem.message); sys.exit(4)
     check_accuracy(y, case.expected, out_dtype)
