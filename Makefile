@@ -9,7 +9,9 @@ PYTEST_ARGS ?=
 GPU_CHECK_ARGS ?=
 STRESS_ARGS ?=
 FUZZ_RUNS ?= 100000
-# Modules are compiled when they are imported first: most of what is installed never is.
+# Modules are compiled when they are imported first: most of what is installed never is. Where Python
+# were told to keep none of it, each process would compile thousands of them again.
+unexport PYTHONDONTWRITEBYTECODE
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
@@ -27,7 +29,6 @@ $(VENV)/.python:
 	@touch $@
 
 $(VENV)/.runtime: $(VENV)/.python requirements.txt requirements-torch.txt pyproject.toml
-	@# Modules are compiled when they are first imported: most of them never are.
 	@echo "installing the pinned requirements into $(VENV) (one or two minutes)"
 	@$(PIP) install --no-compile --require-hashes -r requirements.txt
 	@$(PIP) install --no-compile -r requirements-torch.txt

@@ -91,22 +91,27 @@ class Workplace:
 
 def _make_venv(folder: Path) -> None:
     """The environment of this process, with a `vmamba-deploy` that shares equal exports."""
-    real = Path(sys.prefix)
+    real = Path(sys.prefix) / "bin"
     bin_folder = folder / "bin"
     bin_folder.mkdir(parents=True)
-    for place, entries in ((folder, real.iterdir()), (bin_folder, (real / "bin").iterdir())):
-        for entry in entries:
-            if entry.name not in {"bin", "activate", "vmamba-deploy"}:
-                (place / entry.name).symlink_to(entry)
+    for entry in real.iterdir():
+        # Through a link, Python would take this folder for its own: each page would find PyTorch in
+        # another place, for which no native library is built yet.
+        if entry.name.startswith("python"):
+            _write_program(bin_folder / entry.name, f'exec {entry} "$@"')
+        elif entry.name not in {"activate", "vmamba-deploy"}:
+            (bin_folder / entry.name).symlink_to(entry)
     (bin_folder / "activate").write_text(f'export PATH="{bin_folder}:$PATH"\n', encoding="utf-8")
-    program = bin_folder / "vmamba-deploy"
-    command = real / "bin" / "vmamba-deploy"
     cached = f"{sys.executable} {Path(__file__).with_name('cached_export.py')}"
-    program.write_text(
-        f'#!/bin/sh\n[ "$1" = export ] || exec {command} "$@"\nexec {cached} "$@"\n',
-        encoding="utf-8",
+    _write_program(
+        bin_folder / "vmamba-deploy",
+        f'[ "$1" = export ] || exec {real / "vmamba-deploy"} "$@"\nexec {cached} "$@"',
     )
-    program.chmod(program.stat().st_mode | stat.S_IXUSR)
+
+
+def _write_program(path: Path, script: str) -> None:
+    path.write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
+    path.chmod(path.stat().st_mode | stat.S_IXUSR)
 
 
 def _environment(venv: Path, exports: Path) -> dict[str, str]:
