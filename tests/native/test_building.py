@@ -10,7 +10,7 @@ import pytest
 from vmamba_deploy import native
 from vmamba_deploy.errors import BuildError, EnvironmentProblem
 from vmamba_deploy.native import building, cuda, headers, layout, toolchain
-from vmamba_deploy.native.plan import BuildPlan
+from vmamba_deploy.native.building import BuildPlan
 
 TINY_PROJECT = """
 cmake_minimum_required(VERSION 3.22)

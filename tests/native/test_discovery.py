@@ -6,10 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from vmamba_deploy import native
 from vmamba_deploy.errors import EnvironmentProblem, IntegrityError
-from vmamba_deploy.native import cuda, debian, headers
-from vmamba_deploy.native.fetch import known_file
+from vmamba_deploy.native import cuda, fetch, headers
 from vmamba_deploy.native.toolchain import HostCompiler
 
 
@@ -164,7 +162,7 @@ def test_a_changed_file_is_refused_and_not_kept(tmp_path):
     served = tmp_path / "served.h"
     served.write_text("// not the one\n")
     with pytest.raises(IntegrityError, match="was not kept"):
-        known_file(served.as_uri(), "0" * 64, tmp_path / "kept")
+        fetch.known_file(served.as_uri(), "0" * 64, tmp_path / "kept")
     assert not (tmp_path / "kept").exists()
 
 
@@ -184,7 +182,7 @@ def apt(tmp_path, monkeypatch):
     (tmp_path / "apt.conf").write_text(text)
     monkeypatch.setenv("APT_CONFIG", str(tmp_path / "apt.conf"))
     release = {"ID": "debian", "VERSION_CODENAME": "bookworm"}
-    monkeypatch.setattr(debian.platform, "freedesktop_os_release", lambda: release)
+    monkeypatch.setattr(fetch.platform, "freedesktop_os_release", lambda: release)
     return tmp_path
 
 
@@ -199,7 +197,7 @@ ONE_LINE = (
 def test_the_mirror_of_a_source_in_one_line(apt):
     line = "deb [signed-by=/k.gpg] http://one.example/a bookworm main contrib\n"
     (apt / "sources.list").write_text(ONE_LINE + line)
-    assert debian.main_mirror() == "http://one.example/a"
+    assert fetch.main_mirror() == "http://one.example/a"
 
 
 def test_the_mirror_of_a_source_in_a_stanza(apt):
@@ -211,32 +209,23 @@ def test_the_mirror_of_a_source_in_a_stanza(apt):
         "Components: main\n"
     )
     (apt / "sources.list.d/ignored.save").write_text("deb http://off.example/c bookworm main\n")
-    assert debian.main_mirror() == "http://two.example/a"
+    assert fetch.main_mirror() == "http://two.example/a"
 
 
 def test_without_a_mirror_of_the_release_that_is_told(apt):
     (apt / "sources.list").write_text(ONE_LINE)
     with pytest.raises(EnvironmentProblem, match="no Debian mirror"):
-        debian.main_mirror()
+        fetch.main_mirror()
 
 
 def test_several_packages_are_downloaded_by_one_apt(tmp_path, monkeypatch):
     commands = []
-    monkeypatch.setattr(debian, "output_of", lambda command: commands.append(list(command)))
-    monkeypatch.setattr(debian, "main_mirror", lambda: "http://mirror.example/debian")
-    monkeypatch.setattr(debian, "_KEYRING", Path(__file__))
-    monkeypatch.setattr(debian.shutil, "which", lambda tool: f"/usr/bin/{tool}")
-    debian.debian_packages(["libone-dev", "libone1"], "bookworm", tmp_path / "unpacked")
+    monkeypatch.setattr(fetch, "output_of", lambda command: commands.append(list(command)))
+    monkeypatch.setattr(fetch, "main_mirror", lambda: "http://mirror.example/debian")
+    monkeypatch.setattr(fetch, "_DEBIAN_KEYRING", Path(__file__))
+    monkeypatch.setattr(fetch.shutil, "which", lambda tool: f"/usr/bin/{tool}")
+    fetch.debian_packages(["libone-dev", "libone1"], "bookworm", tmp_path / "unpacked")
     update, download = commands
     assert update[-1] == "update"
     assert download[-3:] == ["download", "libone-dev", "libone1"]
     assert list((tmp_path / "unpacked").iterdir()) == []  # apt's own folder is gone
-
-
-def test_the_report_has_a_remedy_for_all_that_is_missing(monkeypatch):
-    monkeypatch.setenv("PATH", "")
-    monkeypatch.delenv("CXX", raising=False)
-    report = native.toolchain_report()
-    assert [item.name for item in report][:2] == ["C++ compiler", "CMake"]
-    assert not report[0].found
-    assert all(item.found or item.remedy for item in report)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from vmamba_deploy.native.building import available, build, library_path
 from vmamba_deploy.native.layout import LIBRARIES
-from vmamba_deploy.native.report import toolchain_report
 from vmamba_deploy.native.shared_object import check_loadable
 
 __all__ = [
@@ -13,5 +12,4 @@ __all__ = [
     "build",
     "check_loadable",
     "library_path",
-    "toolchain_report",
 ]

@@ -12,8 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from vmamba_deploy.errors import EnvironmentProblem, IntegrityError
-from vmamba_deploy.native.debian import debian_packages
-from vmamba_deploy.native.fetch import known_file, pip_packages
+from vmamba_deploy.native.fetch import debian_packages, known_file, pip_packages
 from vmamba_deploy.native.layout import downloads_allowed, toolchain_folder
 
 # No wheel of NVIDIA's has TensorRT's headers; this package carries its Apache-licensed ones of

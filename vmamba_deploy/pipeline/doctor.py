@@ -8,14 +8,18 @@ from __future__ import annotations
 import os
 import platform
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
-from vmamba_deploy.native import LIBRARIES, available, toolchain_report
+from vmamba_deploy.errors import EnvironmentProblem
+from vmamba_deploy.native import LIBRARIES, available
+from vmamba_deploy.native.cuda import require_cuda
+from vmamba_deploy.native.headers import ONNXRUNTIME, TENSORRT, TORCH, Headers
+from vmamba_deploy.native.toolchain import find_host_compiler, require_tool
 from vmamba_deploy.runtimes.cuda_driver import find_gpus
 from vmamba_deploy.runtimes.registry import RUNTIMES
 from vmamba_deploy.runtimes.tensorrt.cuda_device import INSTALL_HINT
@@ -73,15 +77,43 @@ def _packages() -> Iterator[Finding]:
 
 
 def _native() -> Iterator[Finding]:
-
-    for item in toolchain_report():
-        yield Finding(
-            "native", item.name, "ok" if item.found else "optional", item.detail, item.remedy
-        )
+    yield _tool("C++ compiler", _host_compiler)
+    yield _tool("CMake", lambda: str(require_tool("cmake")))
+    yield _tool("Ninja", lambda: str(require_tool("ninja")))
+    yield _tool("CUDA compiler", _nvcc)
+    yield _tool("TensorRT headers", lambda: _headers(TENSORRT))
+    yield _tool("ONNX Runtime headers", lambda: _headers(ONNXRUNTIME, "API "))
+    yield _tool("PyTorch headers", lambda: _headers(TORCH))
     for name in LIBRARIES:
         ready, reason = available(name)
         remedy = "" if ready else "make native, after the tools above"
         yield Finding("native", f"lib{name}.so", "ok" if ready else "missing", reason, remedy)
+
+
+def _tool(name: str, describe: Callable[[], str]) -> Finding:
+    """One that a native build may need."""
+    try:
+        return Finding("native", name, "ok", describe())
+    except EnvironmentProblem as problem:
+        return Finding("native", name, "optional", problem.message, problem.hint or "")
+
+
+def _host_compiler() -> str:
+    found = find_host_compiler()
+    return f"{found.path}: {found.version}"
+
+
+def _nvcc() -> str:
+    found = require_cuda()
+    host = found.host_compiler(find_host_compiler())
+    return f"{found.nvcc}: {found.version}, with {host.path}"
+
+
+def _headers(headers: Headers, numbered: str = "") -> str:
+    found = headers.find()
+    if found is None:
+        raise headers.missing("fetched on first use" if headers.can_come else "")
+    return f"{found}: {numbered}{headers.version(found)}"
 
 
 def _cuda_python() -> Finding:

@@ -8,7 +8,7 @@ import sysconfig
 from pathlib import Path
 
 from vmamba_deploy.errors import EnvironmentProblem
-from vmamba_deploy.native.debian import debian_packages
+from vmamba_deploy.native.fetch import debian_packages
 from vmamba_deploy.native.layout import downloads_allowed, toolchain_folder
 
 MULTIARCH = sysconfig.get_config_var("MULTIARCH") or "x86_64-linux-gnu"
