@@ -22,7 +22,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from vmamba_deploy.errors import BuildError, EnvironmentProblem, VmambaError
+from vmamba_deploy.errors import BuildError, EnvironmentProblem
 from vmamba_deploy.ops.selective_scan.specification import ScanDims
 
 ABI_VERSION = 1
@@ -230,8 +230,6 @@ def load_native(name: str) -> NativeLibrary:
     try:
         return NativeLibrary(library_path(name), name)
     except BuildError as error:
-        raise _cannot_be_had(name, error) from error
-
-
-def _cannot_be_had(name: str, error: VmambaError) -> EnvironmentProblem:
-    return EnvironmentProblem(f"lib{name}.so cannot be had: {error.message}", hint="make native")
+        raise EnvironmentProblem(
+            f"lib{name}.so cannot be had: {error.message}", hint="make native"
+        ) from error

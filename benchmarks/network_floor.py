@@ -136,11 +136,6 @@ def _by_section(layers: Sequence[dict[str, Any]], time: str) -> dict[str, dict[s
     return cells
 
 
-def published_macs(records: Sequence[OpRecord]) -> float:
-    """Multiply-adds as VMamba's tables count them: nine operations per state update of a scan."""
-    return sum(record.flops for record in records) / 2 + 9 * sum(r.scan_steps for r in records)
-
-
 def network_floor(preset: str, batches: Sequence[int]) -> dict[str, Any]:
     """The floors of one preset in fp16 at each batch size."""
     by_batch = {str(batch): summary(operations(preset, batch)) for batch in batches}

@@ -7,8 +7,6 @@ second description of it. On the meta device nothing is computed: sizes alone pa
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,6 +16,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from vmamba_deploy.ops.selective_scan_2d.specification import ROUTES
+from vmamba_deploy.user_network.our_calls import running_modules
 
 PRODUCT, CONVOLUTION, DEPTHWISE, SCAN = "product", "convolution", "depthwise", "scan"
 NORM, ELEMENTWISE = "norm", "elementwise"
@@ -60,8 +59,8 @@ def record_operations(
     model: nn.Module, pixel_values: Tensor, *, timed: bool = False
 ) -> list[OpRecord]:
     """The operations of one forward pass in their order; `timed` needs a GPU."""
-    recorder = _Recorder(timed=timed)
-    with torch.no_grad(), recorder.following(model):
+    with torch.no_grad(), running_modules(model) as running:
+        recorder = _Recorder(running, timed=timed)
         if timed:
             # The GPU waits while the CPU queues the pass, so no time of launching is measured.
             torch.cuda._sleep(2**28)
@@ -71,25 +70,11 @@ def record_operations(
 
 
 class _Recorder(TorchDispatchMode):
-    def __init__(self, *, timed: bool) -> None:
+    def __init__(self, running: list[str], *, timed: bool) -> None:
         super().__init__()
-        self._timed = timed
-        self._modules: list[str] = [""]
+        self._timed, self._running = timed, running
         self._records: list[OpRecord] = []
         self._events: list[tuple[torch.cuda.Event, torch.cuda.Event]] = []
-
-    @contextmanager
-    def following(self, model: nn.Module) -> Iterator[None]:
-        """Know at each moment which module runs."""
-        hooks = []
-        for name, module in model.named_modules():
-            hooks.append(module.register_forward_pre_hook(self._enter(name)))
-            hooks.append(module.register_forward_hook(lambda *_: self._leave()))
-        try:
-            yield
-        finally:
-            for hook in hooks:
-                hook.remove()
 
     def finished(self) -> list[OpRecord]:
         """The records, with their times where they were taken."""
@@ -100,12 +85,6 @@ class _Recorder(TorchDispatchMode):
             replace(record, time_ms=begin.elapsed_time(end))
             for record, (begin, end) in zip(self._records, self._events, strict=True)
         ]
-
-    def _enter(self, name: str) -> Callable[..., None]:
-        return lambda *_: self._modules.append(name)
-
-    def _leave(self) -> None:
-        self._modules.pop()
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
@@ -121,7 +100,7 @@ class _Recorder(TorchDispatchMode):
             self._events.append((begin, end))
         if func._schema.name == "aten::convolution":
             result = _in_the_layout_of_a_gpu(result, args[0], args[1])
-        self._records.append(_describe(self._modules[-1], func, args, result))
+        self._records.append(_describe(self._running[-1], func, args, result))
         return result
 
 

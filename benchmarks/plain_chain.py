@@ -1,10 +1,10 @@
 """The same work as the op in plain PyTorch, the form in which the public code splits it.
 
-Cross-scan, x_proj and dt_proj as grouped matrix products, selective scan, cross-merge. The scan is
-cut into about sqrt(L) chunks that advance together, so that it costs 2 sqrt(L) small kernels
-instead of L: the best that plain tensor operations give without writing maps N times over and over.
-It is no match for a scan kernel, so it shows what PyTorch alone costs and not what the public CUDA
-code costs; the published times of that one stand beside it.
+Cross-scan, dt_proj as grouped matrix products, selective scan, cross-merge. The scan is cut into
+about sqrt(L) chunks that advance together, so that it costs 2 sqrt(L) small kernels instead of L:
+the best that plain tensor operations give without writing maps N times over and over. It is no
+match for a scan kernel, so it shows what PyTorch alone costs and not what the public CUDA code
+costs; the published times of that one stand beside it.
 """
 
 from __future__ import annotations
@@ -17,29 +17,6 @@ from torch import Tensor
 
 from vmamba_deploy.ops.selective_scan.specification import ALL_ROUTES
 from vmamba_deploy.ops.selective_scan.torch_reference import cross_merge, cross_scan
-from vmamba_deploy.ops.selective_scan_2d.specification import ROUTES
-
-
-def plain_chain(
-    x: Tensor,
-    x_proj: Tensor,
-    dt_weight: Tensor,
-    dt_bias: Tensor,
-    a: Tensor,
-    d: Tensor,
-) -> Tensor:
-    """Projections and scan; the state is float32, or float64 where x is.
-
-    Args:
-        x: [B, H, W, D].
-        x_proj: [4*(R+2N), D], dtype of x.
-        dt_weight, dt_bias, a, d: as of the op.
-
-    Returns:
-        [B, H, W, D], dtype of x.
-    """
-    proj = (x @ x_proj.t()).unflatten(-1, (ROUTES, -1))
-    return scan_routes(x, proj, dt_weight, dt_bias, a, d).to(x.dtype)
 
 
 def scan_routes(

@@ -52,7 +52,7 @@ class ChainParameters:
     def from_op(
         cls, x_proj: Tensor, dt_weight: Tensor, dt_bias: Tensor, a: Tensor, d: Tensor
     ) -> ChainParameters:
-        """Lay out what `plain_chain` takes.
+        """Lay out the op's inputs, and its projection of x.
 
         Args:
             x_proj: [4*(R+2N), D], dtype of x.
@@ -78,16 +78,13 @@ class Tile:
     warps: int = 4
 
 
-def triton_chain(
-    x: Tensor, parameters: ChainParameters, *, scan_dtype: torch.dtype = torch.float32
-) -> Tensor:
+def triton_chain(x: Tensor, parameters: ChainParameters) -> Tensor:
     """Projections and scan.
 
     Args:
         x: [B, D, H, W] float32, float16 or bfloat16, in either memory format: the public networks
             of version 05 keep it contiguous, ours channels last, and neither is copied.
         parameters: its projections in the dtype of x.
-        scan_dtype: of the scan's result between the two kernels; the public code keeps float32.
 
     Returns:
         [B, D, H, W] float32, in the memory format of x.
@@ -110,7 +107,6 @@ def triton_chain(
         c,
         parameters.d,
         parameters.dt_bias,
-        out_dtype=scan_dtype,
     )
     y = torch.empty_like(x, dtype=torch.float32)  # keeps the memory format
     return cross_merge(ys.view(batch, ROUTES, channels, length), y)
@@ -157,22 +153,19 @@ def selective_scan(
     c: Tensor,
     d: Tensor,
     delta_bias: Tensor,
-    *,
-    delta_softplus: bool = True,
-    out_dtype: torch.dtype = torch.float32,
 ) -> Tensor:
-    """h_t = exp(delta_t a) h_(t-1) + delta_t b_t u_t and y_t = c_t h_t + d u_t; h is float32.
+    """h_t = exp(s_t a) h_(t-1) + s_t b_t u_t and y_t = c_t h_t + d u_t; h is float32.
+
+    s_t is softplus(delta_t + delta_bias).
 
     Args:
         u, delta: [B, 4*D, L], contiguous.
         a: [4*D, N] float32, negative.
         b, c: [B, 4, N, L] of one dtype, each a slice of the third axis of a contiguous tensor.
         d, delta_bias: [4*D] float32.
-        delta_softplus: delta is softplus(delta + delta_bias).
-        out_dtype: of the result.
 
     Returns:
-        [B, 4*D, L].
+        [B, 4*D, L] float32, as the public code keeps it between the two kernels.
     """
     kernels = _kernels(u)
     batch, rows, length = u.shape
@@ -181,7 +174,7 @@ def selective_scan(
     route_stride = b.stride(1)
     if b.stride() != c.stride() or b.stride() != (ROUTES * route_stride, route_stride, length, 1):
         raise ValueError(f"b and c are not slices of one layout: {b.stride()} and {c.stride()}")
-    y = torch.empty_like(u, dtype=out_dtype)
+    y = torch.empty_like(u, dtype=torch.float32)
 
     def launch(tile: Tile) -> None:
         grid = (-(-channels // tile.blocks["BLOCK_D"]), ROUTES, batch)
@@ -190,12 +183,11 @@ def selective_scan(
             *(channels, route_stride // length),
             STATE=state,
             LENGTH=length,
-            SOFTPLUS=delta_softplus,
             **tile.blocks,
             num_warps=tile.warps,
         )
 
-    _launch_fastest("selective_scan", u, (state, out_dtype), _scan_tiles(length), launch)
+    _launch_fastest("selective_scan", u, (state,), _scan_tiles(length), launch)
     return y
 
 

@@ -121,7 +121,6 @@ def selective_scan_kernel(
     features,
     STATE: tl.constexpr,
     LENGTH: tl.constexpr,
-    SOFTPLUS: tl.constexpr,
     BLOCK_D: tl.constexpr,
     BLOCK_L: tl.constexpr,
 ):
@@ -158,8 +157,7 @@ def selective_scan_kernel(
         # go through shared memory and two barriers to where the channels' elements are.
         shared = tl.broadcast_to(step[None, :], (BLOCK_D, BLOCK_L))
         time = tl.load(delta + at, mask=inside, other=0.0).to(tl.float32) + shift[:, None]
-        if SOFTPLUS:
-            time = _softplus(time)
+        time = _softplus(time)
         value = tl.load(u + at, mask=inside, other=0.0).to(tl.float32)
         driven = time * value
         total = straight[:, None] * value

@@ -21,7 +21,7 @@ from benchmarks.c_interface import (
 )
 from benchmarks.gpu.machine import ceilings
 from benchmarks.launch_plan import limits_at_hand, make_plan
-from benchmarks.op_shapes import BATCHES, OP_SHAPES, OpShape
+from benchmarks.op_shapes import BATCHES, OP_SHAPES, OpShape, bytes_moved, special_functions
 from benchmarks.timing import (
     Measured,
     gpu_name,
@@ -108,7 +108,8 @@ class OpRow:
             for name, own in (("chain", "ours"), ("previous_op_alone", "op_alone"))
             if name in times
         }
-        plan = make_plan(self.shape.dims(self.batch), limits_at_hand()) if self.on_gpu else None
+        dims = self.shape.dims(self.batch)
+        plan = make_plan(dims, limits_at_hand()) if self.on_gpu else None
         return {
             "shape": self.shape.name,
             "batch": self.batch,
@@ -118,9 +119,7 @@ class OpRow:
             },
             "rounds": len(times["ours"]),
             **ratios,
-            "floor_us": floor_us(
-                self.shape.bytes_moved(self.batch), self.shape.special_functions(self.batch), known
-            ),
+            "floor_us": floor_us(bytes_moved(dims), special_functions(dims), known),
             "plan": asdict(plan) if plan else None,
             "absent": self.absent,
         }

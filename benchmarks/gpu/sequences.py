@@ -18,6 +18,7 @@ from benchmarks.c_interface import SelectiveScanDesc, load_native
 from benchmarks.gpu.machine import ceilings
 from benchmarks.gpu.op import floor_us, raw_call
 from benchmarks.launch_plan import limits_at_hand, make_plan
+from benchmarks.op_shapes import bytes_moved, special_functions
 from benchmarks.timing import (
     Measured,
     gpu_name,
@@ -77,20 +78,6 @@ def time_sequences(device: str, *, tiny: bool = False) -> Json:
         "ceilings": known,
         "rows": rows,
     }
-
-
-def bytes_moved(dims: ScanDims, element_bytes: int = 2) -> int:
-    """Reading every x and the projections once, writing y once, all in one dtype."""
-    pixels = dims.batch * dims.length
-    maps = len(dims.routes) if dims.x_per_route else 1
-    features = len(dims.routes) * dims.route_features
-    return pixels * ((maps + 1) * dims.channels + features) * element_bytes
-
-
-def special_functions(dims: ScanDims) -> int:
-    """As `OpShape.special_functions` counts them, over the routes that there are."""
-    steps = len(dims.routes) * dims.batch * dims.length * dims.channels
-    return steps * (1 + dims.state)
 
 
 def _dtype(device: str) -> torch.dtype:

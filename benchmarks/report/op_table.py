@@ -11,7 +11,15 @@ from functools import cache
 
 from benchmarks.network_floor import H100, Rates, operations, summary
 from benchmarks.network_ops import OpRecord
-from benchmarks.op_shapes import BATCHES, GOAL_RATIO, MUST_RATIO, PUBLISHED, OpShape
+from benchmarks.op_shapes import (
+    BATCHES,
+    GOAL_RATIO,
+    MUST_RATIO,
+    PUBLISHED,
+    OpShape,
+    bytes_moved,
+    special_functions,
+)
 from benchmarks.report.reasons import REASONS, op_group
 from benchmarks.report.results import Json, Results
 
@@ -42,8 +50,9 @@ def gpu_name(results: Results) -> str | None:
 
 def op_floor_us(shape: OpShape, batch: int, rates: Rates) -> dict[str, float]:
     """Microseconds of a shape: of its bytes, of its special functions, the larger."""
-    moved = shape.bytes_moved(batch) / rates.bytes_moved * 1e6
-    special = shape.special_functions(batch) / rates.special_functions * 1e6
+    dims = shape.dims(batch)
+    moved = bytes_moved(dims) / rates.bytes_moved * 1e6
+    special = special_functions(dims) / rates.special_functions * 1e6
     return {"bytes": moved, "special_functions": special, "larger": max(moved, special)}
 
 

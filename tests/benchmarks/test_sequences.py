@@ -2,21 +2,9 @@
 
 from __future__ import annotations
 
-import pytest
-
-from benchmarks.gpu.sequences import (
-    bytes_moved,
-    special_functions,
-    time_sequences,
-)
-from benchmarks.op_shapes import OP_SHAPES, OpShape
+from benchmarks.gpu.sequences import time_sequences
+from benchmarks.op_shapes import bytes_moved, special_functions
 from vmamba_deploy.ops.selective_scan.specification import ScanDims
-
-
-@pytest.mark.parametrize("shape", OP_SHAPES, ids=lambda shape: shape.name)
-def test_four_routes_count_as_the_judged_shapes_do(shape: OpShape) -> None:
-    assert bytes_moved(shape.dims(3)) == shape.bytes_moved(3)
-    assert special_functions(shape.dims(3)) == shape.special_functions(3)
 
 
 def test_every_x_and_every_step_count() -> None:

@@ -25,9 +25,8 @@ from vmamba_deploy.preprocessing.options import PreprocessingOptions
 from vmamba_deploy.tasks.task import Input
 from vmamba_deploy.user_network.loading import IN_MEMORY, UserWeights, load_user_network
 from vmamba_deploy.user_network.network import UserNetwork
+from vmamba_deploy.user_network.our_calls import OpRecorder, ReferenceScans
 from vmamba_deploy.user_network.outputs import named_outputs
-from vmamba_deploy.user_network.recording import OpRecorder
-from vmamba_deploy.user_network.reference_scans import ReferenceScans
 from vmamba_deploy.user_network.request import AskedOutput, Interface
 
 INTERFACE = Interface(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -9,10 +11,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from vmamba_deploy.adapting import shims
-from vmamba_deploy.errors import UsageError
+from vmamba_deploy.adapting import adapt, shims
+from vmamba_deploy.errors import InputFileError, UsageError
 from vmamba_deploy.models.checkpoints.choice import WeightsChoice
 from vmamba_deploy.models.checkpoints.download import Progress
+from vmamba_deploy.models.family import OpCalls
 from vmamba_deploy.models.loading import RANDOM, LoadedModel, weights_sha256
 from vmamba_deploy.models.origin import Origin, notes_of
 from vmamba_deploy.ops.registry import OPS
@@ -22,7 +25,6 @@ from vmamba_deploy.tasks import Task
 from vmamba_deploy.tasks.custom import custom_task
 from vmamba_deploy.tasks.inputs import random_input
 from vmamba_deploy.tasks.task import Input, sized
-from vmamba_deploy.user_network.adaptation import adapted, require_calls
 from vmamba_deploy.user_network.network import (
     UnadaptedModule,
     UserArchitecture,
@@ -30,15 +32,15 @@ from vmamba_deploy.user_network.network import (
     UserNetwork,
     copied,
 )
+from vmamba_deploy.user_network.our_calls import OpRecorder, running_modules
 from vmamba_deploy.user_network.outputs import named_outputs, output_facts
 from vmamba_deploy.user_network.products import WeightsOfProducts
-from vmamba_deploy.user_network.recording import OpRecorder
 from vmamba_deploy.user_network.request import Builder, Interface
-from vmamba_deploy.user_network.signature import check_inputs
 from vmamba_deploy.user_network.source import built_module, users_code
 from vmamba_deploy.user_network.weights import fill_module
 
 IN_MEMORY = "in memory"
+_NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 
 
 @dataclass(frozen=True)
@@ -94,11 +96,11 @@ def load_user_network(
             module, name = copied(network), type(network).__name__
         module = module.cpu().float().eval().requires_grad_(False)
         source, digest, origin = _filled(module, name, weights, progress)
-        check_inputs(module, interface.inputs)
+        _check_inputs(module, interface.inputs)
         unadapted = copied(module)
-        why = adapted(module, warn)
+        why = _adapted(module, warn)
         task, architecture = _run_once(module, name, interface, weights.seed)
-    require_calls(architecture.calls, name, why)
+    _require_calls(architecture.calls, name, why)
     user = UserNetwork(module, task, interface.axes, interface.outputs)
     user.config, user.unadapted = architecture, UnadaptedModule(unadapted)
     prepared = _prepared(preprocessing, interface.inputs[0])
@@ -119,18 +121,66 @@ def _filled(
     return weights.source.partition("#sha256=")[0], digest, origin
 
 
+def _check_inputs(module: nn.Module, inputs: Sequence[Input]) -> None:
+    """Compare the inputs that a user names with `forward`'s parameters, before anything runs.
+
+    Raises:
+        UsageError: an input that `forward` does not take, or one that it needs and nobody names.
+    """
+    parameters = inspect.signature(module.forward).parameters.values()
+    named = {each.name: each for each in parameters if each.kind in _NAMED}
+    open_ended = any(each.kind is inspect.Parameter.VAR_KEYWORD for each in parameters)
+    title = f"forward() of {type(module).__name__}"
+    for unknown in (one.name for one in inputs if one.name not in named and not open_ended):
+        close = difflib.get_close_matches(unknown, named, n=1)
+        has = [*close, *(name for name in named if name not in close)]
+        raise UsageError(
+            f"{title} takes no {unknown}", hint=f"it takes {', '.join(has) or 'nothing'}"
+        )
+    given = {one.name for one in inputs}
+    needed = [name for name, each in named.items() if each.default is inspect.Parameter.empty]
+    if lacking := [name for name in needed if name not in given]:
+        raise UsageError(
+            f"{title} needs {', '.join(lacking)}, and nothing says what it is",
+            hint=f"add --input {lacking[0]}=SHAPE",
+        )
+
+
+def _adapted(module: nn.Module, warn: Callable[[str], None]) -> UsageError | None:
+    """Adapt in place where there is anything to adapt: a network may call our ops by itself.
+
+    Returns:
+        Why nothing was adapted, None where something was.
+    """
+    try:
+        report = adapt(module)
+    except UsageError as error:
+        return error
+    for one in report.unknown:
+        warn(f"{one.path or 'the network'}, {one.what}, was left as it is: {one.why}")
+    return None
+
+
+def _require_calls(calls: tuple[OpCalls, ...], name: str, why: UsageError | None) -> None:
+    """Raise InputFileError where no op of ours is called; `why` nothing was adapted."""
+    if calls:
+        return
+    reason = why.message if why is not None else "what was adapted is not run by forward()"
+    hint = why.hint if why is not None else None
+    raise InputFileError(f"{name} calls no operator of this package: {reason}", hint=hint)
+
+
 def _run_once(
     module: nn.Module, name: str, interface: Interface, seed: int
 ) -> tuple[Task, UserArchitecture]:
     """Its outputs, the ops of ours that it calls, and which of its weights enter products alone."""
     tensors = _example_tensors(interface.inputs, seed)
-    recorder, watched = OpRecorder(), WeightsOfProducts(module)
     with (
         users_code(f"forward() of {name}"),
         torch.inference_mode(),
-        recorder.watching(module),
-        watched,
-        recorder,
+        running_modules(module) as running,
+        WeightsOfProducts(module) as watched,
+        OpRecorder(running) as recorder,
     ):
         given = module(**tensors)
     outputs = named_outputs(given, interface.outputs)

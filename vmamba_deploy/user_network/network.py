@@ -22,9 +22,9 @@ from vmamba_deploy.models.network import Network
 from vmamba_deploy.precisions import PRECISIONS, PrecisionName
 from vmamba_deploy.tasks import Task
 from vmamba_deploy.tasks.custom import CUSTOM
+from vmamba_deploy.user_network.our_calls import ReferenceScans
 from vmamba_deploy.user_network.outputs import named_outputs
 from vmamba_deploy.user_network.products import HalfProducts
-from vmamba_deploy.user_network.reference_scans import ReferenceScans
 from vmamba_deploy.user_network.request import AskedOutput
 
 Scans = Literal["ops", "reference"]

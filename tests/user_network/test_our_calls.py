@@ -6,7 +6,7 @@ import torch
 
 from vmamba_deploy.ops.selective_scan.specification import SELECTIVE_SCAN, ScanDims
 from vmamba_deploy.testing import every_form, random_tensors
-from vmamba_deploy.user_network.recording import weight_sizes
+from vmamba_deploy.user_network.our_calls import weight_sizes
 
 
 def test_the_form_of_the_step_is_noted_and_the_image_is_not() -> None:
