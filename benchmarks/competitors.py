@@ -269,12 +269,10 @@ def onnxruntime_identity(entrants: Entrants) -> Call:
 def tensorrt(entrants: Entrants) -> Call:
     """A TensorRT engine with our plugin, where a flavour of TensorRT runs on this GPU."""
     from vmamba_deploy.exporting.onnx_model import OnnxModel
-    from vmamba_deploy.runtimes.tensorrt import (
-        EnginePlan,
-        TensorRTRuntime,
-        build_engine,
-        find_gpus,
-    )
+    from vmamba_deploy.runtimes.cuda_driver import find_gpus
+    from vmamba_deploy.runtimes.tensorrt.build import build_engine
+    from vmamba_deploy.runtimes.tensorrt.plan import EnginePlan
+    from vmamba_deploy.runtimes.tensorrt.run import TensorRTRuntime
 
     search = find_gpus()
     if search.first is None:

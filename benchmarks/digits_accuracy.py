@@ -134,7 +134,7 @@ def export_digits(
     """
     from vmamba_deploy.pipeline.export import run_export
     from vmamba_deploy.pipeline.plan import ExportPlan
-    from vmamba_deploy.runtimes.tensorrt import EnginePlan
+    from vmamba_deploy.runtimes.tensorrt.plan import EnginePlan
 
     plan = ExportPlan(
         model=None,

@@ -23,7 +23,7 @@ from vmamba_deploy.precisions import PRECISIONS
 from vmamba_deploy.preprocessing import read_image, resize_and_crop
 from vmamba_deploy.runtimes.onnxruntime import OnnxRuntimeLibrary
 from vmamba_deploy.runtimes.pytorch import PyTorchSession
-from vmamba_deploy.runtimes.tensorrt import TensorRTRuntime
+from vmamba_deploy.runtimes.tensorrt.run import TensorRTRuntime
 
 LEAST_ACCURACY = 0.97
 LARGEST_LOSS = 0.003

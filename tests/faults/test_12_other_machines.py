@@ -13,7 +13,9 @@ from tests.faults.conftest import FACTS, VERSION, Refuses
 from vmamba_deploy.artifacts.manifest import ENGINE_NAME, TRT_LIBRARY_NAME
 from vmamba_deploy.errors import ExitCode, IntegrityError
 from vmamba_deploy.inference import load
-from vmamba_deploy.runtimes.tensorrt import Flavour, Gpu, GpuSearch, run
+from vmamba_deploy.runtimes.cuda_driver import Gpu, GpuSearch
+from vmamba_deploy.runtimes.tensorrt import run
+from vmamba_deploy.runtimes.tensorrt.flavour import Flavour
 
 
 class Deserialised(Exception):  # noqa: N818 - an event, not an error

@@ -14,7 +14,7 @@ from tests.faults.asking import ask, assert_refused
 from tests.faults.conftest import Refuses
 from vmamba_deploy.artifacts.manifest import ENGINE_NAME, MANIFEST_NAME, TRT_LIBRARY_NAME
 from vmamba_deploy.errors import ExitCode, IntegrityError
-from vmamba_deploy.runtimes.tensorrt import TensorRTRuntime
+from vmamba_deploy.runtimes.tensorrt.run import TensorRTRuntime
 
 
 def change_manifest(change: Callable[[dict], None]) -> Callable[[Path], None]:  # type: ignore[type-arg]

@@ -22,16 +22,13 @@ from vmamba_deploy.errors import (
 )
 from vmamba_deploy.exporting.onnx_model import OnnxModel
 from vmamba_deploy.inference.lanes import LanePool
-from vmamba_deploy.runtimes.tensorrt import (
-    EnginePlan,
-    Flavour,
-    Gpu,
-    GpuSearch,
-    TensorRTRuntime,
-    build_engine,
-    run,
-)
+from vmamba_deploy.runtimes.cuda_driver import Gpu, GpuSearch
+from vmamba_deploy.runtimes.tensorrt import run
+from vmamba_deploy.runtimes.tensorrt.build import build_engine
+from vmamba_deploy.runtimes.tensorrt.flavour import Flavour
 from vmamba_deploy.runtimes.tensorrt.lane import EngineLane, LoadedEngine
+from vmamba_deploy.runtimes.tensorrt.plan import EnginePlan
+from vmamba_deploy.runtimes.tensorrt.run import TensorRTRuntime
 
 PROFILE = ((1, 3, 32, 32), (8, 3, 32, 32), (32, 3, 32, 32))
 

@@ -21,7 +21,8 @@ from vmamba_deploy.errors import (
 from vmamba_deploy.exporting.onnx_model import OnnxModel
 from vmamba_deploy.inference import load
 from vmamba_deploy.runtimes.base import ModelFiles
-from vmamba_deploy.runtimes.tensorrt import Flavour, Gpu, GpuSearch, find_gpus
+from vmamba_deploy.runtimes.cuda_driver import Gpu, GpuSearch, find_gpus
+from vmamba_deploy.runtimes.tensorrt.flavour import Flavour
 
 
 @pytest.fixture

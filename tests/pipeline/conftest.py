@@ -7,7 +7,7 @@ from tests.aoti_compiler import keeping_compiler
 from vmamba_deploy import native
 from vmamba_deploy.pipeline.export import run_export
 from vmamba_deploy.pipeline.plan import ExportPlan
-from vmamba_deploy.runtimes.tensorrt import EnginePlan
+from vmamba_deploy.runtimes.tensorrt.plan import EnginePlan
 
 GOLDEN = Path(__file__).parents[1] / "data" / "golden"
 HAS_TORCH_LIBRARY = native.available("vmamba_torch")[0]

@@ -37,7 +37,7 @@ from vmamba_deploy.pipeline.export import run_export
 from vmamba_deploy.pipeline.parity import parity_inputs
 from vmamba_deploy.pipeline.plan import ExportPlan
 from vmamba_deploy.preprocessing import Preprocessing, preprocess
-from vmamba_deploy.runtimes.tensorrt import EnginePlan
+from vmamba_deploy.runtimes.tensorrt.plan import EnginePlan
 
 GRAY = Preprocessing(
     crop_pixels=(48, 40), resize_pixels=44, mean=(0.5, 0.4, 0.3), std=(0.1, 0.2, 0.4)

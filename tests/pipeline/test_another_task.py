@@ -26,7 +26,7 @@ from vmamba_deploy.pipeline.plan import ExportPlan
 from vmamba_deploy.runtimes.aotinductor import AotInductorRuntime
 from vmamba_deploy.runtimes.onnxruntime import create_session
 from vmamba_deploy.runtimes.onnxruntime_cuda import BoundSession
-from vmamba_deploy.runtimes.tensorrt import EnginePlan
+from vmamba_deploy.runtimes.tensorrt.plan import EnginePlan
 from vmamba_deploy.serving.triton.package import package_for_triton
 from vmamba_deploy.serving.triton.plan import TritonPlan
 

@@ -22,7 +22,7 @@ from vmamba_deploy.pipeline.parity import load_reference, parity_inputs
 from vmamba_deploy.pipeline.plan import ExportPlan
 from vmamba_deploy.preprocessing import preprocess
 from vmamba_deploy.preprocessing.options import PreprocessingOptions
-from vmamba_deploy.runtimes.tensorrt import EnginePlan
+from vmamba_deploy.runtimes.tensorrt.plan import EnginePlan
 
 GOLDEN = Path(__file__).parents[1] / "data" / "golden" / "vssm_s1.pth"
 HAS_RTX = importlib.util.find_spec("tensorrt_rtx") is not None

@@ -13,7 +13,7 @@ from vmamba_deploy.exporting.onnx_model import OnnxModel
 from vmamba_deploy.inference import load
 from vmamba_deploy.pipeline.engine import engine_profile, run_build
 from vmamba_deploy.pipeline.info import describe_path
-from vmamba_deploy.runtimes.tensorrt import EnginePlan
+from vmamba_deploy.runtimes.tensorrt.plan import EnginePlan
 
 SHAPES = ((64, 96), (160, 160), (320, 416))
 

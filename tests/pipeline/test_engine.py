@@ -8,7 +8,9 @@ from click.testing import CliRunner
 from vmamba_deploy.cli import cli
 from vmamba_deploy.errors import ExitCode, UsageError
 from vmamba_deploy.pipeline.engine import no_engine, planned_sizes
-from vmamba_deploy.runtimes.tensorrt import TENSORRT, TENSORRT_RTX, EnginePlan, find_gpus
+from vmamba_deploy.runtimes.cuda_driver import find_gpus
+from vmamba_deploy.runtimes.tensorrt.flavour import TENSORRT, TENSORRT_RTX
+from vmamba_deploy.runtimes.tensorrt.plan import EnginePlan
 from vmamba_deploy.tasks import DETECTION
 
 GOLDEN = Path(__file__).parents[1] / "data" / "golden"

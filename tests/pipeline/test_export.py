@@ -25,7 +25,7 @@ from vmamba_deploy.pipeline.info import describe_path
 from vmamba_deploy.pipeline.parity import load_reference
 from vmamba_deploy.pipeline.plan import ExportPlan
 from vmamba_deploy.precisions import PRECISIONS, Thresholds
-from vmamba_deploy.runtimes.tensorrt import EnginePlan
+from vmamba_deploy.runtimes.tensorrt.plan import EnginePlan
 
 GOLDEN = Path(__file__).parents[1] / "data" / "golden"
 HAS_RTX = importlib.util.find_spec("tensorrt_rtx") is not None

@@ -23,7 +23,7 @@ from vmamba_deploy.inference import load
 from vmamba_deploy.ops.op import FLOAT32
 from vmamba_deploy.runtimes.onnxruntime import create_session
 from vmamba_deploy.runtimes.onnxruntime_cuda import BoundSession
-from vmamba_deploy.runtimes.tensorrt import EnginePlan
+from vmamba_deploy.runtimes.tensorrt.plan import EnginePlan
 
 
 class Tokens(nn.Module):

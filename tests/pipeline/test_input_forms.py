@@ -16,7 +16,8 @@ from vmamba_deploy.pipeline.engine import run_build
 from vmamba_deploy.pipeline.export import run_export
 from vmamba_deploy.pipeline.parity import load_reference, parity_inputs
 from vmamba_deploy.pipeline.plan import ExportPlan
-from vmamba_deploy.runtimes.tensorrt import TENSORRT_RTX, EnginePlan
+from vmamba_deploy.runtimes.tensorrt.flavour import TENSORRT_RTX
+from vmamba_deploy.runtimes.tensorrt.plan import EnginePlan
 
 GOLDEN = Path(__file__).parents[1] / "data" / "golden"
 HAS_RTX = TENSORRT_RTX.installed

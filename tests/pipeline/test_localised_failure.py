@@ -12,7 +12,7 @@ from vmamba_deploy.exporting.onnx_model import OnnxModel
 from vmamba_deploy.pipeline import export
 from vmamba_deploy.pipeline.export import run_export
 from vmamba_deploy.pipeline.plan import ExportPlan
-from vmamba_deploy.runtimes.tensorrt import EnginePlan
+from vmamba_deploy.runtimes.tensorrt.plan import EnginePlan
 
 GOLDEN = Path(__file__).parents[1] / "data" / "golden"
 

@@ -13,7 +13,7 @@ from vmamba_deploy.models import load_model, load_weights
 from vmamba_deploy.models.checkpoints.choice import WeightsChoice
 from vmamba_deploy.pipeline.engine import describe, no_engine
 from vmamba_deploy.pipeline.parity import load_reference
-from vmamba_deploy.runtimes.tensorrt import EnginePlan
+from vmamba_deploy.runtimes.tensorrt.plan import EnginePlan
 
 GOLDEN = Path(__file__).parents[1] / "data" / "golden" / "vssm_s1.pth"
 

@@ -17,7 +17,7 @@ from vmamba_deploy.pipeline.compare import run_compare
 from vmamba_deploy.pipeline.export import ExportOutcome, run_export
 from vmamba_deploy.pipeline.info import describe_path
 from vmamba_deploy.pipeline.plan import ExportPlan
-from vmamba_deploy.runtimes.tensorrt import EnginePlan
+from vmamba_deploy.runtimes.tensorrt.plan import EnginePlan
 
 PROVEN = {"pytorch", "onnxruntime-body", "onnxruntime-library"}
 

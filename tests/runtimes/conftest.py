@@ -19,13 +19,9 @@ from vmamba_deploy.exporting.onnx_model import OnnxModel
 from vmamba_deploy.exporting.passes import CarryFunctionBodies
 from vmamba_deploy.native import library_path
 from vmamba_deploy.ops.selective_scan_2d.specification import SELECTIVE_SCAN_2D
-from vmamba_deploy.runtimes.tensorrt import (
-    TENSORRT_RTX,
-    EnginePlan,
-    Flavour,
-    Progress,
-    build_engine,
-)
+from vmamba_deploy.runtimes.tensorrt.build import build_engine
+from vmamba_deploy.runtimes.tensorrt.flavour import TENSORRT_RTX, Flavour
+from vmamba_deploy.runtimes.tensorrt.plan import EnginePlan, Progress
 
 CODES = {"fp32": TensorProto.FLOAT, "fp16": TensorProto.FLOAT16, "bf16": TensorProto.BFLOAT16}
 

@@ -15,9 +15,10 @@ from tests.processes import HANG_S
 from tests.runtimes.engine_header import version_of
 from vmamba_deploy.errors import UsageError
 from vmamba_deploy.exporting.onnx_model import OnnxModel
+from vmamba_deploy.runtimes.cuda_driver import find_gpus
 from vmamba_deploy.runtimes.onnxruntime import OnnxRuntimeBody
 from vmamba_deploy.runtimes.polygraphy_data import save_polygraphy_io
-from vmamba_deploy.runtimes.tensorrt import find_gpus, write_network_script
+from vmamba_deploy.runtimes.tensorrt.network_script import write_network_script
 
 MODEL_TYPE = ("--model-type", "trt-network-script")
 SHAPES = (

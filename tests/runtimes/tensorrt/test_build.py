@@ -16,13 +16,10 @@ from tests.processes import HANG_S
 from tests.runtimes.engine_header import TARGET_BITS, targets_of, version_of
 from vmamba_deploy.errors import BuildError, EnvironmentProblem, InputFileError, UsageError
 from vmamba_deploy.exporting.onnx_model import OnnxModel
-from vmamba_deploy.runtimes.tensorrt import (
-    TENSORRT,
-    EnginePlan,
-    GpuSearch,
-    build_engine,
-    find_gpus,
-)
+from vmamba_deploy.runtimes.cuda_driver import GpuSearch, find_gpus
+from vmamba_deploy.runtimes.tensorrt.build import build_engine
+from vmamba_deploy.runtimes.tensorrt.flavour import TENSORRT
+from vmamba_deploy.runtimes.tensorrt.plan import EnginePlan
 
 PROFILE = ((1, 3, 6, 5), (8, 3, 6, 5), (32, 3, 6, 5))
 NO_GPU = GpuSearch((), "no NVIDIA driver here")

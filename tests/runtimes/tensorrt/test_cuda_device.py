@@ -9,7 +9,7 @@ import pytest
 from tests.processes import HANG_S
 from vmamba_deploy.errors import EnvironmentProblem, ResourceError
 from vmamba_deploy.native.toolchain import find_host_compiler
-from vmamba_deploy.runtimes.tensorrt import find_gpus
+from vmamba_deploy.runtimes.cuda_driver import find_gpus
 from vmamba_deploy.runtimes.tensorrt.cuda_device import CudaDevice, _explained
 
 pytest.importorskip("cuda.core", reason="cuda-python is not installed")

@@ -7,15 +7,8 @@ import pytest
 
 from tests.processes import HANG_S
 from vmamba_deploy.errors import EnvironmentProblem, UsageError
-from vmamba_deploy.runtimes.tensorrt import (
-    TENSORRT,
-    TENSORRT_RTX,
-    Flavour,
-    Gpu,
-    GpuSearch,
-    choose_flavour,
-    find_gpus,
-)
+from vmamba_deploy.runtimes.cuda_driver import Gpu, GpuSearch, find_gpus
+from vmamba_deploy.runtimes.tensorrt.flavour import TENSORRT, TENSORRT_RTX, Flavour, choose_flavour
 
 NO_GPU = GpuSearch((), "no NVIDIA driver here")
 

@@ -7,7 +7,7 @@ import pytest
 
 from vmamba_deploy.errors import InputFileError
 from vmamba_deploy.exporting.onnx_model import OnnxModel
-from vmamba_deploy.runtimes.tensorrt import write_network_script
+from vmamba_deploy.runtimes.tensorrt.network_script import write_network_script
 
 
 def test_the_script_is_python_and_stands_alone(plugin, scan_model, tmp_path):

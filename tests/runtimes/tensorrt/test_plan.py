@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from vmamba_deploy.errors import UsageError
-from vmamba_deploy.runtimes.tensorrt import TENSORRT, TENSORRT_RTX, EnginePlan
+from vmamba_deploy.runtimes.tensorrt.flavour import TENSORRT, TENSORRT_RTX
+from vmamba_deploy.runtimes.tensorrt.plan import EnginePlan
 from vmamba_deploy.tasks import CLASSIFICATION, DETECTION
 
 

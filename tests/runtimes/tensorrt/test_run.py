@@ -5,14 +5,10 @@ import pytest
 from msgspec import structs
 
 from vmamba_deploy.artifacts.engine_facts import EngineFacts, PluginFacts, ShapeProfile
+from vmamba_deploy.runtimes.cuda_driver import Gpu, GpuSearch, find_gpus
 from vmamba_deploy.runtimes.onnxruntime import OnnxRuntimeBody
-from vmamba_deploy.runtimes.tensorrt import (
-    Flavour,
-    Gpu,
-    GpuSearch,
-    TensorRTRuntime,
-    find_gpus,
-)
+from vmamba_deploy.runtimes.tensorrt.flavour import Flavour
+from vmamba_deploy.runtimes.tensorrt.run import TensorRTRuntime
 
 ADA = GpuSearch((Gpu(0, "RTX 4090", (8, 9)),), "1 GPU")
 HOPPER = GpuSearch((Gpu(0, "H100", (9, 0)),), "1 GPU")
