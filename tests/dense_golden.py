@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tests.dense_rule import weight
+from vmamba_deploy.tasks.masks import paste_mask
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -48,6 +49,14 @@ def pasted_masks(name: str) -> npt.NDArray[np.bool_]:
     height, width = golden["original"].shape[:2]
     bits = np.unpackbits(golden["masks_packed"], axis=1)[:, : height * width]
     return bits.reshape(-1, height, width).astype(np.bool_)
+
+
+def paste_masks(
+    probabilities: npt.NDArray[Any], boxes: npt.NDArray[Any], size: tuple[int, int]
+) -> npt.NDArray[np.bool_]:
+    """[n,*size] of n detections' cells [n,S,S] and boxes [n,4]."""
+    pairs = zip(probabilities, boxes, strict=True)
+    return np.stack([paste_mask(cells, tuple(box), size) for cells, box in pairs])
 
 
 @contextmanager

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from vmamba_deploy.evaluation.samples import Sample, SampleSet
+from vmamba_deploy.evaluation.samples import DataSet, Sample
 
 
 def write_tree(root: Path, *names: str) -> Path:
@@ -25,14 +25,14 @@ def tree(tmp_path: Path) -> Callable[..., Path]:
 
 
 @pytest.fixture
-def sample_set() -> Callable[..., SampleSet]:
+def sample_set() -> Callable[..., DataSet[Sample]]:
     """A set of samples with given labels whose files nobody opens."""
 
-    def make(labels: list[int], names: tuple[str, ...]) -> SampleSet:
+    def make(labels: list[int], names: tuple[str, ...]) -> DataSet[Sample]:
         samples = tuple(
             Sample(Path(f"/data/{position}.png"), f"{position}.png", label)
             for position, label in enumerate(labels)
         )
-        return SampleSet(Path("/data"), "folder", samples, names, "by name")
+        return DataSet(Path("/data"), "folder", samples, names, "by name")
 
     return make

@@ -11,7 +11,7 @@ import pytest
 
 from vmamba_deploy.evaluation.average_precision import average_precision
 from vmamba_deploy.evaluation.coco import CocoFile
-from vmamba_deploy.evaluation.scorers.detection import run_lengths
+from vmamba_deploy.tasks.masks import coco_rle
 
 HEIGHT, WIDTH = 90, 120
 IOUS = np.linspace(0.5, 0.95, 10)
@@ -26,7 +26,7 @@ def mask_of(box: list[float]) -> np.ndarray:
 
 
 def outlined(box: list[float]) -> dict[str, Any]:
-    return {"size": [HEIGHT, WIDTH], "counts": run_lengths(mask_of(box))}
+    return coco_rle(mask_of(box))
 
 
 def boxes(rng: np.random.Generator, count: int) -> list[list[float]]:

@@ -13,7 +13,7 @@ IDENTITY = Identity("a" * 64, "b" * 64, images=7, batch=3, top_k=2, against="PyT
 
 def result(index, **changes):
     reference = ReferenceResult(1, 0.1 + index, 1e-13, 26.1, 2e-7, 0.9999999999999953, 1.25)
-    return ImageResult(index, (1, 0), 0.1 / 3, 4.5, 0.25, reference=reference, **changes)
+    return ImageResult(index, 4.5, 0.25, top=(1, 0), margin=0.1 / 3, reference=reference, **changes)
 
 
 def batch(start):
@@ -21,13 +21,13 @@ def batch(start):
 
 
 def write(path, *starts, identity=IDENTITY):
-    with open_journal(path, identity, ImageResult.from_json, resume=True) as journal:
+    with open_journal(path, identity, ImageResult, resume=True) as journal:
         for start in starts:
             journal.append("onnxruntime", batch(start))
 
 
 def reopened(path, identity=IDENTITY, resume=True):
-    with open_journal(path, identity, ImageResult.from_json, resume=resume) as journal:
+    with open_journal(path, identity, ImageResult, resume=resume) as journal:
         return journal
 
 
@@ -109,7 +109,7 @@ def test_results_of_two_runtimes_do_not_mix(tmp_path):
     path = tmp_path / "journal.jsonl"
     write(path, 0)
     with (
-        open_journal(path, IDENTITY, ImageResult.from_json, resume=True) as journal,
+        open_journal(path, IDENTITY, ImageResult, resume=True) as journal,
         pytest.raises(UsageError, match="results of onnxruntime, this run uses tensorrt"),
     ):
         journal.append("tensorrt", batch(3))
@@ -122,7 +122,7 @@ def test_starting_anew_replaces_the_journal_with_its_first_batch(tmp_path):
     other = replace(IDENTITY, manifest_sha256="c" * 64)
     assert reopened(path, other, resume=False).results == {}
     assert len(reopened(path).results) == 6
-    with open_journal(path, other, ImageResult.from_json, resume=False) as journal:
+    with open_journal(path, other, ImageResult, resume=False) as journal:
         journal.append("onnxruntime", batch(3))
     assert sorted(reopened(path, other).results) == [3, 4, 5]
 
@@ -170,10 +170,10 @@ def test_what_is_not_finite_or_absent_survives(tmp_path):
     nan = float("nan")
     odd = [
         ImageResult(0, error="0.png is damaged"),
-        ImageResult(1, (), nan, reference=ReferenceResult(1, 2.0, nan, 4.0, nan, nan, 1.0)),
-        ImageResult(2, (4, 2), 1.0),
+        ImageResult(1, reference=ReferenceResult(1, 2.0, nan, 4.0, nan, nan, 1.0)),
+        ImageResult(2, top=(4, 2), margin=1.0),
     ]
-    with open_journal(path, IDENTITY, ImageResult.from_json, resume=True) as journal:
+    with open_journal(path, IDENTITY, ImageResult, resume=True) as journal:
         journal.append("onnxruntime", odd)
     found = [reopened(path).results[index] for index in range(3)]
     # NaN differs from itself; its text does not.
@@ -194,7 +194,7 @@ def test_a_full_disk_ends_the_run_and_loses_no_whole_batch(tmp_path, largest_fil
     path = tmp_path / "journal.jsonl"
     write(path, 0)
     whole = path.read_bytes()
-    with open_journal(path, IDENTITY, ImageResult.from_json, resume=True) as journal:
+    with open_journal(path, IDENTITY, ImageResult, resume=True) as journal:
         largest_file(len(whole) + room)
         with pytest.raises(ResourceError, match="cannot write"):
             journal.append("onnxruntime", batch(3))

@@ -37,7 +37,7 @@ def test_batches_come_in_order_whoever_is_ready_first(data):
     ]
     pixels = np.concatenate([one.contents for one in loaded])
     assert np.array_equal(pixels, np.stack([read(sample) for sample in data.samples]))
-    assert loaded[0].images[2].milliseconds >= 40
+    assert loaded[0].images[2].preprocess_ms >= 40
 
 
 def test_only_some_batches_are_read_ahead(data):

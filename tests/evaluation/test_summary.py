@@ -16,7 +16,7 @@ def answer(index, *top, expected=None, margin=1.0):
     reference = None
     if expected is not None:
         reference = ReferenceResult(expected, margin, 1e-6, 4.0, 1e-3 * (1 + index), 0.999, 2.0)
-    return ImageResult(index, top, 0.5, float(index), 2.0 * index, reference=reference)
+    return ImageResult(index, float(index), 2.0 * index, top=top, margin=0.5, reference=reference)
 
 
 def test_wilson_s_interval():

@@ -15,8 +15,8 @@ from tests.pipeline.evaluations import done, lasting
 from tests.toy_dense import write_folder
 from vmamba_deploy.cli import cli
 from vmamba_deploy.errors import ExitCode
-from vmamba_deploy.evaluation.scorers.detection import run_lengths
 from vmamba_deploy.inference import load
+from vmamba_deploy.tasks.masks import coco_rle
 
 SIZES = ((60, 80), (90, 50), (48, 48), (70, 120))
 
@@ -141,7 +141,7 @@ def objects_of(detector: Path, pictures: Path) -> dict[str, Any]:
                         "bbox": [left, top, right - left, bottom - top],
                         "area": float(one.mask.sum()),
                         "iscrowd": 0,
-                        "segmentation": {"size": [height, width], "counts": run_lengths(one.mask)},
+                        "segmentation": coco_rle(one.mask),
                     }
                 )
     categories = [{"id": 10 + label, "name": f"c{label}"} for label in range(7)]

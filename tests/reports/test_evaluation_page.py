@@ -16,10 +16,10 @@ from vmamba_deploy.evaluation.report_data import (
     Thumbnail,
 )
 from vmamba_deploy.evaluation.results import ImageResult, ReferenceResult
-from vmamba_deploy.evaluation.samples import Sample, SampleSet
+from vmamba_deploy.evaluation.samples import DataSet, Sample
 from vmamba_deploy.evaluation.summary import summarise
-from vmamba_deploy.reports.evaluation_json import evaluation_document
 from vmamba_deploy.reports.evaluation_page import render_evaluation
+from vmamba_deploy.reports.evaluation_views import evaluation_document
 from vmamba_deploy.reports.html_file import write_page
 from vmamba_deploy.reports.json_file import plain, write_json
 from vmamba_deploy.reports.plots import short
@@ -46,14 +46,16 @@ def results(count, *, against):
         if index == 1:
             yield ImageResult(index, error="bee/1.png is damaged")
         else:
-            yield ImageResult(index, (first, 6 - first), 0.5, 3.5, 1.25, reference=reference)
+            yield ImageResult(
+                index, 3.5, 1.25, top=(first, 6 - first), margin=0.5, reference=reference
+            )
 
 
 def make(*, against=True, shortfalls=(), count=70, **changes):
     samples = tuple(
         Sample(Path(f"/d/{n}.png"), f"{NAMES[n % 7]}/{n}.png", n % 7) for n in range(count)
     )
-    data = SampleSet(Path("/d"), "folder", samples, NAMES, "folder names are the model's labels")
+    data = DataSet(Path("/d"), "folder", samples, NAMES, "folder names are the model's labels")
     summary = summarise(data, results(count, against=against), top_k=2)
     shown = summary.agreement.changed[:3] if summary.agreement else ()
     report = EvaluationReport(
@@ -164,7 +166,7 @@ def test_nothing_left_to_do_and_nothing_wrong():
 
 
 def test_no_image_could_be_read():
-    data = SampleSet(Path("/d"), "folder", (Sample(Path("/d/0"), "0", 0),), NAMES, "rule")
+    data = DataSet(Path("/d"), "folder", (Sample(Path("/d/0"), "0", 0),), NAMES, "rule")
     summary = summarise(data, [ImageResult(0, error="damaged")], top_k=2)
     report = make(count=2, summary=summary, thumbnails=())
     assert "Time per image" not in Page(render_evaluation(report)).words()

@@ -21,9 +21,8 @@ from vmamba_deploy.evaluation.scorers import SCORERS
 from vmamba_deploy.evaluation.scorers.detection import ClassPrecision, DetectionSummary
 from vmamba_deploy.evaluation.scorers.segmentation import ClassIou, SegmentationSummary
 from vmamba_deploy.evaluation.summary import Percentiles, Timing
-from vmamba_deploy.reports.evaluation_json import evaluation_document
 from vmamba_deploy.reports.evaluation_page import headline, render_evaluation
-from vmamba_deploy.reports.evaluation_views import VIEWS, view_of
+from vmamba_deploy.reports.evaluation_views import VIEWS, evaluation_document, view_of
 from vmamba_deploy.reports.json_file import plain, write_json
 from vmamba_deploy.reports.schema import schema_of
 

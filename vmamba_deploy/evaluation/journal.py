@@ -10,14 +10,15 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, BinaryIO, Generic, Protocol, TypeVar
+from typing import Any, BinaryIO, Generic, TypeVar
 
 from vmamba_deploy.artifacts.atomic import atomic_write, explain_write_error, flush_to_disk
 from vmamba_deploy.errors import InputFileError, ResourceError, UsageError
+from vmamba_deploy.evaluation.results import Result
 from vmamba_deploy.files import read_file
 from vmamba_deploy.tasks import CLASSIFICATION
 
@@ -32,7 +33,7 @@ class Identity:
 
     Attributes:
         manifest_sha256: of the artefact's manifest.json, and so of every file.
-        data_sha256: see `SampleSet.fingerprint`.
+        data_sha256: see `DataSet.fingerprint`.
         images: number of samples.
         batch: images per batch; rounding may depend on it.
         top_k: how many classes are kept per image.
@@ -66,30 +67,7 @@ _MEANINGS = {
 }
 
 
-R = TypeVar("R", bound="Result")
-
-
-class Result(Protocol):
-    """What is known of one image after it was run.
-
-    Attributes:
-        index: position of the sample in its set.
-        error: why there is no result, when the file could not be read and was skipped.
-    """
-
-    @property
-    def index(self) -> int: ...  # noqa: D102 - said above
-
-    @property
-    def error(self) -> str | None: ...  # noqa: D102 - said above
-
-    def as_json(self) -> dict[str, Any]:
-        """Plain values, without NaN."""
-        ...
-
-
-Parse = Callable[[Mapping[str, Any]], R]
-"""Reads what `as_json` wrote; raises ValueError, TypeError or KeyError for something else."""
+R = TypeVar("R", bound=Result)
 
 
 class Journal(Generic[R]):
@@ -167,21 +145,21 @@ class Journal(Generic[R]):
 
 @contextmanager
 def open_journal(
-    path: Path, identity: Identity, parse: Parse[R], *, resume: bool
+    path: Path, identity: Identity, kind: type[R], *, resume: bool
 ) -> Iterator[Journal[R]]:
     """Yield the journal at `path`, with what an earlier run left in it.
 
     Args:
         path: of the file; it is made when the first batch is appended.
         identity: of this run; its runtime may be None, for whichever the first batch names.
-        parse: reads a result.
+        kind: of the results.
         resume: False to leave an earlier journal unread and replace it.
 
     Raises:
         UsageError: the file is the journal of something else.
         InputFileError: it is damaged, not only cut short, or not a journal.
     """
-    journal = _read(path, identity, parse) if resume else None
+    journal = _read(path, identity, kind) if resume else None
     opened: Journal[R] = journal or Journal(path, replace(identity, runtime=None), {})
     try:
         yield opened
@@ -189,7 +167,7 @@ def open_journal(
         opened.close()
 
 
-def _read(path: Path, identity: Identity, parse: Parse[R]) -> Journal[R] | None:
+def _read(path: Path, identity: Identity, kind: type[R]) -> Journal[R] | None:
     """The journal that is there; None when there is none, or one without a whole first line."""
     if not os.path.lexists(path):
         return None
@@ -199,7 +177,7 @@ def _read(path: Path, identity: Identity, parse: Parse[R]) -> Journal[R] | None:
         return None
     found = _read_header(path, first)
     _require_same(path, found, identity)
-    results, valid = _read_results(path, rest, found, parse)
+    results, valid = _read_results(path, rest, found, kind)
     kept = len(first) + 1 + valid
     if kept < len(content):
         os.truncate(path, kept)
@@ -227,7 +205,7 @@ def _require_same(path: Path, found: Identity, wanted: Identity) -> None:
 
 
 def _read_results(
-    path: Path, content: bytes, identity: Identity, parse: Parse[R]
+    path: Path, content: bytes, identity: Identity, kind: type[R]
 ) -> tuple[dict[int, R], int]:
     """The results of whole batches, and how many bytes they take."""
     results: dict[int, R] = {}
@@ -236,7 +214,7 @@ def _read_results(
     lines = content.splitlines(keepends=True)
     for number, line in enumerate(lines, start=1):
         offset += len(line)
-        result = _parse(line, parse)
+        result = _parse(line, kind)
         if result is None:
             if number < len(lines):
                 raise _damaged(path, number)
@@ -251,11 +229,11 @@ def _read_results(
     return results, valid
 
 
-def _parse(line: bytes, parse: Parse[R]) -> R | None:
+def _parse(line: bytes, kind: type[R]) -> R | None:
     if not line.endswith(b"\n"):
         return None
     try:
-        return parse(json.loads(line))
+        return kind.from_json(json.loads(line))
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
 

@@ -55,18 +55,13 @@ class SegmentedImage:
         return f"{self.name}\0{self.reduced}\0{files}"
 
 
-@dataclass(frozen=True)
-class LabelMapSet(DataSet[SegmentedImage]):
-    """Images with a class for every pixel."""
-
-
 def read_label_maps(
     root: Path,
     class_names: tuple[str, ...],
     *,
     split: str | None = None,
     reduce_zero_label: bool | None = None,
-) -> LabelMapSet:
+) -> DataSet[SegmentedImage]:
     """List the images of a data set and their annotations; no file is opened.
 
     Args:
@@ -108,7 +103,7 @@ def read_label_maps(
     rule = f"label {1 if reduced else 0} of an annotation is class 0, {IGNORED} does not count"
     if reduced:
         rule += ", nor does 0"
-    return LabelMapSet(root.absolute(), "label_maps", tuple(samples), class_names, rule, ignored)
+    return DataSet(root.absolute(), "label_maps", tuple(samples), class_names, rule, ignored)
 
 
 def _folder(folder: Path, split: str | None) -> Path:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from vmamba_deploy.errors import InputFileError
+from vmamba_deploy.evaluation.results import Result
 from vmamba_deploy.evaluation.samples import AnySample, Batch
 
 Read = Callable[[Any], Any]
@@ -19,34 +20,19 @@ BATCHES_AHEAD = 2
 
 
 @dataclass(frozen=True)
-class ReadImage:
-    """What became of the reading of one image.
-
-    Attributes:
-        index: position of the sample in its set.
-        milliseconds: that it took.
-        error: why it cannot be read; None where it could.
-    """
-
-    index: int
-    milliseconds: float = 0.0
-    error: str | None = None
-
-
-@dataclass(frozen=True)
 class LoadedBatch:
     """A batch ready to run.
 
     Attributes:
         batch: which one.
-        images: one per sample that could be read.
-        skipped: one per sample that could not.
+        images: one per sample that could be read, with the time that it took.
+        skipped: one per sample that could not, with the reason.
         contents: what was read of each of `images`.
     """
 
     batch: Batch
-    images: tuple[ReadImage, ...]
-    skipped: tuple[ReadImage, ...]
+    images: tuple[Result, ...]
+    skipped: tuple[Result, ...]
     contents: tuple[Any, ...]
 
 
@@ -62,7 +48,7 @@ def load_batches(
     Raises:
         InputFileError: an image cannot be read, unless `skip_unreadable`.
     """
-    waiting: deque[tuple[Batch, list[Future[tuple[ReadImage, Any]]]]] = deque()
+    waiting: deque[tuple[Batch, list[Future[tuple[Result, Any]]]]] = deque()
     with ThreadPoolExecutor(threads, thread_name_prefix="images") as pool:
         try:
             for batch in batches:
@@ -80,21 +66,19 @@ def load_batches(
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _load(
-    sample: AnySample, index: int, read: Read, skip_unreadable: bool
-) -> tuple[ReadImage, Any]:
+def _load(sample: AnySample, index: int, read: Read, skip_unreadable: bool) -> tuple[Result, Any]:
     start = time.perf_counter()
     try:
         content = read(sample)
     except InputFileError as error:
         if not skip_unreadable:
             raise
-        return ReadImage(index, error=error.message), None
+        return Result(index, error=error.message), None
     milliseconds = (time.perf_counter() - start) * 1e3
-    return ReadImage(index, round(milliseconds, 4)), content
+    return Result(index, preprocess_ms=round(milliseconds, 4)), content
 
 
-def _collect(batch: Batch, futures: list[Future[tuple[ReadImage, Any]]]) -> LoadedBatch:
+def _collect(batch: Batch, futures: list[Future[tuple[Result, Any]]]) -> LoadedBatch:
     results = [future.result() for future in futures]
     good = [(image, content) for image, content in results if image.error is None]
     return LoadedBatch(

@@ -5,9 +5,39 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Self
 
 import msgspec
+
+
+@dataclass(frozen=True)
+class Result:
+    """One image's result; each task adds what it found.
+
+    Attributes:
+        index: position of the sample in its set.
+        preprocess_ms: reading, decoding and resizing its files.
+        inference_ms: the image's share of its batch.
+        error: why there is no result, when a file could not be read and was skipped.
+    """
+
+    index: int
+    preprocess_ms: float = 0.0
+    inference_ms: float = 0.0
+    error: str | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values, without NaN."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> Self:
+        """Read what `as_json` wrote.
+
+        Raises:
+            ValueError, TypeError, KeyError: something else.
+        """
+        return msgspec.convert(fields, cls)
 
 
 @dataclass(frozen=True)
@@ -37,25 +67,17 @@ class ReferenceResult:
 
 
 @dataclass(frozen=True)
-class ImageResult:
-    """One image's result.
+class ImageResult(Result):
+    """Of a classifier.
 
     Attributes:
-        index: position of the sample in its set.
         top: the first classes by logit, best first; empty when there are no finite logits.
         margin: first minus second logit; NaN likewise.
-        preprocess_ms: reading, decoding and resizing the file.
-        inference_ms: the image's share of its batch.
-        error: why there is no result, when the file could not be read and was skipped.
         reference: PyTorch's answer, when it was asked for.
     """
 
-    index: int
     top: tuple[int, ...] = ()
     margin: float = math.nan
-    preprocess_ms: float = 0.0
-    inference_ms: float = 0.0
-    error: str | None = None
     reference: ReferenceResult | None = None
 
     @property
@@ -69,26 +91,22 @@ class ImageResult:
         return self.reference is not None and self.reference.first != self.first
 
     def as_json(self) -> dict[str, Any]:
-        """Plain values without NaN: what is absent or not finite is null or left out."""
+        """See `Result`: what is absent or not finite is null or left out."""
         fields = asdict(self) | {"top": list(self.top)}
         if self.reference is not None:
             fields["reference"] = {key: _finite(one) for key, one in fields["reference"].items()}
         return {key: _finite(value) for key, value in fields.items() if value is not None}
 
     @classmethod
-    def from_json(cls, fields: Mapping[str, Any]) -> ImageResult:
-        """Read what `as_json` wrote.
-
-        Raises:
-            ValueError, TypeError, KeyError: something else.
-        """
+    def from_json(cls, fields: Mapping[str, Any]) -> Self:
+        """See `Result`."""
         values = dict(fields)
         values["margin"] = _number(values["margin"])
         reference = values.get("reference")
         if reference is not None:
             numbers = {key: _number(value) for key, value in reference.items()}
             values["reference"] = numbers | {"first": reference["first"]}
-        return msgspec.convert(values, cls)
+        return super().from_json(values)
 
 
 def _finite(value: Any) -> Any:

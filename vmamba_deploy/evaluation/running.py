@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vmamba_deploy.evaluation.journal import Result
 from vmamba_deploy.evaluation.loading import LoadedBatch, load_batches
+from vmamba_deploy.evaluation.results import Result
 from vmamba_deploy.evaluation.samples import Batch
 from vmamba_deploy.evaluation.scorer import Judge
 from vmamba_deploy.evaluation.scorers import scorer_of
@@ -101,8 +101,8 @@ class Evaluator:
             yield BatchOutcome(one.batch, self._judge.runtime, tuple(results), _WORKER)
 
     def _results(self, loaded: LoadedBatch) -> list[Result]:
-        scorer = scorer_of(self._work.task)
-        skipped = [scorer.skipped(one.index, one.error or "") for one in loaded.skipped]
+        result = scorer_of(self._work.task).result
+        skipped = [result(one.index, error=one.error) for one in loaded.skipped]
         return [*skipped, *(self._judge.score(loaded) if loaded.images else ())]
 
 

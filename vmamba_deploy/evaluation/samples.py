@@ -146,12 +146,7 @@ class DataSet(Generic[S]):
         return digest.hexdigest()
 
 
-@dataclass(frozen=True)
-class SampleSet(DataSet[Sample]):
-    """Images with a class each."""
-
-
-def read_samples(source: Path, classes: ModelClasses) -> SampleSet:
+def read_samples(source: Path, classes: ModelClasses) -> DataSet[Sample]:
     """List the labelled images of a data set; no image is opened.
 
     Args:
@@ -173,7 +168,7 @@ def read_samples(source: Path, classes: ModelClasses) -> SampleSet:
     return _read_csv(source.absolute(), classes)
 
 
-def _read_folder(root: Path, classes: ModelClasses) -> SampleSet:
+def _read_folder(root: Path, classes: ModelClasses) -> DataSet[Sample]:
     folders = sorted(
         entry.name for entry in root.iterdir() if entry.is_dir() and not is_hidden(entry.name)
     )
@@ -196,7 +191,7 @@ def _read_folder(root: Path, classes: ModelClasses) -> SampleSet:
     names = classes.names()
     if classes.labels is None and classes.listed is None:
         names = tuple(folders)
-    return SampleSet(root, "folder", tuple(samples), names, assigned.rule, ignored)
+    return DataSet(root, "folder", tuple(samples), names, assigned.rule, ignored)
 
 
 def files_below(folder: Path) -> Iterator[Path]:
@@ -219,7 +214,7 @@ def is_hidden(name: str) -> bool:
     return name.startswith(".")
 
 
-def _read_csv(source: Path, classes: ModelClasses) -> SampleSet:
+def _read_csv(source: Path, classes: ModelClasses) -> DataSet[Sample]:
     rows = _rows(source)
     if not rows:
         raise InputFileError(f"{source} lists no image")
@@ -240,7 +235,7 @@ def _read_csv(source: Path, classes: ModelClasses) -> SampleSet:
             f"{source} names {len(missing)} files that are not there, the first: {missing[0]}",
             hint="paths are relative to the CSV file",
         )
-    return SampleSet(source, "csv", samples, classes.names(), assigned.rule)
+    return DataSet(source, "csv", samples, classes.names(), assigned.rule)
 
 
 def _rows(source: Path) -> list[tuple[int, str, str]]:

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
-from vmamba_deploy.evaluation.journal import Result
+from vmamba_deploy.evaluation.results import Result
 
 if TYPE_CHECKING:
     from vmamba_deploy.artifacts.manifest import Manifest
     from vmamba_deploy.evaluation.judging import Bars
     from vmamba_deploy.evaluation.loading import LoadedBatch
     from vmamba_deploy.evaluation.running import Work
-    from vmamba_deploy.evaluation.samples import AnySample, DataSet
+    from vmamba_deploy.evaluation.samples import DataSet
     from vmamba_deploy.evaluation.summary import AnySummary
 
 
@@ -98,11 +98,13 @@ class Scorer(ABC):
 
     Attributes:
         task: its name.
+        result: what is known of one of its images.
         usual_batch: images per batch where the user says nothing.
         bars: names of the bars of `Bars` that may be asked for.
     """
 
     task: ClassVar[str]
+    result: ClassVar[type[Result]]
     usual_batch: ClassVar[int]
     bars: ClassVar[frozenset[str]]
 
@@ -120,14 +122,6 @@ class Scorer(ABC):
         Raises:
             InputFileError, UsageError: data that are none for this task and model.
         """
-
-    @abstractmethod
-    def parse(self, fields: Mapping[str, Any]) -> Result:
-        """Read a result from the journal; raises ValueError, TypeError, KeyError for another."""
-
-    @abstractmethod
-    def skipped(self, index: int, error: str) -> Result:
-        """The result of an image that cannot be read."""
 
     @abstractmethod
     def open(self, work: Work) -> AbstractContextManager[Judge]:
@@ -148,14 +142,3 @@ class Scorer(ABC):
     @abstractmethod
     def shortfalls(self, summary: Any, bars: Bars) -> list[str]:
         """Say what missed its bar, one sentence each; empty when nothing did."""
-
-
-def skipped_of(data: DataSet[Any], results: Iterable[Result]) -> tuple[tuple[str, str], ...]:
-    """(name, reason) of the images that could not be read, in the order of the set."""
-    return tuple(_skipped(data.samples, sorted(results, key=lambda one: one.index)))
-
-
-def _skipped(samples: Sequence[AnySample], results: Iterable[Result]) -> Iterator[tuple[str, str]]:
-    for one in results:
-        if one.error is not None:
-            yield samples[one.index].name, one.error

@@ -6,12 +6,12 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
 from vmamba_deploy.evaluation.intervals import Proportion, proportion
-from vmamba_deploy.evaluation.results import ImageResult, ReferenceResult
+from vmamba_deploy.evaluation.results import ImageResult, ReferenceResult, Result
 from vmamba_deploy.evaluation.samples import DataSet, Sample
 
 WORST_CLASSES = 10
@@ -113,16 +113,6 @@ class Percentiles:
     mean: float
 
 
-class Timed(Protocol):
-    """A result that knows how long it took."""
-
-    @property
-    def preprocess_ms(self) -> float: ...  # noqa: D102 - said above
-
-    @property
-    def inference_ms(self) -> float: ...  # noqa: D102 - said above
-
-
 @dataclass(frozen=True)
 class Timing:
     """Times per image; of inference and reference, an image's share of its batch."""
@@ -198,9 +188,7 @@ def summarise(data: DataSet[Sample], results: Iterable[ImageResult], *, top_k: i
         top_k=proportion(among, len(scored)) if meaningful else None,
         k=top_k,
         not_finite=sum(not one.top for one in scored),
-        skipped=tuple(
-            (data.samples[one.index].name, one.error) for one in ordered if one.error is not None
-        ),
+        skipped=skipped_of(data, ordered),
         agreement=_agreement(data, scored, labels),
         classes=classes,
         worst=worst,
@@ -301,7 +289,16 @@ def _changed(
     )
 
 
-def timing_of(scored: Sequence[Timed], references: Sequence[float] = ()) -> Timing | None:
+def skipped_of(data: DataSet[Any], results: Iterable[Result]) -> tuple[tuple[str, str], ...]:
+    """(name, reason) of the images that could not be read, in the order of the set."""
+    return tuple(
+        (data.samples[one.index].name, one.error)
+        for one in sorted(results, key=lambda one: one.index)
+        if one.error is not None
+    )
+
+
+def timing_of(scored: Sequence[Result], references: Sequence[float] = ()) -> Timing | None:
     """The times of images that were run, and of a reference; None of no image."""
     if not scored:
         return None

@@ -27,8 +27,8 @@ from vmamba_deploy.evaluation.thumbnails import make_thumbnails
 from vmamba_deploy.extras import require_modules
 from vmamba_deploy.pipeline.events import OnEvent, Steps
 from vmamba_deploy.preprocessing import MAX_PIXELS
-from vmamba_deploy.reports.evaluation_json import evaluation_document
 from vmamba_deploy.reports.evaluation_page import render_evaluation
+from vmamba_deploy.reports.evaluation_views import evaluation_document
 from vmamba_deploy.reports.html_file import write_page
 from vmamba_deploy.reports.json_file import write_json
 from vmamba_deploy.reports.machine import utc_now
@@ -89,7 +89,7 @@ def run_evaluation(plan: EvaluationPlan, on_event: OnEvent) -> EvaluationOutcome
         steps.warn(f"left out, no images by their suffix: {every.ignored} files")
     with (
         _locked(plan.folder()) as folder,
-        open_journal(folder / JOURNAL_NAME, identity, scorer.parse, resume=plan.resume) as journal,
+        open_journal(folder / JOURNAL_NAME, identity, scorer.result, resume=plan.resume) as journal,
     ):
         with steps.step("evaluate", "evaluating") as told:
             run = evaluate_pending(plan, manifest, data, journal, steps)

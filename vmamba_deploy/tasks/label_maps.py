@@ -74,7 +74,7 @@ def labels_from_map(
 def resize_logits(logits: npt.NDArray[np.floating[Any]], size: Size) -> npt.NDArray[np.float32]:
     """[C,h,w] to [C,*size], bilinearly, without antialiasing."""
     rows, columns = (
-        _bilinear(source, length).astype(np.float32)
+        bilinear(source, length).astype(np.float32)
         for source, length in zip(logits.shape[1:], size, strict=True)
     )
     return np.asarray(rows @ logits.astype(np.float32) @ columns.T)
@@ -89,11 +89,11 @@ def _classes(scores: npt.NDArray[np.float32]) -> npt.NDArray[np.integer[Any]]:
 
 def _resizing(logits: int, padded: int, resized: int, original: int) -> npt.NDArray[np.float32]:
     """[original, logits]: both steps of an axis; what is padding is left out in between."""
-    to_input = _bilinear(logits, padded)[:resized]
-    return np.asarray(_bilinear(resized, original) @ to_input, np.float32)
+    to_input = bilinear(logits, padded)[:resized]
+    return np.asarray(bilinear(resized, original) @ to_input, np.float32)
 
 
-def _bilinear(source: int, length: int) -> npt.NDArray[np.float64]:
+def bilinear(source: int, length: int) -> npt.NDArray[np.float64]:
     """[length, source]: what each pixel of a resized axis takes of the others.
 
     Pixels have their centres at halves (align_corners false); outside of the outermost centres the

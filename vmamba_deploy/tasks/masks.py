@@ -41,19 +41,6 @@ def paste_mask(
     return mask
 
 
-def paste_masks(
-    probabilities: npt.NDArray[np.floating[Any]],
-    boxes: npt.NDArray[np.floating[Any]],
-    size: tuple[int, int],
-) -> npt.NDArray[np.bool_]:
-    """`paste_mask` of n detections: probabilities [n,S,S] and boxes [n,4] to [n,*size]."""
-    masks = np.zeros((len(boxes), *size), np.bool_)
-    for mask, cells, (left, top, right, bottom) in zip(masks, probabilities, boxes, strict=True):
-        box = (float(left), float(top), float(right), float(bottom))
-        mask[...] = paste_mask(cells, box, size)
-    return masks
-
-
 def _touched(low: float, high: float, length: int) -> slice:
     """The pixels of an axis that a box can colour."""
     start = min(max(0, math.floor(low) - 1), length)

@@ -73,7 +73,10 @@ def results_of(
 def as_read_again(task: str, results: list[Any]) -> list[Any]:
     """The results as a journal gives them back."""
     scorer = scorer_of(task)
-    return [scorer.parse(json.loads(json.dumps(one.as_json(), allow_nan=False))) for one in results]
+    return [
+        scorer.result.from_json(json.loads(json.dumps(one.as_json(), allow_nan=False)))
+        for one in results
+    ]
 
 
 def save_image(path: Path, pixels: np.ndarray) -> None:

@@ -13,7 +13,8 @@ from pycocotools import mask as coco_mask
 from tests.evaluation.scorers.dense import Box, as_read_again, results_of, save_image
 from vmamba_deploy.evaluation.judging import Bars
 from vmamba_deploy.evaluation.scorer import Source
-from vmamba_deploy.evaluation.scorers.detection import DetectionScorer, run_lengths
+from vmamba_deploy.evaluation.scorers.detection import DetectionScorer
+from vmamba_deploy.tasks.masks import coco_rle
 
 SCORER = DetectionScorer()
 HEIGHT, WIDTH = 60, 80
@@ -145,8 +146,7 @@ def test_bars_and_progress(scene, monkeypatch) -> None:
 
 def test_run_lengths_are_those_of_the_pixels() -> None:
     mask = np.random.default_rng().random((23, 41)) < 0.4
-    told = {"size": [23, 41], "counts": run_lengths(mask)}
-    np.testing.assert_array_equal(coco_mask.decode(told).astype(bool), mask)
+    np.testing.assert_array_equal(coco_mask.decode(coco_rle(mask)).astype(bool), mask)
 
 
 def test_crowds_are_not_counted_as_objects(scene, monkeypatch) -> None:
@@ -157,7 +157,7 @@ def test_crowds_are_not_counted_as_objects(scene, monkeypatch) -> None:
     crowd[y : y + h, x : x + w] = 1
     content["annotations"][0] |= {
         "iscrowd": 1,
-        "segmentation": {"size": [HEIGHT, WIDTH], "counts": run_lengths(crowd.astype(bool))},
+        "segmentation": coco_rle(crowd.astype(bool)),
     }
     source.data.write_text(json.dumps(content))
     summary, _ = summary_of(monkeypatch, scene)

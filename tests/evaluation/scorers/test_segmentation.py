@@ -111,4 +111,4 @@ def test_bars_and_progress(scene, monkeypatch) -> None:
 
 def test_the_journal_takes_nothing_else() -> None:
     with pytest.raises(ValueError, match="counts"):
-        scorer_of("segmentation").parse({"index": 0, "counts": [[1, 2]]})
+        scorer_of("segmentation").result.from_json({"index": 0, "counts": [[1, 2]]})

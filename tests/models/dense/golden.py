@@ -14,7 +14,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from tests.dense_golden import arrays, checkpoint, models, pasted_masks, rgb
+from tests.dense_golden import arrays, checkpoint, models, paste_masks, pasted_masks, rgb
 from tests.dense_rule import picture
 from vmamba_deploy.models import LoadedModel, load_weights
 from vmamba_deploy.models.dense.boxes import picture_limits
@@ -24,7 +24,6 @@ from vmamba_deploy.models.dense.upernet import UperNet
 from vmamba_deploy.preprocessing import DETECTION_PREPROCESSING
 from vmamba_deploy.preprocessing.opencv_bilinear import resize_bands
 from vmamba_deploy.tasks.label_maps import labels_from_logits
-from vmamba_deploy.tasks.masks import paste_masks
 
 MAPS = 1e-4
 HEAD_LOGITS = 1e-3

@@ -121,7 +121,7 @@ def command(
     from vmamba_deploy.evaluation.judging import Bars
     from vmamba_deploy.evaluation.scorer import Source
     from vmamba_deploy.pipeline.evaluate import HTML_NAME, JSON_NAME, EvaluationPlan, run_evaluation
-    from vmamba_deploy.reports.evaluation_json import evaluation_document
+    from vmamba_deploy.reports.evaluation_views import evaluation_document
 
     source = Source(**{one.name: options.pop(one.name) for one in fields(Source)})
     plan = EvaluationPlan(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,7 @@ from vmamba_deploy.evaluation.classes import ModelClasses, read_class_list
 from vmamba_deploy.evaluation.intervals import percent
 from vmamba_deploy.evaluation.judging import Bars, shortfalls
 from vmamba_deploy.evaluation.results import ImageResult
-from vmamba_deploy.evaluation.samples import DataSet, Sample, SampleSet, read_samples
+from vmamba_deploy.evaluation.samples import DataSet, Sample, read_samples
 from vmamba_deploy.evaluation.scorer import Scorer, Source, Tally
 from vmamba_deploy.evaluation.scoring import score
 from vmamba_deploy.evaluation.summary import Summary, summarise
@@ -33,6 +33,7 @@ class ClassificationScorer(Scorer):
     """Top-1, top-k and agreement with PyTorch."""
 
     task = CLASSIFICATION.name
+    result = ImageResult
     usual_batch = 32
     bars = frozenset({"min_top1_percent", "max_changed"})
 
@@ -48,19 +49,11 @@ class ClassificationScorer(Scorer):
                 "judge them at a threshold of your own",
             )
 
-    def read_data(self, source: Source, manifest: Manifest) -> SampleSet:
+    def read_data(self, source: Source, manifest: Manifest) -> DataSet[Sample]:
         """See `Scorer`."""
         count, file = manifest.classes, source.classes_file
         listed = read_class_list(file, count) if file is not None else None
         return read_samples(source.data, ModelClasses(count, manifest.labels or None, listed))
-
-    def parse(self, fields: Mapping[str, Any]) -> ImageResult:
-        """See `Scorer`."""
-        return ImageResult.from_json(fields)
-
-    def skipped(self, index: int, error: str) -> ImageResult:
-        """See `Scorer`."""
-        return ImageResult(index, error=error)
 
     @contextmanager
     def open(self, work: Work) -> Iterator[ClassificationJudge]:
@@ -119,7 +112,7 @@ class ClassificationJudge:
         between = time.perf_counter()
         expected = None if self._reference is None else self._reference(pixels)
         return score(
-            [ImageResult(one.index, preprocess_ms=one.milliseconds) for one in loaded.images],
+            [ImageResult(one.index, preprocess_ms=one.preprocess_ms) for one in loaded.images],
             logits,
             top_k=self._work.top_k,
             milliseconds=(between - start) * 1e3,

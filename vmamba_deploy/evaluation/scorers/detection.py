@@ -4,26 +4,24 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-import numpy as np
-import numpy.typing as npt
-
 from vmamba_deploy.evaluation.average_precision import AveragePrecision, average_precision
 from vmamba_deploy.evaluation.classes import ModelClasses, read_class_list
 from vmamba_deploy.evaluation.coco import CocoImage, CocoSet, read_coco
 from vmamba_deploy.evaluation.judging import Bars, missed
+from vmamba_deploy.evaluation.results import Result
 from vmamba_deploy.evaluation.samples import DataSet
-from vmamba_deploy.evaluation.scorer import Scorer, Source, Tally, skipped_of
-from vmamba_deploy.evaluation.scorers.pictures import PictureJudge, PictureResult, opened_model
-from vmamba_deploy.evaluation.summary import Timing, timing_of
+from vmamba_deploy.evaluation.scorer import Scorer, Source, Tally
+from vmamba_deploy.evaluation.scorers.pictures import PictureJudge, opened_model
+from vmamba_deploy.evaluation.summary import Timing, skipped_of, timing_of
 from vmamba_deploy.extras import require_modules
 from vmamba_deploy.tasks import DETECTION
+from vmamba_deploy.tasks.masks import coco_rle
 
 if TYPE_CHECKING:
     from vmamba_deploy.artifacts.manifest import Manifest
@@ -50,9 +48,9 @@ class FoundObject:
     mask: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class DetectionResult(PictureResult):
-    """One image's result.
+@dataclass(frozen=True)
+class DetectionResult(Result):
+    """Of a detector.
 
     Attributes:
         size: height and width of the image.
@@ -107,6 +105,7 @@ class DetectionScorer(Scorer):
     """Box and mask AP."""
 
     task = DETECTION.name
+    result = DetectionResult
     usual_batch = 1
     bars = frozenset({"min_box_ap_percent", "min_mask_ap_percent"})
 
@@ -120,14 +119,6 @@ class DetectionScorer(Scorer):
         listed = read_class_list(file, count) if file is not None else None
         classes = ModelClasses(count, manifest.labels or None, listed)
         return read_coco(source.data, source.images, classes)
-
-    def parse(self, fields: Mapping[str, Any]) -> DetectionResult:
-        """See `Scorer`."""
-        return msgspec.convert(fields, DetectionResult)
-
-    def skipped(self, index: int, error: str) -> DetectionResult:
-        """See `Scorer`."""
-        return DetectionResult(index=index, error=error)
 
     @contextmanager
     def open(self, work: Work) -> Iterator[DetectionJudge]:
@@ -203,10 +194,10 @@ class DetectionJudge(PictureJudge):
                 index=read.index,
                 size=image.shape[:2],
                 objects=tuple(
-                    FoundObject(one.label, one.score, _xywh(one.box), run_lengths(one.mask))
+                    FoundObject(one.label, one.score, _xywh(one.box), coco_rle(one.mask)["counts"])
                     for one in answer
                 ),
-                preprocess_ms=read.milliseconds,
+                preprocess_ms=read.preprocess_ms,
                 inference_ms=round(each, 4),
             )
             for read, answer, image in zip(loaded.images, answers, loaded.contents, strict=True)
@@ -225,14 +216,6 @@ class _Found(Tally):
 
     def figures(self) -> str:
         return f"{self._objects} detections"
-
-
-def run_lengths(mask: npt.NDArray[np.bool_]) -> str:
-    """RLE counts of a mask [h,w], as COCO's results have them."""
-    from pycocotools import mask as coco_mask
-
-    counts: bytes = coco_mask.encode(np.asfortranarray(mask, dtype=np.uint8))["counts"]
-    return counts.decode("ascii")
 
 
 def _xywh(box: tuple[float, float, float, float]) -> tuple[float, float, float, float]:

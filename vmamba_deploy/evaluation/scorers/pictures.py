@@ -5,7 +5,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,27 +16,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from vmamba_deploy.evaluation.running import Work
-
-
-@dataclass(frozen=True, kw_only=True)
-class PictureResult:
-    """One image's result.
-
-    Attributes:
-        index: position of the sample in its set.
-        preprocess_ms: reading and decoding its files.
-        inference_ms: the image's share of its batch, with what is done before and behind it.
-        error: why there is no result, when a file could not be read and was skipped.
-    """
-
-    index: int
-    preprocess_ms: float = 0.0
-    inference_ms: float = 0.0
-    error: str | None = None
-
-    def as_json(self) -> dict[str, Any]:
-        """Plain values."""
-        return asdict(self)
 
 
 class PictureJudge(ABC):

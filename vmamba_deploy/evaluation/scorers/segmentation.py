@@ -4,28 +4,27 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import msgspec
 import numpy as np
 
 from vmamba_deploy.evaluation.classes import ModelClasses
 from vmamba_deploy.evaluation.intervals import percent
 from vmamba_deploy.evaluation.judging import Bars, missed
 from vmamba_deploy.evaluation.label_maps import (
-    LabelMapSet,
     SegmentedImage,
     read_annotation,
     read_label_maps,
 )
 from vmamba_deploy.evaluation.pixel_counts import Counts, accuracy_of, count_pixels
+from vmamba_deploy.evaluation.results import Result
 from vmamba_deploy.evaluation.samples import DataSet
-from vmamba_deploy.evaluation.scorer import Scorer, Source, Tally, skipped_of
-from vmamba_deploy.evaluation.scorers.pictures import PictureJudge, PictureResult, opened_model
-from vmamba_deploy.evaluation.summary import Timing, timing_of
+from vmamba_deploy.evaluation.scorer import Scorer, Source, Tally
+from vmamba_deploy.evaluation.scorers.pictures import PictureJudge, opened_model
+from vmamba_deploy.evaluation.summary import Timing, skipped_of, timing_of
 from vmamba_deploy.tasks import SEGMENTATION
 
 if TYPE_CHECKING:
@@ -36,9 +35,9 @@ if TYPE_CHECKING:
     from vmamba_deploy.tasks.segmentation import Segmentation
 
 
-@dataclass(frozen=True, kw_only=True)
-class SegmentationResult(PictureResult):
-    """One image's result.
+@dataclass(frozen=True)
+class SegmentationResult(Result):
+    """Of a segmenter.
 
     Attributes:
         counts: (class, shared, given, true) pixels of every class that either side has.
@@ -91,10 +90,11 @@ class SegmentationScorer(Scorer):
     """mIoU, pixel accuracy and mean accuracy."""
 
     task = SEGMENTATION.name
+    result = SegmentationResult
     usual_batch = 1
     bars = frozenset({"min_miou_percent"})
 
-    def read_data(self, source: Source, manifest: Manifest) -> LabelMapSet:
+    def read_data(self, source: Source, manifest: Manifest) -> DataSet[SegmentedImage]:
         """See `Scorer`."""
         names = ModelClasses(manifest.classes, manifest.labels or None).names()
         return read_label_maps(
@@ -103,14 +103,6 @@ class SegmentationScorer(Scorer):
             split=source.split,
             reduce_zero_label=source.reduce_zero_label,
         )
-
-    def parse(self, fields: Mapping[str, Any]) -> SegmentationResult:
-        """See `Scorer`."""
-        return msgspec.convert(fields, SegmentationResult)
-
-    def skipped(self, index: int, error: str) -> SegmentationResult:
-        """See `Scorer`."""
-        return SegmentationResult(index=index, error=error)
 
     @contextmanager
     def open(self, work: Work) -> Iterator[SegmentationJudge]:
@@ -181,7 +173,7 @@ class SegmentationJudge(PictureJudge):
             SegmentationResult(
                 index=read.index,
                 counts=_sparse(count_pixels(answer.labels, truth, self._classes)),
-                preprocess_ms=read.milliseconds,
+                preprocess_ms=read.preprocess_ms,
                 inference_ms=round(each, 4),
             )
             for read, answer, (_, truth) in zip(

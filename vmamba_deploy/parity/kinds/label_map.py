@@ -29,6 +29,7 @@ import numpy.typing as npt
 from vmamba_deploy.parity.answer import Answer
 from vmamba_deploy.parity.figures import Figures
 from vmamba_deploy.precisions import LabelLimits, Thresholds
+from vmamba_deploy.tasks.label_maps import bilinear
 from vmamba_deploy.tasks.segmentation import HEAD_LOGITS
 
 _ROWS = 32
@@ -124,22 +125,10 @@ def _margins(logits: npt.NDArray[Any], size: tuple[int, ...]) -> npt.NDArray[Any
 
 
 def _resized(logits: npt.NDArray[Any], height: int, width: int) -> Iterator[npt.NDArray[Any]]:
-    """Some rows [K, rows, width] after the other of the logits, resized bilinearly.
-
-    Half-pixel centres, edges held, as PyTorch's `interpolate` without align_corners.
-    """
-    top, bottom, down = _taps(logits.shape[1], height)
-    left, right, along = _taps(logits.shape[2], width)
+    """Some rows [K, rows, width] after the other of the logits, resized bilinearly."""
+    down, along = (
+        bilinear(source, length).astype(np.float32)
+        for source, length in zip(logits.shape[1:], (height, width), strict=True)
+    )
     for start in range(0, height, _ROWS):
-        rows = slice(start, start + _ROWS)
-        share = down[rows, None]
-        lines = logits[:, top[rows]] * (1 - share) + logits[:, bottom[rows]] * share
-        yield lines[:, :, left] * (1 - along) + lines[:, :, right] * along
-
-
-def _taps(source: int, target: int) -> tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]]:
-    """Of each place of the target the two places of the source, and the share of the second."""
-    place = np.maximum((np.arange(target) + 0.5) * source / target - 0.5, 0.0)
-    first = np.minimum(place.astype(np.int64), source - 1)
-    second = np.minimum(first + 1, source - 1)
-    return first, second, (place - first).astype(np.float32)
+        yield down[start : start + _ROWS] @ logits @ along.T

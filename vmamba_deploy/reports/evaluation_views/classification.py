@@ -8,8 +8,7 @@ from typing import Any, TypeAlias
 from vmamba_deploy.evaluation.intervals import Proportion, percent
 from vmamba_deploy.evaluation.report_data import EvaluationFacts, EvaluationReport
 from vmamba_deploy.evaluation.summary import ChangedImage, Summary
-from vmamba_deploy.reports.evaluation_views.made_with import MadeWith, content_of
-from vmamba_deploy.reports.evaluation_views.view import TextTable, View
+from vmamba_deploy.reports.evaluation_views.view import MadeWith, TextTable, View
 
 LISTED_CHANGES = 1000
 """Changed images that evaluation.json lists; it counts them all."""
@@ -29,12 +28,13 @@ class EvaluationDocument(Summary, EvaluationFacts):
     made_with: MadeWith
 
 
-def _document(report: Report, made_with: MadeWith) -> EvaluationDocument:
-    """Of the changed images it lists the first."""
-    content = content_of(report)
-    if (agreement := report.summary.agreement) is not None:
-        content["agreement"] = replace(agreement, changed=agreement.changed[:LISTED_CHANGES])
-    return EvaluationDocument(made_with=made_with, **content)
+def _listed(summary: Summary) -> Summary:
+    """Of the changed images the first."""
+    if (agreement := summary.agreement) is None:
+        return summary
+    return replace(
+        summary, agreement=replace(agreement, changed=agreement.changed[:LISTED_CHANGES])
+    )
 
 
 def class_name(report: Report, index: int | None) -> str:
@@ -146,11 +146,11 @@ def _changed(report: Report, changed: tuple[ChangedImage, ...]) -> TextTable:
 
 
 CLASSIFICATION_VIEW = View(
-    document=_document,
     schema=EvaluationDocument,
     template="evaluation_classification.html.j2",
     context=_context,
     headline=_headline,
     bars=_bars,
     tables=_tables,
+    listed=_listed,
 )

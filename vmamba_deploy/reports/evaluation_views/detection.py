@@ -9,8 +9,7 @@ from typing import Any, TypeAlias
 from vmamba_deploy.evaluation.intervals import percent
 from vmamba_deploy.evaluation.report_data import EvaluationFacts, EvaluationReport
 from vmamba_deploy.evaluation.scorers.detection import ClassPrecision, DetectionSummary
-from vmamba_deploy.reports.evaluation_views.made_with import MadeWith, content_of
-from vmamba_deploy.reports.evaluation_views.view import TextTable, View
+from vmamba_deploy.reports.evaluation_views.view import MadeWith, TextTable, View
 
 _WORST = 10
 _RANGE = "0.50 to 0.95"
@@ -50,10 +49,6 @@ class _Row:
     detections: int
     boxes: float
     masks: float
-
-
-def _document(report: Report, made_with: MadeWith) -> DetectionDocument:
-    return DetectionDocument(made_with=made_with, **content_of(report))
 
 
 def _rows(report: Report) -> list[_Row]:
@@ -113,7 +108,6 @@ def _tables(report: Report) -> list[TextTable]:
 
 
 DETECTION_VIEW = View(
-    document=_document,
     schema=DetectionDocument,
     template="evaluation_detection.html.j2",
     context=_context,

@@ -9,8 +9,7 @@ from typing import Any, TypeAlias
 from vmamba_deploy.evaluation.intervals import percent
 from vmamba_deploy.evaluation.report_data import EvaluationFacts, EvaluationReport
 from vmamba_deploy.evaluation.scorers.segmentation import ClassIou, SegmentationSummary
-from vmamba_deploy.reports.evaluation_views.made_with import MadeWith, content_of
-from vmamba_deploy.reports.evaluation_views.view import TextTable, View
+from vmamba_deploy.reports.evaluation_views.view import MadeWith, TextTable, View
 
 _WORST = 10
 
@@ -22,10 +21,6 @@ class SegmentationDocument(SegmentationSummary, EvaluationFacts):
     """The content of evaluation.json; see `EvaluationDocument`."""
 
     made_with: MadeWith
-
-
-def _document(report: Report, made_with: MadeWith) -> SegmentationDocument:
-    return SegmentationDocument(made_with=made_with, **content_of(report))
 
 
 def _lowest_first(report: Report) -> list[ClassIou]:
@@ -68,7 +63,6 @@ def _tables(report: Report) -> list[TextTable]:
 
 
 SEGMENTATION_VIEW = View(
-    document=_document,
     schema=SegmentationDocument,
     template="evaluation_segmentation.html.j2",
     context=_context,

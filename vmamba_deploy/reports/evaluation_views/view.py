@@ -7,7 +7,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from vmamba_deploy.evaluation.report_data import EvaluationReport
-from vmamba_deploy.reports.evaluation_views.made_with import MadeWith
+from vmamba_deploy.reports.model import MachineInfo
+
+
+@dataclass(frozen=True)
+class MadeWith:
+    """The machine, and the version of each tool."""
+
+    machine: MachineInfo
+    tools: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -24,19 +32,19 @@ class View:
     """How an evaluation is told.
 
     Attributes:
-        document: makes what evaluation.json says.
-        schema: type of that.
+        schema: type of what evaluation.json says.
         template: of the page.
         context: what the template takes beside what every page has.
         headline: one sentence: what was measured.
         bars: what was asked for, as texts.
         tables: what the terminal shows.
+        listed: the figures as evaluation.json has them.
     """
 
-    document: Callable[[EvaluationReport[Any], MadeWith], Any]
     schema: type
     template: str
     context: Callable[[EvaluationReport[Any]], dict[str, Any]]
     headline: Callable[[EvaluationReport[Any]], str]
     bars: Callable[[EvaluationReport[Any]], list[str]]
     tables: Callable[[EvaluationReport[Any]], Sequence[TextTable]]
+    listed: Callable[[Any], Any] = lambda summary: summary
