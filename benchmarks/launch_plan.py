@@ -114,8 +114,8 @@ def _library() -> ctypes.CDLL:
     compiler = find_host_compiler().path
     command: list[str | Path] = [compiler, "-std=c++17", "-O1", "-fPIC"]
     command += [f"-I{kernels}", f"-I{source_folder() / 'include'}"]
-    plans = ("shared/launch_plan.cpp", "one_state/plan.cpp", "many_states/plan.cpp")
-    sources = [*(kernels / "cuda" / name for name in plans), _BRIDGE]
+    plans = ("shared/launch_plan", "shared/passes", "one_state/plan", "many_states/plan")
+    sources = [*(kernels / "cuda" / f"{name}.cpp" for name in plans), _BRIDGE]
     digest = hashlib.sha256(str(command).encode())
     for source in sources:
         digest.update(output_of([*command, "-E", source]).encode())

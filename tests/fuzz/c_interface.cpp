@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <numeric>
 #include <vector>
 
 #include "bytes.h"
@@ -43,15 +44,11 @@ vmamba_status run_first_op(const Desc *desc, const Args *args, const vmamba_exec
 
 constexpr Scan kFirstOp = {validate_first_op, run_first_op};
 constexpr Scan kGeneral = {vmamba_selective_scan_validate, vmamba_selective_scan_cpu};
-constexpr int32_t kDirections[][VMAMBA_MOST_ROUTES] = {{0, 1, 2, 3}, {0, 2}, {0}};
-constexpr int32_t kCounts[] = {4, 2, 1};
 
 bool are_routes(const Desc &desc) {
-  for (int i = 0; i < 3; ++i) {
-    if (desc.routes != kCounts[i]) continue;
-    return std::equal(kDirections[i], kDirections[i] + kCounts[i], desc.direction);
-  }
-  return false;
+  if (desc.routes < 1 || desc.routes > VMAMBA_MOST_ROUTES) return false;
+  return std::all_of(desc.direction, desc.direction + desc.routes,
+                     [](int32_t direction) { return 0 <= direction && direction <= 3; });
 }
 
 // Whether a tensor of float32 has an address; the batch, which may be 0, is the last factor.
@@ -232,17 +229,16 @@ Desc take_desc(Bytes &bytes) {
   desc.out_dtype = bytes.choice(2) == 0 ? VMAMBA_FLOAT32 : take_dtype(bytes);
   desc.dt_features = desc.rank;
   desc.routes = VMAMBA_ROUTES;
-  std::copy_n(kDirections[0], VMAMBA_ROUTES, desc.direction);
+  std::iota(desc.direction, desc.direction + VMAMBA_ROUTES, 0);
   return desc;
 }
 
 // Makes another form of it: one that there is, or, now and then, anything.
 void change_form(Desc *desc, int32_t form, Bytes &bytes) {
-  const int32_t list = form % 3;
-  desc->routes = kCounts[list];
-  std::copy_n(kDirections[list], VMAMBA_MOST_ROUTES, desc->direction);
-  desc->x_per_route = form / 3 % 2;
-  if (form / 6 % 2 == 1) {
+  desc->routes = 1 + form % VMAMBA_MOST_ROUTES;
+  for (int32_t &direction : desc->direction) direction = bytes.choice(4);
+  desc->x_per_route = form / 4 % 2;
+  if (form / 8 % 2 == 1) {
     desc->rank = 1;
     desc->dt_features = desc->channels;
   }

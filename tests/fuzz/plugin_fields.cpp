@@ -33,7 +33,9 @@ bool is_list(const std::string &attribute) { return attribute == "routes"; }
 // Whether an attribute may have such a value.
 bool has_value(const std::string &attribute, const Values &values) {
   if (is_list(attribute)) {
-    return values == Values{0, 1, 2, 3} || values == Values{0, 2} || values == Values{0};
+    const auto is_direction = [](int64_t value) { return 0 <= value && value <= 3; };
+    return 1 <= values.size() && values.size() <= VMAMBA_MOST_ROUTES &&
+           std::all_of(values.begin(), values.end(), is_direction);
   }
   if (values.size() != 1) return false;
   const int64_t value = values.front();

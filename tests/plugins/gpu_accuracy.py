@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 from gpu_cases import FP32, AccuracyCase
-from gpu_scan import dims_of, poisoned_scan
+from gpu_scan import poisoned_scan
 from torch import Tensor
 
 from benchmarks.plain_chain import scan_routes
@@ -64,7 +64,7 @@ def _moved(values: Tensor, offset: int) -> Tensor:
 
 def expected_result(inputs: ScanTensors) -> Tensor:
     """y [B,H,W,D] in float64 from the already rounded inputs."""
-    dims = dims_of(inputs)
+    dims = inputs.dims
     x, proj, *parameters = inputs.as_float64()
     if not dims.x_per_route:
         proj = proj.unflatten(-1, (len(dims.routes), -1))

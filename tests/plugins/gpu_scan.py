@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from benchmarks.c_interface import ScanArgs, SelectiveScanDesc, load_native
-from vmamba_deploy.ops.selective_scan.specification import ROUTE_LISTS, ScanDims, infer_dims
 from vmamba_deploy.ops.torch_registration import ONNX_CODES
 from vmamba_deploy.testing import ScanTensors
 
@@ -43,12 +42,6 @@ class Guarded:
             raise OutOfBoundsError(f"memory beside {what} was written")
 
 
-def dims_of(inputs: ScanTensors) -> ScanDims:
-    """The sizes and form of a call; the number of its routes tells which they are."""
-    routes = {len(each): each for each in ROUTE_LISTS}[inputs.d.shape[0]]
-    return infer_dims(*(tensor.shape for tensor in inputs.scan), routes=routes)
-
-
 def poisoned_scan(inputs: ScanTensors, out_dtype: torch.dtype) -> Tensor:
     """y [B,H,W,D] of a call of SelectiveScan over poisoned memory.
 
@@ -59,8 +52,7 @@ def poisoned_scan(inputs: ScanTensors, out_dtype: torch.dtype) -> Tensor:
     x = inputs.x
     name = "vmamba_cuda" if x.is_cuda else "vmamba_cpu"
     library = load_native(name)
-    dims = dims_of(inputs)
-    desc = SelectiveScanDesc.of(dims, ONNX_CODES[x.dtype], ONNX_CODES[out_dtype])
+    desc = SelectiveScanDesc.of(inputs.dims, ONNX_CODES[x.dtype], ONNX_CODES[out_dtype])
     shape = x.shape[-4:]
     result = Guarded(shape.numel() * out_dtype.itemsize, x.device)
     args = ScanArgs(*(tensor.data_ptr() for tensor in inputs.scan), result.inner.data_ptr())

@@ -75,8 +75,8 @@ WAYS = [
     Way(1, "shared", 1, pieces_per_segment=2),
     *(Way(1, "shared", 2, pieces_per_segment=tiles) for tiles in (1, 2, 4)),
     *(
-        Way(states, "global", min(routes, 2), False, chunks, starts, routes)
-        for routes in (4, 2, 1)
+        Way(states, "global", warps, False, chunks, starts, routes)
+        for routes, warps in ((4, 2), (3, 1), (2, 2), (1, 1))
         for states in (8, 16)
         for chunks, starts in ((0, False), (1, False), (1, True), (2, False), (2, True))
     ),

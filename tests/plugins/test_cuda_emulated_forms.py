@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from launch_cases import LARGE, ONE, SMALL, TIGHT, EmulatedDevice
 
 from benchmarks.c_interface import ScanArgs, ScanDesc
+from tests.ops.route_lists import every_list_of_routes
 from vmamba_deploy.ops.op import FLOAT16, FLOAT32
 from vmamba_deploy.ops.selective_scan.specification import ScanDims
 from vmamba_deploy.testing import DTYPE_PAIRS, ScanCase, check_accuracy, every_form, random_case
@@ -77,6 +78,26 @@ def test_every_form_in_every_dtype(
 ) -> None:
     for sizes in (SIZES[3], replace(SIZES[3], height=5, width=11, channels=32)):
         check(scan, random_case(of_form(sizes, form), in_dtype, seed=1), in_dtype, out_dtype)
+
+
+def test_every_list_of_routes(scan: EmulatedScan) -> None:
+    """In one piece, and cut into segments."""
+    cuts = set()
+    for device, state in ((ONE, 1), (LARGE, 2)):
+        for routes in every_list_of_routes():
+            dims = ScanDims(1, 3, 7, 5, state, 1, routes, x_per_route=len(routes) == 3)
+            cuts.add(scan.plan(device, dims).segments > 1)
+            check(scan, random_case(dims, FLOAT16, seed=len(routes)), FLOAT16, FLOAT16)
+    assert cuts == {False, True}
+
+
+def test_routes_of_which_each_has_one_that_comes_back_are_walked_two_at_a_time(
+    scan: EmulatedScan,
+) -> None:
+    for routes in every_list_of_routes():
+        paired = all(routes.count(there) == routes.count(there + 2) for there in (0, 1))
+        plan = scan.plan(ONE, ScanDims(1, 3, 7, 5, 2, 1, routes))
+        assert plan.warps_per_scan == (2 if paired else 1), routes
 
 
 @st.composite

@@ -54,7 +54,7 @@ def test_the_judged_shapes_take_no_other_way() -> None:
 
 def test_whole_images_and_segments_are_both_met() -> None:
     kinds = [case.kind for case in cases_of(H100)]
-    routes = ("", ", routes: 2", ", routes: 1")
+    routes = ("", ", routes: 3", ", routes: 2", ", routes: 1")
     many = [f"{states} states{of}" for states in ("few", "many") for of in routes]
     for start in ("one state", *many):
         cut = ["segment" in kind for kind in kinds if kind.startswith(start)]

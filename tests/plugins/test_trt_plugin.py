@@ -159,8 +159,8 @@ def test_an_engine_of_both_ops_is_built(
         (ScanModel(in_dtype=INT32), "x is of another type, expected float32, float16 or bfloat16"),
         (ScanModel(op=SELECTIVE_SCAN, routes=()), "lacks the attribute routes"),
         (
-            ScanModel(op=SELECTIVE_SCAN, routes=(0, 1)),
-            "routes is [0, 1], expected [0, 1, 2, 3] or [0, 2] or [0]",
+            ScanModel(op=SELECTIVE_SCAN, routes=(0, 4)),
+            "routes is [0, 4], expected 1 to 4 directions, each from 0 to 3",
         ),
         (
             ScanModel(op=SELECTIVE_SCAN, routes=(0, 1, 2, 3, 0)),

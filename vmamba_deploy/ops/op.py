@@ -58,7 +58,9 @@ class Attribute:
             their order after the inputs.
         dtype_of: the type variable whose dtype it states, as an ONNX code.
         size_of: the size in the op's shapes that it states; of `ints`, how many they are.
-        allowed: all values that `ints` may have.
+        most_values: how many `ints` are at most; at least it is one.
+        largest: what each of `ints` is at most; the least is 0.
+        values_name: what `ints` are, in the plural.
     """
 
     name: str
@@ -67,7 +69,9 @@ class Attribute:
     value: str | None = None
     dtype_of: str | None = None
     size_of: str | None = None
-    allowed: tuple[tuple[int, ...], ...] = ()
+    most_values: int = 0
+    largest: int = 0
+    values_name: str = "numbers"
 
     def read_size(self, value: Any) -> int:
         """The size that an argument states.
@@ -77,8 +81,9 @@ class Attribute:
         """
         if self.kind != "ints":
             return int(value)
-        if tuple(value) not in self.allowed:
-            expected = _joined(map(str, map(list, self.allowed)))
+        in_range = all(0 <= one <= self.largest for one in value)
+        if not in_range or not 1 <= len(value) <= self.most_values:
+            expected = f"1 to {self.most_values} {self.values_name}, each from 0 to {self.largest}"
             raise ValueError(f"{self.name} is {list(value)}, expected {expected}")
         return len(value)
 

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from vmamba_deploy.ops.op import FLOAT32
 from vmamba_deploy.ops.selective_scan.float64_reference import selective_scan_float64
-from vmamba_deploy.ops.selective_scan.specification import ROUTE_LISTS, SELECTIVE_SCAN, ScanDims
+from vmamba_deploy.ops.selective_scan.specification import ALL_ROUTES, SELECTIVE_SCAN, ScanDims
 from vmamba_deploy.testing.accuracy import Array, numpy_dtype
 
 if TYPE_CHECKING:
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 # Smallest and largest step before the projection moves it, as in a trained network.
 TRAINED_STEPS = (1e-3, 1e-1)
+# Two there and two back; one there and one back; one alone; three, of which none comes back.
+_ROUTE_LISTS = (ALL_ROUTES, (0, 2), (0,), (3, 2, 2))
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,7 @@ class ScanCase:
 class ScanTensors:
     """One call as tensors; `x_proj` is a matrix that makes a `proj` from x [.., D]."""
 
+    dims: ScanDims
     x: Tensor
     proj: Tensor
     dt_weight: Tensor
@@ -82,12 +85,12 @@ class ScanTensors:
 def every_form(dims: ScanDims) -> list[ScanDims]:
     """These sizes in each form that SelectiveScan has.
 
-    All lists of routes, with one x and with an x for each; the low-rank step, and with rank 1 a
-    step for each channel.
+    Lists of routes of each kind, with one x and with an x for each; the low-rank step, and with
+    rank 1 a step for each channel.
     """
     return [
         replace(dims, routes=routes, x_per_route=own_x, step_per_channel=wide, rank=rank)
-        for routes, own_x in product(ROUTE_LISTS, (False, True))
+        for routes, own_x in product(_ROUTE_LISTS, (False, True))
         for wide, rank in ((False, dims.rank), (True, 1))
     ]
 
@@ -153,5 +156,5 @@ def random_tensors(
         for value in random_parameters(dims, np.random.default_rng(seed))
     )
     return ScanTensors(
-        x.to(dtype), proj.to(dtype), dt_weight, dt_bias, a, d, x_proj=x_proj.to(dtype)
+        dims, x.to(dtype), proj.to(dtype), dt_weight, dt_bias, a, d, x_proj=x_proj.to(dtype)
     )

@@ -38,8 +38,8 @@ typedef struct vmamba_selective_scan_desc {
   int64_t dt_features; /* R, or D where R is 1 */
   int32_t state;       /* N in 1..256 */
   int32_t rank;        /* R in 1..256 */
-  int32_t routes;      /* K: 1, 2 or 4 */
-  /* Of each route: {0}, {0, 2} or {0, 1, 2, 3}; what lies behind K is not read. */
+  int32_t routes;      /* K in 1..VMAMBA_MOST_ROUTES */
+  /* Of each route, 0 to 3, in any order and again; what lies behind K is not read. */
   int32_t direction[VMAMBA_MOST_ROUTES];
   int32_t x_per_route; /* 1: an x for each route; 0: one for all */
   int32_t in_dtype;    /* vmamba_dtype of x and proj */

@@ -1,16 +1,17 @@
 #include "common/scan_op.h"
 
 #include <algorithm>
-#include <iterator>
 
 namespace vmamba {
 namespace {
 
 using Desc = AnyScanOp::Desc;
-constexpr AttributeValue kRouteLists[] = {{{0, 1, 2, 3}, 4}, {{0, 2}, 2}, {{0}, 1}};
+constexpr AttributeValue kAllRoutes = {{0, 1, 2, 3}, VMAMBA_MOST_ROUTES};
 
-bool equal(const AttributeValue &one, const AttributeValue &other) noexcept {
-  return one.count == other.count && std::equal(one.values, one.values + one.count, other.values);
+bool are_routes(const AttributeValue &list) noexcept {
+  if (list.count < 1 || list.count > VMAMBA_MOST_ROUTES) return false;
+  return std::all_of(list.values, list.values + list.count,
+                     [](int64_t direction) { return 0 <= direction && direction <= 3; });
 }
 
 // Features of proj in its last axis; unknown where they cannot be said.
@@ -88,11 +89,8 @@ AnyScanOp::Args AnyScanOp::make_args(const void *const (&inputs)[kInputs], void 
 
 bool SelectiveScanOp::check_attributes(const AttributeValue (&attributes)[kAttributes],
                                        Problem *problem) noexcept {
-  const AttributeValue &routes = attributes[0];
-  const bool known = std::any_of(std::begin(kRouteLists), std::end(kRouteLists),
-                                 [&](const AttributeValue &list) { return equal(routes, list); });
-  if (known) return check_out_dtype(attributes[1].integer(), problem);
-  return refuse_list(problem, "routes", routes, "[0, 1, 2, 3] or [0, 2] or [0]");
+  if (are_routes(attributes[0])) return check_out_dtype(attributes[1].integer(), problem);
+  return refuse_list(problem, "routes", attributes[0], "1 to 4 directions, each from 0 to 3");
 }
 
 bool SelectiveScanOp::read_sizes(const CallFacts<SelectiveScanOp> &call, Desc *desc,
@@ -101,7 +99,7 @@ bool SelectiveScanOp::read_sizes(const CallFacts<SelectiveScanOp> &call, Desc *d
 }
 
 bool ScanOp::read_sizes(const CallFacts<ScanOp> &call, Desc *desc, Problem *problem) noexcept {
-  return read_scan(kInputSpecs, call.shapes, kRouteLists[0], false, desc, problem);
+  return read_scan(kInputSpecs, call.shapes, kAllRoutes, false, desc, problem);
 }
 
 }  // namespace vmamba

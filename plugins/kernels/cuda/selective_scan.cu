@@ -72,13 +72,13 @@ int64_t blocks_for(int64_t items, int32_t items_of_block) {
 }
 
 // Routes in one piece are walked in one launch. Cut ones need their segments' ends, their starts,
-// then a pass over the rows and, of four, one over the columns.
+// then a launch for every pass.
 vmamba_status launch_all(const Kernels &kernels, ScanParams params, void *stream) {
   const LaunchPlan &plan = params.plan;
   const int64_t items =
       int64_t{params.batch} * plan.segments * blocks_for(params.groups, plan.scans_per_block);
   const Grid grid = grid_of(plan, items);
-  params.last_pass = params.passes - 1;
+  params.last_pass = params.passes.count - 1;
   if (plan.segments == 1) {
     return launch(kernels.merge, "the merging kernel", grid, stream, params);
   }
@@ -90,10 +90,9 @@ vmamba_status launch_all(const Kernels &kernels, ScanParams params, void *stream
     const Grid starts = grid_of(plan, blocks_for(rows, plan.warps_per_scan));
     status = launch(channel_starts, "channel_starts", starts, stream, params);
   }
-  for (int32_t pass = 0; status == VMAMBA_OK && pass < params.passes; ++pass) {
+  for (int32_t pass = 0; status == VMAMBA_OK && pass < params.passes.count; ++pass) {
     params.first_pass = params.last_pass = pass;
-    const char *const name = pass == 0 ? "the pass over rows" : "the pass over columns";
-    status = launch(kernels.merge, name, grid, stream, params);
+    status = launch(kernels.merge, "the merging kernel", grid, stream, params);
   }
   return status;
 }

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from benchmarks.c_interface import ScanArgs, ScanDesc, load_native
 from tests.ops.executors import executor_of, own_threads
+from tests.ops.route_lists import every_list_of_routes
 from vmamba_deploy.ops.op import FLOAT16, FLOAT32
-from vmamba_deploy.ops.selective_scan.specification import ROUTE_LISTS, ScanDims
+from vmamba_deploy.ops.selective_scan.specification import ScanDims
 from vmamba_deploy.testing import DTYPE_PAIRS, check_accuracy, every_form
 
 # B, H, W, D, N, R
@@ -78,7 +79,13 @@ def test_four_routes_of_one_x_give_the_bits_of_the_first_op(scan_case, native_sc
     np.testing.assert_array_equal(native_scan(case), y)
 
 
-@pytest.mark.parametrize("routes", ROUTE_LISTS, ids=str)
+def test_every_list_of_routes(scan_case, native_scan):
+    for routes in every_list_of_routes():
+        case = scan_case(ScanDims(1, 3, 4, 5, 2, 1, routes), seed=len(routes))
+        check_accuracy(native_scan(case), case.expected, FLOAT32)
+
+
+@pytest.mark.parametrize("routes", [(0, 1, 2, 3), (0, 2), (0,), (1, 3, 3)], ids=str)
 def test_an_x_for_each_route_that_is_the_same_for_all_is_one_for_all(
     routes, scan_case, native_scan
 ):

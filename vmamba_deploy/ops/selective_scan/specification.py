@@ -25,8 +25,7 @@ MAX_STATE = 256
 MAX_RANK = 256
 ALL_ROUTES = (0, 1, 2, 3)
 """Rows, columns, rows reversed, columns reversed."""
-ROUTE_LISTS = (ALL_ROUTES, (0, 2), (0,))
-"""What `routes` may be."""
+MAX_ROUTES = 4
 _FEATURES, _ALL_FEATURES = "R + 2 N", "K (R + 2 N)"
 
 
@@ -35,7 +34,7 @@ class ScanDims:
     """Sizes and form of one call: B batch, H and W of the map, D channels, N state, R dt rank.
 
     Attributes:
-        routes: the direction of each, one of `ROUTE_LISTS`.
+        routes: the direction of each, one to four of those in `ALL_ROUTES`, in any order.
         x_per_route: an x for each route; else one for all.
         step_per_channel: proj has a step for each channel in place of the low-rank one; R is 1.
     """
@@ -126,9 +125,11 @@ SELECTIVE_SCAN = Op(
         Attribute(
             "routes",
             "ints",
-            "the direction of each of the K routes: `[0, 1, 2, 3]`, `[0, 2]` or `[0]`",
+            "the direction of each of the K routes, 1 to 4 of them: numbers from 0 to 3",
             size_of="K",
-            allowed=ROUTE_LISTS,
+            most_values=MAX_ROUTES,
+            largest=max(ALL_ROUTES),
+            values_name="directions",
         ),
         OUT_DTYPE,
         *PLUGIN_ATTRIBUTES,

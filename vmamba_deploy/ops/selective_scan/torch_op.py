@@ -33,7 +33,7 @@ def selective_scan(
         dt_bias: [K, D] float32.
         a: [K, N, D] float32, negative.
         d: [K, D] float32.
-        routes: the direction of each: [0, 1, 2, 3], [0, 2] or [0].
+        routes: the direction of each of K: 1 to 4 numbers from 0 to 3.
         out_dtype: ONNX code of the result: 1 (float32) or the code of x's dtype (10, 16).
 
     Returns:

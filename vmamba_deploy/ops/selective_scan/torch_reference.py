@@ -61,7 +61,7 @@ def selective_scan_reference(
         dt_bias: [K, D].
         a: [K, N, D], negative.
         d: [K, D].
-        routes: the direction of each: [0, 1, 2, 3], [0, 2] or [0].
+        routes: the direction of each of K: 1 to 4 numbers from 0 to 3.
         out_dtype: ONNX code of the result (1, 10 or 16); a float64 call returns float64.
 
     Returns:

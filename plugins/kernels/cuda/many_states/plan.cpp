@@ -1,4 +1,5 @@
 #include "cuda/many_states/shape.h"
+#include "cuda/shared/passes.h"
 #include "cuda/shared/plan_costs.h"
 
 namespace vmamba {
@@ -50,8 +51,8 @@ class Planner {
       : desc_(desc),
         limits_(limits),
         chunks_(pieces_of(desc)),
-        warps_(scan_warps(desc.routes)),
-        passes_((desc.routes + 1) / 2),
+        warps_(passes_of(desc).paired ? kPairWarps : 1),
+        passes_(passes_of(desc).count),
         walks_((desc.state + 2 * lane_states(desc.state) - 1) / (2 * lane_states(desc.state))),
         scans_(static_cast<double>(desc.batch) * groups_of(desc)) {}
 

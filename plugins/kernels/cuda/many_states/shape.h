@@ -27,9 +27,9 @@ constexpr int32_t kStagedStates = kWarpChannels * kStepPitch;
 constexpr int32_t kStagedPixels = kStagedStates + kChunkPixels * kStatePitch;
 constexpr int32_t kStagedWeights = kStagedPixels + kChunkPixels;
 
-// A scan is walked by two warps, one forward and one backward, or by one where there is no way
-// back. They are a block: blocks of two and four pairs were never 3% faster, and up to a quarter
-// slower, at any of the calls that were timed.
+// A scan is walked by two warps, one forward and one backward, or by one where a route has none
+// that comes back its way (see Passes). They are a block: blocks of two and four pairs were never
+// 3% faster, and up to a quarter slower, at any of the calls that were timed.
 constexpr int32_t kPairWarps = 2;
 constexpr int32_t kPairThreads = kPairWarps * kWarpLanes;
 // Of a multiprocessor: what the launch bounds hold the registers down for, 128 a thread.
@@ -37,8 +37,6 @@ constexpr int32_t kResidentChunkWarps = 16;
 
 // So few segments find their starts on their own: it saves a launch.
 constexpr int32_t kFoldedSegments = 8;
-
-constexpr int32_t scan_warps(int32_t routes) { return routes == 1 ? 1 : kPairWarps; }
 
 constexpr int32_t lane_states(int32_t state) {
   return state > kMostLaneStates ? kMostLaneStates : kMostLaneStates / 2;

@@ -13,8 +13,10 @@ int32_t parts_of(int64_t number, int32_t part) {
 }  // namespace
 
 bool runs_one_state(const vmamba_selective_scan_desc &desc) {
-  const bool four_routes = desc.routes == VMAMBA_MOST_ROUTES && desc.x_per_route == 0;
-  return desc.state == 1 && four_routes && desc.dt_features == desc.rank;
+  for (int32_t route = 0; route < VMAMBA_MOST_ROUTES; ++route) {
+    if (desc.routes != VMAMBA_MOST_ROUTES || desc.direction[route] != route) return false;
+  }
+  return desc.state == 1 && desc.x_per_route == 0 && desc.dt_features == desc.rank;
 }
 
 int32_t pieces_of(const vmamba_selective_scan_desc &desc) {

@@ -35,7 +35,7 @@ struct LaunchPlan {
   int32_t scans_per_block;
   int32_t pieces;              // of a route: tiles of 56 pixels in one_state, else chunks of 8
   int32_t pieces_per_segment;  // all of them where segments is 1
-  int32_t segments;            // over 1, the routes are cut: three or four launches
+  int32_t segments;            // over 1, the routes are cut: several launches
   bool begins_early;  // launches begin before what is ahead of them in the stream has ended
   bool starts_late;   // one_state: a segment's first tile is scanned before its start is known
   int32_t resident_blocks;  // of a multiprocessor at a time, as the plan reckons

@@ -169,7 +169,7 @@ ScanParams make_params(const vmamba_selective_scan_desc &desc,
   const int64_t pixels = desc.x_per_route == 1 ? desc.batch * desc.height * desc.width : 0;
   params.x_pitch = pixels * desc.channels;
   params.features_pitch = pixels == 0 ? route_features(desc) : pixels * route_features(desc);
-  params.passes = (desc.routes + 1) / 2;
+  params.passes = passes_of(desc);
   params.scans = params.batch * static_cast<uint32_t>(params.groups);
   const int32_t height = static_cast<int32_t>(desc.height);
   const int32_t width = static_cast<int32_t>(desc.width);

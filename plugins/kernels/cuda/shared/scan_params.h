@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "cuda/shared/launch_plan.h"
+#include "cuda/shared/passes.h"
 #include "vmamba/selective_scan.h"
 
 namespace vmamba {
@@ -24,6 +25,7 @@ struct LineOrder {
   uint32_t magic;  // position / line == position * magic >> shift for 0 <= position < 2^31
   int32_t shift;
 
+  VMAMBA_HOST_DEVICE bool backward() const { return turn < 0; }
   VMAMBA_HOST_DEVICE int32_t lines_before(int32_t position) const {
     return static_cast<int32_t>(static_cast<uint64_t>(position) * magic >> shift);
   }
@@ -42,17 +44,15 @@ struct ScanParams {
   int32_t length, channels, state, rank, features, groups;  // features: of a pixel's row in proj
   LineOrder orders[VMAMBA_MOST_ROUTES];
   LaunchPlan plan;
-  int32_t first_pass, last_pass;  // 0 is the pass over the rows, 1 the one over the columns
+  Passes passes;
+  int32_t first_pass, last_pass;  // of a launch
   // Of one pixel. Those of B and C are those of the features, those of y at times those of x: under
   // names of their own the compiler keeps no products for later, at the cost of further additions.
   uint32_t x_row_bytes, proj_row_bytes, state_row_bytes, y_row_bytes, map_row_bytes;
   bool rounds_output;  // y is not float32
   bool channel_steps;  // the step comes for each channel
   int32_t routes;
-  int32_t dt_features;  // of a route and pixel: what lies before B
-  // A pass takes the route of its number forward and, unless that is the only one, the route of its
-  // number plus `passes` backward.
-  int32_t passes;
+  int32_t dt_features;     // of a route and pixel: what lies before B
   int64_t x_pitch;         // elements from a route's x to the next one's; 0 where it is one
   int64_t features_pitch;  // and of its features in proj
 };
