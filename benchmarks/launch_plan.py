@@ -114,7 +114,7 @@ def _library() -> ctypes.CDLL:
     compiler = find_host_compiler().path
     command: list[str | Path] = [compiler, "-std=c++17", "-O1", "-fPIC"]
     command += [f"-I{kernels}", f"-I{source_folder() / 'include'}"]
-    plans = ("shared/launch_plan", "shared/passes", "one_state/plan", "many_states/plan")
+    plans = ("shared/launch_plan", "shared/sorted_routes", "one_state/plan", "many_states/plan")
     sources = [*(kernels / "cuda" / f"{name}.cpp" for name in plans), _BRIDGE]
     digest = hashlib.sha256(str(command).encode())
     for source in sources:

@@ -12,6 +12,7 @@
 #include "harness.h"
 #include "support/extents.h"
 #include "support/plugin_kinds.h"
+#include "vmamba/selective_scan.h"
 
 namespace vmamba::tests {
 namespace {

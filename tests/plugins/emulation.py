@@ -20,7 +20,7 @@ EMULATOR_SOURCES = (
     EMULATION / "race_detector.cpp",
     *sorted((PLUGINS / "kernels" / "common").glob("validate*.cpp")),
     PLUGINS / "kernels" / "cuda" / "shared" / "launch_plan.cpp",
-    PLUGINS / "kernels" / "cuda" / "shared" / "passes.cpp",
+    PLUGINS / "kernels" / "cuda" / "shared" / "sorted_routes.cpp",
     PLUGINS / "kernels" / "cuda" / "one_state" / "plan.cpp",
     PLUGINS / "kernels" / "cuda" / "many_states" / "plan.cpp",
     PLUGINS / "kernels" / "cuda" / "roi_align" / "plan.cpp",

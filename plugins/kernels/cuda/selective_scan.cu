@@ -78,7 +78,7 @@ vmamba_status launch_all(const Kernels &kernels, ScanParams params, void *stream
   const int64_t items =
       int64_t{params.batch} * plan.segments * blocks_for(params.groups, plan.scans_per_block);
   const Grid grid = grid_of(plan, items);
-  params.last_pass = params.passes.count - 1;
+  params.last_pass = params.sorted.passes - 1;
   if (plan.segments == 1) {
     return launch(kernels.merge, "the merging kernel", grid, stream, params);
   }
@@ -90,7 +90,7 @@ vmamba_status launch_all(const Kernels &kernels, ScanParams params, void *stream
     const Grid starts = grid_of(plan, blocks_for(rows, plan.warps_per_scan));
     status = launch(channel_starts, "channel_starts", starts, stream, params);
   }
-  for (int32_t pass = 0; status == VMAMBA_OK && pass < params.passes.count; ++pass) {
+  for (int32_t pass = 0; status == VMAMBA_OK && pass < params.sorted.passes; ++pass) {
     params.first_pass = params.last_pass = pass;
     status = launch(kernels.merge, "the merging kernel", grid, stream, params);
   }

@@ -1,6 +1,6 @@
 // The kernels of every call but those of one_state, for any list of routes: a lane for every
-// channel, two warps for every scan (one image, 32 channels), or one where routes have none that
-// comes back their way. One launch where the images and channels alone fill the GPU:
+// channel, two warps for every scan (one image, 32 channels), or one where the routes are not
+// paired. One launch where the images and channels alone fill the GPU:
 //
 //   merge_channels   each scan: along the rows, there and back, then so along the columns
 //
@@ -12,9 +12,9 @@
 //   merge_channels   the segments again from there: along the rows
 //   merge_channels   and along the columns: a launch for every pass
 //
-// A scan's two warps walk toward each other: both put their results down over the first half of
-// their way, meet, and add the rest to what the other has left. So every sum has one order. A warp
-// that is alone walks all the way.
+// Routes are counted by their places among the sorted ones. A scan's two warps walk toward each
+// other: both put their results down over the first half of their way, meet, and add the rest to
+// what the other has left. So every sum has one order. A warp that is alone walks all the way.
 #pragma once
 
 #include "cuda/many_states/map.cuh"
@@ -26,7 +26,7 @@ namespace vmamba {
 __device__ inline Stretch stretch_of(const ScanParams &params, int32_t route, int32_t segment) {
   const int32_t pixels = params.plan.pieces_per_segment * kChunkPixels;
   const int32_t begin = segment * pixels;
-  return {begin, min(begin + pixels, params.length), params.orders[route].backward()};
+  return {begin, min(begin + pixels, params.length), route >= params.sorted.forward};
 }
 
 __device__ inline float *warp_memory(const ScanParams &params, int32_t warp) {
@@ -81,9 +81,9 @@ __global__ void __launch_bounds__(kPairThreads, 1) channel_starts(ScanParams par
     const int32_t group = take_digit(image, params.groups);
     const int32_t route = take_digit(image, params.routes);
     const int32_t channel = min(group * kWarpChannels + place, params.channels - 1);
-    const int64_t row = static_cast<int64_t>(route) * params.state + n;
+    const int64_t row = int64_t{params.sorted.routes[route]} * params.state + n;
     const float a = params.args.a[row * params.channels + channel];
-    const bool backward = params.orders[route].backward();
+    const bool backward = route >= params.sorted.forward;
     const int64_t begin = segment_place(params, route_number(image, params.routes, route),
                                         backward ? segments - 1 : 0, group, kWarpChannels);
     const float *sums = params.segment_sums + begin + place;
@@ -120,7 +120,7 @@ __device__ void set_start(const ScanParams &params, const Scan &scan, int64_t im
   for (int n = 0; n < Scan::kOwnStates; ++n) h[n][0] = h[n][1] = 0.0f;
   if (params.plan.segments == 1) return;
   await_launch_before();
-  const bool backward = params.orders[route].backward();
+  const bool backward = route >= params.sorted.forward;
   const int32_t last = params.plan.segments - 1;
   const int32_t earlier = backward ? last - segment : segment;
   const bool folds = params.plan.segments <= kFoldedSegments;
@@ -138,7 +138,7 @@ __device__ void set_start(const ScanParams &params, const Scan &scan, int64_t im
 template <typename T, int kLaneStates, bool kAligned>
 __global__ void __launch_bounds__(kPairThreads, kResidentChunkWarps / kPairWarps)
     merge_channels(ScanParams params) {
-  if (params.last_pass < params.passes.count - 1) let_next_launch_begin();
+  if (params.last_pass < params.sorted.passes - 1) let_next_launch_begin();
   if (params.plan.segments == 1) await_launch_before();  // else once the routes are open
   const int32_t warp = warp_of_block(), warps = params.plan.warps_per_scan;
   const bool comes_back = warp == 1;
@@ -152,7 +152,7 @@ __global__ void __launch_bounds__(kPairThreads, kResidentChunkWarps / kPairWarps
     ChannelMerge<T> merge(params, lane, image);
 #pragma unroll 1
     for (int32_t pass = params.first_pass; pass <= params.last_pass; ++pass) {
-      const int32_t route = params.passes.routes[pass][warp];
+      const int32_t route = pass + (comes_back ? params.sorted.passes : 0);
       const Stretch all = stretch_of(params, route, segment);
       const int32_t half_length = (all.end - all.begin) / 2 / kChunkPixels * kChunkPixels;
       const int32_t middle = warps == 1 ? all.end : all.begin + half_length;
@@ -167,7 +167,7 @@ __global__ void __launch_bounds__(kPairThreads, kResidentChunkWarps / kPairWarps
           const bool lower = (half == 0) != comes_back;
           const Stretch own{lower ? all.begin : middle, lower ? middle : all.end, all.backward};
           merge.set_walk(half == 0 && pass == 0 && first == 0,
-                         half == warps - 1 && pass == params.passes.count - 1 &&
+                         half == warps - 1 && pass == params.sorted.passes - 1 &&
                              first + scan.kStates >= params.state);
           scan.walk(own, merge, h, unused);
           __syncthreads();

@@ -26,9 +26,9 @@ class ChannelMerge {
         keeps_(lane.keeps()),
         first_pixel_(image * params.length * params.channels + lane.own()) {}
 
-  // skips: whether the walk brings the route's skip.
-  __device__ void open(int32_t route, bool skips) {
-    const int64_t row = static_cast<int64_t>(route) * params_.channels;
+  // place: of the route; skips: whether the walk brings its skip.
+  __device__ void open(int32_t place, bool skips) {
+    const int64_t row = static_cast<int64_t>(params_.sorted.routes[place]) * params_.channels;
     skip_ = skips ? params_.args.d[row + lane_.own()] : 0.0f;
   }
 

@@ -1,6 +1,6 @@
 #include "cuda/many_states/shape.h"
-#include "cuda/shared/passes.h"
 #include "cuda/shared/plan_costs.h"
+#include "cuda/shared/sorted_routes.h"
 
 namespace vmamba {
 namespace {
@@ -51,8 +51,8 @@ class Planner {
       : desc_(desc),
         limits_(limits),
         chunks_(pieces_of(desc)),
-        warps_(passes_of(desc).paired ? kPairWarps : 1),
-        passes_(passes_of(desc).count),
+        warps_(sort_routes(desc).paired ? kPairWarps : 1),
+        passes_(sort_routes(desc).passes),
         walks_((desc.state + 2 * lane_states(desc.state) - 1) / (2 * lane_states(desc.state))),
         scans_(static_cast<double>(desc.batch) * groups_of(desc)) {}
 

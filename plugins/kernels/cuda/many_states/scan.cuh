@@ -18,10 +18,11 @@ class ChannelScan {
   __device__ ChannelScan(const ScanParams &params, const ChannelLane &lane, float *memory)
       : params_(params), lane_(lane), projection_(params, lane, memory), memory_(memory) {}
 
-  // first: of the states that the walks take; past N they stay zero.
-  __device__ void open(int64_t image, int32_t route, int32_t first) {
+  // place: of the route. first: of the states that the walks take; past N they stay zero.
+  __device__ void open(int64_t image, int32_t place, int32_t first) {
     __syncwarp();  // the lanes still at the walk before read its weights
-    route_ = route;
+    place_ = place;
+    const int32_t route = params_.sorted.routes[place];
     first_state_ = first;
     const int64_t first_pixel = image * params_.length;
     x_ = static_cast<const T *>(params_.args.x) + route * params_.x_pitch +
@@ -63,7 +64,7 @@ class ChannelScan {
   // log2(1 + e^v) where nothing is merged.
   template <typename Merge>
   __device__ void walk(const Stretch &stretch, const Merge &merge, States &h, float &sum) const {
-    const LineOrder &order = params_.orders[route_];
+    const LineOrder &order = params_.orders[place_];
     int32_t *const pixels = reinterpret_cast<int32_t *>(memory_ + kStagedPixels);
     const int32_t chunks = stretch.chunks();
 #pragma unroll 1
@@ -186,7 +187,7 @@ class ChannelScan {
   const ChannelLane &lane_;
   ProjectionFor<T, kAligned, PlainChunkProjection, TensorChunkProjection<T>> projection_;
   float *const memory_;
-  int32_t route_ = 0, first_state_ = 0;
+  int32_t place_ = 0, first_state_ = 0;
   const T *x_ = nullptr;     // of pixel 0, the lane's own channel
   const T *proj_ = nullptr;  // of pixel 0, from the first term of the projection on
   float bias_ = 0.0f;

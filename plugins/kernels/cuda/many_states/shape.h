@@ -28,8 +28,8 @@ constexpr int32_t kStagedPixels = kStagedStates + kChunkPixels * kStatePitch;
 constexpr int32_t kStagedWeights = kStagedPixels + kChunkPixels;
 
 // A scan is walked by two warps, one forward and one backward, or by one where a route has none
-// that comes back its way (see Passes). They are a block: blocks of two and four pairs were never
-// 3% faster, and up to a quarter slower, at any of the calls that were timed.
+// that comes back its way (see SortedRoutes). They are a block: blocks of two and four pairs were
+// never 3% faster, and up to a quarter slower, at any of the calls that were timed.
 constexpr int32_t kPairWarps = 2;
 constexpr int32_t kPairThreads = kPairWarps * kWarpLanes;
 // Of a multiprocessor: what the launch bounds hold the registers down for, 128 a thread.

@@ -169,13 +169,14 @@ ScanParams make_params(const vmamba_selective_scan_desc &desc,
   const int64_t pixels = desc.x_per_route == 1 ? desc.batch * desc.height * desc.width : 0;
   params.x_pitch = pixels * desc.channels;
   params.features_pitch = pixels == 0 ? route_features(desc) : pixels * route_features(desc);
-  params.passes = passes_of(desc);
+  params.sorted = sort_routes(desc);
   params.scans = params.batch * static_cast<uint32_t>(params.groups);
   const int32_t height = static_cast<int32_t>(desc.height);
   const int32_t width = static_cast<int32_t>(desc.width);
   const int32_t slot_pitch = width | 1;
-  for (int32_t route = 0; route < desc.routes; ++route) {
-    params.orders[route] = line_order(desc.direction[route], height, width, slot_pitch);
+  for (int32_t place = 0; place < desc.routes; ++place) {
+    const int32_t direction = desc.direction[params.sorted.routes[place]];
+    params.orders[place] = line_order(direction, height, width, slot_pitch);
   }
   params.plan = plan;
   const uint32_t channels = static_cast<uint32_t>(desc.channels);

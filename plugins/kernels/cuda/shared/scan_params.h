@@ -5,7 +5,7 @@
 #include <cstdint>
 
 #include "cuda/shared/launch_plan.h"
-#include "cuda/shared/passes.h"
+#include "cuda/shared/sorted_routes.h"
 #include "vmamba/selective_scan.h"
 
 namespace vmamba {
@@ -25,7 +25,6 @@ struct LineOrder {
   uint32_t magic;  // position / line == position * magic >> shift for 0 <= position < 2^31
   int32_t shift;
 
-  VMAMBA_HOST_DEVICE bool backward() const { return turn < 0; }
   VMAMBA_HOST_DEVICE int32_t lines_before(int32_t position) const {
     return static_cast<int32_t>(static_cast<uint64_t>(position) * magic >> shift);
   }
@@ -42,9 +41,8 @@ struct ScanParams {
   float *map;             // [B,L,D]: what the routes add up to; y itself where y is float32
   uint32_t batch, scans;  // scans: groups of channels of all images
   int32_t length, channels, state, rank, features, groups;  // features: of a pixel's row in proj
-  LineOrder orders[VMAMBA_MOST_ROUTES];
+  LineOrder orders[VMAMBA_MOST_ROUTES];                     // by place among the sorted routes
   LaunchPlan plan;
-  Passes passes;
   int32_t first_pass, last_pass;  // of a launch
   // Of one pixel. Those of B and C are those of the features, those of y at times those of x: under
   // names of their own the compiler keeps no products for later, at the cost of further additions.
@@ -52,12 +50,13 @@ struct ScanParams {
   bool rounds_output;  // y is not float32
   bool channel_steps;  // the step comes for each channel
   int32_t routes;
-  int32_t dt_features;     // of a route and pixel: what lies before B
+  int32_t dt_features;  // of a route and pixel: what lies before B
+  SortedRoutes sorted;
   int64_t x_pitch;         // elements from a route's x to the next one's; 0 where it is one
   int64_t features_pitch;  // and of its features in proj
 };
 
-// A route's number through all images, of which each has `routes`.
+// A route's number through all images, of which each has `routes`; route: its place.
 VMAMBA_HOST_DEVICE inline int64_t route_number(int64_t image, int32_t routes, int32_t route) {
   return image * routes + route;
 }
