@@ -35,7 +35,7 @@ struct AnyScanOp {
 
 struct SelectiveScanOp : AnyScanOp {
   static constexpr const char *kName = "SelectiveScan";
-  static constexpr const char *kCudaKernels = "selective_scan-1";
+  static constexpr const char *kCudaKernels = "selective_scan-2";
   static constexpr const char *kTorchName = "selective_scan";
   static constexpr const char *kTorchSchema =
       "selective_scan(Tensor x, Tensor proj, Tensor dt_weight, Tensor dt_bias, Tensor a, "
@@ -59,7 +59,7 @@ struct SelectiveScanOp : AnyScanOp {
 
 struct ScanOp : AnyScanOp {
   static constexpr const char *kName = "SelectiveScan2D";
-  static constexpr const char *kCudaKernels = "selective_scan_2d-3";
+  static constexpr const char *kCudaKernels = "selective_scan_2d-4";
   static constexpr const char *kTorchName = "selective_scan_2d";
   static constexpr const char *kTorchSchema =
       "selective_scan_2d(Tensor x, Tensor proj, Tensor dt_weight, Tensor dt_bias, Tensor a, "
