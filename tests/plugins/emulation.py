@@ -36,7 +36,7 @@ SIGNATURE_SOURCES = tuple(
     PLUGINS / "kernels" / "common" / name
     for name in ("signature.cpp", "scan_op.cpp", "roi_align_op.cpp")
 )
-SANITIZER_FLAGS = ("-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+SANITIZER_FLAGS = ("-O1", "-g1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 VECTOR_FLAGS = ("-mfma", "-mf16c")
 EMULATION_FLAGS = (
     "-std=c++17",
