@@ -121,7 +121,8 @@ def test_a_file_for_another_request_is_refused(small, exported, asked, change, w
 
 def test_an_exporter_that_fixes_a_free_side_leaves_nothing(small, tmp_path, monkeypatch):
     """PyTorch does so with an example whose last map is 1 x 1, and says nothing."""
-    monkeypatch.setattr("vmamba_deploy.exporting.taken._LEAST_SIDE", 32)
+    for module in ("taken", "trace"):
+        monkeypatch.setattr(f"vmamba_deploy.exporting.{module}.LEAST_SIDE", 32)
     with pytest.raises(BuildError, match=r"\[batch,3,32,32\], asked for .*\[batch,3,height,width"):
         export_onnx(small, tmp_path / "model.onnx", ExportOptions(image_size=32, dynamic_size=True))
     assert list(tmp_path.iterdir()) == []

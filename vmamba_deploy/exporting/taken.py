@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     import torch
 
 MAX_SIDE = 8192
-# Of an example whose sides are free: the last map, 1/32 of it, is then larger than 1.
-_LEAST_SIDE = 2 * MIN_IMAGE_SIZE
+# Of an example whose sides are free, and of those that it is traced for: the last map, 1/32 of it,
+# is then larger than 1. The file takes smaller ones as well.
+LEAST_SIDE = 2 * MIN_IMAGE_SIZE
 # Of an example whose axis is free: torch.export takes a 1 for a constant.
 _LEAST_FREE = 2
 
@@ -67,7 +68,7 @@ def _traced_sizes(options: ExportOptions, task: Task) -> dict[str, int]:
         return {name: max(size, _LEAST_FREE) for name, size in options.axes.items()}
     height, width = options.size
     if options.dynamic_size:
-        height, width = max(height, _LEAST_SIDE), max(width, _LEAST_SIDE)
+        height, width = max(height, LEAST_SIDE), max(width, LEAST_SIDE)
     return {BATCH: _LEAST_FREE, "height": height, "width": width}
 
 

@@ -11,8 +11,8 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from vmamba_deploy.errors import BuildError, printable
-from vmamba_deploy.exporting.options import MIN_IMAGE_SIZE, ExportOptions
-from vmamba_deploy.exporting.taken import MAX_SIDE, Taken, example_inputs, taken_inputs
+from vmamba_deploy.exporting.options import ExportOptions
+from vmamba_deploy.exporting.taken import LEAST_SIDE, MAX_SIDE, Taken, example_inputs, taken_inputs
 from vmamba_deploy.ops.onnx_forms import translation_table
 from vmamba_deploy.ops.registry import OPS
 from vmamba_deploy.tasks import Task
@@ -104,12 +104,13 @@ def _cause(error: BaseException) -> str:
 def _dynamic_shapes(taken: Sequence[Taken], *, own: bool) -> tuple[Any, ...]:
     """Of each argument its free axes; the inputs behind the first are one argument, `*others`.
 
-    Images have limits. Of a network's own inputs an axis has its name alone, as the exporter cannot
-    know which sizes the network divides.
+    Images have limits: were a side allowed from which a map of 1 comes, PyTorch would trace all
+    once more without it. Of a network's own inputs an axis has its name alone, as the exporter
+    cannot know which sizes the network divides.
     """
     from torch.export import Dim
 
-    side = {"min": MIN_IMAGE_SIZE, "max": MAX_SIDE}
+    side = {"min": LEAST_SIDE, "max": MAX_SIDE}
     limits = {BATCH: {"min": 1}, "height": side, "width": side}
     names = {axis for each in taken for axis in each.free.values()}
     dims = {name: name if own else Dim(name, **limits[name]) for name in names}
