@@ -82,6 +82,10 @@ def selective_scan_reference(
     return y if double else y.to(TORCH_DTYPES[out_dtype])
 
 
+# Of the states of all steps: so many stay in a cache, and long routes do not fill the memory.
+_VALUES_AT_A_TIME = 1 << 17
+
+
 def _scan_and_merge(
     dims: ScanDims, x: Tensor, proj: Tensor, parameters: tuple[Tensor, Tensor, Tensor, Tensor]
 ) -> Tensor:
@@ -96,16 +100,25 @@ def _scan_and_merge(
 
     step = dt * dt_weight if dims.step_per_channel else dt @ dt_weight
     delta = _softplus(step + dt_bias[:, None])  # [B,K,L,D]
-    decay = torch.exp(delta.unsqueeze(3) * a[:, None])  # [B,K,L,N,D]
-    driven = b.unsqueeze(-1) * (delta * u).unsqueeze(3)  # [B,K,L,N,D]
-
-    h = x.new_zeros(dims.batch, len(dims.routes), dims.state, dims.channels)
-    outputs = []
-    for decay_t, driven_t, c_t in zip(decay.unbind(2), driven.unbind(2), c.unbind(2), strict=True):
-        h = decay_t * h + driven_t
-        outputs.append((c_t.unsqueeze(-1) * h).sum(dim=2))
-    y = torch.stack(outputs, dim=2) + d[:, None] * u
+    y = _scan(delta, delta * u, b, c, a) + d[:, None] * u
     return cross_merge(y, dims.height, dims.width, dims.routes)
+
+
+def _scan(delta: Tensor, delta_u: Tensor, b: Tensor, c: Tensor, a: Tensor) -> Tensor:
+    """The sum over the states, [B,K,L,D], of steps [B,K,L,D], B and C [B,K,L,N], a [K,N,D]."""
+    h = delta.new_zeros(*delta.shape[:2], *a.shape[1:])
+    steps = max(1, _VALUES_AT_A_TIME // max(1, h.numel()))
+    by_step = (delta.unsqueeze(3), delta_u.unsqueeze(3), b.unsqueeze(4), c.unsqueeze(3))
+    outputs = []
+    for parts in zip(*(torch.split(values, steps, dim=2) for values in by_step), strict=True):
+        delta_l, delta_u_l, b_l, c_l = parts
+        decay = torch.exp(delta_l * a[:, None])  # [B,K,l,N,D]
+        states = []
+        for decay_t, driven_t in zip(decay.unbind(2), (b_l * delta_u_l).unbind(2), strict=True):
+            h = torch.addcmul(driven_t, decay_t, h)
+            states.append(h)
+        outputs.append((c_l @ torch.stack(states, dim=2)).squeeze(3))
+    return torch.cat(outputs, dim=2)
 
 
 def _by_route(dims: ScanDims, x: Tensor, proj: Tensor) -> tuple[Tensor, Tensor]:
