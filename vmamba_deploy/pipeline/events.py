@@ -18,7 +18,8 @@ class Event:
     Attributes:
         event: what happened.
         message: for a person, one line.
-        step: `weights`, `export`, `native`, `engine`, `parity`, `manifest`, `publish` or None.
+        step: `operators`, `weights`, `export`, `library`, `engine`, `aoti`, `parity`, `report`,
+            `manifest`, `publish`, or None.
         fraction: of the step, 0 to 1, in `progress`; None when unknown.
         seconds: the step took, in `step-finished`.
         data: structured content of `result` and `error`.

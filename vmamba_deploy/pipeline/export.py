@@ -107,6 +107,8 @@ def run_export(plan: ExportPlan, on_event: OnEvent) -> ExportOutcome:
     if plan.aoti:
         check_aoti_plan(plan.aoti_device)
     with open_output_folder(plan.output_folder(preset)) as output:
+        if plan.network is not None:  # it is run when it is loaded
+            _find_operators(steps)
         loaded = _load_weights(plan, steps)
         if plan.network is None:
             plan, loaded = _of_images(plan, loaded, steps)
@@ -200,6 +202,11 @@ def _proof(plan: ExportPlan, failures: list[RunResult]) -> tuple[Status, str | N
     if not plan.check_parity:
         return "unproven", "not compared with PyTorch (--no-parity)"
     return "complete", None
+
+
+def _find_operators(steps: Steps) -> None:
+    with steps.step("operators", "finding PyTorch's operators") as told:
+        told.append(native.library_path(TORCH_LIBRARY, progress=steps.progress).name)
 
 
 def _load_weights(plan: ExportPlan, steps: Steps) -> LoadedModel:
@@ -320,9 +327,7 @@ def compile_package(folder: Path, loaded: LoadedModel, plan: ExportPlan, steps: 
     """Write model.pt2 and libvmamba_torch.so to the folder."""
 
     with steps.step("aoti", "compiling with AOTInductor") as told:
-        library = native.library_path(
-            TORCH_LIBRARY, progress=lambda text, done: steps.progress(text, done)
-        )
+        library = native.library_path(TORCH_LIBRARY, progress=steps.progress)
         package = export_aoti(
             loaded,
             folder / PACKAGE_NAME,
