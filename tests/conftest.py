@@ -15,6 +15,9 @@ import pytest
 if TYPE_CHECKING:
     from vmamba_deploy.precisions import PrecisionName
 
+# Workers and the programs that they start share the cores: a thread that waits keeps none busy.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 # A machine with a GPU may have PyTorch and pytest alone: the tests marked `gpu` need no more.
 if importlib.util.find_spec("hypothesis"):
     from hypothesis import HealthCheck, settings
