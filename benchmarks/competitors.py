@@ -101,7 +101,8 @@ class Entrants:
     @cached_property
     def onnx_file(self) -> Path:
         """The exported file."""
-        from vmamba_deploy.exporting import ExportOptions, export_onnx
+        from vmamba_deploy.exporting.onnx_file import export_onnx
+        from vmamba_deploy.exporting.options import ExportOptions
 
         path = self.folder / "model.onnx"
         options = ExportOptions(precision=self.precision, image_size=self.image_side)

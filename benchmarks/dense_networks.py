@@ -30,7 +30,8 @@ from benchmarks.op_comparison import (
 )
 from benchmarks.timing import interleave, machine_text, spread
 from vmamba_deploy import native
-from vmamba_deploy.exporting import ExportOptions, export_onnx
+from vmamba_deploy.exporting.onnx_file import export_onnx
+from vmamba_deploy.exporting.options import ExportOptions
 from vmamba_deploy.models import LoadedModel, load_weights
 from vmamba_deploy.tasks import TASKS
 from vmamba_deploy.tasks.inputs import completed_inputs

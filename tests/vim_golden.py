@@ -51,7 +51,8 @@ def loaded(name: str) -> LoadedModel:
 
 def export_golden(name: str, path: Path) -> None:
     """Write a model's ONNX file in fp32."""
-    from vmamba_deploy.exporting import ExportOptions, export_onnx
+    from vmamba_deploy.exporting.onnx_file import export_onnx
+    from vmamba_deploy.exporting.options import ExportOptions
 
     size = arrays(name)["input"].shape[2:]
     export_onnx(loaded(name), path, ExportOptions(image_size=(size[0], size[1])))

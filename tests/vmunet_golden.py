@@ -50,7 +50,8 @@ def loaded(name: str) -> LoadedModel:
 
 def export_golden(name: str, path: Path) -> None:
     """Write a model's ONNX file: fp32, both outputs."""
-    from vmamba_deploy.exporting import ExportOptions, export_onnx
+    from vmamba_deploy.exporting.onnx_file import export_onnx
+    from vmamba_deploy.exporting.options import ExportOptions
 
     size = arrays(name)["input"].shape[2:]
     options = ExportOptions(image_size=(size[0], size[1]), outputs=("labels", "logits"))

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from vmamba_deploy.exporting import ExportOptions, export_onnx
+from vmamba_deploy.exporting.onnx_file import export_onnx
+from vmamba_deploy.exporting.options import ExportOptions
 from vmamba_deploy.models import LoadedModel, load_weights
 
 GOLDEN = Path(__file__).parents[1] / "data" / "golden"

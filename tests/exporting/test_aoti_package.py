@@ -15,8 +15,9 @@ import torch
 from tests.aoti_compiler import keeping_compiler
 from vmamba_deploy import native
 from vmamba_deploy.errors import BuildError, EnvironmentProblem, InputFileError, UsageError
-from vmamba_deploy.exporting import ExportOptions, deployable_module, export_aoti
-from vmamba_deploy.exporting.aoti_package import choose_device
+from vmamba_deploy.exporting.aoti_package import choose_device, export_aoti
+from vmamba_deploy.exporting.onnx_file import deployable_module
+from vmamba_deploy.exporting.options import ExportOptions
 from vmamba_deploy.models import load_weights
 from vmamba_deploy.runtimes.aotinductor import AotInductorRuntime, package_device
 

@@ -9,9 +9,10 @@ import onnx
 import pytest
 
 from vmamba_deploy.errors import BuildError
-from vmamba_deploy.exporting import ExportOptions, export_onnx
 from vmamba_deploy.exporting.checks import Asked, check_exported
+from vmamba_deploy.exporting.onnx_file import export_onnx
 from vmamba_deploy.exporting.onnx_model import OnnxModel
+from vmamba_deploy.exporting.options import ExportOptions
 from vmamba_deploy.tasks import CLASSIFICATION, FEATURES
 
 OPTIONS = ExportOptions(image_size=64)
@@ -121,7 +122,7 @@ def test_a_file_for_another_request_is_refused(small, exported, asked, change, w
 
 def test_an_exporter_that_fixes_a_free_side_leaves_nothing(small, tmp_path, monkeypatch):
     """PyTorch does so with an example whose last map is 1 x 1, and says nothing."""
-    for module in ("taken", "trace"):
+    for module in ("options", "trace"):
         monkeypatch.setattr(f"vmamba_deploy.exporting.{module}.LEAST_SIDE", 32)
     with pytest.raises(BuildError, match=r"\[batch,3,32,32\], asked for .*\[batch,3,height,width"):
         export_onnx(small, tmp_path / "model.onnx", ExportOptions(image_size=32, dynamic_size=True))

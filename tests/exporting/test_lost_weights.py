@@ -10,8 +10,9 @@ import pytest
 import torch
 
 from vmamba_deploy.errors import InputFileError
-from vmamba_deploy.exporting import ExportOptions, export_onnx
-from vmamba_deploy.exporting.lost_weights import check_weights
+from vmamba_deploy.exporting.checks import check_weights
+from vmamba_deploy.exporting.onnx_file import export_onnx
+from vmamba_deploy.exporting.options import ExportOptions
 from vmamba_deploy.models import load_weights
 
 GOLDEN = Path(__file__).parents[1] / "data" / "golden"

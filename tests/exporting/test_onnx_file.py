@@ -13,8 +13,9 @@ import pytest
 import torch
 
 from vmamba_deploy.errors import UsageError
-from vmamba_deploy.exporting import ExportOptions, deployable_module, export_onnx
+from vmamba_deploy.exporting.onnx_file import deployable_module, export_onnx
 from vmamba_deploy.exporting.onnx_model import OnnxModel, module_scopes
+from vmamba_deploy.exporting.options import ExportOptions
 from vmamba_deploy.models import load_weights
 from vmamba_deploy.ops.registry import OPS
 from vmamba_deploy.ops.selective_scan_2d.specification import SELECTIVE_SCAN_2D

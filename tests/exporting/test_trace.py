@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from vmamba_deploy.errors import BuildError
-from vmamba_deploy.exporting import ExportOptions
+from vmamba_deploy.exporting.options import ExportOptions
 from vmamba_deploy.exporting.trace import trace
 from vmamba_deploy.tasks import CLASSIFICATION
 

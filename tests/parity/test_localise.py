@@ -9,7 +9,8 @@ import torch
 from torch import nn
 
 from vmamba_deploy.errors import InputFileError
-from vmamba_deploy.exporting import ExportOptions, export_onnx
+from vmamba_deploy.exporting.onnx_file import export_onnx
+from vmamba_deploy.exporting.options import ExportOptions
 from vmamba_deploy.exporting.passes import serialised
 from vmamba_deploy.models import load_weights
 from vmamba_deploy.models.vmamba.family import VMAMBA

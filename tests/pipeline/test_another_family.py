@@ -16,8 +16,9 @@ import torch
 from torch import Tensor, nn
 
 from vmamba_deploy.errors import ExitCode, InputFileError
-from vmamba_deploy.exporting import ExportOptions, export_onnx
+from vmamba_deploy.exporting.onnx_file import export_onnx
 from vmamba_deploy.exporting.onnx_model import OnnxModel
+from vmamba_deploy.exporting.options import ExportOptions
 from vmamba_deploy.inference import load
 from vmamba_deploy.models import (
     FAMILIES,

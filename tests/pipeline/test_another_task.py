@@ -15,8 +15,10 @@ import torch
 from tests.another_task import CONFIG, FITTED, REGIONS, registered
 from tests.pipeline.conftest import HAS_RTX, HAS_TORCH_LIBRARY
 from vmamba_deploy.errors import ExitCode, UsageError
-from vmamba_deploy.exporting import ExportOptions, export_aoti, export_onnx
+from vmamba_deploy.exporting.aoti_package import export_aoti
+from vmamba_deploy.exporting.onnx_file import export_onnx
 from vmamba_deploy.exporting.onnx_model import OnnxModel
+from vmamba_deploy.exporting.options import ExportOptions
 from vmamba_deploy.inference import load
 from vmamba_deploy.models import LoadedModel, create_model, load_weights
 from vmamba_deploy.pipeline.bench import run_bench

@@ -8,7 +8,9 @@ import pytest
 import torch
 
 from vmamba_deploy.errors import UsageError
-from vmamba_deploy.exporting import ExportOptions, OnnxModel, deployable_module, export_onnx
+from vmamba_deploy.exporting.onnx_file import deployable_module, export_onnx
+from vmamba_deploy.exporting.onnx_model import OnnxModel
+from vmamba_deploy.exporting.options import ExportOptions
 from vmamba_deploy.models import load_model, load_weights
 from vmamba_deploy.models.checkpoints.choice import WeightsChoice
 from vmamba_deploy.pipeline.engine import describe, no_engine

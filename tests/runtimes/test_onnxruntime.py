@@ -11,7 +11,8 @@ import torch
 
 from vmamba_deploy import native
 from vmamba_deploy.errors import EnvironmentProblem, InputFileError, VmambaError
-from vmamba_deploy.exporting import ExportOptions, export_onnx
+from vmamba_deploy.exporting.onnx_file import export_onnx
+from vmamba_deploy.exporting.options import ExportOptions
 from vmamba_deploy.models import load_weights
 from vmamba_deploy.runtimes.onnxruntime import (
     OnnxRuntimeBody,

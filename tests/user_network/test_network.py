@@ -14,7 +14,8 @@ from torch import Tensor, nn
 
 from tests.user_network.float64 import outputs_float64, weighted
 from vmamba_deploy.errors import InputFileError, UsageError
-from vmamba_deploy.exporting import ExportOptions, export_onnx
+from vmamba_deploy.exporting.onnx_file import export_onnx
+from vmamba_deploy.exporting.options import ExportOptions
 from vmamba_deploy.models import LoadedModel
 from vmamba_deploy.ops import torch_registration
 from vmamba_deploy.ops.op import FLOAT32

@@ -10,12 +10,11 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from vmamba_deploy.errors import BuildError, EnvironmentProblem, UsageError
 from vmamba_deploy.exporting.onnx_file import chosen_task, deployable_module
-from vmamba_deploy.exporting.options import ExportOptions
-from vmamba_deploy.exporting.taken import example_inputs
+from vmamba_deploy.exporting.options import AotiDevice, ExportOptions, example_inputs
 from vmamba_deploy.ops.registry import OPS
 
 if TYPE_CHECKING:
@@ -23,8 +22,6 @@ if TYPE_CHECKING:
     from torch import nn
 
     from vmamba_deploy.models import LoadedModel
-
-AotiDevice = Literal["auto", "cpu", "cuda"]
 
 
 @dataclass(frozen=True)

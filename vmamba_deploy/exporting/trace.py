@@ -11,8 +11,14 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from vmamba_deploy.errors import BuildError, printable
-from vmamba_deploy.exporting.options import ExportOptions
-from vmamba_deploy.exporting.taken import LEAST_SIDE, MAX_SIDE, Taken, example_inputs, taken_inputs
+from vmamba_deploy.exporting.options import (
+    LEAST_SIDE,
+    MAX_SIDE,
+    ExportOptions,
+    Taken,
+    example_inputs,
+    taken_inputs,
+)
 from vmamba_deploy.ops.onnx_forms import translation_table
 from vmamba_deploy.ops.registry import OPS
 from vmamba_deploy.tasks import Task

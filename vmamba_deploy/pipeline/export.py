@@ -18,9 +18,8 @@ from vmamba_deploy.artifacts.manifest import (
 )
 from vmamba_deploy.artifacts.output_folder import OutputFolder, open_output_folder
 from vmamba_deploy.errors import EnvironmentProblem, ExitCode
-from vmamba_deploy.exporting import export_onnx
 from vmamba_deploy.exporting.aoti_package import choose_device, export_aoti
-from vmamba_deploy.exporting.onnx_file import chosen_task
+from vmamba_deploy.exporting.onnx_file import chosen_task, export_onnx
 from vmamba_deploy.exporting.onnx_model import OnnxModel
 from vmamba_deploy.models import load_weights, resolve_preset
 from vmamba_deploy.parity.exhibits import Exhibits
@@ -44,7 +43,7 @@ from vmamba_deploy.runtimes.aotinductor import PACKAGE_NAME
 from vmamba_deploy.user_network.loading import UserWeights, load_user_network
 
 if TYPE_CHECKING:
-    from vmamba_deploy.exporting.aoti_package import AotiDevice
+    from vmamba_deploy.exporting.options import AotiDevice
     from vmamba_deploy.models import LoadedModel
     from vmamba_deploy.parity.compare import Witness
     from vmamba_deploy.parity.results import RunResult

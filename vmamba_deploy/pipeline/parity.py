@@ -13,8 +13,9 @@ import msgspec
 from vmamba_deploy.artifacts.engine_facts import EngineFacts
 from vmamba_deploy.artifacts.manifest import MANIFEST_NAME, PreprocessingFacts, read_manifest
 from vmamba_deploy.errors import InputFileError, UsageError
-from vmamba_deploy.exporting import ExportOptions, deployable_module
+from vmamba_deploy.exporting.onnx_file import deployable_module
 from vmamba_deploy.exporting.onnx_model import OnnxModel
+from vmamba_deploy.exporting.options import ExportOptions
 from vmamba_deploy.files import shown
 from vmamba_deploy.models.checkpoints.choice import WeightsChoice
 from vmamba_deploy.models.checkpoints.download import is_url

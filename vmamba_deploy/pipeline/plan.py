@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vmamba_deploy.errors import UsageError
-from vmamba_deploy.exporting.aoti_package import AotiDevice
-from vmamba_deploy.exporting.options import ExportOptions
+from vmamba_deploy.exporting.options import MAX_SIDE, AotiDevice, ExportOptions
 from vmamba_deploy.models.checkpoints.choice import WeightsChoice
 from vmamba_deploy.precisions import PrecisionName
 from vmamba_deploy.preprocessing import IMAGENET_PREPROCESSING
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from torch import nn
 
-MAX_IMAGE_SIZE = 8192
 MAX_CLASSES = 1_000_000
 # The last for which the exporter converts every op that the networks use.
 MAX_OPSET = 25
@@ -116,10 +114,10 @@ class ExportPlan:
             raise UsageError(
                 f"the number of classes must be 1 to {MAX_CLASSES:,}, got {self.num_classes}"
             )
-        if self.image_size is not None and max(self.image_size) > MAX_IMAGE_SIZE:
+        if self.image_size is not None and max(self.image_size) > MAX_SIDE:
             raise UsageError(
                 f"image size {self.image_size[0]}x{self.image_size[1]} is above the limit of "
-                f"{MAX_IMAGE_SIZE} pixels a side"
+                f"{MAX_SIDE} pixels a side"
             )
         if self.opset is not None and self.opset > MAX_OPSET:
             raise UsageError(
