@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -25,7 +24,6 @@ from vmamba_deploy.artifacts.output_folder import open_output_folder
 from vmamba_deploy.artifacts.verification import verify
 from vmamba_deploy.errors import InputFileError, UsageError, printable
 from vmamba_deploy.exporting.onnx_model import OnnxModel
-from vmamba_deploy.native import library_path
 from vmamba_deploy.pipeline.events import OnEvent, Steps
 from vmamba_deploy.precisions import PRECISIONS, PrecisionName
 from vmamba_deploy.runtimes.onnxruntime import CUSTOM_OP_LIBRARY
@@ -41,23 +39,12 @@ _USUAL_STEP = 32
 NETWORK_SCRIPT_NAME = "polygraphy_network.py"
 _TURING = (7, 5)
 _LONGEST_REASON = 1000
-Progress = Callable[[str, float | None], None]
 
 
 def no_engine(reason: str, plan: EnginePlan) -> EngineFacts:
     """The facts of a run without an engine, of the flavour that would have built it."""
 
     return EngineFacts(built=False, reason=reason, flavour=likely_flavour(plan.flavour).name)
-
-
-def engine_summary(engine: EngineFacts, file: Path) -> str:
-    """A built engine in one line for a person."""
-    kinds = [f"{count} {name}" for name, count in (engine.layers_by_plugin or {}).items()]
-    of_kinds = f" ({', '.join(kinds)})" if kinds else ""
-    return (
-        f"{engine.flavour} {engine.version}, {engine.plugin_layers} plugin layers{of_kinds}, "
-        f"{file.stat().st_size / 1e6:.1f} MB"
-    )
 
 
 def check_engine_plan(plan: EnginePlan, precision: PrecisionName) -> None:
@@ -77,39 +64,43 @@ def check_engine_plan(plan: EnginePlan, precision: PrecisionName) -> None:
     check_feasible(plan)
 
 
-def build_engine_file(
-    facts: OnnxModel, output: Path, plan: EnginePlan, progress: Progress
-) -> EngineFacts:
-    """Build the engine of an ONNX file, and put the plugin library beside it unless embedded.
+def build_engine_file(facts: OnnxModel, plan: EnginePlan, steps: Steps) -> EngineFacts:
+    """Build the engine beside its ONNX file, and put the plugin library there unless embedded.
 
     A plugin beside the engine comes with a network script for polygraphy.
 
     Raises:
         UsageError, EnvironmentProblem, BuildError, InputFileError: see `build_engine`.
     """
+    output = facts.path.with_name(ENGINE_NAME)
+    with steps.step("engine", "building the TensorRT engine") as told:
+        title = choose_flavour(plan.flavour).title
 
-    title = choose_flavour(plan.flavour).title
+        def on_phase(phase: str, step: int, total: int) -> None:
+            steps.progress(f"{title}: {phase}", step / total if total else None)
 
-    def on_phase(phase: str, step: int, total: int) -> None:
-        progress(f"{title}: {phase}", step / total if total else None)
-
-    library = library_path("vmamba_trt", progress=progress)
-    profile = engine_profile(facts, plan)
-    ranges = axis_ranges(facts, plan) if facts.task.first is not None else {}
-    engine = build_engine(
-        plan,
-        facts,
-        output,
-        profile=profile,
-        ranges=ranges,
-        plugin_library=library,
-        progress=on_phase,
-    )
-    if not engine.plugin_embedded:
-        beside = output.with_name(TRT_LIBRARY_NAME)
-        shutil.copyfile(library, beside)
-        script = output.with_name(NETWORK_SCRIPT_NAME)
-        write_network_script(facts, beside, script, profile=profile, ranges=ranges)
+        library = native.library_path("vmamba_trt", progress=steps.progress)
+        profile = engine_profile(facts, plan)
+        ranges = axis_ranges(facts, plan) if facts.task.first is not None else {}
+        engine = build_engine(
+            plan,
+            facts,
+            output,
+            profile=profile,
+            ranges=ranges,
+            plugin_library=library,
+            progress=on_phase,
+        )
+        if not engine.plugin_embedded:
+            beside = output.with_name(TRT_LIBRARY_NAME)
+            shutil.copyfile(library, beside)
+            script = output.with_name(NETWORK_SCRIPT_NAME)
+            write_network_script(facts, beside, script, profile=profile, ranges=ranges)
+        kinds = [f"{count} {name}" for name, count in (engine.layers_by_plugin or {}).items()]
+        of_kinds = f" ({', '.join(kinds)})" if kinds else ""
+        told.append(f"{engine.flavour} {engine.version}")
+        told.append(f"{engine.plugin_layers} plugin layers{of_kinds}")
+        told.append(f"{output.stat().st_size / 1e6:.1f} MB")
     return engine
 
 
@@ -320,9 +311,7 @@ def add_ort_library(folder: Path, steps: Steps) -> None:
         steps.warn(f"no lib{CUSTOM_OP_LIBRARY}.so, so ONNX Runtime will run loops: {reason}")
         return
     with steps.step("library", "adding the library for ONNX Runtime") as told:
-        library = native.library_path(
-            CUSTOM_OP_LIBRARY, progress=lambda text, done: steps.progress(text, done)
-        )
+        library = native.library_path(CUSTOM_OP_LIBRARY, progress=steps.progress)
         shutil.copyfile(library, folder / library.name)
         told.append(f"{library.name}, {library.stat().st_size / 1e6:.1f} MB")
 
@@ -362,10 +351,7 @@ def run_build(
     with open_output_folder(target, needed_bytes=needed) as folder:
         copy = facts.copied_to(folder.staging / ONNX_NAME)
         add_ort_library(folder.staging, steps)
-        with steps.step("engine", "building the TensorRT engine") as told:
-            file = copy.path.with_name(ENGINE_NAME)
-            engine = build_engine_file(copy, file, plan, steps.progress)
-            told.append(engine_summary(engine, file))
+        engine = build_engine_file(copy, plan, steps)
         with steps.step("manifest", "describing the files"):
             typed = read_manifest(source).weights.source if _has_manifest(source) else None
             reason = "the engine was not compared"

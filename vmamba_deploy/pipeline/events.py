@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-Kind = Literal["step-started", "progress", "step-finished", "warning", "result", "error"]
+Kind = Literal["step-started", "progress", "step-finished", "warning"]
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,6 @@ class Event:
             `manifest`, `publish`, or None.
         fraction: of the step, 0 to 1, in `progress`; None when unknown.
         seconds: the step took, in `step-finished`.
-        data: structured content of `result` and `error`.
     """
 
     event: Kind
@@ -30,13 +29,10 @@ class Event:
     step: str | None = None
     fraction: float | None = None
     seconds: float | None = None
-    data: dict[str, Any] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
-        """The documented shape of a line: absent values are left out, `data` is spread."""
-        fields = asdict(self)
-        data: dict[str, Any] = fields.pop("data")
-        return {key: value for key, value in fields.items() if value not in (None, "")} | data
+        """The documented shape of a line: absent values are left out."""
+        return {key: value for key, value in asdict(self).items() if value not in (None, "")}
 
 
 OnEvent = Callable[[Event], None]

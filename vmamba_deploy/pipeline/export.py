@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from vmamba_deploy import native
 from vmamba_deploy.artifacts.engine_facts import EngineFacts
 from vmamba_deploy.artifacts.manifest import (
-    ENGINE_NAME,
     ONNX_NAME,
+    PACKAGE_NAME,
     Manifest,
     Status,
     write_manifest,
@@ -22,13 +22,13 @@ from vmamba_deploy.exporting.aoti_package import choose_device, export_aoti
 from vmamba_deploy.exporting.onnx_file import chosen_task, export_onnx
 from vmamba_deploy.exporting.onnx_model import OnnxModel
 from vmamba_deploy.models import load_weights, resolve_preset
+from vmamba_deploy.ops.torch_registration import LIBRARY as TORCH_LIBRARY
 from vmamba_deploy.parity.exhibits import Exhibits
 from vmamba_deploy.pipeline.engine import (
     add_ort_library,
     build_engine_file,
     check_engine_plan,
     describe,
-    engine_summary,
     no_engine,
     planned_sizes,
 )
@@ -39,7 +39,6 @@ from vmamba_deploy.pipeline.report import write_reports
 from vmamba_deploy.precisions import PRECISIONS
 from vmamba_deploy.preprocessing import IMAGENET_PREPROCESSING, Preprocessing
 from vmamba_deploy.preprocessing.specification import RGB
-from vmamba_deploy.runtimes.aotinductor import PACKAGE_NAME
 from vmamba_deploy.user_network.loading import UserWeights, load_user_network
 
 if TYPE_CHECKING:
@@ -167,7 +166,10 @@ def _run_in(
         told.append(f"{facts.size_bytes / 1e6:.1f} MB")
     if not plan.inline:
         add_ort_library(output.staging, steps)
-    engine = _build_engine(facts, plan, steps)
+    if plan.build_engine:
+        engine = build_engine_file(facts, plan.engine, steps)
+    else:
+        engine = no_engine("not asked for (--no-engine)", plan.engine)
     if plan.aoti:
         compile_package(output.staging, loaded, plan, steps)
     results: tuple[RunResult, ...] = ()
@@ -243,16 +245,6 @@ def _load_weights(plan: ExportPlan, steps: Steps) -> LoadedModel:
     return loaded
 
 
-def _build_engine(facts: OnnxModel, plan: ExportPlan, steps: Steps) -> EngineFacts:
-    if not plan.build_engine:
-        return no_engine("not asked for (--no-engine)", plan.engine)
-    with steps.step("engine", "building the TensorRT engine") as told:
-        path = facts.path.with_name(ENGINE_NAME)
-        engine = build_engine_file(facts, path, plan.engine, steps.progress)
-        told.append(engine_summary(engine, path))
-    return engine
-
-
 def _prove(
     facts: OnnxModel,
     loaded: LoadedModel,
@@ -303,7 +295,6 @@ def _tally(records: tuple[RunResult, ...]) -> str:
     return ", ".join(f"{count} {status}" for status, count in counts.items() if count)
 
 
-TORCH_LIBRARY = "vmamba_torch"
 # Of code and library, beside the weights.
 PACKAGE_BYTES = 30_000_000
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,7 +20,7 @@ from vmamba_deploy.files import shown
 from vmamba_deploy.models.checkpoints.choice import WeightsChoice
 from vmamba_deploy.models.checkpoints.download import is_url
 from vmamba_deploy.models.loading import RANDOM, load_weights, weights_file_sha256
-from vmamba_deploy.parity.compare import Witness, compare_runtimes
+from vmamba_deploy.parity.compare import Progress, Witness, compare_runtimes
 from vmamba_deploy.parity.inputs import build_inputs
 from vmamba_deploy.parity.kinds import shakes_of
 from vmamba_deploy.parity.named_inputs import Arrays, build_named_inputs
@@ -42,9 +42,6 @@ if TYPE_CHECKING:
     from vmamba_deploy.parity.inputs import InputSet
     from vmamba_deploy.parity.results import RunResult
     from vmamba_deploy.preprocessing import Preprocessing
-
-
-Progress = Callable[[str, float | None], None]
 
 
 def check_parity(
@@ -87,7 +84,7 @@ def check_parity(
         inputs,
         facts.precision,
         task=facts.task,
-        progress=lambda text, done: progress(text, done),
+        progress=progress,
         witness=witness,
     )
     return tuple(results)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vmamba_deploy.artifacts.manifest import PACKAGE_NAME
 from vmamba_deploy.errors import ClosedError, InputFileError
 from vmamba_deploy.files import open_file, understood
 from vmamba_deploy.ops.registry import OPS
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
     from vmamba_deploy.runtimes.base import Outputs
 
-PACKAGE_NAME = "model.pt2"
 _DEVICE_KEY = "AOTI_DEVICE_KEY"
 _MAX_METADATA_BYTES = 1 << 20
 
