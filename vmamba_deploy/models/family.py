@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from re import Pattern
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
-from vmamba_deploy.errors import UsageError
+from vmamba_deploy.errors import UsageError, printable
 from vmamba_deploy.precisions import PrecisionName
 from vmamba_deploy.preprocessing.specification import IMAGENET_PREPROCESSING, Preprocessing
 from vmamba_deploy.tasks import CLASSIFICATION, FEATURES
@@ -35,6 +36,16 @@ def size_in(weights: Mapping[str, Tensor], name: str, axis: int) -> int:
     if tensor.ndim <= axis:
         raise NotThisFamilyError(f"'{name}' has shape {tuple(tensor.shape)}")
     return tensor.shape[axis]
+
+
+def refuse_relatives(names: Iterable[str], relatives: Mapping[str, str]) -> None:
+    """Raise NotThisFamilyError where a name is of a relative, by the pattern of its names."""
+    names = list(names)
+    for pattern, what in relatives.items():
+        if name := next((each for each in names if re.match(pattern, each)), None):
+            raise NotThisFamilyError(
+                f"it has {what}, which this release does not compute: '{printable(name)}'"
+            )
 
 
 @dataclass(frozen=True)

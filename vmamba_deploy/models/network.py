@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from vmamba_deploy.tasks import TASKS, Task
 
@@ -57,3 +58,14 @@ class Network(nn.Module):
     def task_named(self, name: str) -> Task:
         """One of its tasks."""
         return TASKS[name]
+
+
+def pixel_labels(logits: Tensor) -> Tensor:
+    """The classes [B, H, W] int32 of logits [B, K, H, W]: the first of the largest.
+
+    A single logit stands for two classes, no and yes: 1 where it is above 0, which is where its
+    sigmoid is above one half.
+    """
+    if logits.shape[1] == 1:
+        return (logits[:, 0] > 0).to(torch.int32)
+    return logits.argmax(dim=1).to(torch.int32)

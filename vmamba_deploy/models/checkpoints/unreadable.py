@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from vmamba_deploy.errors import InputFileError, printable
@@ -15,6 +15,24 @@ CLEAN_FILE = (
     'torch.save({"model": model.state_dict()}, "clean.pth")'
 )
 _OTHER_TENSORS = ("torch._utils._rebuild", "torch._tensor._rebuild")
+
+
+def refuse_configuration(path: Path, says: str, refused: Iterable[str]) -> None:
+    """Refuse a file whose configuration is of a network that is not computed here.
+
+    Args:
+        path: of the file.
+        says: what it is, after its name.
+        refused: what it says, a line each; without any the file is taken.
+
+    Raises:
+        InputFileError: with the lines.
+    """
+    if lines := "\n".join(f"  {line}" for line in refused):
+        raise InputFileError(
+            f"{shown(path)} {says}; nothing was loaded.\n{lines}",
+            hint=f"If the configuration is not that of the weights: {CLEAN_FILE}",
+        )
 
 
 def refuse_other_tensors(tree: object, path: Path) -> None:

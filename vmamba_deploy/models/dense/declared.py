@@ -11,8 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vmamba_deploy.errors import InputFileError, printable
-from vmamba_deploy.files import shown
+from vmamba_deploy.errors import printable
 
 if TYPE_CHECKING:
     from vmamba_deploy.models.checkpoints.settings import Settings
@@ -79,7 +78,7 @@ def refuse_other_heads(settings: Sequence[Settings], computed: Computed, path: P
         computed: by this release.
         path: of the file.
     """
-    from vmamba_deploy.models.checkpoints.unreadable import CLEAN_FILE
+    from vmamba_deploy.models.checkpoints.unreadable import refuse_configuration
 
     refused = []
     for place, value in _said(settings):
@@ -89,12 +88,7 @@ def refuse_other_heads(settings: Sequence[Settings], computed: Computed, path: P
                     f"the file's model.{printable(place)} is {printable(str(value)[:_MAX_SHOWN])}; "
                     f"this network computes {possible[0]}"
                 )
-    if refused:
-        lines = "\n".join(f"  {line}" for line in refused)
-        raise InputFileError(
-            f"{shown(path)} was trained as another network; nothing was loaded.\n{lines}",
-            hint=f"If the configuration is not that of the weights: {CLEAN_FILE}",
-        )
+    refuse_configuration(path, "was trained as another network", refused)
 
 
 def windows_noted(settings: Sequence[Settings]) -> tuple[str, ...]:

@@ -16,7 +16,6 @@ from vmamba_deploy.models.dense.declared import Computed, refuse_other_heads, wi
 from vmamba_deploy.models.dense.relatives import (
     DETECTION_RELATIVES,
     SEGMENTATION_RELATIVES,
-    refuse_relatives,
     refuse_sizes,
 )
 from vmamba_deploy.models.family import (
@@ -26,6 +25,7 @@ from vmamba_deploy.models.family import (
     NotThisFamilyError,
     OpCalls,
     Preset,
+    refuse_relatives,
     size_in,
 )
 from vmamba_deploy.models.vmamba.family import VMAMBA
@@ -122,8 +122,7 @@ class DenseFamily(Family[D]):
 
     def cast(self, network: Network, precision: PrecisionName) -> Network:
         """The backbone by its family; last layers, boxes and scores stay float32."""
-        from vmamba_deploy.models.dense.network import DenseNetwork
-        from vmamba_deploy.models.dense.precision import convert_precision
+        from vmamba_deploy.models.dense.network import DenseNetwork, convert_precision
 
         assert isinstance(network, DenseNetwork)
         return convert_precision(network, VMAMBA.cast(network.backbone, precision), precision)

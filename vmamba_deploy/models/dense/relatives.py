@@ -6,11 +6,9 @@ gives rubbish without a word.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from vmamba_deploy.errors import printable
 from vmamba_deploy.models.family import NotThisFamilyError
 
 if TYPE_CHECKING:
@@ -40,16 +38,6 @@ DETECTION_RELATIVES = {
     r"neck\.(?!(?:lateral|fpn)_convs\.)": "another neck than an FPN",
     r"rpn_head\.(?!rpn_conv\.|rpn_cls\.|rpn_reg\.)|rpn_head\.rpn_conv\.\d": "another RPN",
 }
-
-
-def refuse_relatives(names: Iterable[str], relatives: Mapping[str, str]) -> None:
-    """Raise NotThisFamilyError where a name is one of a relative's."""
-    names = list(names)
-    for pattern, what in relatives.items():
-        if name := next((each for each in names if re.match(pattern, each)), None):
-            raise NotThisFamilyError(
-                f"it has {what}, which this release does not compute: '{printable(name)}'"
-            )
 
 
 def refuse_sizes(weights: Mapping[str, Tensor], wanted: Mapping[str, tuple[int, str]]) -> None:

@@ -16,8 +16,7 @@ from vmamba_deploy.models.dense.resizing import (
     size_of,
     spread_bilinear,
 )
-from vmamba_deploy.models.network import Network
-from vmamba_deploy.models.pixel_labels import pixel_labels
+from vmamba_deploy.models.network import Network, pixel_labels
 from vmamba_deploy.tasks import SEGMENTATION
 from vmamba_deploy.tasks.segmentation import HEAD_LOGITS, LABELS
 

@@ -8,8 +8,7 @@ from collections.abc import Iterable, Mapping
 
 from torch import Tensor
 
-from vmamba_deploy.errors import printable
-from vmamba_deploy.models.family import NotThisFamilyError, size_in
+from vmamba_deploy.models.family import NotThisFamilyError, refuse_relatives, size_in
 from vmamba_deploy.models.vim.config import INNER_RATIO, ClassToken, NormKind, VimConfig
 
 MAX_BLOCKS = 500
@@ -77,12 +76,7 @@ def _class_token(names: Iterable[str]) -> ClassToken:
 
 
 def _refuse_relatives(weights: Mapping[str, Tensor]) -> None:
-    names = list(weights)
-    for pattern, what in _RELATIVES.items():
-        if name := next((each for each in names if re.match(pattern, each)), None):
-            raise NotThisFamilyError(
-                f"it has {what}, which this release does not compute: '{printable(name)}'"
-            )
+    refuse_relatives(weights, _RELATIVES)
     if _MIXER + "A_b_log" not in weights:
         raise NotThisFamilyError("it scans in one direction, which this release does not compute")
     if _MIXER + "conv1d_b.weight" not in weights:

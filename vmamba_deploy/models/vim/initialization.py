@@ -7,15 +7,13 @@ instead of starting small for training.
 from __future__ import annotations
 
 import torch
-from torch import nn
 
 from vmamba_deploy.models.vim.mixer import Mixer
 from vmamba_deploy.models.vim.network import RMSNorm, Vim
 from vmamba_deploy.models.vmamba.initialization import (
-    BIAS_STD,
     NORM_WEIGHT_RANGE,
     PROJECTION_GAIN,
-    fill_preserving_variance,
+    fill_layer,
     inverse_softplus,
     log_uniform_steps,
 )
@@ -26,14 +24,9 @@ def initialize(network: Vim, seed: int) -> None:
     """Fill every parameter of a network from `seed` alone; the global random state stays."""
     generator = torch.Generator().manual_seed(seed)
     for module in network.modules():
-        if isinstance(module, nn.Linear | nn.Conv1d | nn.Conv2d):
-            fill_preserving_variance(module.weight, generator)
-            if module.bias is not None:
-                module.bias.normal_(0, BIAS_STD, generator=generator)
-        elif isinstance(module, nn.LayerNorm | RMSNorm):
+        fill_layer(module, generator)
+        if isinstance(module, RMSNorm):
             module.weight.uniform_(*NORM_WEIGHT_RANGE, generator=generator)
-            if isinstance(module, nn.LayerNorm):
-                module.bias.normal_(0, BIAS_STD, generator=generator)
     network.pos_embed.normal_(generator=generator)
     for name in network.config.class_token_names:
         network.get_parameter(name).normal_(generator=generator)

@@ -13,9 +13,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vmamba_deploy.errors import InputFileError, UsageError, printable
-from vmamba_deploy.files import shown
-from vmamba_deploy.models.checkpoints.unreadable import CLEAN_FILE
+from vmamba_deploy.errors import UsageError, printable
+from vmamba_deploy.models.checkpoints.unreadable import refuse_configuration
 from vmamba_deploy.models.vim.config import ClassToken, Pooling
 
 if TYPE_CHECKING:
@@ -113,13 +112,8 @@ def refuse_other_networks(settings: Sequence[Settings], path: Path) -> None:
             refused += [
                 f"{section.named(key)}: {what}" for w, what in _WORDS.items() if w in match[0]
             ]
-    if refused:
-        lines = "\n".join(f"  {printable(line)}" for line in dict.fromkeys(refused))
-        raise InputFileError(
-            f"{shown(path)} says that its network has what this release does not compute; nothing "
-            f"was loaded.\n{lines}",
-            hint=f"If the configuration is not that of the weights: {CLEAN_FILE}",
-        )
+    says = "says that its network has what this release does not compute"
+    refuse_configuration(path, says, map(printable, dict.fromkeys(refused)))
 
 
 def _is_of_a_vim(section: Settings) -> bool:

@@ -12,10 +12,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from vmamba_deploy.errors import InputFileError, printable
-from vmamba_deploy.files import shown
+from vmamba_deploy.errors import printable
 from vmamba_deploy.models.checkpoints.settings import Settings
-from vmamba_deploy.models.checkpoints.unreadable import CLEAN_FILE
+from vmamba_deploy.models.checkpoints.unreadable import refuse_configuration
 from vmamba_deploy.models.family import Agreement
 from vmamba_deploy.models.vmamba.config import DownsampleKind, StemKind, VMambaConfig
 
@@ -72,12 +71,7 @@ def agreement(config: VMambaConfig | None, settings: Sequence[Settings], path: P
                 )
             elif key.lower() in _FORWARD_KEYS:
                 place = place or section.place or "configuration"
-    if refused:
-        lines = "\n".join(f"  {line}" for line in dict.fromkeys(refused))
-        raise InputFileError(
-            f"{shown(path)} was trained as another network; nothing was loaded.\n{lines}",
-            hint=f"If the configuration is not that of the weights: {CLEAN_FILE}",
-        )
+    refuse_configuration(path, "was trained as another network", dict.fromkeys(refused))
     return Agreement(place, tuple(notes))
 
 

@@ -32,22 +32,26 @@ def initialize(model: nn.Module, seed: int) -> None:
     """
     generator = torch.Generator().manual_seed(seed)
     for module in model.modules():
-        if isinstance(module, nn.Linear | nn.Conv2d):
-            fill_preserving_variance(module.weight, generator)
-            if module.bias is not None:
-                module.bias.normal_(0, BIAS_STD, generator=generator)
-        elif isinstance(module, nn.LayerNorm):
-            module.weight.uniform_(*NORM_WEIGHT_RANGE, generator=generator)
-            module.bias.normal_(0, BIAS_STD, generator=generator)
-        elif isinstance(module, PositionEmbedding):
+        fill_layer(module, generator)
+        if isinstance(module, PositionEmbedding):
             module.weight.normal_(generator=generator)
         elif isinstance(module, SS2D):
             _initialize_scan(module, generator)
 
 
-def fill_preserving_variance(weight: Tensor, generator: torch.Generator) -> None:
-    """Normal with variance 1 / fan_in, for a weight [out, in, ...]."""
-    weight.normal_(0, weight[0].numel() ** -0.5, generator=generator)
+def fill_layer(layer: nn.Module, generator: torch.Generator) -> None:
+    """Fill a linear layer, a convolution or a LayerNorm; of others nothing.
+
+    A weight [out, in, ...] is normal with variance 1 / fan_in.
+    """
+    if isinstance(layer, nn.Linear | nn.Conv1d | nn.Conv2d):
+        layer.weight.normal_(0, layer.weight[0].numel() ** -0.5, generator=generator)
+    elif isinstance(layer, nn.LayerNorm):
+        layer.weight.uniform_(*NORM_WEIGHT_RANGE, generator=generator)
+    else:
+        return
+    if layer.bias is not None:
+        layer.bias.normal_(0, BIAS_STD, generator=generator)
 
 
 def _initialize_scan(layer: SS2D, generator: torch.Generator) -> None:

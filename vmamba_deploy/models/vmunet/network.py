@@ -6,8 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from vmamba_deploy.errors import UsageError
-from vmamba_deploy.models.network import Network
-from vmamba_deploy.models.pixel_labels import pixel_labels
+from vmamba_deploy.models.network import Network, pixel_labels
 from vmamba_deploy.models.vmamba.config import PATCH_PIXELS, STAGES, VMambaConfig
 from vmamba_deploy.models.vmamba.layers.block import VSSBlock
 from vmamba_deploy.models.vmamba.layers.casting import Conv2d, LayerNorm, Linear, cast, convolve
