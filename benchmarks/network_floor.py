@@ -26,7 +26,6 @@ from benchmarks.network_ops import (
 )
 from vmamba_deploy.models import resolve_preset
 from vmamba_deploy.models.vmamba.network import VMamba, convert_precision, freeze_scan_parameters
-from vmamba_deploy.precisions import PrecisionName
 
 IMAGE_SIDE = 224
 SECTIONS = ("stem", "stage 1", "stage 2", "stage 3", "stage 4", "head")
@@ -66,8 +65,8 @@ H100 = Rates(
 )
 
 
-def operations(preset: str, batch: int, precision: PrecisionName = "fp16") -> list[OpRecord]:
-    """The operations of a preset at 224 x 224; sizes alone, nothing is computed."""
+def operations(preset: str, batch: int) -> list[OpRecord]:
+    """The operations of a preset in fp16 at 224 x 224; sizes alone, nothing is computed."""
     import vmamba_deploy.ops.selective_scan_2d.torch_op  # noqa: F401 - registers the op
 
     with torch.device("meta"):
@@ -75,7 +74,7 @@ def operations(preset: str, batch: int, precision: PrecisionName = "fp16") -> li
         pixels = torch.empty(batch, 3, IMAGE_SIDE, IMAGE_SIDE)
     freeze_scan_parameters(model)
     model.to(memory_format=torch.channels_last)
-    return record_operations(convert_precision(model, precision), pixels)
+    return record_operations(convert_precision(model, "fp16"), pixels)
 
 
 def floor_us(record: OpRecord, rates: Rates) -> float:

@@ -100,10 +100,10 @@ def onnx_body(tensors: tuple[torch.Tensor, ...], threads: int) -> Call:
     return lambda: session.run(None, feeds)
 
 
-def matrix_product_rate(rounds: int = 15) -> float:
-    """Multiply-adds per second of a 1024 x 1024 product: the best of the rounds."""
+def matrix_product_rate() -> float:
+    """Multiply-adds per second of a 1024 x 1024 product: the best of 15."""
     left, right = torch.randn(1024, 1024), torch.randn(1024, 1024)
-    best = min(elapsed_ms(lambda: left @ right) for _ in range(rounds))
+    best = min(elapsed_ms(lambda: left @ right) for _ in range(15))
     return 1024**3 / (best * 1e-3)
 
 

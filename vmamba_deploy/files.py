@@ -89,16 +89,16 @@ def file_sha256(
 
 
 @contextmanager
-def unchanged(path: Path, *, error: type[VmambaError] = InputFileError) -> Iterator[None]:
+def unchanged(path: Path) -> Iterator[None]:
     """A block that reads a file several times, where all has to be of one content.
 
     Raises:
-        VmambaError: of class `error`: somebody wrote to the file or put another in its place.
+        InputFileError: somebody wrote to the file or put another in its place.
     """
     before = _identity(path)
     yield
     if _identity(path) != before:
-        raise error(f"{shown(path)} changed while it was read.", hint="Read it again.")
+        raise InputFileError(f"{shown(path)} changed while it was read.", hint="Read it again.")
 
 
 @contextmanager

@@ -102,14 +102,14 @@ PARTS = (
 # fmt: on
 
 
-def chosen_parts(names: tuple[str, ...], parts: tuple[Part, ...] = PARTS) -> tuple[Part, ...]:
+def chosen_parts(names: tuple[str, ...]) -> tuple[Part, ...]:
     """The named parts in the order of the run; all if none is named.
 
     Raises:
         ValueError: there is no part of that name.
     """
-    by_name = {part.name: part for part in parts}
+    by_name = {part.name: part for part in PARTS}
     unknown = sorted(set(names) - set(by_name))
     if unknown:
         raise ValueError(f"there is no part {unknown[0]!r}; the parts are {', '.join(by_name)}")
-    return tuple(part for part in parts if not names or part.name in names)
+    return tuple(part for part in PARTS if not names or part.name in names)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -89,6 +89,35 @@ class Runtime(Protocol):
     def open(self) -> Session:
         """Load the model from disk, as a user would."""
         ...
+
+
+def fed(
+    names: Sequence[str], pixel_values: npt.NDArray[Any], others: Mapping[str, npt.NDArray[Any]]
+) -> dict[str, npt.NDArray[Any]]:
+    """The arrays of a call, in the order in which a network takes them.
+
+    Args:
+        names: of the network's inputs, the image first, whatever it is called.
+        pixel_values: the image.
+        others: the other inputs by name.
+
+    Raises:
+        UsageError: one too few or too many.
+    """
+    image, *wanted = names
+    if others.keys() != set(wanted):
+        takes = " and ".join(wanted) or "nothing"
+        raise UsageError(
+            f"beside {image} the model takes {takes}, got {', '.join(others) or 'nothing'}"
+        )
+    return {image: pixel_values} | {name: others[name] for name in wanted}
+
+
+def given(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """An output as a session gives it: float32 of any float, integers as they are."""
+    import numpy as np
+
+    return np.asarray(array, dtype=None if array.dtype.kind in "iub" else np.float32)
 
 
 @dataclass(frozen=True)

@@ -25,13 +25,14 @@ from vmamba_deploy.exporting.onnx_model import OnnxModel
 from vmamba_deploy.files import shown
 from vmamba_deploy.native import check_loadable
 from vmamba_deploy.precisions import precision_named
-from vmamba_deploy.runtimes.arrays import fed, given
 from vmamba_deploy.runtimes.base import (
     RuntimeKind,
     RuntimeStatus,
     ServedModel,
     Service,
     Serving,
+    fed,
+    given,
 )
 
 if TYPE_CHECKING:

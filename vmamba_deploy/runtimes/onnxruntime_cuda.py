@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from vmamba_deploy.artifacts.manifest import ONNX_NAME, ORT_LIBRARY_NAME
 from vmamba_deploy.errors import BuildError, ClosedError, EnvironmentProblem
-from vmamba_deploy.runtimes.arrays import fed, given
 from vmamba_deploy.runtimes.base import (
     Ability,
     ModelFiles,
@@ -18,6 +17,8 @@ from vmamba_deploy.runtimes.base import (
     ServedModel,
     Service,
     Serving,
+    fed,
+    given,
 )
 from vmamba_deploy.runtimes.onnxruntime import (
     CUSTOM_OP_LIBRARY,

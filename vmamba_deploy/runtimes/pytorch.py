@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from vmamba_deploy.runtimes.arrays import fed
-from vmamba_deploy.runtimes.base import RuntimeKind, RuntimeStatus
+from vmamba_deploy.runtimes.base import RuntimeKind, RuntimeStatus, fed
 from vmamba_deploy.tasks import CLASSIFICATION, Task
 
 if TYPE_CHECKING:

@@ -31,17 +31,16 @@ class Suppressed(NamedTuple):
     settled: Tensor
 
 
-def suppress(boxes: Tensor, threshold: float, steps: int = STEPS) -> Suppressed:
+def suppress(boxes: Tensor, threshold: float) -> Suppressed:
     """Suppress boxes that overlap an earlier one.
 
     Args:
         boxes: [N, K, 4], each set by falling score.
         threshold: of intersection over union, above which one suppresses another.
-        steps: at most so many links of a chain are followed.
     """
     overlaps = _earlier_overlaps(boxes, threshold)
     kept = before = overlaps.new_ones(*overlaps.shape[:-1], 1)
-    for _ in range(steps):
+    for _ in range(STEPS):
         before, kept = kept, 1 - (overlaps @ kept).clamp(max=1)
     return Suppressed(kept[..., 0] > 0, (kept == before).flatten(1).all(dim=1))
 

@@ -147,10 +147,10 @@ FLAVOURS: Mapping[str, Flavour] = MappingProxyType(
 )
 
 
-def likely_flavour(choice: str = "auto", search: GpuSearch | None = None) -> Flavour:
+def likely_flavour(choice: str) -> Flavour:
     """What `choose_flavour` takes, or would take if it could build: for naming an absent engine."""
     try:
-        return choose_flavour(choice, search)
+        return choose_flavour(choice)
     except EnvironmentProblem:
         return TENSORRT if choice == "tensorrt" else TENSORRT_RTX
 

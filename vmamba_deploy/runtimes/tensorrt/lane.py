@@ -12,7 +12,7 @@ from vmamba_deploy.errors import (
     ResourceError,
     UsageError,
 )
-from vmamba_deploy.runtimes.arrays import fed, given
+from vmamba_deploy.runtimes.base import fed, given
 from vmamba_deploy.runtimes.tensorrt.cuda_device import FULL_HINT, HostBuffer
 from vmamba_deploy.tasks.task import PIXEL_VALUES
 

@@ -225,7 +225,7 @@ class AbsentEngine:
 def _on_files(flavour: Flavour, files: ModelFiles) -> Runtime | None:
     """In a folder with a manifest, the files are verified before TensorRT reads them."""
     engine, path = files.engine, files.onnx.path.with_name(ENGINE_NAME)
-    if engine is None or (engine.flavour or likely_flavour().name) != flavour.name:
+    if engine is None or (engine.flavour or likely_flavour("auto").name) != flavour.name:
         return None
     if not engine.built:
         return AbsentEngine(flavour.name, str(engine.reason))
