@@ -121,34 +121,54 @@ inline void parallel_for(void * /*context*/, int64_t count, vmamba_task task, vo
   });
 }
 
-template <typename Op>
-Tensor run_cpu(Tensors<Op> inputs, const Attributes<Op> &attributes) {
-  const PreparedCall<Op> call = prepare_call<Op>(std::move(inputs), attributes);
-  const auto threads = static_cast<int32_t>(torch::stable::get_num_threads());
-  check<Op>(Op::run_cpu(call.desc, call.args, {nullptr, threads, parallel_for}));
-  return call.y;
-}
+struct Cpu {
+  template <typename Op>
+  static Tensor run(Tensors<Op> inputs, const Attributes<Op> &attributes) {
+    const PreparedCall<Op> call = prepare_call<Op>(std::move(inputs), attributes);
+    const auto threads = static_cast<int32_t>(torch::stable::get_num_threads());
+    check<Op>(Op::run_cpu(call.desc, call.args, {nullptr, threads, parallel_for}));
+    return call.y;
+  }
+};
+#define VMAMBA_ON_CPU(name, function) \
+  STABLE_TORCH_LIBRARY_IMPL(vmamba, CPU, library) { library.impl(name, TORCH_BOX(&function<Cpu>)); }
+#else
+#define VMAMBA_ON_CPU(name, function)
 #endif
 
 #ifdef VMAMBA_TORCH_CUDA
 // PyTorch's current stream on a device.
 void *current_stream(int32_t device);
 
-template <typename Op>
-Tensor run_cuda(Tensors<Op> inputs, const Attributes<Op> &attributes) {
-  const int32_t device = inputs[0].get_device_index();
-  const torch::stable::accelerator::DeviceGuard guard(device);
-  const PreparedCall<Op> call = prepare_call<Op>(std::move(inputs), attributes);
-  size_t workspace_bytes = 0;
-  check<Op>(Op::workspace_bytes(call.desc, &workspace_bytes));
-  // Ordered by the stream, so it may be freed before the kernel ends, also within a graph capture.
-  const int64_t size[] = {static_cast<int64_t>(workspace_bytes)};
-  const Tensor workspace = torch::stable::new_empty(call.y, {size, 1}, ScalarType::Byte);
-  check<Op>(Op::run_cuda(call.desc, call.args, workspace.mutable_data_ptr(), workspace_bytes,
-                         current_stream(device)));
-  return call.y;
-}
+struct Cuda {
+  template <typename Op>
+  static Tensor run(Tensors<Op> inputs, const Attributes<Op> &attributes) {
+    const int32_t device = inputs[0].get_device_index();
+    const torch::stable::accelerator::DeviceGuard guard(device);
+    const PreparedCall<Op> call = prepare_call<Op>(std::move(inputs), attributes);
+    size_t workspace_bytes = 0;
+    check<Op>(Op::workspace_bytes(call.desc, &workspace_bytes));
+    // Ordered by the stream, so it may be freed before the kernel ends, also within a graph
+    // capture.
+    const int64_t size[] = {static_cast<int64_t>(workspace_bytes)};
+    const Tensor workspace = torch::stable::new_empty(call.y, {size, 1}, ScalarType::Byte);
+    check<Op>(Op::run_cuda(call.desc, call.args, workspace.mutable_data_ptr(), workspace_bytes,
+                           current_stream(device)));
+    return call.y;
+  }
+};
+#define VMAMBA_ON_CUDA(name, function)               \
+  STABLE_TORCH_LIBRARY_IMPL(vmamba, CUDA, library) { \
+    library.impl(name, TORCH_BOX(&function<Cuda>));  \
+  }
+#else
+#define VMAMBA_ON_CUDA(name, function)
 #endif
+
+// Registers a function, a template over Cpu and Cuda, for the devices of this build.
+#define VMAMBA_IMPLEMENT(name, function) \
+  VMAMBA_ON_CPU(name, function)          \
+  VMAMBA_ON_CUDA(name, function)
 
 // Defines the op unless the process has it: vmamba_deploy's Python code defines the same schema.
 // The stable interface cannot ask, but it refuses a second definition and leaves the first as it
