@@ -20,8 +20,9 @@ import click
 import numpy as np
 
 from vmamba_deploy.evaluation.distributed import Cluster, import_ray, run_on_ray
-from vmamba_deploy.evaluation.running import BatchOutcome, Work, open_evaluator
+from vmamba_deploy.evaluation.running import BatchOutcome, open_evaluator
 from vmamba_deploy.evaluation.samples import Batch, Sample
+from vmamba_deploy.evaluation.scorer import Work
 from vmamba_deploy.preprocessing import IMAGENET_PREPROCESSING, preprocess
 
 PHOTOS = Path(__file__).parents[1] / "vmamba_deploy" / "parity" / "photos"

@@ -13,9 +13,8 @@ from tests.pipeline.evaluations import done, lasting
 from vmamba_deploy.errors import InputFileError, IntegrityError, UsageError
 from vmamba_deploy.evaluation import distributed
 from vmamba_deploy.evaluation.distributed import Cluster, Worker, run_on_ray
-from vmamba_deploy.evaluation.running import Work
 from vmamba_deploy.evaluation.samples import Batch, Sample
-from vmamba_deploy.evaluation.scorer import Source
+from vmamba_deploy.evaluation.scorer import Source, Work
 from vmamba_deploy.pipeline.evaluate import EvaluationPlan, run_evaluation
 
 

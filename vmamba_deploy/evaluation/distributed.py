@@ -18,8 +18,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from vmamba_deploy.errors import EnvironmentProblem, UsageError, VmambaError
-from vmamba_deploy.evaluation.running import BatchOutcome, Work, open_evaluator
+from vmamba_deploy.evaluation.running import BatchOutcome, open_evaluator
 from vmamba_deploy.evaluation.samples import Batch
+from vmamba_deploy.evaluation.scorer import Work
 from vmamba_deploy.runtimes.registry import services
 
 if TYPE_CHECKING:

@@ -4,56 +4,17 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
-
-import numpy as np
-import numpy.typing as npt
 
 from vmamba_deploy.evaluation.loading import LoadedBatch, load_batches
 from vmamba_deploy.evaluation.results import Result
 from vmamba_deploy.evaluation.samples import Batch
-from vmamba_deploy.evaluation.scorer import Judge
+from vmamba_deploy.evaluation.scorer import Judge, Work
 from vmamba_deploy.evaluation.scorers import scorer_of
-from vmamba_deploy.preprocessing import MAX_PIXELS
-from vmamba_deploy.tasks import CLASSIFICATION
-
-Network = Callable[[npt.NDArray[Any]], npt.NDArray[np.float32]]
-OpenReference = Callable[[], Network]
-"""Opens the network to compare with, where it is going to run. Pickled to workers of a cluster."""
-
 
 _WORKER = f"{platform.node()}/{os.getpid()}"
-
-
-@dataclass(frozen=True)
-class Work:
-    """What a process is to do with each batch; the same for every process of a run.
-
-    Attributes:
-        artifact: the artefact folder.
-        runtime: `auto`, `trt`, `rtx`, `ort` or `ort-cuda`.
-        top_k: classes to keep per image.
-        loader_threads: that read and preprocess images.
-        threads: of the runtime; 0 leaves the number to it.
-        skip_unreadable: note unreadable images instead of raising.
-        max_pixels: larger images are not readable.
-        reference: opens the network to compare with; None without.
-        task: what the artefact is for.
-    """
-
-    artifact: Path
-    runtime: str = "auto"
-    top_k: int = 5
-    loader_threads: int = 2
-    threads: int = 0
-    skip_unreadable: bool = False
-    max_pixels: int = MAX_PIXELS
-    reference: OpenReference | None = None
-    task: str = CLASSIFICATION.name
 
 
 @dataclass(frozen=True)

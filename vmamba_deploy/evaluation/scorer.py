@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
+import numpy as np
+import numpy.typing as npt
+
 from vmamba_deploy.evaluation.results import Result
+from vmamba_deploy.preprocessing import MAX_PIXELS
+from vmamba_deploy.tasks import CLASSIFICATION
 
 if TYPE_CHECKING:
     from vmamba_deploy.artifacts.manifest import Manifest
     from vmamba_deploy.evaluation.judging import Bars
     from vmamba_deploy.evaluation.loading import LoadedBatch
-    from vmamba_deploy.evaluation.running import Work
     from vmamba_deploy.evaluation.samples import DataSet
     from vmamba_deploy.evaluation.summary import AnySummary
 
@@ -38,6 +42,38 @@ class Source:
     split: str | None = None
     classes_file: Path | None = None
     reduce_zero_label: bool | None = None
+
+
+Network = Callable[[npt.NDArray[Any]], npt.NDArray[np.float32]]
+OpenReference = Callable[[], Network]
+"""Opens the network to compare with, where it is going to run. Pickled to workers of a cluster."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a process is to do with each batch; the same for every process of a run.
+
+    Attributes:
+        artifact: the artefact folder.
+        runtime: `auto`, `trt`, `rtx`, `ort` or `ort-cuda`.
+        top_k: classes to keep per image.
+        loader_threads: that read and preprocess images.
+        threads: of the runtime; 0 leaves the number to it.
+        skip_unreadable: note unreadable images instead of raising.
+        max_pixels: larger images are not readable.
+        reference: opens the network to compare with; None without.
+        task: what the artefact is for.
+    """
+
+    artifact: Path
+    runtime: str = "auto"
+    top_k: int = 5
+    loader_threads: int = 2
+    threads: int = 0
+    skip_unreadable: bool = False
+    max_pixels: int = MAX_PIXELS
+    reference: OpenReference | None = None
+    task: str = CLASSIFICATION.name
 
 
 class Judge(Protocol):

@@ -18,9 +18,9 @@ from vmamba_deploy.errors import ExitCode, InputFileError, UsageError
 from vmamba_deploy.evaluation.journal import Identity, open_journal
 from vmamba_deploy.evaluation.judging import Bars
 from vmamba_deploy.evaluation.report_data import ArtifactInfo, DataInfo, EvaluationReport, RunInfo
-from vmamba_deploy.evaluation.running import Work, open_evaluator
+from vmamba_deploy.evaluation.running import open_evaluator
 from vmamba_deploy.evaluation.samples import DataSet
-from vmamba_deploy.evaluation.scorer import Source
+from vmamba_deploy.evaluation.scorer import Source, Work
 from vmamba_deploy.evaluation.scorers import scorer_of
 from vmamba_deploy.evaluation.summary import Summary
 from vmamba_deploy.evaluation.thumbnails import make_thumbnails
@@ -40,8 +40,9 @@ if TYPE_CHECKING:
 
     from vmamba_deploy.evaluation.distributed import Cluster
     from vmamba_deploy.evaluation.journal import Journal
-    from vmamba_deploy.evaluation.running import BatchOutcome, Network
+    from vmamba_deploy.evaluation.running import BatchOutcome
     from vmamba_deploy.evaluation.samples import Batch
+    from vmamba_deploy.evaluation.scorer import Network
 
 
 JOURNAL_NAME, JSON_NAME, HTML_NAME = "journal.jsonl", "evaluation.json", "evaluation.html"

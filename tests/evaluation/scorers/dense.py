@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from vmamba_deploy.evaluation.running import Work, open_evaluator
-from vmamba_deploy.evaluation.scorer import Source
+from vmamba_deploy.evaluation.running import open_evaluator
+from vmamba_deploy.evaluation.scorer import Source, Work
 from vmamba_deploy.evaluation.scorers import scorer_of
 
 NAMES = ("sky", "sea", "sand", "gull")

@@ -16,7 +16,7 @@ from vmamba_deploy.evaluation.intervals import percent
 from vmamba_deploy.evaluation.judging import Bars, shortfalls
 from vmamba_deploy.evaluation.results import ImageResult
 from vmamba_deploy.evaluation.samples import DataSet, Sample, read_samples
-from vmamba_deploy.evaluation.scorer import Scorer, Source, Tally
+from vmamba_deploy.evaluation.scorer import Scorer, Source, Tally, Work
 from vmamba_deploy.evaluation.scoring import score
 from vmamba_deploy.evaluation.summary import Summary, summarise
 from vmamba_deploy.preprocessing import preprocess
@@ -25,7 +25,6 @@ from vmamba_deploy.tasks import CLASSIFICATION
 if TYPE_CHECKING:
     from vmamba_deploy.artifacts.manifest import Manifest
     from vmamba_deploy.evaluation.loading import LoadedBatch
-    from vmamba_deploy.evaluation.running import Work
     from vmamba_deploy.inference import Classifier
 
 

@@ -16,7 +16,7 @@ from vmamba_deploy.evaluation.coco import CocoImage, CocoSet, read_coco
 from vmamba_deploy.evaluation.judging import Bars, missed
 from vmamba_deploy.evaluation.results import Result
 from vmamba_deploy.evaluation.samples import DataSet
-from vmamba_deploy.evaluation.scorer import Scorer, Source, Tally
+from vmamba_deploy.evaluation.scorer import Scorer, Source, Tally, Work
 from vmamba_deploy.evaluation.scorers.pictures import PictureJudge, opened_model
 from vmamba_deploy.evaluation.summary import Timing, skipped_of, timing_of
 from vmamba_deploy.extras import require_modules
@@ -26,7 +26,6 @@ from vmamba_deploy.tasks.masks import coco_rle
 if TYPE_CHECKING:
     from vmamba_deploy.artifacts.manifest import Manifest
     from vmamba_deploy.evaluation.loading import LoadedBatch
-    from vmamba_deploy.evaluation.running import Work
     from vmamba_deploy.preprocessing.decode import ByteArray
     from vmamba_deploy.tasks.detection import Detections
 

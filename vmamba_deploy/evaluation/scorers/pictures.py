@@ -15,7 +15,7 @@ from vmamba_deploy.preprocessing.decode import ByteArray
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from vmamba_deploy.evaluation.running import Work
+    from vmamba_deploy.evaluation.scorer import Work
 
 
 class PictureJudge(ABC):

@@ -22,7 +22,7 @@ from vmamba_deploy.evaluation.label_maps import (
 from vmamba_deploy.evaluation.pixel_counts import Counts, accuracy_of, count_pixels
 from vmamba_deploy.evaluation.results import Result
 from vmamba_deploy.evaluation.samples import DataSet
-from vmamba_deploy.evaluation.scorer import Scorer, Source, Tally
+from vmamba_deploy.evaluation.scorer import Scorer, Source, Tally, Work
 from vmamba_deploy.evaluation.scorers.pictures import PictureJudge, opened_model
 from vmamba_deploy.evaluation.summary import Timing, skipped_of, timing_of
 from vmamba_deploy.tasks import SEGMENTATION
@@ -30,7 +30,6 @@ from vmamba_deploy.tasks import SEGMENTATION
 if TYPE_CHECKING:
     from vmamba_deploy.artifacts.manifest import Manifest
     from vmamba_deploy.evaluation.loading import LoadedBatch
-    from vmamba_deploy.evaluation.running import Work
     from vmamba_deploy.preprocessing.decode import ByteArray
     from vmamba_deploy.tasks.segmentation import Segmentation
 
