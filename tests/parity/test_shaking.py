@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from vmamba_deploy.parity.inputs import InputSet
-from vmamba_deploy.parity.shaking import shaken
+from vmamba_deploy.parity.inputs import InputSet, shaken
 
 
 def test_every_value_moves_by_its_share_and_zeros_stay() -> None:

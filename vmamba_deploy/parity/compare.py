@@ -12,13 +12,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from vmamba_deploy.errors import EnvironmentProblem, InputFileError, UsageError, VmambaError
-from vmamba_deploy.parity.answer import Answer
-from vmamba_deploy.parity.figures import Figures, worst
-from vmamba_deploy.parity.inputs import InputSet
+from vmamba_deploy.parity.figures import Answer, Figures, worst
+from vmamba_deploy.parity.inputs import InputSet, shaken
 from vmamba_deploy.parity.kinds import KINDS, answers_of, shakes_of
 from vmamba_deploy.parity.metrics import unit_of
 from vmamba_deploy.parity.results import InputResult, OutputResult, RunResult
-from vmamba_deploy.parity.shaking import shaken
 from vmamba_deploy.precisions import Precision, precision_named
 from vmamba_deploy.tasks import CLASSIFICATION, Task
 

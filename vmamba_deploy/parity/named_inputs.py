@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from vmamba_deploy.parity.figures import Arrays
 from vmamba_deploy.parity.inputs import PHOTOS, InputSet, pictures
 from vmamba_deploy.preprocessing import Preprocessing
 from vmamba_deploy.tasks import Task
@@ -15,7 +16,6 @@ from vmamba_deploy.tasks.custom import BATCH
 from vmamba_deploy.tasks.inputs import random_input
 from vmamba_deploy.tasks.task import Input, sized
 
-Arrays = Mapping[str, npt.NDArray[Any]]
 GIVEN = "given"
 """The set with the inputs that a caller gave."""
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from vmamba_deploy.errors import UsageError
-from vmamba_deploy.parity.answer import Answer
 from vmamba_deploy.parity.compare import compare_runtimes
+from vmamba_deploy.parity.figures import Answer
 from vmamba_deploy.parity.inputs import InputSet
 from vmamba_deploy.parity.kinds.detection import box_iou, compare_detections, matches
 from vmamba_deploy.precisions import PRECISIONS, DetectionLimits

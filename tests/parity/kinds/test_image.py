@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from vmamba_deploy.parity.answer import Answer
+from vmamba_deploy.parity.figures import Answer
 from vmamba_deploy.parity.kinds import KINDS
 from vmamba_deploy.parity.kinds.image import compare_images, psnr
 from vmamba_deploy.precisions import PRECISIONS

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from vmamba_deploy.parity.answer import Answer
 from vmamba_deploy.parity.compare import compare_runtimes
+from vmamba_deploy.parity.figures import Answer
 from vmamba_deploy.parity.inputs import InputSet
 from vmamba_deploy.parity.kinds.label_map import compare_labels, mean_iou
 from vmamba_deploy.precisions import PRECISIONS, LabelLimits

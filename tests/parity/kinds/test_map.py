@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from vmamba_deploy.parity.answer import Answer
 from vmamba_deploy.parity.compare import compare_runtimes
+from vmamba_deploy.parity.figures import Answer
 from vmamba_deploy.parity.inputs import InputSet
 from vmamba_deploy.parity.kinds import KINDS
 from vmamba_deploy.parity.kinds.map import compare_maps

@@ -9,8 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from vmamba_deploy.parity.answer import Answer
-from vmamba_deploy.parity.figures import Figures
+from vmamba_deploy.parity.figures import Answer, Figures
 from vmamba_deploy.parity.kinds.detection import compare_detections
 from vmamba_deploy.parity.kinds.image import compare_images
 from vmamba_deploy.parity.kinds.label_map import compare_labels

@@ -3,8 +3,8 @@
 A detector decides: which anchors become proposals, which boxes suppress others, which scores are
 above a threshold. Where a decision hangs on the last bits, rounding alone gives other detections,
 and no runtime is wrong for it. So the reference is asked again for the same images, shaken by a
-multiple of what the precision costs (`parity.shaking`, `DetectionLimits.shake`). A detection is
-decided where every shaken answer has it within half the limits: then the candidate must have it,
+multiple of what the precision costs (`parity.inputs.shaken`, `DetectionLimits.shake`). A detection
+is decided where every shaken answer has it within half the limits: then the candidate must have it,
 within the limits. Of the undecided ones, each of which may come or go, most must have a partner
 (`strange`).
 
@@ -41,8 +41,7 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from vmamba_deploy.parity.answer import Answer, Arrays
-from vmamba_deploy.parity.figures import Figures
+from vmamba_deploy.parity.figures import Answer, Arrays, Figures
 from vmamba_deploy.precisions import DetectionLimits, Thresholds
 
 FORGIVEN = 2

@@ -20,7 +20,7 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from vmamba_deploy.parity.answer import Answer
+from vmamba_deploy.parity.figures import Answer
 from vmamba_deploy.parity.metrics import Array, Metrics, measure
 from vmamba_deploy.precisions import Thresholds
 

@@ -26,8 +26,7 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from vmamba_deploy.parity.answer import Answer
-from vmamba_deploy.parity.figures import Figures
+from vmamba_deploy.parity.figures import Answer, Figures
 from vmamba_deploy.precisions import LabelLimits, Thresholds
 from vmamba_deploy.tasks.label_maps import bilinear
 from vmamba_deploy.tasks.segmentation import HEAD_LOGITS

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from vmamba_deploy.parity.answer import Answer
+from vmamba_deploy.parity.figures import Answer
 from vmamba_deploy.parity.metrics import Metrics, measure
 from vmamba_deploy.precisions import Thresholds
 
