@@ -2,30 +2,34 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from vmamba_deploy.errors import UsageError
+from vmamba_deploy.errors import InputFileError, IntegrityError, UsageError
 from vmamba_deploy.evaluation.classes import ModelClasses, read_class_list
 from vmamba_deploy.evaluation.intervals import percent
 from vmamba_deploy.evaluation.judging import Bars, shortfalls
-from vmamba_deploy.evaluation.results import ImageResult
+from vmamba_deploy.evaluation.results import ImageResult, ReferenceResult
 from vmamba_deploy.evaluation.samples import DataSet, Sample, read_samples
 from vmamba_deploy.evaluation.scorer import Scorer, Source, Tally, Work
-from vmamba_deploy.evaluation.scoring import score
 from vmamba_deploy.evaluation.summary import Summary, summarise
+from vmamba_deploy.parity.metrics import cosine
 from vmamba_deploy.preprocessing import preprocess
 from vmamba_deploy.tasks import CLASSIFICATION
+from vmamba_deploy.tasks.classification import top_indices
 
 if TYPE_CHECKING:
     from vmamba_deploy.artifacts.manifest import Manifest
     from vmamba_deploy.evaluation.loading import LoadedBatch
     from vmamba_deploy.inference import Classifier
+    from vmamba_deploy.tasks.classification import Logits
 
 
 class ClassificationScorer(Scorer):
@@ -132,3 +136,76 @@ class _Top1(Tally):
 
     def figures(self) -> str:
         return f"top-1 {percent(self._correct / self._seen)}"
+
+
+def score(
+    images: Sequence[ImageResult],
+    logits: Logits,
+    *,
+    top_k: int,
+    milliseconds: float,
+    reference: Logits | None = None,
+    reference_ms: float = 0.0,
+) -> list[ImageResult]:
+    """Complete the results of one batch.
+
+    Args:
+        images: B results that know their index and preprocessing time.
+        logits: [B, K].
+        top_k: how many classes to keep; ties go to the lower index.
+        milliseconds: that the batch took.
+        reference: [B, K] logits of PyTorch for the same pixels.
+        reference_ms: that the batch took there.
+
+    Raises:
+        IntegrityError: the logits have another shape than the images or the reference.
+        InputFileError: the reference's logits are not finite.
+    """
+    expected = len(images) if reference is None else reference.shape
+    if logits.ndim != 2 or expected not in (logits.shape, len(logits)):
+        raise IntegrityError(
+            f"the artefact gave logits of shape {list(logits.shape)} for {len(images)} images"
+        )
+    if reference is not None and not np.isfinite(reference).all():
+        raise InputFileError(
+            "PyTorch gives NaN or infinity on these images",
+            hint="the weights are broken: nothing can be compared with them",
+        )
+    share = round(milliseconds / len(images), 4)
+    results = []
+    for position, (image, row) in enumerate(zip(images, logits, strict=True)):
+        scored = replace(image, inference_ms=share)
+        if np.isfinite(row).all():
+            scored = replace(scored, top=_first_classes(row, top_k), margin=_margin(row))
+        if reference is not None:
+            compared = _compare(reference[position], row, reference_ms / len(images))
+            scored = replace(scored, reference=compared)
+        results.append(scored)
+    return results
+
+
+def _first_classes(row: Logits, count: int) -> tuple[int, ...]:
+    return tuple(top_indices(row, count).tolist())
+
+
+def _margin(row: Logits) -> float:
+    """First minus second logit; 0 for a single class."""
+    if len(row) < 2:
+        return 0.0
+    second, first = np.partition(row.astype(np.float64), -2)[-2:]
+    return float(first - second)
+
+
+def _compare(reference: Logits, candidate: Logits, milliseconds: float) -> ReferenceResult:
+    r, c = reference.astype(np.float64), candidate.astype(np.float64)
+    known = bool(np.isfinite(c).all())
+    d = np.abs(c - r) if known else np.full_like(r, math.nan)
+    return ReferenceResult(
+        first=_first_classes(reference, 1)[0],
+        margin=_margin(reference),
+        squared_error=float(np.sum(d**2)),
+        squared_reference=float(np.sum(r**2)),
+        max_abs=float(d.max()),
+        cosine=cosine(r, c) if known else math.nan,
+        milliseconds=round(milliseconds, 4),
+    )

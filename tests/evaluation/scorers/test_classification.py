@@ -5,7 +5,7 @@ import pytest
 
 from vmamba_deploy.errors import InputFileError, IntegrityError
 from vmamba_deploy.evaluation.results import ImageResult
-from vmamba_deploy.evaluation.scoring import score
+from vmamba_deploy.evaluation.scorers.classification import score
 from vmamba_deploy.parity.kinds.logits import compute_metrics
 
 
