@@ -29,7 +29,8 @@ CANARY = """
 import sys
 from pathlib import Path
 from vmamba_deploy.exporting.onnx_model import OnnxModel
-from vmamba_deploy.runtimes.tensorrt import EnginePlan, build_engine
+from vmamba_deploy.runtimes.tensorrt.build import build_engine
+from vmamba_deploy.runtimes.tensorrt.plan import EnginePlan
 model, plugin, engine = map(Path, sys.argv[1:])
 shape = (1, 3, 6, 5)
 built = build_engine(
