@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+import msgspec
 import numpy as np
 import onnxruntime
 import pytest
@@ -25,6 +26,7 @@ from vmamba_deploy.errors import ExitCode, UsageError
 from vmamba_deploy.exporting.onnx_model import OnnxModel
 from vmamba_deploy.inference import UserModel, load
 from vmamba_deploy.ops.selective_scan.specification import SELECTIVE_SCAN
+from vmamba_deploy.pipeline.parity import compared_axes
 from vmamba_deploy.runtimes.onnxruntime import create_session
 
 SOURCE = Path(__file__).parents[2] / "samples" / "your_network" / "sharpener.py"
@@ -112,6 +114,19 @@ def test_the_export_is_proven_and_says_what_it_is(exported: Result, folder: Path
     ]
     layers = [one["layer"] for one in report["layers"][0]["errors"]]
     assert "model.module.mixers.0" in layers
+
+
+@pytest.mark.parametrize("size", [1, 8, 32, 33, 48, 64, 96, 224])
+def test_every_free_axis_is_compared_at_a_size_that_was_not_traced(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    facts = OnnxModel.read(folder / "model.onnx")
+    axes = {"batch": 1, "height": size, "width": size + 1}
+    monkeypatch.setattr(OnnxModel, "interface", msgspec.structs.replace(facts.interface, axes=axes))
+    compared = compared_axes(facts, (1, 2, 8))
+    for name, traced in axes.items():
+        assert {sizes[name] for sizes in compared} > {traced}
+        assert max(sizes[name] for sizes in compared) <= 2 * traced
 
 
 def test_each_scan_is_a_node_with_its_definition_in_the_file(folder: Path) -> None:

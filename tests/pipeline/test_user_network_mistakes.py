@@ -150,6 +150,13 @@ MISTAKES = {
         inputs=("image=1x3x32x32", "gain=1x8"),
         arguments=("--dynamic", "image=0:a", "--dynamic", "gain=0:b"),
     ),
+    "one of two sizes that go together is free": Mistake(
+        "the network does not run on ...: ...",
+        r"image \[1, 3, (?!32)\d+, \d+\], gain \[1, 3, 32, 32\]: RuntimeError: .*have one name",
+        source=giving("torch.cat([self.scan(image), self.scan(gain)], -1)"),
+        inputs=("image=1x3x32x32", "gain=1x3x32x32"),
+        arguments=("--dynamic", "image=2:h,3:w"),
+    ),
 }
 
 

@@ -44,7 +44,15 @@ class _Ran:
 
 
 class _RunFailed(Exception):  # noqa: N818 - an outcome that is recorded, not an error to a user
-    """A runtime could not load or run the model; the message says why in one line."""
+    """A runtime could not load or run the model; the message says why in one line.
+
+    Attributes:
+        given: what it could not be run on; None where it could not be loaded.
+    """
+
+    def __init__(self, message: str, given: InputSet | None = None) -> None:
+        super().__init__(message)
+        self.given = given
 
 
 def compare_runtimes(
@@ -74,7 +82,8 @@ def compare_runtimes(
     Raises:
         EnvironmentProblem: the reference cannot run here; its own VmambaErrors pass as they are.
         UsageError: the precision has no limits for the task's outputs.
-        InputFileError: its outputs are not finite.
+        InputFileError: its outputs are not finite, or it is a network of one's own that does not
+            run on one of the inputs.
         MemoryError: it needs more than there is.
     """
     if not inputs:
@@ -110,6 +119,8 @@ def _run_reference(
     except _RunFailed as error:
         if isinstance(error.__cause__, VmambaError | MemoryError):
             raise error.__cause__ from error
+        if task.first is not None and error.given is not None:
+            raise _does_not_take(task, error.given, error.__cause__) from error
         raise EnvironmentProblem(f"the reference {reference.name} cannot run: {error}") from error
     for answer, one in zip(expected, inputs, strict=True):
         if not all(np.isfinite(array).all() for array in answer.outputs.values()):
@@ -149,11 +160,22 @@ def _run(session: Session, one: InputSet) -> _Ran:
     try:
         outputs = session(one.pixel_values, **one.others)
     except Exception as error:
-        raise _RunFailed(f"running batch {one.batch} raised {_one_line(error)}") from error
+        raise _RunFailed(f"running batch {one.batch} raised {_one_line(error)}", one) from error
     return _Ran(outputs, time.perf_counter() - start)
 
 
-def _one_line(error: Exception) -> str:
+def _does_not_take(task: Task, given: InputSet, cause: BaseException | None) -> InputFileError:
+    """What to tell of a network of one's own that does not run on sizes that --dynamic frees."""
+    arrays = {task.input_names[0]: given.pixel_values, **given.others}
+    sizes = ", ".join(f"{name} {list(array.shape)}" for name, array in arrays.items())
+    return InputFileError(
+        f"the network does not run on {sizes}: {_one_line(cause)}",
+        hint="axes that are always as long as each other have one name: --dynamic a=2:h,3:w "
+        "--dynamic b=2:h,3:w; leave out of it what may not change",
+    )
+
+
+def _one_line(error: BaseException | None) -> str:
     text = " ".join(str(error).split())
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 

@@ -135,15 +135,19 @@ def compared_axes(facts: OnnxModel, batches: Sequence[int]) -> list[dict[str, in
     """The sizes of free axes at which a network with inputs of its own is compared.
 
     What was traced, at the two smallest of the batches; where other axes are free, the smallest
-    that an engine usually takes, and the first of them small beside the others as traced. None is
-    larger than what was traced: the reference takes a step of a loop for each step of a scan.
+    that an engine usually takes, and the first of them so beside the others as traced. One is
+    larger than what was traced where none is smaller, for the reference takes a step of a loop for
+    each step of a scan; so each free axis is compared at a size that was not traced.
     """
     usual = facts.interface.axes
     found = [{**usual, BATCH: batch} for batch in batches[:2]] if BATCH in usual else [dict(usual)]
-    others = {name: low for name, (low, _, _) in axis_ranges(facts).items() if name != BATCH}
-    least = found[0] | {name: min(low, usual[name]) for name, low in others.items()}
-    mixed = found[0] | {name: least[name] for name in list(others)[:1]}
-    for sizes in (least, mixed):
+    others = {
+        name: low if low < usual[name] else high
+        for name, (low, _, high) in axis_ranges(facts).items()
+        if name != BATCH
+    }
+    mixed = {name: others[name] for name in list(others)[:1]}
+    for sizes in (found[0] | others, found[0] | mixed):
         found += [sizes] if sizes not in found else []
     return found
 
