@@ -201,3 +201,14 @@ def test_a_full_disk_ends_the_run_and_loses_no_whole_batch(tmp_path, largest_fil
     largest_file(resource.RLIM_INFINITY)
     assert sorted(reopened(path).results) == [0, 1, 2]
     assert path.read_bytes() == whole
+
+
+def test_a_result_is_read_by_its_names_in_whatever_order_a_release_wrote_them():
+    earlier = (
+        '{"index":3,"top":[1,0],"margin":0.5,"preprocess_ms":4.5,"inference_ms":0.25,"reference":'
+        '{"first":1,"margin":0.25,"squared_error":1e-13,"squared_reference":26.1,"max_abs":2e-07,'
+        '"cosine":1.0,"milliseconds":1.25}}'
+    )
+    reference = ReferenceResult(1, 0.25, 1e-13, 26.1, 2e-7, 1.0, 1.25)
+    expected = ImageResult(3, 4.5, 0.25, top=(1, 0), margin=0.5, reference=reference)
+    assert ImageResult.from_json(json.loads(earlier)) == expected
