@@ -84,11 +84,9 @@ def dense_text(report: Results) -> str:
         height, width = case["input"]
         lines.append(f"{case['preset']} {height} x {width}: floor {case['floor_ms']:.0f} ms")
         for row in case["rows"]:
-            large = {op: share for op, share in row["shares"].items() if share >= 0.005}
-            shares = ", ".join(f"{op} {share:.0%}" for op, share in large.items())
             lines.append(
                 f"  {row['competitor']:<22}{spread_text(row['ms'], 0)} ms  "
-                f"{row['peak_bytes'] / 1e9:.2f} GB  {shares}"
+                f"{row['peak_bytes'] / 1e9:.2f} GB  {_shares_text(row['shares'], 0.005)}"
             )
     return "\n".join(lines)
 
@@ -97,14 +95,17 @@ def vim_text(report: Results) -> str:
     """Time, floor and largest parts of each network."""
     lines = [f"fp32, batch 1, {report['threads']} threads"]
     for row in report["rows"]:
-        large = {op: share for op, share in row["shares"].items() if share >= 0.02}
-        shares = ", ".join(f"{op} {share:.0%}" for op, share in large.items())
         lines.append(
             f"  {row['network']:<10}{spread_text(row['ms'], 1)} ms  "
             f"{spread_text(row['over_yardstick'], 2)}x  floor {row['whole_floor_ms']:.1f} ms, "
-            f"of it scans {row['scan_floor_ms']:.1f}  {shares}"
+            f"of it scans {row['scan_floor_ms']:.1f}  {_shares_text(row['shares'], 0.02)}"
         )
     return "\n".join(lines)
+
+
+def _shares_text(shares: Mapping[str, float], least: float) -> str:
+    """Those of at least that."""
+    return ", ".join(f"{op} {share:.0%}" for op, share in shares.items() if share >= least)
 
 
 def floor_text(report: Results) -> str:

@@ -113,7 +113,7 @@ def test_a_wrong_shape_is_told(ort_library, name, shape, message):
 @pytest.mark.parametrize(
     ("routes", "message"),
     [
-        ((2, 4), r"routes is \[2, 4\], expected 1 to 4 directions, each from 0 to 3"),
+        ((2, 4), r"routes is \[2, 4\], expected 1 to 4 numbers from 0 to 3"),
         ((-1,), r"routes is \[-1\]"),
         ((0, 1, 2, 3, 0), "routes has more than 4 values"),
     ],

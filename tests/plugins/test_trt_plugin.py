@@ -160,7 +160,7 @@ def test_an_engine_of_both_ops_is_built(
         (ScanModel(op=SELECTIVE_SCAN, routes=()), "lacks the attribute routes"),
         (
             ScanModel(op=SELECTIVE_SCAN, routes=(0, 4)),
-            "routes is [0, 4], expected 1 to 4 directions, each from 0 to 3",
+            "routes is [0, 4], expected 1 to 4 numbers from 0 to 3",
         ),
         (
             ScanModel(op=SELECTIVE_SCAN, routes=(0, 1, 2, 3, 0)),

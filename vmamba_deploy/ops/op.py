@@ -60,7 +60,6 @@ class Attribute:
         size_of: the size in the op's shapes that it states; of `ints`, how many they are.
         most_values: how many `ints` are at most; at least it is one.
         largest: what each of `ints` is at most; the least is 0.
-        values_name: what `ints` are, in the plural.
     """
 
     name: str
@@ -71,7 +70,6 @@ class Attribute:
     size_of: str | None = None
     most_values: int = 0
     largest: int = 0
-    values_name: str = "numbers"
 
     def read_size(self, value: Any) -> int:
         """The size that an argument states.
@@ -83,7 +81,7 @@ class Attribute:
             return int(value)
         in_range = all(0 <= one <= self.largest for one in value)
         if not in_range or not 1 <= len(value) <= self.most_values:
-            expected = f"1 to {self.most_values} {self.values_name}, each from 0 to {self.largest}"
+            expected = f"1 to {self.most_values} numbers from 0 to {self.largest}"
             raise ValueError(f"{self.name} is {list(value)}, expected {expected}")
         return len(value)
 

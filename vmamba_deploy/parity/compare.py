@@ -82,8 +82,8 @@ def compare_runtimes(
     Raises:
         EnvironmentProblem: the reference cannot run here; its own VmambaErrors pass as they are.
         UsageError: the precision has no limits for the task's outputs.
-        InputFileError: its outputs are not finite, or it is a network of one's own that does not
-            run on one of the inputs.
+        InputFileError: its outputs are not finite, or it is a network of one's own that runs on the
+            first inputs and not on others.
         MemoryError: it needs more than there is.
     """
     if not inputs:
@@ -119,8 +119,9 @@ def _run_reference(
     except _RunFailed as error:
         if isinstance(error.__cause__, VmambaError | MemoryError):
             raise error.__cause__ from error
-        if task.first is not None and error.given is not None:
-            raise _does_not_take(task, error.given, error.__cause__) from error
+        ran_as_traced = error.given is not None and error.given is not inputs[0]
+        if task.first is not None and ran_as_traced:
+            raise _does_not_take(task, error) from error
         raise EnvironmentProblem(f"the reference {reference.name} cannot run: {error}") from error
     for answer, one in zip(expected, inputs, strict=True):
         if not all(np.isfinite(array).all() for array in answer.outputs.values()):
@@ -164,18 +165,19 @@ def _run(session: Session, one: InputSet) -> _Ran:
     return _Ran(outputs, time.perf_counter() - start)
 
 
-def _does_not_take(task: Task, given: InputSet, cause: BaseException | None) -> InputFileError:
+def _does_not_take(task: Task, failed: _RunFailed) -> InputFileError:
     """What to tell of a network of one's own that does not run on sizes that --dynamic frees."""
-    arrays = {task.input_names[0]: given.pixel_values, **given.others}
+    assert failed.given is not None
+    arrays = {task.input_names[0]: failed.given.pixel_values, **failed.given.others}
     sizes = ", ".join(f"{name} {list(array.shape)}" for name, array in arrays.items())
     return InputFileError(
-        f"the network does not run on {sizes}: {_one_line(cause)}",
+        f"the network does not run on {sizes}: {_one_line(failed.__cause__ or failed)}",
         hint="axes that are always as long as each other have one name: --dynamic a=2:h,3:w "
         "--dynamic b=2:h,3:w; leave out of it what may not change",
     )
 
 
-def _one_line(error: BaseException | None) -> str:
+def _one_line(error: BaseException) -> str:
     text = " ".join(str(error).split())
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 

@@ -90,7 +90,7 @@ AnyScanOp::Args AnyScanOp::make_args(const void *const (&inputs)[kInputs], void 
 bool SelectiveScanOp::check_attributes(const AttributeValue (&attributes)[kAttributes],
                                        Problem *problem) noexcept {
   if (are_routes(attributes[0])) return check_out_dtype(attributes[1].integer(), problem);
-  return refuse_list(problem, "routes", attributes[0], "1 to 4 directions, each from 0 to 3");
+  return refuse_list(problem, "routes", attributes[0], "1 to 4 numbers from 0 to 3");
 }
 
 bool SelectiveScanOp::read_sizes(const CallFacts<SelectiveScanOp> &call, Desc *desc,

@@ -83,5 +83,5 @@ def test_a_wrong_shape_is_named(shapes, position, shape, text):
 def test_other_routes_are_named(routes):
     with pytest.raises(ValueError, match="routes is") as problem:
         infer_dims(*SHARED, routes=routes)
-    expected = "1 to 4 directions, each from 0 to 3"
+    expected = "1 to 4 numbers from 0 to 3"
     assert str(problem.value) == f"routes is {list(routes)}, expected {expected}"

@@ -127,7 +127,9 @@ def test_a_wrong_input_is_named_alike_by_the_kernel_and_the_fake(position, chang
 @pytest.mark.parametrize("routes", [[], [4], [0, -1], [0, 2, 7], [0, 1, 2, 3, 0]], ids=str)
 def test_other_routes_are_named_alike(routes):
     inputs = inputs_of(TWO_ROUTES)
-    with pytest.raises(ValueError, match=r"routes is .*, expected 1 to 4 directions") as told:
+    with pytest.raises(
+        ValueError, match=r"routes is .*, expected 1 to 4 numbers from 0 to 3"
+    ) as told:
         selective_scan(*inputs, routes, FLOAT32)
     with pytest.raises(ValueError, match="routes is") as faked:
         selective_scan(*(tensor.to("meta") for tensor in inputs), routes, FLOAT32)

@@ -54,7 +54,9 @@ def test_wrong_routes_and_unknown_dtype(scan_case):
     tensors = tensors_of(scan_case(ScanDims(1, 4, 4, 8, 1, 2, (0, 2))))
     with pytest.raises(ValueError, match="out_dtype is 11"):
         selective_scan_reference(*tensors, [0, 2], 11)
-    with pytest.raises(ValueError, match=r"routes is \[2, 5\], expected 1 to 4 directions"):
+    with pytest.raises(
+        ValueError, match=r"routes is \[2, 5\], expected 1 to 4 numbers from 0 to 3"
+    ):
         selective_scan_reference(*tensors, [2, 5], FLOAT32)
     with pytest.raises(ValueError, match=r"proj has shape \(1, 4, 4, 8\), expected \(1, 4, 4, 4\)"):
         selective_scan_reference(*tensors, [0], FLOAT32)

@@ -129,7 +129,6 @@ SELECTIVE_SCAN = Op(
             size_of="K",
             most_values=MAX_ROUTES,
             largest=max(ALL_ROUTES),
-            values_name="directions",
         ),
         OUT_DTYPE,
         *PLUGIN_ATTRIBUTES,

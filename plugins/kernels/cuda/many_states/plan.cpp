@@ -51,8 +51,8 @@ class Planner {
       : desc_(desc),
         limits_(limits),
         chunks_(pieces_of(desc)),
-        warps_(sort_routes(desc).paired ? kPairWarps : 1),
-        passes_(sort_routes(desc).passes),
+        routes_(sort_routes(desc)),
+        warps_(routes_.paired ? kPairWarps : 1),
         walks_((desc.state + 2 * lane_states(desc.state) - 1) / (2 * lane_states(desc.state))),
         scans_(static_cast<double>(desc.batch) * groups_of(desc)) {}
 
@@ -91,12 +91,12 @@ class Planner {
   double estimate(const LaunchPlan &plan) const {
     const double all = scans_ * plan.segments;
     const double length = plan.pieces_per_segment;
-    const double merging = passes_ * cycles(plan, all * warps_, length);
+    const double merging = routes_.passes * cycles(plan, all * warps_, length);
     const double traffic = traffic_cycles(element_bytes(desc_, plan.segments > 1));
     if (plan.segments == 1) return std::max(merging, traffic);
     const double ends = cycles(plan, all * desc_.routes, length);
     return std::max(ends + merging, traffic) + folding_cycles(plan) +
-           passes_ * further_launch_cycles(limits_);
+           routes_.passes * further_launch_cycles(limits_);
   }
 
   // Until all segments have their starts: in a launch of its own, or twice by each of them.
@@ -127,8 +127,8 @@ class Planner {
   const vmamba_selective_scan_desc &desc_;
   const DeviceLimits &limits_;
   const int32_t chunks_;  // of a route
-  const int32_t warps_;   // of a scan
-  const int32_t passes_;
+  const SortedRoutes routes_;
+  const int32_t warps_;  // of a scan
   const int32_t walks_;  // of a route, each with some of the states
   const double scans_;
   LaunchPlan best_{};

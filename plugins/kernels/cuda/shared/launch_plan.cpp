@@ -1,10 +1,15 @@
 #include "cuda/shared/launch_plan.h"
 
+#include <algorithm>
+#include <iterator>
+
 #include "cuda/many_states/shape.h"
 #include "cuda/one_state/shape.h"
 
 namespace vmamba {
 namespace {
+
+constexpr int32_t kRoutes[VMAMBA_MOST_ROUTES] = {0, 1, 2, 3};  // of SelectiveScan2D
 
 int32_t parts_of(int64_t number, int32_t part) {
   return static_cast<int32_t>((number + part - 1) / part);
@@ -13,10 +18,9 @@ int32_t parts_of(int64_t number, int32_t part) {
 }  // namespace
 
 bool runs_one_state(const vmamba_selective_scan_desc &desc) {
-  for (int32_t route = 0; route < VMAMBA_MOST_ROUTES; ++route) {
-    if (desc.routes != VMAMBA_MOST_ROUTES || desc.direction[route] != route) return false;
-  }
-  return desc.state == 1 && desc.x_per_route == 0 && desc.dt_features == desc.rank;
+  const bool two_d = desc.routes == VMAMBA_MOST_ROUTES && desc.x_per_route == 0 &&
+                     std::equal(std::begin(kRoutes), std::end(kRoutes), desc.direction);
+  return two_d && desc.state == 1 && desc.dt_features == desc.rank;
 }
 
 int32_t pieces_of(const vmamba_selective_scan_desc &desc) {
