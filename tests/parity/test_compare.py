@@ -5,6 +5,8 @@ from vmamba_deploy.errors import EnvironmentProblem, InputFileError, UsageError
 from vmamba_deploy.parity.compare import compare_runtimes
 from vmamba_deploy.parity.inputs import InputSet
 from vmamba_deploy.runtimes.base import RuntimeStatus
+from vmamba_deploy.tasks.custom import custom_task
+from vmamba_deploy.tasks.task import Input, Output
 
 CLASSES = 20
 
@@ -149,6 +151,22 @@ def test_a_failing_reference_is_no_parity_error(raised, expected):
 
     with pytest.raises(expected):
         compare_runtimes(Fake(broken, name="pytorch"), [Fake()], inputs(1), "fp32")
+
+
+@pytest.mark.parametrize(("fails_from", "expected"), [(1, EnvironmentProblem), (4, InputFileError)])
+def test_a_network_of_ones_own_that_runs_as_it_was_traced_alone(fails_from, expected):
+    def broken(logits):
+        if len(logits) >= fails_from:
+            raise RuntimeError("sizes must match")
+        return logits
+
+    own = custom_task(
+        [Input("frames", "float32", ("batch", 3, 8, 8))],
+        [Output("logits", "logits", ("batch", CLASSES))],
+    )
+    with pytest.raises(expected, match="sizes must match") as raised:
+        compare_runtimes(Fake(broken, name="pytorch"), [Fake()], inputs(1, 4), "fp32", task=own)
+    assert ("frames [4, 3, 8, 8]" in raised.value.message) == (expected is InputFileError)
 
 
 def test_a_comparison_is_quiet_and_progress_ends_at_one(capfd):
