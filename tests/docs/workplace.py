@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import signal
 import stat
@@ -98,15 +99,19 @@ def _make_venv(folder: Path) -> None:
         # Through a link, Python would take this folder for its own: each page would find PyTorch in
         # another place, for which no native library is built yet.
         if entry.name.startswith("python"):
-            _write_program(bin_folder / entry.name, f'exec {entry} "$@"')
+            _write_program(bin_folder / entry.name, _exec(entry))
         elif entry.name not in {"activate", "vmamba-deploy"}:
             (bin_folder / entry.name).symlink_to(entry)
     (bin_folder / "activate").write_text(f'export PATH="{bin_folder}:$PATH"\n', encoding="utf-8")
-    cached = f"{sys.executable} {Path(__file__).with_name('cached_export.py')}"
+    cached = Path(__file__).with_name("cached_export.py")
     _write_program(
         bin_folder / "vmamba-deploy",
-        f'[ "$1" = export ] || exec {real / "vmamba-deploy"} "$@"\nexec {cached} "$@"',
+        f'[ "$1" = export ] || {_exec(real / "vmamba-deploy")}\n{_exec(sys.executable, cached)}',
     )
+
+
+def _exec(*command: str | Path) -> str:
+    return f'exec {shlex.join(map(str, command))} "$@"'
 
 
 def _write_program(path: Path, script: str) -> None:
