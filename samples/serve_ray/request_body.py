@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 
+from ray.exceptions import TaskCancelledError
 from starlette.datastructures import Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 from samples.serve_ray.errors import ServiceError
 from samples.serve_ray.image_checks import FORMATS
@@ -33,6 +34,7 @@ async def read_image_bytes(request: Request, max_bytes: int) -> bytes:
     Raises:
         ServiceError: `unsupported_media_type`, `request_too_large`, `malformed_request`, or
             `unreadable_image` where the body is empty.
+        ClientDisconnect: the client has left.
     """
     media_type = _media_type(request.headers.get("content-type"))
     is_form = media_type == FORM
@@ -68,12 +70,15 @@ async def _read_body(request: Request, max_bytes: int, envelope_bytes: int) -> b
         raise _too_large(max_bytes)
     body = bytearray()
     received = 0
-    async for chunk in request.stream():
-        received += len(chunk)
-        if received <= kept:
-            body += chunk
-        elif received > kept + DISCARDED_BYTES:
-            break
+    try:
+        async for chunk in request.stream():
+            received += len(chunk)
+            if received <= kept:
+                body += chunk
+            elif received > kept + DISCARDED_BYTES:
+                break
+    except TaskCancelledError as error:  # Serve stops fetching what a client that left would send
+        raise ClientDisconnect from error
     if received > kept:
         raise _too_large(max_bytes)
     return bytes(body)
