@@ -17,7 +17,11 @@ from typing import Literal
 
 from vmamba_deploy.errors import UsageError
 
-PrecisionName = Literal["fp32", "fp16", "bf16"]
+BaseName = Literal["fp32", "fp16", "bf16"]
+"""Of what a network's layers are cast to."""
+PrecisionName = Literal["fp32", "fp16", "bf16", "int8", "fp8"]
+Capability = tuple[int, int]
+"""CUDA compute capability, (8, 9)."""
 
 
 @dataclass(frozen=True)
@@ -89,19 +93,24 @@ class Thresholds:
 class Precision:
     """One precision. What of a network stays float32 in it is the family's business.
 
+    In a quantized one the inputs and weights of linear layers alone are narrow; all else is as in
+    its base, another precision (docs/quantization.md).
+
     Attributes:
         name: also the command line's flag, `--fp16`.
         description: the flag's help.
         graph_dtype: what weights and products have in the graph, as NumPy and PyTorch name it.
-        bytes_per_weight: size of one such number.
+        bytes_per_weight: of a network, in the mean.
         min_opset: oldest version of ONNX's standard op set that has every op in it.
         onnxruntime_cpu: whether ONNX Runtime computes in it on the CPU.
-        turing: whether TensorRT-RTX has matrix products in it for compute capability 7.5.
+        least_capability: of the GPUs that TensorRT-RTX has matrix products in it for.
         thresholds: limits of the comparison with PyTorch in fp32.
         flat_thresholds: limits for images of one colour. Such a map has next to no variance over
             space, and the LayerNorms magnify what rounding leaves: PyTorch itself, converted to
             half precision, loses that much. About twice the largest figure seen, 5.5e-9, 9e-4 and
             7e-2 in the three precisions; the wider spread as the NMSE.
+        bases: of a quantized one, those that it can have: the first with an engine, the last for
+            the CPU. Empty for the others.
     """
 
     name: PrecisionName
@@ -110,15 +119,23 @@ class Precision:
     bytes_per_weight: int
     min_opset: int
     onnxruntime_cpu: bool
-    turing: bool
+    least_capability: Capability
     thresholds: Thresholds
     flat_thresholds: Thresholds
+    bases: tuple[BaseName, ...] = ()
+
+    @property
+    def quantized(self) -> bool:
+        """Whether linear layers are narrower than the rest of the network."""
+        return bool(self.bases)
 
 
 _LABELS = {
     "fp32": LabelLimits(margin=1e-3, agreement=0.999),
     "fp16": LabelLimits(margin=0.1, agreement=0.98),
     "bf16": LabelLimits(margin=0.5, agreement=0.9),
+    "int8": LabelLimits(margin=0.7, agreement=0.9),
+    "fp8": LabelLimits(margin=0.7, agreement=0.85),
 }
 _DETECTIONS = {
     "fp32": DetectionLimits(
@@ -126,6 +143,9 @@ _DETECTIONS = {
     ),
     "fp16": DetectionLimits(
         shake=3e-3, strange=0.25, box_pixels=2.0, score_error=6e-2, mask_iou=0.85
+    ),
+    "int8": DetectionLimits(
+        shake=3e-2, strange=0.5, box_pixels=8.0, score_error=2e-1, mask_iou=0.7
     ),
 }
 
@@ -146,7 +166,7 @@ PRECISIONS: Mapping[str, Precision] = {
             bytes_per_weight=4,
             min_opset=20,
             onnxruntime_cpu=True,
-            turing=False,
+            least_capability=(8, 0),
             thresholds=_limits("fp32", nmse=1e-10, cosine=1 - 1e-10, max_spread=2e-4),
             flat_thresholds=_limits("fp32", nmse=1.5e-8, cosine=1 - 1.5e-8, max_spread=2e-3),
         ),
@@ -157,7 +177,7 @@ PRECISIONS: Mapping[str, Precision] = {
             bytes_per_weight=2,
             min_opset=20,
             onnxruntime_cpu=True,
-            turing=True,
+            least_capability=(7, 5),
             thresholds=_limits("fp16", nmse=1e-4, cosine=1 - 1e-4, max_spread=1.5e-1),
             flat_thresholds=_limits("fp16", nmse=2e-3, cosine=1 - 2e-3, max_spread=7e-1),
         ),
@@ -168,12 +188,40 @@ PRECISIONS: Mapping[str, Precision] = {
             bytes_per_weight=2,
             min_opset=22,  # which brought bfloat16 convolutions
             onnxruntime_cpu=False,
-            turing=False,
+            least_capability=(8, 0),
             thresholds=_limits("bf16", nmse=5e-3, cosine=1 - 4e-3, max_spread=5e-1),
             flat_thresholds=_limits("bf16", nmse=1.5e-1, cosine=1 - 1.5e-1, max_spread=3.0),
         ),
+        Precision(
+            name="int8",
+            description="Linear layers in 8-bit integers, calibrated on images (--calibrate).",
+            graph_dtype="int8",
+            bytes_per_weight=2,
+            min_opset=20,
+            onnxruntime_cpu=True,
+            least_capability=(8, 0),
+            thresholds=_limits("int8", nmse=5e-3, cosine=1 - 1e-2, max_spread=7e-1),
+            flat_thresholds=_limits("int8", nmse=1.5e-1, cosine=1 - 1.5e-1, max_spread=3.0),
+            bases=("fp16", "fp32"),
+        ),
+        Precision(
+            name="fp8",
+            description="Linear layers in float8 E4M3: for GPUs from 8.9 on, and less accurate.",
+            graph_dtype="float8_e4m3fn",
+            bytes_per_weight=2,
+            min_opset=20,
+            onnxruntime_cpu=True,
+            least_capability=(8, 9),
+            thresholds=_limits("fp8", nmse=2e-2, cosine=1 - 2e-2, max_spread=1.0),
+            flat_thresholds=_limits("fp8", nmse=1.5e-1, cosine=1 - 1.5e-1, max_spread=3.0),
+            bases=("fp16", "fp32"),
+        ),
     )
 }
+
+
+BASES: Mapping[str, BaseName] = {"fp32": "fp32", "fp16": "fp16", "bf16": "bf16"}
+"""The precisions that are not quantized."""
 
 
 def precision_named(name: str) -> Precision:

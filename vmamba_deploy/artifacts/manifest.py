@@ -22,6 +22,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from vmamba_deploy.artifacts.atomic import PARTIAL_PREFIX, atomic_write
 from vmamba_deploy.artifacts.engine_facts import EngineFacts, Positive
 from vmamba_deploy.artifacts.interface_facts import InterfaceFacts
+from vmamba_deploy.artifacts.quantization_facts import QuantizationFacts
 from vmamba_deploy.artifacts.strict_json import parse_json, require_plain_texts
 from vmamba_deploy.errors import IntegrityError, UsageError, VmambaError, printable
 from vmamba_deploy.files import open_file, read_file, shown, understood
@@ -155,6 +156,7 @@ class Description(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
         preprocessing: None where the network is a user's and nobody said how images become its
             first input.
         interface: of a network of a user's, task `custom`.
+        quantization: of a file in a quantized precision that this package wrote.
     """
 
     status: Status
@@ -172,6 +174,7 @@ class Description(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     palette: Annotated[tuple[_Colour, ...], Meta(max_length=_MAX_CLASSES)] | None = None
     num_classes: Annotated[int, Meta(ge=1, le=_MAX_CLASSES)] | None = None
     interface: InterfaceFacts | None = None
+    quantization: QuantizationFacts | None = None
 
     def __post_init__(self) -> None:
         faults = (
@@ -254,7 +257,7 @@ class Manifest(Description, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             del fields["task"]
         if self.activation in (None, "softmax"):
             del fields["activation"]
-        for key in ("palette", "num_classes", "interface"):
+        for key in ("palette", "num_classes", "interface", "quantization"):
             if fields[key] is None:
                 del fields[key]
         return fields | {"engine": self.engine.as_json()}

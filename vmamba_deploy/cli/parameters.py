@@ -13,10 +13,11 @@ import click
 
 from vmamba_deploy.errors import UsageError
 from vmamba_deploy.models.checkpoints.choice import WeightsChoice
-from vmamba_deploy.precisions import PRECISIONS, PrecisionName
+from vmamba_deploy.precisions import BASES, PRECISIONS, PrecisionName
 from vmamba_deploy.preprocessing import INTERPOLATIONS
 from vmamba_deploy.preprocessing.options import CENTER, STRETCH, PreprocessingOptions
 from vmamba_deploy.preprocessing.specification import MAX_PIXELS
+from vmamba_deploy.quantization.plan import PHOTOS, QuantizationPlan
 
 if TYPE_CHECKING:
     _Parameter = click.ParamType[Any]
@@ -47,6 +48,37 @@ def pop_precision(options: dict[str, Any]) -> PrecisionName:
     if len(asked) > 1:
         raise UsageError(f"choose one precision, not {' and '.join('--' + name for name in asked)}")
     return asked[0] if asked else "fp32"
+
+
+def quantization_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add what is said of a quantized precision; `pop_quantization` reads it."""
+    for option in (
+        click.option(
+            "--max-nmse",
+            type=float,
+            help="Of --int8: quantize the layers that save the most while the outputs' error stays "
+            "below.  [default: all layers]",
+        ),
+        click.option(
+            "--base",
+            type=click.Choice(list(BASES)),
+            help="Of --int8: precision of all else.  [default: fp16; with --no-engine fp32]",
+        ),
+        click.option(
+            "--calibrate",
+            metavar="FOLDER|photos",
+            default=PHOTOS,
+            show_default=True,
+            help="Of --int8: images that show the ranges; photos: six of this package.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def pop_quantization(options: dict[str, Any]) -> QuantizationPlan:
+    """Take what is said of a quantized precision out of a command's options."""
+    return QuantizationPlan(options.pop("base"), options.pop("calibrate"), options.pop("max_nmse"))
 
 
 def max_pixels_option(command: Callable[..., Any]) -> Callable[..., Any]:

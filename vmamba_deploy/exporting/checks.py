@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from vmamba_deploy.artifacts.manifest import TensorFacts
     from vmamba_deploy.models import LoadedModel
     from vmamba_deploy.models.family import OpCalls
-    from vmamba_deploy.precisions import PrecisionName
+    from vmamba_deploy.precisions import BaseName
 
 _NAMED = 5
 # Of the values of a tensor: fewer that become 0 are the tail of any trained tensor.
@@ -175,7 +175,7 @@ def _nodes(model: OnnxModel, asked: Asked) -> Iterator[str]:
     yield from (f"it lacks the function body of {'::'.join(key)}" for key in sorted(lacking))
 
 
-def check_weights(loaded: LoadedModel, precision: PrecisionName) -> str | None:
+def check_weights(loaded: LoadedModel, precision: BaseName) -> str | None:
     """Compare the float32 weights with what the precision makes of those that it casts.
 
     Returns:

@@ -15,7 +15,7 @@ from vmamba_deploy.errors import InputFileError, printable
 from vmamba_deploy.files import read_file, shown, understood
 from vmamba_deploy.ops.op import Op, PluginKey
 from vmamba_deploy.ops.registry import OPS
-from vmamba_deploy.precisions import PRECISIONS, PrecisionName
+from vmamba_deploy.precisions import BASES, PRECISIONS, BaseName, PrecisionName
 from vmamba_deploy.tasks import CLASSIFICATION, TASKS, Task
 from vmamba_deploy.tasks.custom import CUSTOM
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from vmamba_deploy.artifacts.interface_facts import InterfaceFacts
     from vmamba_deploy.artifacts.manifest import TensorFacts
+    from vmamba_deploy.artifacts.quantization_facts import QuantizationFacts
 
 _WHAT = "an ONNX file"
 _MAX_BYTES = (2 << 30) - 1  # of a message of protobuf
@@ -177,7 +178,7 @@ class OnnxModel:
 
     @property
     def precision(self) -> PrecisionName:
-        """As the metadata says.
+        """As the metadata says; of a file that others quantized, what its nodes say.
 
         Raises:
             InputFileError: it names another precision than ours.
@@ -185,7 +186,50 @@ class OnnxModel:
         named = self.metadata.get("precision", "fp32")
         if named not in PRECISIONS:
             raise InputFileError(f"{self.path} says it has precision {named!r}")
-        return PRECISIONS[named].name
+        return self._quantized_by_others or PRECISIONS[named].name
+
+    @property
+    def base(self) -> BaseName:
+        """The precision of all that is not quantized.
+
+        Raises:
+            InputFileError: as `precision`.
+        """
+        named = self.metadata.get("precision", "fp32")
+        if named in BASES:
+            return BASES[named]
+        facts = self.quantization
+        if facts is None:
+            raise InputFileError(f"{shown(self.path)} does not say how it was quantized")
+        return facts.base
+
+    @property
+    def quantization(self) -> QuantizationFacts | None:
+        """What the file says of its quantization; None where it says nothing.
+
+        Raises:
+            InputFileError: it says nothing of sense.
+        """
+        if "quantization" not in self.metadata:
+            return None
+        import msgspec
+
+        from vmamba_deploy.artifacts.quantization_facts import QuantizationFacts
+
+        try:
+            return msgspec.convert(self.structured("quantization"), QuantizationFacts)
+        except msgspec.ValidationError as error:
+            raise InputFileError(
+                f"{shown(self.path)} does not say how it was quantized: {error}"
+            ) from error
+
+    @property
+    def _quantized_by_others(self) -> PrecisionName | None:
+        from vmamba_deploy.exporting.dequantize import quantized_as
+
+        if self.metadata.get("precision", "fp32") not in BASES:
+            return None
+        return quantized_as(self.ir)
 
     @property
     def task(self) -> Task:

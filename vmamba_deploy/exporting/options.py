@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 from vmamba_deploy.errors import UsageError
-from vmamba_deploy.precisions import PRECISIONS, PrecisionName, precision_named
+from vmamba_deploy.precisions import PRECISIONS, BaseName, precision_named
 from vmamba_deploy.preprocessing import Preprocessing
 from vmamba_deploy.tasks import TASKS, Task
 from vmamba_deploy.tasks.classification import Activation
@@ -62,7 +62,7 @@ class ExportOptions:
         UsageError: a value out of its range.
     """
 
-    precision: PrecisionName = "fp32"
+    precision: BaseName = "fp32"
     image_size: int | tuple[int, int] = 224
     dynamic_batch: bool = True
     dynamic_size: bool = False

@@ -10,7 +10,7 @@ from re import Pattern
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from vmamba_deploy.errors import UsageError, printable
-from vmamba_deploy.precisions import PrecisionName
+from vmamba_deploy.precisions import BaseName
 from vmamba_deploy.preprocessing.specification import IMAGENET_PREPROCESSING, Preprocessing
 from vmamba_deploy.tasks import CLASSIFICATION, FEATURES
 
@@ -200,7 +200,7 @@ class Family(Protocol[C]):
     def preset_with(self, config: C) -> str | None:
         """Name of the preset with this architecture, whatever its classes; None if none."""
 
-    def cast(self, network: Network, precision: PrecisionName) -> Network:
+    def cast(self, network: Network, precision: BaseName) -> Network:
         """Copy a float32 network into a precision; what accuracy needs stays float32 in it."""
 
     def freeze(self, network: Network) -> None:

@@ -173,7 +173,7 @@ def _open_sessions(
 
     if threads:
         torch.set_num_threads(threads)
-    module = network(facts, load_reference(facts, weights, builder=builder), facts.precision)
+    module = network(facts, load_reference(facts, weights, builder=builder), facts.base)
     files = ModelFiles(facts, module, threads=threads, cuda_graphs=True)
     with ExitStack() as stack:
         sessions: dict[str, Session] = {}

@@ -37,7 +37,6 @@ from vmamba_deploy.tasks.custom import BATCH, CUSTOM
 MIN_SIDE = 32
 _USUAL_STEP = 32
 NETWORK_SCRIPT_NAME = "polygraphy_network.py"
-_TURING = (7, 5)
 _LONGEST_REASON = 1000
 
 
@@ -54,12 +53,14 @@ def check_engine_plan(plan: EnginePlan, precision: PrecisionName) -> None:
         UsageError, EnvironmentProblem: see `check_feasible`.
     """
 
-    if _TURING in plan.target_sm and not PRECISIONS[precision].turing:
-        able = [one.name for one in PRECISIONS.values() if one.turing]
+    least = PRECISIONS[precision].least_capability
+    if old := [target for target in plan.target_sm if target < least]:
+        number = "{}{}".format(*old[0])
+        able = [one.name for one in PRECISIONS.values() if one.least_capability <= old[0]]
         raise UsageError(
-            f"--target-sm 75 takes {' or '.join(able)} only, not {precision}: TensorRT-RTX has no "
-            "other matrix products for it",
-            hint=f"add --{able[0]}, or leave 75 out",
+            f"--target-sm {number} takes {' or '.join(able)} only, not {precision}: TensorRT-RTX "
+            "has no other matrix products for it",
+            hint=f"add --{able[0]}, or leave {number} out",
         )
     check_feasible(plan)
 
@@ -286,6 +287,7 @@ def describe(
         "engine": engine,
         "preprocessing": facts.structured("preprocessing"),
         "interface": facts.interface if own else None,
+        "quantization": facts.quantization,
         "labels": facts.structured("labels"),
         "activation": facts.metadata.get("activation"),
         "palette": facts.structured("palette"),

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from vmamba_deploy import native
@@ -35,10 +37,12 @@ from vmamba_deploy.pipeline.engine import (
 from vmamba_deploy.pipeline.events import OnEvent, Steps
 from vmamba_deploy.pipeline.parity import check_parity
 from vmamba_deploy.pipeline.plan import ExportPlan
+from vmamba_deploy.pipeline.quantize import prove_quantized, quantize
 from vmamba_deploy.pipeline.report import write_reports
 from vmamba_deploy.precisions import PRECISIONS
 from vmamba_deploy.preprocessing import IMAGENET_PREPROCESSING, Preprocessing
 from vmamba_deploy.preprocessing.specification import RGB
+from vmamba_deploy.quantization.proof import QuantizationProof
 from vmamba_deploy.user_network.loading import UserWeights, load_user_network
 
 if TYPE_CHECKING:
@@ -62,12 +66,14 @@ class ExportOutcome:
         manifest: of that folder.
         parity: one result per runtime; empty when it was not asked for.
         seconds: of each step.
+        proof: of what was quantized, if it was and was to be proven.
     """
 
     folder: Path
     manifest: Manifest
     parity: tuple[RunResult, ...] = ()
     seconds: dict[str, float] = field(default_factory=dict)
+    proof: QuantizationProof | None = None
 
     @property
     def exit_code(self) -> ExitCode:
@@ -83,6 +89,7 @@ class ExportOutcome:
             **{key: described[key] for key in ("files", "engine")},
             "folder": str(self.folder),
             "parity": [parity_fields(result) for result in self.parity],
+            **({"quantization": self.proof.as_json()} if self.proof is not None else {}),
             "seconds": self.seconds,
             "exit_code": int(self.exit_code),
         }
@@ -159,11 +166,34 @@ def _run_in(
 ) -> ExportOutcome:
 
     onnx_path = output.staging / ONNX_NAME
+    with TemporaryDirectory() as scratch:
+        base = None
+        if PRECISIONS[plan.precision].quantized:
+            base = _export(loaded, Path(scratch) / ONNX_NAME, plan, steps)
+            facts = quantize(base, loaded, onnx_path, plan.precision, plan.quantization, steps)
+        else:
+            facts = _export(loaded, onnx_path, plan, steps)
+        return _finish(output, loaded, plan, steps, facts, base)
+
+
+def _export(loaded: LoadedModel, path: Path, plan: ExportPlan, steps: Steps) -> OnnxModel:
     with steps.step("export", "exporting to ONNX") as told:
-        facts = export_onnx(loaded, onnx_path, plan.export_options(), warn=steps.warn)
+        facts = export_onnx(loaded, path, plan.export_options(), warn=steps.warn)
         told.append(f"opset {facts.opset}")
         told += [f"{count} {op_type}" for op_type, count in facts.nodes_by_op.items()]
         told.append(f"{facts.size_bytes / 1e6:.1f} MB")
+    return facts
+
+
+def _finish(
+    output: OutputFolder,
+    loaded: LoadedModel,
+    plan: ExportPlan,
+    steps: Steps,
+    facts: OnnxModel,
+    base: OnnxModel | None,
+) -> ExportOutcome:
+    """Everything after the ONNX file; `base` is what was quantized, if it was."""
     if not plan.inline:
         add_ort_library(output.staging, steps)
     if plan.build_engine:
@@ -173,9 +203,12 @@ def _run_in(
     if plan.aoti:
         compile_package(output.staging, loaded, plan, steps)
     results: tuple[RunResult, ...] = ()
+    proof: QuantizationProof | None = None
     exhibits = Exhibits(loaded.preprocessing)
     if plan.check_parity:
         results = _prove(facts, loaded, engine, plan, steps, exhibits)
+        if base is not None:
+            proof = _prove_quantized(facts, base, loaded, plan, steps)
     with steps.step("report", "writing the report"):
         write_reports(
             output.staging,
@@ -185,21 +218,43 @@ def _run_in(
             results=results,
             seconds=steps.seconds,
             exhibits=exhibits.kept,
+            proof=proof,
         )
     with steps.step("manifest", "describing the files"):
-        failures = [result for result in results if result.status == "failed"]
+        failures = _failures(results, proof)
         described = describe(facts, engine, *_proof(plan, failures), source=loaded.source)
         manifest = write_manifest(output.staging, described)
     with steps.step("publish", "moving the files into place") as told:
         folder = output.publish(output.failed if failures else None)
         told.append(str(folder))
-    return ExportOutcome(folder, manifest, results, steps.seconds)
+    return ExportOutcome(folder, manifest, results, steps.seconds, proof)
 
 
-def _proof(plan: ExportPlan, failures: list[RunResult]) -> tuple[Status, str | None]:
+def _failures(results: Sequence[RunResult], proof: QuantizationProof | None) -> list[str]:
+    runs = [f"{run.runtime}: {run.reason}" for run in results if run.status == "failed"]
+    return runs + (proof.failures if proof is not None else [])
+
+
+def _prove_quantized(
+    facts: OnnxModel, base: OnnxModel, loaded: LoadedModel, plan: ExportPlan, steps: Steps
+) -> QuantizationProof:
+    with steps.step("proof", f"proving what was quantized, and its base in {base.base}") as told:
+        proof = prove_quantized(
+            facts,
+            base,
+            loaded,
+            batches=plan.engine.profile_batches,
+            seed=plan.seed,
+            progress=steps.progress,
+        )
+        told += [f"{check.name} {check.status}" for check in proof.checks]
+        told.append(f"base {_tally(proof.base)}")
+    return proof
+
+
+def _proof(plan: ExportPlan, failures: list[str]) -> tuple[Status, str | None]:
     if failures:
-        reasons = "; ".join(f"{failure.runtime}: {failure.reason}" for failure in failures)
-        return "failed", f"parity failed: {reasons}"
+        return "failed", f"parity failed: {'; '.join(failures)}"
     if not plan.check_parity:
         return "unproven", "not compared with PyTorch (--no-parity)"
     return "complete", None

@@ -26,7 +26,7 @@ from vmamba_deploy.parity.inputs import build_inputs
 from vmamba_deploy.parity.kinds import shakes_of
 from vmamba_deploy.parity.named_inputs import build_named_inputs
 from vmamba_deploy.pipeline.engine import axis_ranges, size_profile
-from vmamba_deploy.precisions import PrecisionName
+from vmamba_deploy.precisions import BaseName
 from vmamba_deploy.runtimes.base import ModelFiles
 from vmamba_deploy.runtimes.pytorch import PyTorchRuntime
 from vmamba_deploy.runtimes.registry import runtimes_on
@@ -75,7 +75,7 @@ def check_parity(
     """
 
     files = ModelFiles(
-        facts, network(facts, loaded, facts.precision), engine=engine, written_here=written_here
+        facts, network(facts, loaded, facts.base), engine=engine, written_here=written_here
     )
     inputs = parity_inputs(facts, loaded, batches, seed, engine, given)
     full = facts.task.with_optional(output.name for output in facts.task.optional)
@@ -159,7 +159,7 @@ def fitting(batches: Sequence[int], facts: OnnxModel) -> tuple[int, ...]:
 
 
 def network(
-    facts: OnnxModel, loaded: LoadedModel, precision: PrecisionName, task: Task | None = None
+    facts: OnnxModel, loaded: LoadedModel, precision: BaseName, task: Task | None = None
 ) -> nn.Module:
     """The PyTorch module that takes what the file takes, in another precision if need be.
 
@@ -171,16 +171,21 @@ def network(
     """
     if facts.task.first is not None:
         return deployable_module(loaded, ExportOptions(precision=precision))
-    given = (task or facts.task).output_names
-    optional = {output.name for output in TASKS[facts.task.name].optional}
     options = ExportOptions(
         precision=precision,
         image_size=facts.image_size(),
         preprocess=facts.takes_bytes(),
         task=facts.task.name,
-        outputs=tuple(name for name in given if name in optional),
+        outputs=optional_outputs(facts, task),
     )
     return deployable_module(loaded, options)
+
+
+def optional_outputs(facts: OnnxModel, task: Task | None = None) -> tuple[str, ...]:
+    """Of a file's task, or of another form of it, the outputs that need not be there."""
+    given = (task or facts.task).output_names
+    optional = {output.name for output in TASKS[facts.task.name].optional}
+    return tuple(name for name in given if name in optional)
 
 
 def reference_network(facts: OnnxModel, loaded: LoadedModel, task: Task | None = None) -> nn.Module:

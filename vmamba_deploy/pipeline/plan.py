@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 from vmamba_deploy.errors import UsageError
 from vmamba_deploy.exporting.options import MAX_SIDE, AotiDevice, ExportOptions
 from vmamba_deploy.models.checkpoints.choice import WeightsChoice
-from vmamba_deploy.precisions import PrecisionName
+from vmamba_deploy.precisions import PRECISIONS, BaseName, PrecisionName
 from vmamba_deploy.preprocessing import IMAGENET_PREPROCESSING
 from vmamba_deploy.preprocessing.options import PreprocessingOptions
+from vmamba_deploy.quantization.plan import QuantizationPlan
 from vmamba_deploy.runtimes.tensorrt.plan import EnginePlan
 from vmamba_deploy.tasks import FEATURES
 from vmamba_deploy.tasks.classification import Activation
@@ -74,6 +75,7 @@ class ExportPlan:
         check_parity: False for `--no-parity`.
         aoti: also write an AOTInductor package, for `aoti_device`.
         network: a user's own; then nothing that is of our networks alone may be asked for.
+        quantization: how, where the precision is a quantized one.
     """
 
     model: str | None = "t"
@@ -98,6 +100,7 @@ class ExportPlan:
     preprocessing: PreprocessingOptions = field(default_factory=PreprocessingOptions)
     engine: EnginePlan = field(default_factory=EnginePlan)
     network: UserNetworkPlan | None = None
+    quantization: QuantizationPlan = field(default_factory=QuantizationPlan)
 
     def __post_init__(self) -> None:
         from vmamba_deploy.models import resolve_preset
@@ -132,7 +135,17 @@ class ExportPlan:
             raise UsageError(
                 "an AOTInductor package has one image size", hint="drop --aoti or --dynamic-size"
             )
+        if self.aoti and PRECISIONS[self.precision].quantized:
+            raise UsageError(
+                f"an AOTInductor package is not quantized, and {self.precision} is asked for",
+                hint="drop --aoti, or export it in another precision",
+            )
         self.export_options()
+
+    @property
+    def base(self) -> BaseName:
+        """The precision that the network is exported in, before it is quantized if it is."""
+        return self.quantization.base_of(self.precision, engine=self.build_engine)
 
     def _check_own_network(self) -> None:
         """Refuse what says something of our networks."""
@@ -159,7 +172,7 @@ class ExportPlan:
             UsageError: an opset too old for the precision.
         """
         return ExportOptions(
-            precision=self.precision,
+            precision=self.base,
             image_size=self.image_size or IMAGENET_PREPROCESSING.crop_pixels,
             dynamic_size=self.dynamic_size,
             opset=self.opset,

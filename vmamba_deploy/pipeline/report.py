@@ -11,6 +11,7 @@ from vmamba_deploy.exporting.onnx_model import OnnxModel
 from vmamba_deploy.parity.localise import first_drift, localise
 from vmamba_deploy.pipeline.parity import parity_inputs, reference_network
 from vmamba_deploy.precisions import PRECISIONS
+from vmamba_deploy.quantization.proof import QuantizationProof
 from vmamba_deploy.reports.html_file import render_html, write_page
 from vmamba_deploy.reports.json_file import write_json
 from vmamba_deploy.reports.machine import describe_machine, tool_versions, utc_now
@@ -38,6 +39,7 @@ def write_reports(
     results: Sequence[RunResult],
     seconds: dict[str, float],
     exhibits: Sequence[Exhibit] = (),
+    proof: QuantizationProof | None = None,
 ) -> None:
     """Write report.json and report.html.
 
@@ -48,6 +50,7 @@ def write_reports(
         results: of the comparison; empty when it was not asked for.
         seconds: by step.
         exhibits: photographs with the answers to them, for the page alone.
+        proof: of what was quantized.
 
     Raises:
         ResourceError: the disk is full.
@@ -73,6 +76,7 @@ def write_reports(
         created=utc_now(),
         timings=dict(seconds),
         layers=tuple(_layer_errors(facts, loaded, kind) for kind in _to_localise(results)),
+        quantization=proof,
     )
     write_json(report, folder / JSON_NAME)
     pictures = draw(exhibits, facts.task.name, loaded.model.palette)

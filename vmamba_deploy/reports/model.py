@@ -10,6 +10,7 @@ from vmamba_deploy.artifacts.manifest import Sha256
 from vmamba_deploy.parity.localise import LayerError
 from vmamba_deploy.parity.results import RunResult
 from vmamba_deploy.precisions import PrecisionName
+from vmamba_deploy.quantization.proof import QuantizationProof
 from vmamba_deploy.tasks import CLASSIFICATION
 
 
@@ -80,7 +81,7 @@ class Report:
     Version 1.0. A field may be added within version 1; a change of meaning raises the first number.
 
     Attributes:
-        verdict: `failed` if any run failed, `passed` if one passed and none failed, else
+        verdict: `failed` if any run or part of the quantization's proof failed, `passed` if one passed and none failed, else
             `unproven`.
         preset: None for an architecture that is no preset.
         task: what the network is for.
@@ -88,6 +89,7 @@ class Report:
         tools: version of each tool by name.
         timings: seconds by step.
         runs: one per runtime; empty when parity was not asked for.
+        quantization: what shows that a quantized file is right, beside the runs.
     """
 
     schema_version: Literal["1.0"] = "1.0"
@@ -103,8 +105,10 @@ class Report:
     timings: dict[str, float] = field(default_factory=dict)
     layers: tuple[LayerSeries, ...] = ()
     task: str = CLASSIFICATION.name
+    quantization: QuantizationProof | None = None
 
     def __post_init__(self) -> None:
         statuses = {run.status for run in self.runs}
         proven = "passed" if "passed" in statuses else "unproven"
-        object.__setattr__(self, "verdict", "failed" if "failed" in statuses else proven)
+        failed = "failed" in statuses or (self.quantization and self.quantization.failures)
+        object.__setattr__(self, "verdict", "failed" if failed else proven)

@@ -59,6 +59,7 @@ def create_session(
     device: Literal["cpu", "cuda"] = "cpu",
     cuda_graph: bool = False,
     holds_bfloat16: bool | None = None,
+    optimized_file: Path | None = None,
 ) -> Any:
     """An `onnxruntime.InferenceSession`.
 
@@ -70,6 +71,7 @@ def create_session(
         cuda_graph: let the CUDA provider capture and replay the network.
         holds_bfloat16: False where that is known, so that the package onnx_ir is not needed; None
             looks into the model.
+        optimized_file: where ONNX Runtime writes the graph that it runs.
 
     Raises:
         InputFileError: ONNX Runtime does not accept the model.
@@ -87,6 +89,14 @@ def create_session(
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 3
+    if isinstance(model, OnnxModel) and precision_named(model.precision).quantized:
+        # It would make a float product of a MatMul and an Add between two axes, before the
+        # products of 8-bit integers are looked for.
+        options.add_session_config_entry(
+            "optimization.disable_specified_optimizers", "MatMulAddFusion"
+        )
+    if optimized_file is not None:
+        options.optimized_model_filepath = str(optimized_file)
     if library is not None:
         _require_text(library)
         check_loadable(library)

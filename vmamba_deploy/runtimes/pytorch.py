@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from vmamba_deploy.runtimes.base import RuntimeKind, RuntimeStatus, fed
+from vmamba_deploy.precisions import precision_named
+from vmamba_deploy.runtimes.base import ModelFiles, RuntimeKind, RuntimeStatus, fed
 from vmamba_deploy.tasks import CLASSIFICATION, Task
 
 if TYPE_CHECKING:
@@ -83,6 +84,11 @@ def named_arrays(given: Tensor | Sequence[Tensor], task: Task) -> Outputs:
     }
 
 
-PYTORCH = RuntimeKind(
-    PyTorchRuntime.name, lambda files: PyTorchRuntime(files.network, files.onnx.task)
-)
+def _on_files(files: ModelFiles) -> PyTorchRuntime | None:
+    """The network itself; there is none with quantized layers."""
+    if precision_named(files.onnx.precision).quantized:
+        return None
+    return PyTorchRuntime(files.network, files.onnx.task)
+
+
+PYTORCH = RuntimeKind(PyTorchRuntime.name, _on_files)

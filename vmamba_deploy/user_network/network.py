@@ -19,7 +19,7 @@ from vmamba_deploy.adapting import freeze, unadapted
 from vmamba_deploy.errors import InputFileError
 from vmamba_deploy.models.family import Family, OpCalls
 from vmamba_deploy.models.network import Network
-from vmamba_deploy.precisions import PRECISIONS, PrecisionName
+from vmamba_deploy.precisions import PRECISIONS, BaseName
 from vmamba_deploy.tasks import Task
 from vmamba_deploy.tasks.custom import CUSTOM
 from vmamba_deploy.user_network.our_calls import ReferenceScans
@@ -166,7 +166,7 @@ class UserFamily(Family[UserArchitecture]):
         """None."""
         return ()
 
-    def cast(self, network: Network, precision: PrecisionName) -> Network:
+    def cast(self, network: Network, precision: BaseName) -> Network:
         """A copy whose products compute in the precision, with the weights of those alone in it.
 
         Raises:

@@ -14,8 +14,10 @@ from vmamba_deploy.cli.parameters import (
     engine_options,
     network_option,
     pop_precision,
+    pop_quantization,
     precision_flags,
     preprocessing_options,
+    quantization_options,
     weights_options,
 )
 from vmamba_deploy.cli.reporting import reporting
@@ -74,6 +76,7 @@ if TYPE_CHECKING:
     help="What makes probabilities of logits.  [default: softmax, of a single logit sigmoid]",
 )
 @precision_flags
+@quantization_options
 @click.option(
     "-o",
     "--output",
@@ -120,6 +123,7 @@ def command(terminal: Terminal, **options: Any) -> ExitCode:
     options["network"] = _network(options)
     plan = ExportPlan(
         precision=pop_precision(options),
+        quantization=pop_quantization(options),
         build_engine=not options.pop("no_engine"),
         check_parity=not options.pop("no_parity"),
         **options,

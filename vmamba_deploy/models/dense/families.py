@@ -30,7 +30,7 @@ from vmamba_deploy.models.family import (
 )
 from vmamba_deploy.models.vmamba.family import VMAMBA
 from vmamba_deploy.ops.multi_level_roi_align.specification import MULTI_LEVEL_ROI_ALIGN
-from vmamba_deploy.precisions import PrecisionName
+from vmamba_deploy.precisions import BaseName
 from vmamba_deploy.preprocessing import DETECTION_PREPROCESSING, SEGMENTATION_PREPROCESSING
 from vmamba_deploy.preprocessing.specification import Preprocessing
 from vmamba_deploy.tasks import DETECTION, FEATURES, SEGMENTATION
@@ -120,7 +120,7 @@ class DenseFamily(Family[D]):
         usual = replace(self.usual, backbone=config.backbone, num_classes=config.num_classes)
         return self._named(backbone) if backbone is not None and config == usual else None
 
-    def cast(self, network: Network, precision: PrecisionName) -> Network:
+    def cast(self, network: Network, precision: BaseName) -> Network:
         """The backbone by its family; last layers, boxes and scores stay float32."""
         from vmamba_deploy.models.dense.network import DenseNetwork, convert_precision
 

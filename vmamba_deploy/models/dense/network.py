@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from vmamba_deploy.models.dense.layers import ConvNormReLU
 from vmamba_deploy.models.network import Network
-from vmamba_deploy.precisions import PRECISIONS, PrecisionName
+from vmamba_deploy.precisions import PRECISIONS, BaseName
 from vmamba_deploy.tasks import FEATURES, Task
 
 _LAST_LAYERS = frozenset(("conv_seg", "rpn_cls", "rpn_reg", "fc_cls", "fc_reg", "conv_logits"))
@@ -42,7 +42,7 @@ class DenseNetwork(Network):
 
 
 def convert_precision(
-    network: DenseNetwork, backbone: Network, precision: PrecisionName
+    network: DenseNetwork, backbone: Network, precision: BaseName
 ) -> DenseNetwork:
     """A copy of a network that computes in a precision.
 

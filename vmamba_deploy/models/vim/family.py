@@ -12,7 +12,7 @@ from vmamba_deploy.models.family import Agreement, Family, NotThisFamilyError, O
 from vmamba_deploy.models.vim.config import VimConfig
 from vmamba_deploy.models.vim.presets import ALIASES, PRESETS
 from vmamba_deploy.ops.selective_scan.specification import SELECTIVE_SCAN
-from vmamba_deploy.precisions import PrecisionName
+from vmamba_deploy.precisions import BaseName
 from vmamba_deploy.tasks import CLASSIFICATION
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ class VimFamily(Family[VimConfig]):
                 return name
         return None
 
-    def cast(self, network: Network, precision: PrecisionName) -> Network:
+    def cast(self, network: Network, precision: BaseName) -> Network:
         """Linear layers and convolutions; norms, residual, scan and head stay float32."""
         from vmamba_deploy.models.vim.network import Vim, convert_precision
 

@@ -15,7 +15,7 @@ from vmamba_deploy.models.network import Network
 from vmamba_deploy.models.vim.config import NormKind, Pooling, VimConfig
 from vmamba_deploy.models.vim.mixer import Mixer
 from vmamba_deploy.models.vmamba.layers.casting import Conv2d, LayerNorm, Linear, cast
-from vmamba_deploy.precisions import PRECISIONS, PrecisionName
+from vmamba_deploy.precisions import PRECISIONS, BaseName
 from vmamba_deploy.tasks import CLASSIFICATION
 
 
@@ -154,7 +154,7 @@ def mixers(network: nn.Module) -> list[Mixer]:
     return [module for module in network.modules() if isinstance(module, Mixer)]
 
 
-def convert_precision(network: Vim, precision: PrecisionName) -> Vim:
+def convert_precision(network: Vim, precision: BaseName) -> Vim:
     """A copy of a network that computes in a precision.
 
     Linear layers and convolutions take the new dtype, x_proj included. Norms, the residual stream,

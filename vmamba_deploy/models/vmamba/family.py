@@ -14,7 +14,7 @@ from vmamba_deploy.models.vmamba.config import VMambaConfig
 from vmamba_deploy.models.vmamba.heads import HEAD, sequential_heads
 from vmamba_deploy.models.vmamba.presets import ALIASES, PRESETS
 from vmamba_deploy.ops.selective_scan_2d.specification import SELECTIVE_SCAN_2D
-from vmamba_deploy.precisions import PrecisionName
+from vmamba_deploy.precisions import BaseName
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -108,7 +108,7 @@ class VMambaFamily(Family[VMambaConfig]):
                 return name
         return None
 
-    def cast(self, network: Network, precision: PrecisionName) -> Network:
+    def cast(self, network: Network, precision: BaseName) -> Network:
         """Linear layers and convolutions; the norms, the scan and the head stay float32."""
         from vmamba_deploy.models.vmamba.network import VMamba, convert_precision
 

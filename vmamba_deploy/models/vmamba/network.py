@@ -15,7 +15,7 @@ from vmamba_deploy.models.vmamba.layers.casting import LayerNorm, Linear, cast
 from vmamba_deploy.models.vmamba.layers.downsample import build_downsample
 from vmamba_deploy.models.vmamba.layers.ss2d import SS2D, ScanBackend
 from vmamba_deploy.models.vmamba.layers.stem import PositionEmbedding, build_stem
-from vmamba_deploy.precisions import PRECISIONS, PrecisionName
+from vmamba_deploy.precisions import PRECISIONS, BaseName
 from vmamba_deploy.tasks import CLASSIFICATION, FEATURES
 
 N = TypeVar("N", bound=nn.Module)
@@ -147,7 +147,7 @@ def freeze_scan_parameters(model: nn.Module) -> None:
         layer.freeze_scan_parameters()
 
 
-def convert_precision(model: VMamba, precision: PrecisionName) -> VMamba:
+def convert_precision(model: VMamba, precision: BaseName) -> VMamba:
     """Return a copy of a network that computes in the given precision.
 
     Linear layers and convolutions, x_proj included, take the new dtype. LayerNorms, the scan's
@@ -160,7 +160,7 @@ def convert_precision(model: VMamba, precision: PrecisionName) -> VMamba:
     return cast_layers(copy.deepcopy(model), precision, kept="classifier")
 
 
-def cast_layers(network: N, precision: PrecisionName, *, kept: str) -> N:
+def cast_layers(network: N, precision: BaseName, *, kept: str) -> N:
     """Bring linear layers, convolutions and x_proj of a network into a precision; gives it back.
 
     Args:

@@ -20,7 +20,7 @@ from vmamba_deploy.models.vmamba.family import VMAMBA
 from vmamba_deploy.models.vmunet.config import VMUNetConfig
 from vmamba_deploy.models.vmunet.presets import ALIASES, ISIC_PREPROCESSING, PRESETS
 from vmamba_deploy.ops.selective_scan_2d.specification import SELECTIVE_SCAN_2D
-from vmamba_deploy.precisions import PrecisionName
+from vmamba_deploy.precisions import BaseName
 from vmamba_deploy.tasks import SEGMENTATION
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ class VMUNetFamily(Family[VMUNetConfig]):
         """The preset that is this: classes and channels tell one from another."""
         return next((name for name, each in self.presets.items() if each.config == config), None)
 
-    def cast(self, network: Network, precision: PrecisionName) -> Network:
+    def cast(self, network: Network, precision: BaseName) -> Network:
         """Linear layers and convolutions but for the last one; norms and scan stay float32."""
         from copy import deepcopy
 

@@ -1,0 +1,69 @@
+"""What was quantized in a network, from which images, and what was left as it was: a record that
+travels in the ONNX file's metadata, the manifest and the report."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+from vmamba_deploy.precisions import BaseName
+
+_Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$(?!\n)")]
+_Name = Annotated[str, Meta(min_length=1)]
+_Amount = Annotated[float, Meta(ge=0)]
+
+
+class LayerFacts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A linear layer.
+
+    Attributes:
+        name: of its module.
+        largest: absolute value of its input over the calibration images.
+        multiply_adds: of one calibration image.
+        nmse: what quantizing this layer alone costs, of the network's outputs; None where it was
+            not measured.
+        kept: why it was left in the base's precision; None: it is quantized.
+    """
+
+    name: _Name
+    largest: _Amount
+    multiply_adds: Annotated[int, Meta(ge=0)]
+    nmse: _Amount | None = None
+    kept: _Name | None = None
+
+
+class QuantizationFacts(
+    Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
+):
+    """Of a file in a quantized precision.
+
+    Attributes:
+        base: precision of all else.
+        method: how a range follows from what was seen: `minmax`, the largest absolute value.
+        images: sha256 of each calibration file by its name.
+        samples: inputs that were made of them.
+        layers: every linear layer, in the graph's order.
+        max_nmse: the budget that layers were chosen by; None: all that can be.
+        largest_scan: absolute value of any scan's result, where it was looked at.
+    """
+
+    base: BaseName
+    method: Literal["minmax"] = "minmax"
+    images: Annotated[dict[_Name, _Sha256], Meta(max_length=1 << 16)]
+    samples: Annotated[int, Meta(ge=1)]
+    layers: Annotated[tuple[LayerFacts, ...], Meta(max_length=1 << 16)]
+    max_nmse: _Amount | None = None
+    largest_scan: _Amount | None = None
+
+    @property
+    def quantized(self) -> dict[str, float]:
+        """Largest value of the input by name, of the layers that are quantized."""
+        return {layer.name: layer.largest for layer in self.layers if layer.kept is None}
+
+    @property
+    def share(self) -> float:
+        """Of the linear layers' multiply-adds, those in 8 bits; 0..1."""
+        total = sum(layer.multiply_adds for layer in self.layers)
+        narrow = sum(layer.multiply_adds for layer in self.layers if layer.kept is None)
+        return narrow / total if total else 0.0

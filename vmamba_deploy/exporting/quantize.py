@@ -1,0 +1,258 @@
+"""Linear layers in 8 bits: which there are, and a pass that puts QuantizeLinear and
+DequantizeLinear before them.
+
+Static and symmetric: the zero point is 0, the scale of a layer's input one number from calibration,
+that of its weight one for each output channel. Nothing stands on outputs: a runtime fuses the input's
+pair, the weight's DequantizeLinear and the MatMul into one product of 8-bit numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import onnx_ir as ir
+from onnx_ir.passes import InPlacePass, PassResult
+
+from vmamba_deploy.ops.registry import OPS
+
+if TYPE_CHECKING:
+    Array = npt.NDArray[Any]
+
+GridName = Literal["int8", "fp8"]
+_SUFFIXES = ("_transposed", ".weight", "_weight")
+_MANTISSA_BITS = 3
+_LEAST_SUBNORMAL = 2.0**-9
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The numbers that a quantized value can have, times its scale.
+
+    Attributes:
+        name: of the precision.
+        dtype: of the stored numbers.
+        largest: of them; the scale makes it the largest value seen.
+    """
+
+    name: GridName
+    dtype: ir.DataType
+    largest: float
+
+    def scale(self, largest: Array, dtype: ir.DataType) -> Array:
+        """Scales for the largest absolute values, rounded up to what `dtype` can hold.
+
+        So no value is clipped, and both nodes of a pair have the same scale, whatever their dtypes.
+        """
+        narrow = dtype.numpy()
+        least = np.finfo(narrow).tiny
+        wanted = np.maximum(np.asarray(largest, np.float64) / self.largest, float(least))
+        scale = wanted.astype(narrow)
+        return np.where(scale < wanted, np.nextafter(scale, np.asarray(np.inf, narrow)), scale)
+
+    def rounded(self, values: Array, scale: Array) -> Array:
+        """The stored numbers that are nearest to values [K,N] with scales [N]."""
+        exact = np.clip(
+            np.asarray(values, np.float64) / np.asarray(scale, np.float64),
+            -self.largest,
+            self.largest,
+        )
+        if self.dtype is ir.DataType.INT8:
+            exact = np.rint(exact)
+        return exact.astype(self.dtype.numpy())
+
+    def half_steps(self, stored: Array) -> Array:
+        """How far a value may be from a stored number that is nearest to it, in scales."""
+        if self.dtype is ir.DataType.INT8:
+            return np.full(stored.shape, 0.5)
+        magnitude = np.abs(stored.astype(np.float64))
+        # Above a power of two the next number is further away than below it.
+        power = np.exp2(np.floor(np.log2(np.maximum(magnitude, _LEAST_SUBNORMAL))))
+        return np.maximum(power * 2.0**-_MANTISSA_BITS, _LEAST_SUBNORMAL) / 2
+
+
+GRIDS: Mapping[str, Grid] = {
+    grid.name: grid
+    for grid in (
+        Grid("int8", ir.DataType.INT8, 127.0),
+        Grid("fp8", ir.DataType.FLOAT8E4M3FN, 448.0),
+    )
+}
+
+
+@dataclass(frozen=True, eq=False)
+class LinearLayer:
+    """A product of a map [..., K] with a constant weight [K,N].
+
+    Attributes:
+        name: of its module, or of its weight.
+        node: the MatMul.
+        source: what it multiplies, before it was cast to the network's precision.
+        weight: the initializer.
+    """
+
+    name: str
+    node: ir.Node
+    source: ir.Value
+    weight: ir.Value
+
+    @property
+    def features(self) -> tuple[int, int]:
+        """(K, N)."""
+        assert self.weight.const_value is not None
+        rows, columns = self.weight.const_value.shape.numpy()
+        return rows, columns
+
+    @property
+    def beside_scan(self) -> bool:
+        """Whether an op of ours reads the same map, so that it is needed in full as well."""
+        readers = [use.node for use in self.source.uses()]
+        return any((node.domain, node.op_type) in OPS for node in readers)
+
+
+def linear_layers(model: ir.Model) -> Iterator[LinearLayer]:
+    """The linear layers of the main graph, in its order.
+
+    Of a Gemm, a head or a layer of a detector's, no runtime fuses a pair on the input alone.
+    """
+    for node in model.graph:
+        if node.op_type != "MatMul" or node.domain:
+            continue
+        source, weight = node.inputs
+        if source is None or weight is None or not weight.is_initializer():
+            continue
+        if weight.const_value is None or len(weight.const_value.shape) != 2:
+            continue
+        yield LinearLayer(_name_of(weight), node, _before_cast(source), weight)
+
+
+class QuantizeLayers(InPlacePass):
+    """Put the pair before each layer that is named, and store its weight in the grid's numbers.
+
+    Args:
+        grid: of the numbers.
+        largest: absolute value of each layer's input, by the layer's name.
+    """
+
+    def __init__(self, grid: Grid, largest: Mapping[str, float]) -> None:
+        super().__init__()
+        self._grid, self._largest = grid, largest
+
+    def call(self, model: ir.Model) -> PassResult:
+        """Change `model`."""
+        graph = model.graph
+        chosen = [layer for layer in linear_layers(model) if layer.name in self._largest]
+        casts = {layer.node.inputs[0] for layer in chosen}
+        pairs: dict[ir.Value, ir.Value] = {}
+        weights: dict[ir.Value, ir.Value] = {}
+        shared = self._largest_of_sources(chosen)
+        for layer in chosen:
+            if layer.source not in pairs:
+                pairs[layer.source] = self._pair(graph, layer, shared[layer.source])
+            if layer.weight not in weights:
+                weights[layer.weight] = self._weight(graph, layer)
+        for layer in chosen:
+            layer.node.replace_input_with(0, pairs[layer.source])
+            layer.node.replace_input_with(1, weights[layer.weight])
+        _drop_unused(graph, [*casts], [*weights])
+        return PassResult(model, bool(chosen))
+
+    def _largest_of_sources(self, layers: list[LinearLayer]) -> dict[ir.Value, float]:
+        """Of layers that read the same map there is one scale."""
+        found: dict[ir.Value, float] = {}
+        for layer in layers:
+            largest = max(found.get(layer.source, 0.0), self._largest[layer.name])
+            found[layer.source] = largest
+        return found
+
+    def _pair(self, graph: ir.Graph, layer: LinearLayer, largest: float) -> ir.Value:
+        source, product = layer.source, layer.node.inputs[0]
+        assert product is not None
+        assert source.dtype is not None
+        assert product.dtype is not None
+        scale = self._grid.scale(np.asarray(largest), product.dtype)
+        name = f"{source.name}"
+        zero = self._initializer(
+            graph, f"{name}_zero_point", np.zeros((), self._grid.dtype.numpy())
+        )
+        scales = [
+            self._initializer(graph, f"{name}_scale", scale.astype(source.dtype.numpy())),
+            self._initializer(graph, f"{name}_scale_out", scale)
+            if product.dtype is not source.dtype
+            else None,
+        ]
+        stored = ir.Value(
+            name=f"{name}_quantized", type=ir.TensorType(self._grid.dtype), shape=source.shape
+        )
+        out = ir.Value(
+            name=f"{name}_dequantized", type=ir.TensorType(product.dtype), shape=source.shape
+        )
+        nodes = [
+            ir.node("QuantizeLinear", [source, scales[0], zero], outputs=[stored]),
+            ir.node("DequantizeLinear", [stored, scales[1] or scales[0], zero], outputs=[out]),
+        ]
+        for node in nodes:
+            node.name = f"{node.op_type}_{name}"
+        graph.insert_before(layer.node, nodes)
+        return out
+
+    def _weight(self, graph: ir.Graph, layer: LinearLayer) -> ir.Value:
+        weight = layer.weight
+        assert weight.const_value is not None
+        assert weight.dtype is not None
+        assert weight.name is not None
+        values = weight.const_value.numpy()
+        scale = self._grid.scale(np.abs(values.astype(np.float64)).max(axis=0), weight.dtype)
+        name, dtype, shape = weight.name, weight.dtype, weight.shape
+        stored = self._initializer(graph, f"{name}_quantized", self._grid.rounded(values, scale))
+        inputs = [stored, self._initializer(graph, f"{name}_scale", scale)]
+        # The whole weight keeps its name, by which people and tools know it.
+        weight.name = f"{name}_before"
+        whole = ir.Value(name=name, type=ir.TensorType(dtype), shape=shape)
+        node = ir.node("DequantizeLinear", inputs, {"axis": 1}, outputs=[whole])
+        node.name = f"DequantizeLinear_{name}"
+        graph.insert_before(layer.node, node)
+        return whole
+
+    @staticmethod
+    def _initializer(graph: ir.Graph, name: str, values: Array) -> ir.Value:
+        tensor = ir.tensor(values, name=name)
+        value = ir.Value(
+            name=name,
+            type=ir.TensorType(tensor.dtype),
+            shape=ir.Shape(values.shape),
+            const_value=tensor,
+        )
+        graph.register_initializer(value)
+        return value
+
+
+def _name_of(weight: ir.Value) -> str:
+    name = weight.name or ""
+    for suffix in _SUFFIXES:
+        name = name.removesuffix(suffix)
+    return name
+
+
+def _before_cast(value: ir.Value) -> ir.Value:
+    """What was cast to the network's precision: a pair takes the place of the cast."""
+    producer = value.producer()
+    if producer is None or producer.op_type != "Cast" or producer.domain:
+        return value
+    wide = producer.inputs[0]
+    return wide if wide is not None and wide.dtype is ir.DataType.FLOAT else value
+
+
+def _drop_unused(graph: ir.Graph, values: list[ir.Value | None], weights: list[ir.Value]) -> None:
+    for value in values:
+        producer = value.producer() if value is not None else None
+        unused = value is not None and not value.uses() and not value.is_graph_output()
+        if producer is not None and producer.op_type == "Cast" and unused:
+            graph.remove(producer, safe=True)
+    for weight in weights:
+        assert weight.name is not None
+        if not weight.uses():
+            del graph.initializers[weight.name]

@@ -1,0 +1,118 @@
+"""The part of an export that quantizes: calibration, the file, and the proof of both."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vmamba_deploy.artifacts.engine_facts import EngineFacts
+from vmamba_deploy.artifacts.manifest import ONNX_NAME
+from vmamba_deploy.errors import InputFileError
+from vmamba_deploy.exporting.onnx_file import export_onnx
+from vmamba_deploy.exporting.onnx_model import OnnxModel
+from vmamba_deploy.exporting.options import ExportOptions
+from vmamba_deploy.pipeline.events import Steps
+from vmamba_deploy.pipeline.parity import check_parity, optional_outputs
+from vmamba_deploy.precisions import PrecisionName
+from vmamba_deploy.quantization.images import calibration_images
+from vmamba_deploy.quantization.plan import QuantizationPlan
+from vmamba_deploy.quantization.proof import QuantizationProof, check_fused, check_structure
+from vmamba_deploy.quantization.quantize import calibrate, write_quantized
+
+if TYPE_CHECKING:
+    from vmamba_deploy.models import LoadedModel
+    from vmamba_deploy.parity.compare import Progress
+
+_NO_ENGINE = EngineFacts(built=False, reason="a base is proven without one")
+
+
+def quantize(
+    base: OnnxModel,
+    loaded: LoadedModel,
+    path: Path,
+    precision: PrecisionName,
+    plan: QuantizationPlan,
+    steps: Steps,
+) -> OnnxModel:
+    """Write the quantized form of an exported file.
+
+    Args:
+        base: the file.
+        loaded: the fp32 network it was made from.
+        path: of the new file.
+        precision: that is asked for.
+        plan: how to quantize.
+        steps: told of calibration and selection.
+
+    Raises:
+        VmambaError: as `calibration_images`, `calibrate` and `write_quantized`.
+    """
+    with steps.step("calibrate", f"calibrating on {plan.calibrate}") as told:
+        images = calibration_images(plan.folder, base, loaded.preprocessing)
+        facts = calibrate(base, images, steps.progress)
+        told.append(f"{len(images)} samples of {len(images.files)} images")
+    with steps.step("quantize", f"quantizing to {precision}") as told:
+        quantized = write_quantized(base, facts, precision, path)
+        told.append(f"{len(facts.quantized)} of {len(facts.layers)} linear layers")
+        told.append(f"{facts.share:.0%} of their multiply-adds")
+        told.append(f"{quantized.size_bytes / 1e6:.1f} MB")
+    return quantized
+
+
+def prove_quantized(
+    quantized: OnnxModel,
+    base: OnnxModel,
+    loaded: LoadedModel,
+    *,
+    batches: Sequence[int],
+    seed: int = 0,
+    progress: Progress,
+) -> QuantizationProof:
+    """Prove a quantized file by its base and its structure.
+
+    Args:
+        quantized: the file, read back from disk.
+        base: the file before, of this process.
+        loaded: the fp32 network it was made from.
+        batches: sizes to compare the base at; the first counts.
+        seed: of the random inputs.
+        progress: told how far it is.
+
+    Raises:
+        InputFileError: the file does not say how it was quantized.
+    """
+    facts = quantized.quantization
+    if facts is None:
+        raise InputFileError(f"{quantized.path} does not say how it was quantized")
+    runs = check_parity(
+        base,
+        loaded,
+        engine=_NO_ENGINE,
+        batches=batches[:1],
+        seed=seed,
+        written_here=True,
+        progress=progress,
+    )
+    checks = check_structure(base, quantized, facts), check_fused(quantized, facts)
+    return QuantizationProof(facts, runs, checks)
+
+
+def exported_base(quantized: OnnxModel, loaded: LoadedModel, folder: Path) -> OnnxModel:
+    """The file before, exported anew to a folder from the weights of a quantized one."""
+    task = quantized.task
+    if task.first is not None:
+        options = ExportOptions(precision=quantized.base, opset=quantized.opset)
+    else:
+        options = ExportOptions(
+            precision=quantized.base,
+            opset=quantized.opset,
+            image_size=quantized.image_size(),
+            dynamic_size=quantized.has_free_size(),
+            dynamic_batch=isinstance(quantized.inputs[0].shape[0], str),
+            preprocess=quantized.takes_bytes(),
+            inline=not quantized.our_nodes,
+            task=task.name,
+            outputs=optional_outputs(quantized),
+        )
+    return export_onnx(loaded, folder / ONNX_NAME, options)

@@ -1,0 +1,65 @@
+"""What a quantization is asked for."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+from vmamba_deploy.errors import UsageError
+from vmamba_deploy.precisions import BASES, PRECISIONS, BaseName, PrecisionName
+
+PHOTOS = "photos"
+"""In place of a folder: the photographs of this package."""
+
+
+@dataclass(frozen=True)
+class QuantizationPlan:
+    """How to quantize, where the precision is a quantized one.
+
+    Attributes:
+        base: precision of all else; None takes the usual one: fp16 where an engine is built, which
+            multiplies in fp16 as fast, else fp32, as a CPU is no faster in fp16.
+        calibrate: a folder of images, or `photos`.
+        max_nmse: of the outputs, at most: layers are measured one by one and those taken that save
+            the most for it. None takes every layer that can be.
+
+    Raises:
+        UsageError: a budget that is none.
+    """
+
+    base: BaseName | None = None
+    calibrate: str = PHOTOS
+    max_nmse: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.max_nmse is not None and not (0 < self.max_nmse < math.inf):
+            raise UsageError(f"--max-nmse must be above 0, got {self.max_nmse}")
+
+    @property
+    def folder(self) -> Path | None:
+        """Of the calibration images; None for the photographs of this package."""
+        return None if self.calibrate == PHOTOS else Path(self.calibrate)
+
+    def base_of(self, precision: PrecisionName, *, engine: bool) -> BaseName:
+        """The precision that the network is exported in before it is quantized.
+
+        Args:
+            precision: that is asked for; one that is not quantized is its own base.
+            engine: whether one is built.
+
+        Raises:
+            UsageError: a base that the precision cannot have.
+        """
+        bases = PRECISIONS[precision].bases
+        if not bases:
+            if self.base is not None or self.max_nmse is not None:
+                option = "--base" if self.base is not None else "--max-nmse"
+                raise UsageError(
+                    f"{option} is of a quantized precision, not of {precision}", hint="add --int8"
+                )
+            return BASES[precision]
+        base = self.base or (bases[0] if engine else bases[-1])
+        if base not in bases:
+            raise UsageError(f"{precision} goes with --base {' or '.join(bases)}, not {base}")
+        return base

@@ -1,0 +1,111 @@
+"""From a calibrated network to its quantized file, and the record of what was done."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import msgspec
+import onnx
+import onnx_ir as ir
+
+from vmamba_deploy.artifacts.atomic import atomic_write
+from vmamba_deploy.artifacts.quantization_facts import LayerFacts, QuantizationFacts
+from vmamba_deploy.errors import BuildError, InputFileError
+from vmamba_deploy.exporting.onnx_model import OnnxModel
+from vmamba_deploy.exporting.quantize import GRIDS, LinearLayer, QuantizeLayers, linear_layers
+from vmamba_deploy.precisions import PrecisionName
+from vmamba_deploy.quantization.calibration import Progress, Seen, observe
+from vmamba_deploy.quantization.images import CalibrationImages
+
+BESIDE_SCAN = "the scan reads its input in full as well, so that 8 bits would cost a launch"
+
+
+def calibrate(base: OnnxModel, images: CalibrationImages, progress: Progress) -> QuantizationFacts:
+    """Look at the input of every linear layer; all are to be quantized that can be.
+
+    Args:
+        base: the file before.
+        images: to look at it on.
+        progress: told the fraction done.
+
+    Raises:
+        BuildError: there is no linear layer.
+        InputFileError: see `observe`.
+    """
+    layers = list(linear_layers(base.ir))
+    if not layers:
+        raise BuildError("the network has no linear layer to quantize", hint="leave it in fp16")
+    seen = observe(base, [layer.source.name or "" for layer in layers], images, progress)
+    return QuantizationFacts(
+        base=base.base,
+        images=dict(images.files),
+        samples=len(images),
+        layers=tuple(_facts(layer, seen, base) for layer in layers),
+    )
+
+
+def _facts(layer: LinearLayer, seen: Mapping[str, Seen], base: OnnxModel) -> LayerFacts:
+    rows, columns = layer.features
+    found = seen[layer.source.name or ""]
+    return LayerFacts(
+        name=layer.name,
+        largest=found.largest,
+        multiply_adds=round(found.elements / rows) * rows * columns,
+        # On a CPU the pair of nodes is as cheap there as anywhere.
+        kept=BESIDE_SCAN if layer.beside_scan and base.base == "fp16" else None,
+    )
+
+
+def write_quantized(
+    base: OnnxModel, facts: QuantizationFacts, precision: PrecisionName, path: Path
+) -> OnnxModel:
+    """Write the quantized form of a file, with the record in its metadata.
+
+    Args:
+        base: the file before.
+        facts: which layers, with what range.
+        precision: `int8` or `fp8`.
+        path: of the new file; weights that lie beside the base are put into it.
+
+    Raises:
+        BuildError: the file does not pass onnx.checker; nothing is left at `path`.
+    """
+    model = quantized(base.ir, facts.quantized, precision)
+    said = {"precision": precision, "quantization": record_text(facts)}
+    for key, text in sorted({**base.metadata, **said}.items()):
+        model.metadata_props.pop(key, None)
+        model.metadata_props[key] = text
+    with atomic_write(path) as temporary:
+        onnx.save_model(ir.to_proto(ir.external_data.load_to_model(model)), str(temporary))
+        saved = OnnxModel.read(temporary)
+        try:
+            saved.check(strictly=True)
+        except InputFileError as error:
+            raise BuildError(
+                f"the quantized file does not pass onnx.checker: {error.__cause__}"
+            ) from error
+    return replace(saved, path=path)
+
+
+def quantized(model: ir.Model, largest: Mapping[str, float], precision: PrecisionName) -> ir.Model:
+    """A copy of a graph with those layers quantized, by the largest value of their inputs."""
+    copy = model.clone()
+    QuantizeLayers(GRIDS[precision], largest)(copy)
+    return copy
+
+
+def record_text(facts: QuantizationFacts) -> str:
+    """As the metadata has it: equal records are equal texts."""
+    return json.dumps(msgspec.to_builtins(facts), sort_keys=True, separators=(",", ":"))
+
+
+def kept(facts: QuantizationFacts, names: Sequence[str], why: str) -> QuantizationFacts:
+    """The record with further layers left in the base's precision."""
+    layers = tuple(
+        msgspec.structs.replace(layer, kept=why) if layer.name in names else layer
+        for layer in facts.layers
+    )
+    return msgspec.structs.replace(facts, layers=layers)
