@@ -1,9 +1,10 @@
 """Linear layers in 8 bits: which there are, and a pass that puts QuantizeLinear and
 DequantizeLinear before them.
 
-Static and symmetric: the zero point is 0, the scale of a layer's input one number from calibration,
-that of its weight one for each output channel. Nothing stands on outputs: a runtime fuses the input's
-pair, the weight's DequantizeLinear and the MatMul into one product of 8-bit numbers.
+Static and symmetric: the zero point is 0, the scale of a layer's input is one number from
+calibration, that of its weight one for each output channel. Nothing stands on outputs: a runtime
+fuses the input's pair, the weight's DequantizeLinear and the MatMul into one product of 8-bit
+numbers.
 """
 
 from __future__ import annotations

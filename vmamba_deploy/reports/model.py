@@ -81,8 +81,8 @@ class Report:
     Version 1.0. A field may be added within version 1; a change of meaning raises the first number.
 
     Attributes:
-        verdict: `failed` if any run or part of the quantization's proof failed, `passed` if one passed and none failed, else
-            `unproven`.
+        verdict: `failed` if any run, or a part of the quantization's proof, failed; `passed` if a
+            run passed and none failed; else `unproven`.
         preset: None for an architecture that is no preset.
         task: what the network is for.
         created: UTC time, ISO 8601.
