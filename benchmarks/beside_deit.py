@@ -20,9 +20,9 @@ from torch import nn
 from benchmarks.deit import SIDE, DeiTTiny, write_deit
 from benchmarks.dense_networks import multiply_adds, session_process
 from benchmarks.network_ops import SCAN, record_operations
-from benchmarks.op_comparison import matrix_product_rate
 from benchmarks.timing import interleave, machine_text, ratio_spread, spread
 from vmamba_deploy import native
+from vmamba_deploy.analysis.operations import matrix_product_rate
 from vmamba_deploy.exporting.onnx_file import export_onnx
 from vmamba_deploy.exporting.options import ExportOptions
 from vmamba_deploy.models import create_model, load_weights

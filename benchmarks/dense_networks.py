@@ -23,13 +23,13 @@ import numpy as np
 import torch
 
 from benchmarks.network_ops import SCAN, OpRecord, record_operations
-from benchmarks.op_comparison import (
+from benchmarks.timing import interleave, machine_text, spread
+from vmamba_deploy import native
+from vmamba_deploy.analysis.operations import (
     MULTIPLY_ADDS_PER_STATE,
     SPECIAL_MULTIPLY_ADDS,
     matrix_product_rate,
 )
-from benchmarks.timing import interleave, machine_text, spread
-from vmamba_deploy import native
 from vmamba_deploy.exporting.onnx_file import export_onnx
 from vmamba_deploy.exporting.options import ExportOptions
 from vmamba_deploy.models import LoadedModel, load_weights

@@ -19,17 +19,15 @@ import torch
 from benchmarks.c_interface import load_native
 from benchmarks.op_shapes import RESOLUTIONS
 from benchmarks.plain_chain import scan_routes
-from benchmarks.timing import Call, elapsed_ms, interleave, machine_text, ratio_spread, spread
+from benchmarks.timing import Call, interleave, machine_text, ratio_spread, spread
+from vmamba_deploy.analysis.operations import matrix_product_rate, scan_multiply_adds
 from vmamba_deploy.ops.onnx_forms import function_body
 from vmamba_deploy.ops.op import FLOAT32
+from vmamba_deploy.ops.selective_scan_2d.specification import ROUTES, ScanDims
 from vmamba_deploy.ops.selective_scan_2d.specification import SELECTIVE_SCAN_2D as OP
-from vmamba_deploy.ops.selective_scan_2d.specification import ScanDims
 from vmamba_deploy.ops.selective_scan_2d.torch_op import selective_scan_2d
 from vmamba_deploy.ops.selective_scan_2d.torch_reference import selective_scan_2d_reference
 from vmamba_deploy.testing import random_tensors
-
-# dt projection R; softplus 15, its product with x 1; per state: decay 8, recurrence and output 3.
-SPECIAL_MULTIPLY_ADDS, MULTIPLY_ADDS_PER_STATE = 16, 11
 
 
 @dataclass(frozen=True)
@@ -46,8 +44,8 @@ class Shape:
     @property
     def multiply_adds(self) -> float:
         """Of one call, counted in the source of the kernel."""
-        per_step = self.rank + SPECIAL_MULTIPLY_ADDS + MULTIPLY_ADDS_PER_STATE * self.state
-        return 4.0 * self.height * self.width * self.channels * per_step
+        steps = ROUTES * self.height * self.width * self.channels
+        return float(scan_multiply_adds(steps, self.rank, self.state))
 
 
 BAR_SHAPE = Shape(56, 56, 96, 1, 6)
@@ -98,13 +96,6 @@ def onnx_body(tensors: tuple[torch.Tensor, ...], threads: int) -> Call:
     )
     feeds = {name: tensor.numpy() for name, tensor in zip(names, tensors, strict=True)}
     return lambda: session.run(None, feeds)
-
-
-def matrix_product_rate() -> float:
-    """Multiply-adds per second of a 1024 x 1024 product: the best of 15."""
-    left, right = torch.randn(1024, 1024), torch.randn(1024, 1024)
-    best = min(elapsed_ms(lambda: left @ right) for _ in range(15))
-    return 1024**3 / (best * 1e-3)
 
 
 def compare(shape: Shape, threads: int, rounds: int) -> dict[str, Any]:

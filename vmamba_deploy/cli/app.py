@@ -38,6 +38,7 @@ _COMMANDS = {
     "predict": "Show the most probable classes of some images.",
     "package": "Write a model repository of Triton Inference Server.",
     "bench": "Measure latencies of the runtimes, interleaved, on this machine.",
+    "analyze": "Measure receptive fields, and what larger images cost, as the paper does.",
     "info": "Say what an ONNX file, an engine, a checkpoint or an artefact folder is.",
     "doctor": "Say what is installed, what can run here and what is missing.",
 }

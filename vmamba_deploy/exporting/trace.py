@@ -52,7 +52,7 @@ def trace(model: nn.Module, options: ExportOptions, task: Task) -> ir.Model:
 
     taken = taken_inputs(options, task)
     try:
-        with _quiet_exporter():
+        with quiet_exporter():
             program = torch.onnx.export(
                 model,
                 example_inputs(options, task),
@@ -125,7 +125,7 @@ def _dynamic_shapes(taken: Sequence[Taken], *, own: bool) -> tuple[Any, ...]:
 
 
 @contextlib.contextmanager
-def _quiet_exporter() -> Iterator[None]:
+def quiet_exporter() -> Iterator[None]:
     """Silence what the exporter says about itself and its failures, on the console and in logs.
 
     Its errors still arrive as exceptions.

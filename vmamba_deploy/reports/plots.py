@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 INK = "#123456"
 """Colour of text and lines in the drawing; replaced by the page's own, light or dark."""
-_COLOURS = ("#2f6fdf", "#d9822b", "#1f9d6b", "#a855c7", "#c23b4b")
+COLOURS = ("#2f6fdf", "#d9822b", "#1f9d6b", "#a855c7", "#c23b4b")
 _FLOOR = 1e-18
 """Where an error of exactly zero is drawn on the logarithmic axis."""
 _WRONG = (0.76, 0.23, 0.29)
@@ -40,7 +40,7 @@ def layer_error_svg(series: Sequence[LayerSeries]) -> str:
         figure = Figure(figsize=(9.0, 4.2), layout="constrained")
         axes = figure.subplots()
         labels = [error.layer for error in max(series, key=lambda one: len(one.errors)).errors]
-        for colour, one in zip(itertools.cycle(_COLOURS), series, strict=False):
+        for colour, one in zip(itertools.cycle(COLOURS), series, strict=False):
             _draw(axes, one, labels, colour)
         axes.set_yscale("log")
         axes.set_ylabel("NMSE against PyTorch fp32")

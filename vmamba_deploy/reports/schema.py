@@ -12,6 +12,7 @@ from vmamba_deploy.artifacts.manifest import Manifest
 from vmamba_deploy.evaluation.scorers.detection import DetectionSummary
 from vmamba_deploy.evaluation.scorers.segmentation import SegmentationSummary
 from vmamba_deploy.evaluation.summary import Summary
+from vmamba_deploy.reports.analysis import ReceptiveFieldReport, ResolutionReport
 from vmamba_deploy.reports.evaluation_views import VIEWS
 from vmamba_deploy.reports.model import Report
 
@@ -21,11 +22,13 @@ DOCUMENTS: dict[str, type] = {
     "evaluation": VIEWS[Summary].schema,
     "evaluation_segmentation": VIEWS[SegmentationSummary].schema,
     "evaluation_detection": VIEWS[DetectionSummary].schema,
+    "receptive_field": ReceptiveFieldReport,
+    "resolution": ResolutionReport,
 }
 
 
 def schema_of(name: str) -> dict[str, Any]:
-    """The JSON schema of manifest.json, report.json or evaluation.json, by the name in `DOCUMENTS`.
+    """The JSON schema of one of our files, by the name in `DOCUMENTS`.
 
     In all but the manifest any figure may be null: it could not be computed, or is not finite.
     """

@@ -21,6 +21,7 @@ DELTA_MIN, DELTA_MAX, DELTA_FLOOR = 1e-3, 1e-1, 1e-4
 BIAS_STD = 0.1
 NORM_WEIGHT_RANGE = (0.8, 1.2)
 PROJECTION_GAIN = 2.0
+_LINEAR_STD = 0.02
 
 
 @torch.no_grad()
@@ -63,6 +64,38 @@ def _initialize_scan(layer: SS2D, generator: torch.Generator) -> None:
     states = torch.arange(1, layer.A_logs.shape[1] + 1, dtype=torch.float32)
     layer.A_logs.copy_(torch.log(states).expand_as(layer.A_logs))
     layer.Ds.fill_(1.0)
+
+
+@torch.no_grad()
+def training_start(model: nn.Module, seed: int) -> None:
+    """Fill every parameter of a network as the published training starts, from `seed` alone.
+
+    Linear layers are small (a normal of 0.02, cut at two) without biases, norms pass on what they
+    get, convolutions and the scans' projections start as PyTorch's layers do. Receptive fields
+    before training depend on it. The global random state is neither read nor changed.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    for module in model.modules():
+        if isinstance(module, nn.Linear):
+            nn.init.trunc_normal_(module.weight, std=_LINEAR_STD, generator=generator)
+            if module.bias is not None:
+                module.bias.zero_()
+        elif isinstance(module, nn.LayerNorm):
+            module.weight.fill_(1.0)
+            module.bias.zero_()
+        elif isinstance(module, nn.Conv2d):
+            for weight in filter(torch.is_tensor, (module.weight, module.bias)):
+                _uniform(weight, module.weight[0].numel(), generator)
+        elif isinstance(module, PositionEmbedding):
+            nn.init.trunc_normal_(module.weight, std=_LINEAR_STD, generator=generator)
+        elif isinstance(module, SS2D):
+            _initialize_scan(module, generator)
+            _uniform(module.x_proj_weight, module.x_proj_weight.shape[-1], generator)
+
+
+def _uniform(weight: Tensor, fan_in: int, generator: torch.Generator) -> None:
+    """As PyTorch's linear layers and convolutions start."""
+    weight.uniform_(-(fan_in**-0.5), fan_in**-0.5, generator=generator)
 
 
 def log_uniform_steps(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:

@@ -1,0 +1,1 @@
+"""What a network sees and what its images cost: receptive fields, and figures over sizes."""
