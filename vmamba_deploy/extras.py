@@ -22,6 +22,7 @@ MODULES = {
     "safetensors": "export",
     "torch": "export",
     "ray": "ray",
+    "timm": "compare",
 }
 """Top-level modules by the smallest extra that has them; the package itself brings the others."""
 

@@ -28,7 +28,7 @@ def test_help_names_every_command_and_every_exit_code():
     assert result.exit_code == 0
     for command in (
         *("export", "build", "compare", "evaluate", "predict", "package"),
-        *("bench", "info", "doctor"),
+        *("bench", "analyze", "info", "doctor"),
     ):
         assert f"  {command} " in result.output
         assert run(command, "--help").exit_code == 0

@@ -25,7 +25,9 @@ from vmamba_deploy.reports.model import Report
 
 _CODE = re.compile(r"`([^`\n]+)`")
 _OPTION = re.compile(r"(?<![\w-])--[a-z][a-z0-9-]*")
-_CALL = re.compile(r"^\s*(?:vmamba-deploy (?P<name>[a-z]+)|python export\.py)(?P<rest>.*)$")
+_CALL = re.compile(
+    r"^\s*(?:vmamba-deploy (?P<name>(?:analyze )?[a-z-]+)|python export\.py)(?P<rest>.*)$"
+)
 _PRESET = re.compile(r"\b(?:vanilla_)?vmamba_(?:tiny|small|base)(?:_s\d+l\d+)?\b")
 # Of other programs, which the prose names beside ours.
 _OTHERS = {
@@ -37,7 +39,11 @@ _OTHERS = {
 def commands() -> dict[str, click.Command]:
     context = click.Context(cli)
     found = {name: cli.get_command(context, name) for name in cli.list_commands(context)}
-    return {name: command for name, command in found.items() if command is not None}
+    known = {name: command for name, command in found.items() if command is not None}
+    for name, group in [*known.items()]:
+        if isinstance(group, click.Group):
+            known |= {f"{name} {below}": each for below, each in group.commands.items()}
+    return known
 
 
 def options_of(command: click.Command) -> set[str]:
@@ -97,6 +103,14 @@ def test_options_in_the_prose_exist(name: str) -> None:
 def test_the_page_on_exports_has_every_option(command: str) -> None:
     text = (DOCS / "export.md").read_text(encoding="utf-8")
     long = {option for option in OPTIONS[command] if option.startswith("--")} - {"--help"}
+    assert not sorted(option for option in long if not re.search(rf"{option}(?![\w-])", text))
+
+
+@pytest.mark.parametrize("command", ["analyze receptive-field", "analyze resolution"])
+def test_the_page_on_analyses_has_every_option(command: str) -> None:
+    text = (DOCS / "analysis.md").read_text(encoding="utf-8")
+    usual = {"--help", "--json", "--quiet", "--verbose"}
+    long = {option for option in OPTIONS[command] if option.startswith("--")} - usual
     assert not sorted(option for option in long if not re.search(rf"{option}(?![\w-])", text))
 
 

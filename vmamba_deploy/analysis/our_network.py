@@ -56,11 +56,11 @@ class OurNetwork:
         Raises:
             UsageError: it takes no such images.
         """
-        least, multiple = self.loaded.model.least_side, self.loaded.model.size_multiple
-        if min(size) < least or any(side % multiple for side in size):
+        least = self.loaded.model.least_side
+        if min(size) < least:
             raise UsageError(
-                f"{self.name} takes images of at least {least} pixels a side, in multiples of "
-                f"{multiple}; got {size[0]}x{size[1]}"
+                f"{self.name} takes images of at least {least} pixels a side, got "
+                f"{size[0]}x{size[1]}"
             )
         return self.loaded.family.for_size(self.loaded.model, size)
 

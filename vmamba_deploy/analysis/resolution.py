@@ -6,6 +6,7 @@ has its turn, so that what else the machine does meets them alike.
 
 from __future__ import annotations
 
+import math
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -285,6 +286,11 @@ def exponents(figures: Sequence[SizeFigures]) -> Exponents | None:
 
 
 def exponent(sizes: Sequence[float], values: Sequence[float]) -> float:
-    """The slope of log(value) over log(size) by least squares: p where values are c size^p."""
+    """The slope of log(value) over log(size) by least squares: p where values are c size^p.
+
+    NaN where a value is not above 0.
+    """
+    if min(values) <= 0:
+        return math.nan
     slope, _ = np.polyfit(np.log(sizes), np.log(values), 1)
     return float(slope)

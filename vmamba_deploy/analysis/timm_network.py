@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -82,7 +83,10 @@ class TimmNetwork:
         if not self.sizing and (size == usual or not hasattr(network, "set_input_size")):
             return network
         try:
-            network.set_input_size(img_size=size, **dict(self.sizing))
+            with warnings.catch_warnings():
+                # Of how timm resizes weights that are random here.
+                warnings.simplefilter("ignore")
+                network.set_input_size(img_size=size, **dict(self.sizing))
         except (AttributeError, AssertionError, TypeError, ValueError) as error:
             raise UsageError(
                 f"{self.name} cannot be had for images of {size[0]}x{size[1]}: {error}"

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _DECADES = 4
 """Of the largest contribution, below which a pixel is drawn as none."""
-_LARGEST_MAP = 256
+_LARGEST_MAP = 128
 _METADATA = {"Date": None, "Creator": None}
 
 

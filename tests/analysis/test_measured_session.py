@@ -1,0 +1,96 @@
+import os
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+from vmamba_deploy.analysis import measured_session as module
+from vmamba_deploy.analysis.measured_session import measured_session, peak_bytes
+from vmamba_deploy.errors import InputFileError, ResourceError
+
+
+@pytest.fixture
+def tiled(tmp_path):
+    """A file whose network repeats its input 4096 times, and sums the copies."""
+    nodes = [
+        helper.make_node("Tile", ["pixel_values", "times"], ["copies"]),
+        helper.make_node("ReduceSum", ["copies", "axes"], ["sum"], keepdims=0),
+    ]
+    constants = [
+        helper.make_tensor("times", TensorProto.INT64, [2], [4096, 1]),
+        helper.make_tensor("axes", TensorProto.INT64, [1], [0]),
+    ]
+    taken = helper.make_tensor_value_info("pixel_values", TensorProto.FLOAT, [1, "n"])
+    given = helper.make_tensor_value_info("sum", TensorProto.FLOAT, ["n"])
+    graph = helper.make_graph(nodes, "tiled", [taken], [given], constants)
+    path = tmp_path / "tiled.onnx"
+    opset = [helper.make_opsetid("", 20)]
+    onnx.save(helper.make_model(graph, opset_imports=opset, ir_version=10), str(path))
+    return path
+
+
+def test_calls_are_answered_and_the_memory_is_that_of_the_process(tiled):
+    small, large = (np.random.default_rng().random((1, n), dtype=np.float32) for n in (1, 20_000))
+    with measured_session(tiled, threads=1) as session:
+        for _ in range(2):
+            call = session(small)
+            np.testing.assert_allclose(call.output, 4096 * small[0], rtol=1e-4)
+            assert call.ms > 0
+            assert call.cpu_ms >= 0
+        before = session.memory()
+        session(large)
+        after = session.memory()
+    assert before.empty_bytes == after.empty_bytes
+    # 4096 x 20,000 float32 numbers are 312 MiB, in that process and not in this one.
+    assert after.peak_bytes - before.peak_bytes > 300 << 20
+    assert after.empty_bytes < peak_bytes()
+
+
+def test_a_file_that_is_none_is_told_as_here(tmp_path):
+    (tmp_path / "rubbish.onnx").write_bytes(b"no model")
+    with (
+        measured_session(tmp_path / "rubbish.onnx") as session,
+        pytest.raises(InputFileError, match=r"load .*rubbish\.onnx"),
+    ):
+        session(np.zeros((1, 1), np.float32))
+
+
+def test_a_call_that_fails_is_told_and_the_next_is_answered(tiled):
+    with measured_session(tiled) as session:
+        with pytest.raises(ResourceError, match=r"run tiled\.onnx"):
+            session(np.zeros((2, 2, 2), np.float32))
+        assert session(np.ones((1, 3), np.float32)).output.shape == (3,)
+
+
+def test_a_process_that_was_killed_is_told(tiled, monkeypatch):
+    started = []
+    spawn = module.multiprocessing.get_context("spawn")
+
+    class Context:
+        Pipe = staticmethod(spawn.Pipe)
+
+        @staticmethod
+        def Process(**arguments):  # noqa: N802 - as multiprocessing calls it
+            started.append(spawn.Process(**arguments))
+            return started[-1]
+
+    monkeypatch.setattr(module.multiprocessing, "get_context", lambda _kind: Context)
+    with measured_session(tiled) as session:
+        session(np.ones((1, 3), np.float32))
+        os.kill(started[0].pid, signal.SIGKILL)
+        with pytest.raises(ResourceError, match="not be enough memory"):
+            session(np.ones((1, 3), np.float32))
+    assert not started[0].is_alive()
+
+
+def test_the_peak_is_of_this_process_alone():
+    code = (
+        "from vmamba_deploy.analysis.measured_session import peak_bytes; a = peak_bytes();"
+        "b = bytearray(100 << 20); print(peak_bytes() - a)"
+    )
+    grown = int(subprocess.check_output([sys.executable, "-c", code], text=True))
+    assert 95 << 20 < grown < 110 << 20
