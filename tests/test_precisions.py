@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from vmamba_deploy.cli.parameters import pop_precision, precision_flags
 from vmamba_deploy.errors import UsageError
-from vmamba_deploy.precisions import PRECISIONS, PrecisionName, precision_named
+from vmamba_deploy.precisions import BASES, PRECISIONS, PrecisionName, precision_named
 
 
 def test_the_table_has_every_name() -> None:
@@ -20,8 +20,9 @@ def test_the_table_has_every_name() -> None:
     assert all(name == precision.name for name, precision in PRECISIONS.items())
 
 
-def test_more_bits_mean_tighter_limits() -> None:
-    limits = [precision.thresholds for precision in PRECISIONS.values()]
+@pytest.mark.parametrize("names", [("fp32", "fp16", "bf16"), ("fp32", "fp16", "int8", "fp8")])
+def test_more_bits_mean_tighter_limits(names: tuple[str, ...]) -> None:
+    limits = [PRECISIONS[name].thresholds for name in names]
     for tight, wide in itertools.pairwise(limits):
         assert tight.nmse < wide.nmse
         assert tight.cosine > wide.cosine
@@ -36,20 +37,29 @@ def test_flat_images_have_wider_limits_that_still_mean_something(name: str) -> N
     assert flat.cosine > 0.8
 
 
+@pytest.mark.parametrize("name", [*PRECISIONS])
+def test_a_quantized_precision_has_bases_and_the_others_are_some(name: str) -> None:
+    precision = PRECISIONS[name]
+    assert precision.quantized == (name not in BASES)
+    assert set(precision.bases) <= set(BASES)
+    # What limits the base limits what is made of it.
+    assert all(PRECISIONS[base].min_opset <= precision.min_opset for base in precision.bases)
+
+
 def test_an_unknown_precision_is_a_usage_error() -> None:
-    with pytest.raises(UsageError, match="fp32, fp16 or bf16, got 'int8'"):
-        precision_named("int8")
+    with pytest.raises(UsageError, match="fp32, fp16, bf16, int8 or fp8, got 'int4'"):
+        precision_named("int4")
 
 
 def test_a_new_entry_is_a_new_flag(monkeypatch: pytest.MonkeyPatch) -> None:
-    fp8 = replace(PRECISIONS["fp16"], name="fp8", description="Eight bits.")
-    monkeypatch.setitem(PRECISIONS, "fp8", fp8)
+    fp6 = replace(PRECISIONS["fp16"], name="fp6", description="Six bits.")
+    monkeypatch.setitem(PRECISIONS, "fp6", fp6)
 
     @click.command()
     @precision_flags
     def command(**options: bool) -> None:
         click.echo(pop_precision(options))
 
-    assert CliRunner().invoke(command, ["--fp8"]).output == "fp8\n"
+    assert CliRunner().invoke(command, ["--fp6"]).output == "fp6\n"
     assert CliRunner().invoke(command, []).output == "fp32\n"
-    assert "Eight bits." in CliRunner().invoke(command, ["--help"]).output
+    assert "Six bits." in CliRunner().invoke(command, ["--help"]).output

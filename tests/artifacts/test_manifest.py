@@ -258,7 +258,7 @@ def test_a_description_that_nobody_could_read_is_not_written(folder):
     "change",
     [
         lambda document: document.pop("weights"),
-        lambda document: document.update(precision="int8"),
+        lambda document: document.update(precision="int4"),
         lambda document: document.update(surprise=1),
         lambda document: document["engine"].pop("profile"),
         lambda document: document["files"]["model.onnx"].update(sha256="short"),

@@ -186,7 +186,7 @@ def test_two_exports_are_the_same_bytes(small, exported, tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"precision": "int8"}, "fp32, fp16 or bf16"),
+        ({"precision": "int4"}, "fp32, fp16, bf16, int8 or fp8"),
         ({"opset": 19}, "opset 20"),
         ({"precision": "bf16", "opset": 21}, "opset 22"),
     ],

@@ -217,6 +217,21 @@ inline void check_network(const nlohmann::json &document, const Manifest &manife
   check_classes(document, outputs, manifest.task);
 }
 
+// What was quantized is for people, and for the proof; here it must only be of sense.
+inline void check_quantization(const nlohmann::json &document) {
+  const auto facts = document.find("quantization");
+  if (facts == document.end()) return;
+  one_of(facts->at("base"), {"fp32", "fp16", "bf16"});
+  whole(facts->at("samples"), 1);
+  require(facts->at("images").is_object(), "images is an object");
+  require(facts->at("layers").is_array(), "layers is a list");
+  for (const nlohmann::json &layer : facts->at("layers")) {
+    require(!layer.at("name").get<std::string>().empty(), "a layer has a name");
+    require(layer.at("largest").get<double>() >= 0.0, "a range is not negative");
+    whole(layer.at("multiply_adds"), 0);
+  }
+}
+
 // The path of a listed file; a name that leads out of the folder is refused. What links in the
 // folder lead to, the sha256 vouches for.
 inline std::filesystem::path inside_folder(const std::filesystem::path &folder,
@@ -246,12 +261,13 @@ inline Manifest manifest_of(const nlohmann::json &document, const std::filesyste
   manifest.folder = folder;
   only(document, {"schema_version", "created", "status", "status_reason", "preset", "precision",
                   "weights", "versions", "onnx", "engine", "preprocessing", "labels", "task",
-                  "activation", "palette", "num_classes", "files"});
+                  "activation", "palette", "num_classes", "quantization", "files"});
   manifest.status = one_of(document.at("status"), {"complete", "unproven", "failed"});
   manifest.status_reason = text_or_empty(document, "status_reason");
   manifest.preset = document.at("preset").get<std::string>();
   manifest.task = document.value("task", manifest.task);
-  manifest.precision = one_of(document.at("precision"), {"fp32", "fp16", "bf16"});
+  manifest.precision = one_of(document.at("precision"), {"fp32", "fp16", "bf16", "int8", "fp8"});
+  check_quantization(document);
   sha256_text(document.at("weights").at("sha256"));
   require(document.at("versions").is_object(), "versions is an object");
   require(document.at("files").is_object() && document.at("files").size() <= kMaxFiles,
