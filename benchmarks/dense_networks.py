@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import copy
 import json
-import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -23,6 +21,7 @@ import numpy as np
 import torch
 
 from benchmarks.network_ops import SCAN, OpRecord, record_operations
+from benchmarks.session_process import Process, started
 from benchmarks.timing import interleave, machine_text, spread
 from vmamba_deploy import native
 from vmamba_deploy.analysis.operations import (
@@ -37,7 +36,6 @@ from vmamba_deploy.tasks import TASKS
 from vmamba_deploy.tasks.inputs import completed_inputs
 
 LIBRARY, BODY = "onnxruntime-library", "onnxruntime-body"
-ROOT = Path(__file__).resolve().parents[1]
 
 
 @dataclass(frozen=True)
@@ -58,55 +56,30 @@ CASES = (
 )
 
 
-class Process:
+class Session:
     """A session in a process of its own."""
 
-    def __init__(self, process: subprocess.Popen[str]) -> None:
+    def __init__(self, process: Process) -> None:
         self._process = process
 
     def __call__(self) -> float:
-        """Milliseconds of one call, as the process took them.
-
-        Raises:
-            RuntimeError: the process ended.
-        """
-        assert self._process.stdin is not None
-        self._process.stdin.write("\n")
-        self._process.stdin.flush()
-        return float(self._answer())
+        """Milliseconds of one call, as the process took them."""
+        return float(self._process.ask(""))
 
     def end(self) -> dict[str, Any]:
         """What the process held and where its time went."""
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        found: dict[str, Any] = json.loads(self._answer())
+        found: dict[str, Any] = json.loads(self._process.end_of_lines())
         return found
-
-    def _answer(self) -> str:
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
-        if not line:
-            raise RuntimeError(f"the session's process ended with {self._process.wait()}")
-        return line
 
 
 @contextmanager
 def session_process(
     model: Path, feeds: Path, threads: int, library: Path | None
-) -> Iterator[Process]:
+) -> Iterator[Session]:
     """A process with the model open; it ends with the block."""
     words = [str(model), str(feeds), str(threads), *([str(library)] if library else [])]
-    with subprocess.Popen(
-        [sys.executable, "-m", "benchmarks.dense_session", *words],
-        cwd=ROOT,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:
-        try:
-            yield Process(process)
-        finally:
-            process.kill()
+    with started("benchmarks.dense_session", words) as process:
+        yield Session(process)
 
 
 def compare_ways(

@@ -35,7 +35,7 @@ def rows_by_competitor(record: Json | None, command: str) -> dict[str, Json]:
     return {row["competitor"]: row for row in result_of(record, command).get("rows", [])}
 
 
-def _bar(name: str, wanted: float, measured: float | None, *, least: bool) -> Json:
+def bar(name: str, wanted: float, measured: float | None, *, least: bool) -> Json:
     """One judgement; `passed` is None where nothing was measured."""
     verdict = None
     if measured is not None:
@@ -49,8 +49,8 @@ def _op(record: Json) -> Iterator[Json]:
         ratio = row.get("chain_over_ours", {}).get("median")
         batch = row["batch"]
         name = f"op {row['shape']} batch {batch}, reference chain over ours"
-        yield _bar(name, MUST_RATIO[batch], ratio, least=True)
-        yield _bar(f"{name} (goal)", GOAL_RATIO[batch], ratio, least=True) | {"goal": True}
+        yield bar(name, MUST_RATIO[batch], ratio, least=True)
+        yield bar(f"{name} (goal)", GOAL_RATIO[batch], ratio, least=True) | {"goal": True}
 
 
 def _network(record: Json) -> Iterator[Json]:
@@ -64,15 +64,15 @@ def _network(record: Json) -> Iterator[Json]:
     ]
     ratio = public / min(ours) if public and ours else None
     name = "VMamba-T fp16 batch 128, eager mixed precision of the public form over ours"
-    yield _bar(name, MODEL_RATIO, ratio, least=True)
+    yield bar(name, MODEL_RATIO, ratio, least=True)
     graph = rows_by_competitor(record, "network_1").get("pytorch-cuda-graph", {})
     latency = graph["ms"]["median"] if graph.get("agrees") else None
-    yield _bar("VMamba-T fp16 batch 1 as a CUDA graph, ms", LATENCY_MS, latency, least=False)
+    yield bar("VMamba-T fp16 batch 1 as a CUDA graph, ms", LATENCY_MS, latency, least=False)
 
 
 def _flat(record: Json) -> Iterator[Json]:
     spread = result_of(record, "resolutions").get("largest_over_smallest")
-    yield _bar("cost per pixel, largest over smallest", FLATNESS, spread, least=False)
+    yield bar("cost per pixel, largest over smallest", FLATNESS, spread, least=False)
 
 
 def text_of_bars(bars: list[Json]) -> str:
