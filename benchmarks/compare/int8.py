@@ -8,6 +8,8 @@ MatMuls. Networks of convolutions by ONNX Runtime's `quantize_static`: that pass
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,17 +19,33 @@ from vmamba_deploy.artifacts.atomic import atomic_write
 from vmamba_deploy.errors import InputFileError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    import onnx_ir as ir
-    from vmamba_deploy.exporting.quantize import LinearLayer
-
     from benchmarks.compare.contenders import Int8
 
 HOW: dict[Int8, str] = {
-    "matmuls": "linear layers, this project's pass",
-    "convolutions": "convolutions and the head, quantize_static of ONNX Runtime",
+    "matmuls": "linear layers, by this project's pass",
+    "convolutions": "convolutions and the head, by quantize_static of ONNX Runtime",
 }
+
+
+@dataclass(frozen=True)
+class Noise:
+    """One image of a side, as what calibrates takes it: by ours and by ONNX Runtime's reader.
+
+    Attributes:
+        name: of the network's input.
+        side: in pixels.
+    """
+
+    name: str
+    side: int
+
+    def __len__(self) -> int:
+        return 1
+
+    def feeds(self) -> Iterator[dict[str, Any]]:
+        """Its input [1,3,side,side], by name."""
+        shape = (1, 3, self.side, self.side)
+        yield {self.name: np.random.default_rng(0).normal(size=shape).astype(np.float32)}
 
 
 def write_int8(source: Path, target: Path, side: int, int8: Int8) -> None:
@@ -36,67 +54,44 @@ def write_int8(source: Path, target: Path, side: int, int8: Int8) -> None:
     Raises:
         InputFileError: there is nothing in it that could be quantized.
     """
-    noise = np.random.default_rng(0).normal(size=(1, 3, side, side)).astype(np.float32)
+    from vmamba_deploy.exporting.onnx_model import OnnxModel
+
+    model = OnnxModel.read(source)
+    noise = Noise(model.inputs[0].name, side)
     with atomic_write(target) as partial:
         if int8 == "matmuls":
-            _quantize_matmuls(source, partial, noise)
+            _quantize_matmuls(model, partial, noise)
         else:
             _quantize_convolutions(source, partial, noise)
 
 
-def _quantize_matmuls(source: Path, target: Path, noise: Any) -> None:
-    import onnx_ir as ir
-    from vmamba_deploy.exporting.quantize import GRIDS, QuantizeLayers, linear_layers
-
-    from vmamba_deploy.exporting.onnx_model import OnnxModel
-
-    model = OnnxModel.read(source).ir
-    layers = list(linear_layers(model))
-    if not layers:
-        raise InputFileError(f"{source.name} has no linear layers")
-    QuantizeLayers(GRIDS["int8"], largest_inputs(model, layers, noise))(model)
-    ir.save(model, target)
-
-
-def largest_inputs(model: ir.Model, layers: Sequence[LinearLayer], noise: Any) -> dict[str, float]:
-    """The largest absolute value that each layer multiplies, by the layer's name."""
+def _quantize_matmuls(model: Any, target: Path, noise: Noise) -> None:
     import onnx_ir as ir
 
-    from vmamba_deploy import native
-    from vmamba_deploy.runtimes.onnxruntime import CUSTOM_OP_LIBRARY, create_session
+    from vmamba_deploy.exporting.quantize import linear_layers
+    from vmamba_deploy.quantization.calibration import observe
+    from vmamba_deploy.quantization.quantize import quantized
 
-    probed = model.clone()
-    values = {value.name: value for node in probed.graph for value in node.outputs}
-    values |= {value.name: value for value in probed.graph.inputs}
-    outputs = {}
-    for number, layer in enumerate(layers):
-        magnitude = ir.node("Abs", [values[layer.source.name]])
-        largest = ir.node("ReduceMax", [magnitude.outputs[0]], {"keepdims": 0})
-        largest.outputs[0].name = outputs[layer.name] = f"largest_{number}"
-        largest.outputs[0].type, largest.outputs[0].shape = layer.source.type, ir.Shape(())
-        probed.graph.extend([magnitude, largest])
-        probed.graph.outputs.append(largest.outputs[0])
-    library = native.library_path(CUSTOM_OP_LIBRARY) if model.functions else None
-    session = create_session(probed, library=library)
-    found = session.run([*outputs.values()], {session.get_inputs()[0].name: noise})
-    return {name: float(largest) for name, largest in zip(outputs, found, strict=True)}
+    sources = {layer.name: layer.source.name for layer in linear_layers(model.ir)}
+    if not sources:
+        raise InputFileError(f"{model.path.name} has no linear layers")
+    seen = observe(model, [*sources.values()], noise, lambda *_: None)
+    largest = {name: seen[source].largest for name, source in sources.items()}
+    ir.save(quantized(model.ir, largest, "int8"), target)
 
 
-class _OneImage:
-    """What `quantize_static` reads: the noise, once."""
-
-    def __init__(self, name: str, noise: Any) -> None:
-        self._feeds = [{name: noise}]
-
-    def get_next(self) -> dict[str, Any] | None:
-        """The next feed; None at the end."""
-        return self._feeds.pop() if self._feeds else None
-
-
-def _quantize_convolutions(source: Path, target: Path, noise: Any) -> None:
-    import onnx
+def _quantize_convolutions(source: Path, target: Path, noise: Noise) -> None:
     from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
     from onnxruntime.quantization.shape_inference import quant_pre_process
+
+    class Reader:
+        """Gives each feed once, then None."""
+
+        feeds = noise.feeds()
+
+        def get_next(self) -> dict[str, Any] | None:
+            """The next one."""
+            return next(self.feeds, None)
 
     with tempfile.TemporaryDirectory() as folder:
         folded = Path(folder) / "folded.onnx"
@@ -105,7 +100,7 @@ def _quantize_convolutions(source: Path, target: Path, noise: Any) -> None:
         quantize_static(
             folded,
             target,
-            _OneImage(onnx.load(folded).graph.input[0].name, noise),
+            Reader(),
             quant_format=QuantFormat.QDQ,
             per_channel=True,
             # On x86 ONNX Runtime fuses all convolutions of unsigned maps, and not all of signed.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +52,7 @@ class Record:
         groups = earlier.get("groups", [])
         self.value: Json = about | {"date": utc_now()[:10], "groups": groups}
         self.value["networks"] = earlier.get("networks", {}) | told
+        self.value |= _in_sum(self.value)
 
     def has(self, network: str, side: int) -> bool:
         """Whether it was measured, and nothing failed."""
@@ -63,12 +64,7 @@ class Record:
         former = self._group(group["network"], group["side"])
         groups = [each for each in self.value["groups"] if each is not former]
         self.value["groups"] = [*groups, group]
-        self.value |= {
-            # A floor is what nothing can be faster than, so on a shared machine the best of them.
-            "multiply_adds_per_s": max(_each(self.value, "multiply_adds_per_s")),
-            "busy_cores": spread(list(_each(self.value, "busy_cores"))),
-            "bars": judge(self.value),
-        }
+        self.value |= _in_sum(self.value)
         if self._path is not None:
             write_json(self._path, self.value)
 
@@ -83,8 +79,16 @@ class Record:
         return next((each for each in groups if (each["network"], each["side"]) == wanted), None)
 
 
-def _each(record: Json, name: str) -> Iterable[float]:
-    return (group[name] for group in record["groups"])
+def _in_sum(record: Json) -> Json:
+    """What all groups together say."""
+    rates = [group["multiply_adds_per_s"] for group in record["groups"]]
+    busy = [group["busy_cores"] for group in record["groups"]]
+    return {
+        # A floor is what nothing can be faster than, so on a shared machine the best of them.
+        "multiply_adds_per_s": max(rates, default=None),
+        "busy_cores": spread(busy) if busy else None,
+        "bars": judge(record),
+    }
 
 
 def _about(asked: Asked) -> Json:

@@ -39,7 +39,5 @@ def _row_text(row: Json) -> str:
 def bars_text(record: Json) -> str:
     """What was asked for, and how much others had of the machine meanwhile."""
     busy = record["busy_cores"]
-    return (
-        f"{text_of_bars(record['bars'])}\ncores busy with other work: {spread_text(busy, 2)} "
-        f"of {record['cores']}"
-    )
+    others = f"{spread_text(busy, 2)} of {record['cores']}" if busy else "not looked at"
+    return f"{text_of_bars(record['bars'])}\ncores busy with other work: {others}"

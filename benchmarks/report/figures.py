@@ -1,4 +1,4 @@
-"""The figures of docs/performance.md as SVG, drawn from the kept results."""
+"""The figures of the pages as SVG, drawn from the kept results."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from benchmarks.gpu_check.bars import FLATNESS
 from benchmarks.network_floor import SECTIONS
 from benchmarks.network_ops import KINDS
+from benchmarks.report.comparison_figure import accuracy_over_time
 from benchmarks.report.results import Json, Results
 from vmamba_deploy.artifacts.atomic import atomic_write
 
@@ -30,6 +31,8 @@ def draw_figures(results: Results, op_rows: Sequence[Json], folder: Path) -> lis
         figures["network_floor.svg"] = network_floor(results.floor)
     if results.cpu_op or results.result("resolutions"):
         figures["cost_per_pixel.svg"] = cost_per_pixel(results)
+    if results.comparison:
+        figures["comparison.svg"] = accuracy_over_time(results.comparison)
     for name, figure in figures.items():
         save(figure, folder / name)
     return [folder / name for name in figures]

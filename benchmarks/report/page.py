@@ -1,17 +1,15 @@
-"""docs/performance.md and the results of the README, from the kept results."""
+"""docs/performance.md, docs/comparison.md and the results of the README, from the kept results."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
 from benchmarks.gpu_check.bars import FLATNESS, LATENCY_MS, MODEL_RATIO
 from benchmarks.network_floor import H100
 from benchmarks.network_ops import KINDS
 from benchmarks.op_shapes import BATCHES
-from benchmarks.report import gpu_tables
+from benchmarks.report import comparison, gpu_tables
 from benchmarks.report.figures import draw_figures
 from benchmarks.report.gpu_tables import best_row, network_rows
 from benchmarks.report.op_table import (
@@ -25,6 +23,7 @@ from benchmarks.report.op_table import (
     with_measured_layers,
 )
 from benchmarks.report.results import Json, Results, kept_results
+from benchmarks.report.templates import rendered, three_digits
 from vmamba_deploy.artifacts.atomic import atomic_write
 from vmamba_deploy.errors import InputFileError
 
@@ -35,20 +34,15 @@ _LAYERS_SHOWN = 12
 def page_text(results: Results) -> str:
     """The page as Markdown."""
     values = _gpu_values(results) | _floor_values(results)
-    text = (
-        environment()
-        .get_template(_TEMPLATE)
-        .render(
-            **values,
-            cpu_op=results.cpu_op,
-            cpu_model=results.cpu_model,
-            cpu_dense=results.cpu_dense,
-            cpu_vim=results.cpu_vim,
-            cpu_machine=(results.cpu_op or results.cpu_model or {}).get("machine", ""),
-        )
+    return rendered(
+        _TEMPLATE,
+        **values,
+        cpu_op=results.cpu_op,
+        cpu_model=results.cpu_model,
+        cpu_dense=results.cpu_dense,
+        cpu_vim=results.cpu_vim,
+        cpu_machine=(results.cpu_op or results.cpu_model or {}).get("machine", ""),
     )
-    lines = [line.rstrip() for line in text.splitlines()]
-    return _without_double_blanks(lines)
 
 
 def _gpu_values(results: Results) -> dict[str, Any]:
@@ -91,25 +85,6 @@ def _floor_values(results: Results) -> dict[str, Any]:
     }
 
 
-def environment() -> Environment:
-    """Where the templates are, and what they can call."""
-    made = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        autoescape=False,  # Markdown, from results of our own
-        keep_trailing_newline=True,
-    )
-    made.filters |= {
-        "digits": three_digits,
-        "fixed": fixed,
-        "spread": spread_text,
-        "cell": cell,
-    }
-    return made
-
-
 def largest_layers(results: Results) -> list[Json]:
     """The layers that take longest at the largest batch size, as measured or by their floor."""
     if not results.floor:
@@ -128,41 +103,6 @@ def below_floor(floors: Json) -> bool:
         for section, row in floors["floor_us"].items()
         for kind, floor in row.items()
     )
-
-
-def three_digits(value: float | None) -> str:
-    """A number with three significant digits, or all of its whole part; `-` for none."""
-    if value is None:
-        return "-"
-    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
-
-
-def fixed(value: float, places: int) -> str:
-    """A number with so many decimal places."""
-    return f"{value:.{places}f}"
-
-
-def spread_text(spread: Json | None, missing: str = "-") -> str:
-    """`median (q25..q75)`, with as many places as the median needs."""
-    if spread is None:
-        return missing
-    places = 0 if spread["median"] >= 1000 else 1 if spread["median"] >= 100 else 2
-    low, middle, high = (fixed(spread[key], places) for key in ("q25", "median", "q75"))
-    return f"{middle} ({low}..{high})"
-
-
-def cell(text: str | None) -> str:
-    """A text on one line that does not end its cell of a table."""
-    return " ".join((text or "").replace("|", "/").split())
-
-
-def _without_double_blanks(lines: list[str]) -> str:
-    """The lines with one blank line where there were several."""
-    kept: list[str] = []
-    for line in lines:
-        if line or (kept and kept[-1]):
-            kept.append(line)
-    return "\n".join(kept).rstrip() + "\n"
 
 
 README = Path(__file__).resolve().parents[2] / "README.md"
@@ -200,18 +140,16 @@ def readme_text(results: Results, before: str) -> str:
 def section(results: Results) -> str:
     """What stands between the marks."""
     throughput, latency = _throughput_row(results), _latency_row(results)
-    text = (
-        environment()
-        .get_template("readme_results.md.j2")
-        .render(
-            gpu=results.gpu,
-            gpu_name=gpu_name(results),
-            rates_measured=rates_of(results) is not H100,
-            gpu_rows=[*_op_rows(results), throughput, latency, _flatness_row(results)],
-            cpu_op=results.cpu_op,
-            cpu_rows=_cpu_rows(results),
-            cpu_machine=(results.cpu_op or results.cpu_model or {}).get("machine"),
-        )
+    text = rendered(
+        "readme_results.md.j2",
+        gpu=results.gpu,
+        gpu_name=gpu_name(results),
+        rates_measured=rates_of(results) is not H100,
+        gpu_rows=[*_op_rows(results), throughput, latency, _flatness_row(results)],
+        cpu_op=results.cpu_op,
+        cpu_rows=_cpu_rows(results),
+        cpu_machine=(results.cpu_op or results.cpu_model or {}).get("machine"),
+        comparison=comparison.readme_values(results.comparison),
     )
     return text.strip() + "\n"
 
@@ -305,6 +243,7 @@ def _cpu_rows(results: Results) -> list[Json]:
 
 DOCS = README.parent / "docs"
 PAGE = DOCS / "performance.md"
+COMPARISON = DOCS / "comparison.md"
 FIGURES = DOCS / "figures"
 
 
@@ -329,4 +268,8 @@ def _results() -> Results:
 
 
 def _texts(results: Results) -> dict[Path, str]:
-    return {PAGE: page_text(results), README: readme_text(results, README.read_text())}
+    return {
+        PAGE: page_text(results),
+        COMPARISON: rendered("comparison.md.j2", **comparison.values(results.comparison)),
+        README: readme_text(results, README.read_text()),
+    }

@@ -29,6 +29,7 @@ class Results:
         cpu_model: the network on the CPU.
         cpu_dense: the networks for segmentation and detection on the CPU.
         cpu_vim: Vim beside a transformer on the CPU.
+        comparison: networks of papers beside each other on the CPU.
     """
 
     gpu: Json | None = None
@@ -37,6 +38,7 @@ class Results:
     cpu_model: Json | None = None
     cpu_dense: Json | None = None
     cpu_vim: Json | None = None
+    comparison: Json | None = None
 
     def result(self, command: str) -> Json:
         """What a benchmark of the GPU check gave, {} where it gave nothing."""
@@ -68,6 +70,7 @@ def kept_results(folder: Path = FOLDER) -> Results:
         cpu_model=_read(folder / "cpu_model.json"),
         cpu_dense=_read(folder / "cpu_dense.json"),
         cpu_vim=_read(folder / "cpu_vim.json"),
+        comparison=_read(folder / "compare.json"),
     )
 
 

@@ -29,12 +29,11 @@ from benchmarks.report.page import (
     page_text,
     readme_text,
     section,
-    spread_text,
     stale_texts,
-    three_digits,
 )
 from benchmarks.report.reasons import REASONS
 from benchmarks.report.results import Results, keep_gpu_record, kept_results
+from benchmarks.report.templates import spread_text, three_digits
 from vmamba_deploy.errors import InputFileError
 
 Json = dict[str, Any]
