@@ -13,7 +13,7 @@ from benchmarks.compare.running import FP32, PRECISIONS, Asked, Cell, measure, o
 from benchmarks.compare.turns import LEAST_ROUNDS
 from benchmarks.compare.ways import DEFAULT_WAYS
 from benchmarks.compare.ways import ways as known_ways
-from benchmarks.op_comparison import matrix_product_rate
+from vmamba_deploy.analysis.operations import matrix_product_rate
 from vmamba_deploy.errors import UsageError
 
 Json = dict[str, Any]

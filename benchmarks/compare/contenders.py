@@ -56,10 +56,9 @@ def _timm(
     source: str,
     sides: tuple[int, ...] = (SIDE,),
     *,
-    sized: bool = False,
     int8: Int8 = "matmuls",
 ) -> Contender:
-    network = timm_network(timm_name, sized=sized)
+    network = timm_network(timm_name)
     return Contender(name, name.partition("-")[0], network, top1, source, sides, int8)
 
 
@@ -67,9 +66,9 @@ def _timm(
 CONTENDERS: dict[str, Contender] = {
     contender.name: contender
     for contender in (
-        _timm("Swin-T", "swin_tiny_patch4_window7_224", 81.3, _SWIN, SIDES, sized=True),
-        _timm("Swin-S", "swin_small_patch4_window7_224", 83.0, _SWIN, sized=True),
-        _timm("Swin-B", "swin_base_patch4_window7_224", 83.5, _SWIN, sized=True),
+        _timm("Swin-T", "swin_tiny_patch4_window7_224,window_size=7", 81.3, _SWIN, SIDES),
+        _timm("Swin-S", "swin_small_patch4_window7_224,window_size=7", 83.0, _SWIN),
+        _timm("Swin-B", "swin_base_patch4_window7_224,window_size=7", 83.5, _SWIN),
         _ours("VMamba-T", "vmamba_tiny_s1l8", 82.6, _VMAMBA, SIDES),
         _ours("VMamba-S", "vmamba_small_s1l20", 83.3, _VMAMBA),
         _ours("VMamba-B", "vmamba_base_s1l20", 83.8, _VMAMBA),
@@ -78,9 +77,9 @@ CONTENDERS: dict[str, Contender] = {
         _timm("ConvNeXt-T", "convnext_tiny", 82.1, _CONVNEXT, SIDES),
         _timm("ConvNeXt-S", "convnext_small", 83.1, _CONVNEXT),
         _timm("ConvNeXt-B", "convnext_base", 83.8, _CONVNEXT),
-        _timm("DeiT-T", "deit_tiny_patch16_224", 72.2, _DEIT, sized=True),
-        _timm("DeiT-S", "deit_small_patch16_224", 79.8, _DEIT, SIDES, sized=True),
-        _timm("DeiT-B", "deit_base_patch16_224", 81.8, _DEIT, sized=True),
+        _timm("DeiT-T", "deit_tiny_patch16_224", 72.2, _DEIT),
+        _timm("DeiT-S", "deit_small_patch16_224", 79.8, _DEIT, SIDES),
+        _timm("DeiT-B", "deit_base_patch16_224", 81.8, _DEIT),
         _timm("ResNet-50", "resnet50", 79.8, _RESNET, SIDES, int8="convolutions"),
         _timm("RegNetY-4G", "regnety_040", 80.0, _REGNET, int8="convolutions"),
         _timm("RegNetY-16G", "regnety_160", 82.9, _REGNET, int8="convolutions"),

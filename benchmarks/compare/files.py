@@ -30,7 +30,7 @@ class Size:
     """
 
     parameters: int
-    multiply_adds: float
+    multiply_adds: int
 
 
 @dataclass(frozen=True)
@@ -65,16 +65,11 @@ class Files:
 
 def counted(contender: Contender, side: int) -> Size:
     """What the network has and does; computes nothing."""
-    import torch
-
-    from benchmarks.dense_networks import multiply_adds
-    from benchmarks.network_ops import record_operations
+    from vmamba_deploy.analysis.operations import multiply_adds
 
     network = contender.network.module(side)
     parameters = sum(each.numel() for each in network.parameters())
-    pixels = torch.empty(1, 3, side, side, device="meta")
-    records = record_operations(network.to("meta"), pixels)
-    return Size(parameters, multiply_adds(records))
+    return Size(parameters, multiply_adds(network, (1, 3, side, side)))
 
 
 @cache

@@ -8,11 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
-
-from vmamba_deploy.errors import EnvironmentProblem
-from vmamba_deploy.extras import require_modules
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from torch import nn
@@ -22,6 +20,7 @@ _TORCHVISION_OPS = (
     "nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
     "qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
 )
+_LIBRARIES: list[Any] = []
 
 
 class Network(Protocol):
@@ -105,42 +104,33 @@ def without_constants(network: nn.Module) -> nn.Module:
     return network
 
 
-def timm_network(name: str, *, sized: bool = False) -> Plain:
-    """A network of timm by its name there.
-
-    Args:
-        name: such as `swin_tiny_patch4_window7_224`.
-        sized: it is built for one size of image, and has to be told which.
-    """
+def timm_network(name: str) -> Plain:
+    """A network of timm, `swin_tiny_patch4_window7_224,window_size=7`: see `TimmNetwork`."""
 
     def make(side: int) -> nn.Module:
-        return create_timm_model(name, **({"img_size": side} if sized else {}))
+        from vmamba_deploy.analysis.timm_network import PREFIX, TimmNetwork
+
+        declare_torchvision_ops()
+        network: nn.Module = TimmNetwork.parsed(f"{PREFIX}{name}").build((side, side))
+        return network
 
     return Plain(make)
 
 
-def create_timm_model(name: str, **options: int) -> nn.Module:
-    """`timm.create_model` with random weights.
+def declare_torchvision_ops() -> None:
+    """Let a torchvision for CUDA be imported beside a PyTorch for the CPU.
 
-    Raises:
-        EnvironmentProblem: timm or torchvision is missing, or does not go with PyTorch.
+    Its compiled ops do not load there, and it stops where it registers the shapes of two of them.
+    No network of timm calls one.
     """
-    require_modules("timm")
-    import torch
-
+    if find_spec("torchvision") is None:
+        return
     try:
-        import torchvision  # noqa: F401 - whether its compiled ops load
+        import torchvision  # noqa: F401 - whether it can be imported
     except RuntimeError:
-        # A torchvision for CUDA beside a PyTorch for the CPU; timm's networks use none of them.
+        import torch
+
         library = torch.library.Library("torchvision", "FRAGMENT")
         for schema in _TORCHVISION_OPS:
             library.define(schema)
-    try:
-        import timm
-    except (ImportError, RuntimeError) as error:
-        raise EnvironmentProblem(
-            f"timm cannot be imported: {error}",
-            hint="install the torchvision that belongs to this PyTorch",
-        ) from error
-    model: nn.Module = timm.create_model(name, pretrained=False, **options)
-    return model
+        _LIBRARIES.append(library)  # what it declares lives as long as it

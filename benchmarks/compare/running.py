@@ -19,9 +19,9 @@ from benchmarks.compare.contenders import Contender
 from benchmarks.compare.files import Files
 from benchmarks.compare.int8 import HOW
 from benchmarks.compare.turns import busy_cores, take_turns
-from benchmarks.op_comparison import matrix_product_rate
 from benchmarks.session_process import Process, started
 from benchmarks.timing import ratio_spread, spread
+from vmamba_deploy.analysis.operations import matrix_product_rate
 from vmamba_deploy.errors import VmambaError
 
 Json = dict[str, Any]
