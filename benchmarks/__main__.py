@@ -294,13 +294,13 @@ def parity(
     """Export every preset in every precision and print the parity figures as a Markdown table."""
     from benchmarks.parity_table import export_report, table
     from vmamba_deploy.models.vmamba.presets import PRESETS
-    from vmamba_deploy.precisions import PRECISIONS
+    from vmamba_deploy.precisions import BASES
 
     text = table(
         [
             export_report(preset, precision, batch, output)
             for preset in presets or tuple(PRESETS)
-            for precision in precisions or PRECISIONS
+            for precision in precisions or BASES
         ]
     )
     click.echo(text)

@@ -16,15 +16,16 @@ import click
 import numpy as np
 import numpy.typing as npt
 
-from samples.train_digits.digits_data import Digits, read_digits
+from samples.train_digits.digits_data import Digits, read_digits, write_images
 from vmamba_deploy.artifacts.manifest import read_manifest
 from vmamba_deploy.exporting.onnx_model import OnnxModel
-from vmamba_deploy.precisions import PRECISIONS, PrecisionName
+from vmamba_deploy.precisions import BASES, PRECISIONS, PrecisionName
 from vmamba_deploy.runtimes.base import Runtime, Session
 
 WEIGHTS = Path(__file__).parents[1] / "samples" / "train_digits" / "digits.safetensors"
 BATCH = 64
 SIDE = 32
+CALIBRATION = 64
 HAS_RTX = find_spec("tensorrt_rtx") is not None
 
 Logits = npt.NDArray[np.float32]
@@ -72,7 +73,7 @@ def runtimes_of(folder: Path) -> list[Runtime]:
     from vmamba_deploy.runtimes.registry import runtimes_on
 
     facts = OnnxModel.read(folder / "model.onnx")
-    module = network(facts, load_reference(facts), facts.precision)
+    module = network(facts, load_reference(facts), facts.base)
     return runtimes_on(ModelFiles(facts, module, engine=read_manifest(folder).engine))
 
 
@@ -120,36 +121,41 @@ def export_digits(
     engine: bool = True,
     aoti: bool = False,
 ) -> Path:
-    """Export the model as a user would, without the parity check.
+    """Export the model as a user would, without the parity check; calibrated on its own images.
 
     Args:
         output: the artefact folder.
         precision: of the graph.
         preprocess: the graph takes uint8 NHWC and normalises itself.
         engine: build one, for batches of 1 to 64, where TensorRT-RTX is installed.
-        aoti: compile an AOTInductor package for the CPU, which takes half a minute.
+        aoti: compile an AOTInductor package for the CPU, which takes half a minute, where the
+            precision has one.
 
     Returns:
         The folder that holds the files.
     """
     from vmamba_deploy.pipeline.export import run_export
     from vmamba_deploy.pipeline.plan import ExportPlan
+    from vmamba_deploy.quantization.plan import QuantizationPlan
     from vmamba_deploy.runtimes.tensorrt.plan import EnginePlan
 
-    plan = ExportPlan(
-        model=None,
-        weights=str(WEIGHTS),
-        precision=precision,
-        output=output,
-        image_size=(SIDE, SIDE),
-        preprocess=preprocess,
-        build_engine=engine and HAS_RTX,
-        check_parity=False,
-        aoti=aoti,
-        aoti_device="cpu",
-        engine=EnginePlan(flavour="rtx", batches=(1, BATCH // 2, BATCH)),
-    )
-    return run_export(plan, lambda _event: None).folder
+    with tempfile.TemporaryDirectory() as temporary:
+        images = write_images(read_digits("train").first(CALIBRATION), Path(temporary) / "train")
+        plan = ExportPlan(
+            model=None,
+            weights=str(WEIGHTS),
+            precision=precision,
+            output=output,
+            image_size=(SIDE, SIDE),
+            preprocess=preprocess,
+            build_engine=engine and HAS_RTX,
+            check_parity=False,
+            aoti=aoti and precision in BASES,
+            aoti_device="cpu",
+            engine=EnginePlan(flavour="rtx", batches=(1, BATCH // 2, BATCH)),
+            quantization=QuantizationPlan(calibrate=str(images)),
+        )
+        return run_export(plan, lambda _event: None).folder
 
 
 def print_accuracy() -> None:

@@ -28,7 +28,7 @@ from vmamba_deploy.runtimes.tensorrt.run import TensorRTRuntime
 LEAST_ACCURACY = 0.97
 LARGEST_LOSS = 0.003
 LEAST_AGREEMENT = 0.995
-ON_THE_CPU = {"pytorch", "onnxruntime-body", "onnxruntime-library"}
+ON_THE_CPU = {"onnxruntime-body", "onnxruntime-library"}
 
 
 @pytest.fixture(scope="module")
@@ -111,8 +111,22 @@ def test_every_runtime_of_this_machine_keeps_the_accuracy(
     ]
     ran = [outcome for outcome in outcomes if outcome.skipped is None]
     assert {outcome.runtime for outcome in ran} >= ON_THE_CPU, table(outcomes)
+    in_pytorch = any(outcome.runtime == "pytorch" for outcome in ran)
+    assert in_pytorch != PRECISIONS[precision].quantized, table(outcomes)
     for outcome in ran:
         assert_nothing_lost(outcome, baseline)
+
+
+@pytest.mark.slow
+def test_a_file_for_the_cpu_keeps_the_accuracy(digits, reference, digits_artifact):
+    """Over a base in float32; those above that an engine is built of are over float16."""
+    folder = digits_artifact("int8", engine=False)
+    manifest = read_manifest(folder)
+    assert (manifest.precision, manifest.quantization.base) == ("int8", "fp32")
+    for runtime in runtimes_of(folder):
+        if runtime.status().available:
+            outcome = measure(runtime, "int8", digits, reference)
+            assert_nothing_lost(outcome, accuracy_of(reference, digits))
 
 
 def test_a_graph_that_normalises_by_itself_answers_alike(digits, reference, digits_artifact):

@@ -8,12 +8,12 @@ from benchmarks.digits_accuracy import export_digits, measure, reference_logits
 from tests.aoti_compiler import keeping_compiler
 from tests.digits import digits_of
 from vmamba_deploy import native
-from vmamba_deploy.precisions import PRECISIONS
+from vmamba_deploy.precisions import BASES
 from vmamba_deploy.runtimes.aotinductor import PACKAGE_NAME, AotInductorRuntime
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("precision", BASES)
 def test_a_package_keeps_the_accuracy(precision, tmp_path):
     available, reason = native.available("vmamba_torch")
     if not available:

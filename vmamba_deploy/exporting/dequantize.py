@@ -44,10 +44,10 @@ class StripQuantization(InPlacePass):
             plain = _weight(graph, node) if _constant(node.inputs[0]) else _source(graph, node)
             if plain is None:
                 continue
-            name = whole.name
+            name, given = whole.name, whole.is_graph_output()
             ir.convenience.replace_all_uses_with(whole, plain, replace_graph_outputs=True)
             graph.remove(node, safe=True)
-            if plain.is_initializer() and name is not None:
+            if plain.is_initializer() or given:
                 plain.name = name
             modified = True
         for node in [one for one in graph if one.op_type == QUANTIZE and not one.domain]:
@@ -111,25 +111,34 @@ def dequantized(node: ir.Node) -> Array:
     weights of 8 bits and is refused.
 
     Raises:
-        ValueError: blocks of scales, or a scale that is no constant.
+        ValueError: blocks of scales, a scale that is no constant, or others than one a channel.
     """
     arrays = [constant(value) if value is not None else None for value in node.inputs]
     stored, scale, *rest = arrays
     if stored is None or scale is None or "block_size" in node.attributes:
         raise ValueError(f"node {node.name} has no constant scales, one a channel")
     zero = rest[0] if rest else None
-    axis = node.attributes["axis"].as_int() if "axis" in node.attributes else 1
     shifted = stored.astype(np.float32)
     if zero is not None:
-        shifted = shifted - _along(zero.astype(np.float32), axis, stored.ndim)
-    whole = shifted * _along(scale.astype(np.float32), axis, stored.ndim)
+        shifted = shifted - along_axis(node, zero.astype(np.float32), stored.shape)
+    whole = shifted * along_axis(node, scale.astype(np.float32), stored.shape)
     return whole.astype(scale.dtype)
 
 
-def _along(values: Array, axis: int, ndim: int) -> Array:
-    """Values of each channel, shaped to meet a tensor with them along `axis`."""
+def along_axis(node: ir.Node, values: Array, meets: tuple[int, ...]) -> Array:
+    """Scales or zero points of a node, shaped to meet what it dequantizes.
+
+    Raises:
+        ValueError: there are others than one for each place along its axis.
+    """
+    axis = node.attributes["axis"].as_int() if "axis" in node.attributes else 1
     if values.size == 1:
         return values.reshape(())
+    ndim = len(meets)
+    if not -ndim <= axis < ndim or values.shape != (meets[axis],):
+        raise ValueError(
+            f"node {node.name} has other scales than one for each place along its axis"
+        )
     shape = [1] * ndim
     shape[axis] = values.size
     return values.reshape(shape)

@@ -65,14 +65,15 @@ class Grid:
             exact = np.rint(exact)
         return exact.astype(self.dtype.numpy())
 
-    def half_steps(self, stored: Array) -> Array:
-        """How far a value may be from a stored number that is nearest to it, in scales."""
-        if self.dtype is ir.DataType.INT8:
-            return np.full(stored.shape, 0.5)
-        magnitude = np.abs(stored.astype(np.float64))
-        # Above a power of two the next number is further away than below it.
-        power = np.exp2(np.floor(np.log2(np.maximum(magnitude, _LEAST_SUBNORMAL))))
-        return np.maximum(power * 2.0**-_MANTISSA_BITS, _LEAST_SUBNORMAL) / 2
+
+def half_steps(stored: Array) -> Array:
+    """How far a value may be from a stored number that is nearest to it, in scales."""
+    if np.issubdtype(stored.dtype, np.integer):
+        return np.full(stored.shape, 0.5)
+    magnitude = np.abs(stored.astype(np.float64))
+    # Above a power of two the next number is further away than below it.
+    power = np.exp2(np.floor(np.log2(np.maximum(magnitude, _LEAST_SUBNORMAL))))
+    return np.maximum(power * 2.0**-_MANTISSA_BITS, _LEAST_SUBNORMAL) / 2
 
 
 GRIDS: Mapping[str, Grid] = {

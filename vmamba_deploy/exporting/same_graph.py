@@ -3,21 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import Literal
 
-import numpy.typing as npt
 import onnx_ir as ir
 
 from vmamba_deploy.exporting.dequantize import constant
 
-if TYPE_CHECKING:
-    Array = npt.NDArray[Any]
-
-SameConstant = Callable[[str, "Array", "Array"], str | None]
-"""Told the name and the values in both graphs; returns what is wrong, None when nothing is."""
+SameConstant = Callable[[ir.Value, ir.Value], str | None]
+"""Told a constant of both graphs; returns what is wrong, None when nothing is."""
 
 
-def graph_differences(wanted: ir.Model, got: ir.Model, same_constant: SameConstant) -> list[str]:
+@dataclass(frozen=True)
+class Difference:
+    """Where two graphs part.
+
+    Attributes:
+        kind: `interface`, of inputs and outputs; `nodes`, where another operator stands or
+            something else is read; `attributes`, of the same operator; `constants`.
+        text: a sentence without a full stop.
+    """
+
+    kind: Literal["interface", "nodes", "attributes", "constants"]
+    text: str
+
+
+def graph_differences(
+    wanted: ir.Model, got: ir.Model, same_constant: SameConstant
+) -> list[Difference]:
     """Where the main graphs differ: inputs, nodes, attributes, connections, constants.
 
     Args:
@@ -26,74 +39,90 @@ def graph_differences(wanted: ir.Model, got: ir.Model, same_constant: SameConsta
         same_constant: judges each pair of constants that nodes read.
 
     Returns:
-        Sentences without a full stop; empty for equal graphs. A node that differs is told once, and
-        what feeds it is not looked at.
+        Empty for equal graphs. A node that differs is told once, and what feeds it is not looked
+        at.
     """
     walk = _Walk(same_constant)
-    pairs = (("inputs", "input"), ("outputs", "output"))
-    for attribute, noun in pairs:
+    for attribute, noun in (("inputs", "input"), ("outputs", "output")):
         ours, theirs = getattr(wanted.graph, attribute), getattr(got.graph, attribute)
-        names = [value.name for value in ours], [value.name for value in theirs]
-        if names[0] != names[1]:
-            walk.found.append(f"the {noun}s are {names[1]}, expected {names[0]}")
+        said = [[_described(value) for value in values] for values in (ours, theirs)]
+        if said[0] != said[1]:
+            text = f"the {noun}s are {', '.join(said[1])}, expected {', '.join(said[0])}"
+            walk.found.append(Difference("interface", text))
     for ours, theirs in zip(wanted.graph.outputs, got.graph.outputs, strict=False):
         walk.values(ours, theirs)
     return walk.found
 
 
+def _described(value: ir.Value) -> str:
+    shape = "" if value.shape is None else str(value.shape)
+    return f"{value.name} {value.dtype}{shape}"
+
+
 class _Walk:
     def __init__(self, same_constant: SameConstant) -> None:
         self._same_constant = same_constant
-        self._seen: dict[ir.Value, ir.Value] = {}
-        self.found: list[str] = []
+        self._seen: set[tuple[ir.Value, ir.Value]] = set()
+        self.found: list[Difference] = []
 
     def values(self, wanted: ir.Value, got: ir.Value) -> None:
-        """Compare what makes two values, and what makes that."""
+        """Compare what makes two values, and what makes that.
+
+        Two nodes of one graph that compute the same may meet one of the other: a cast that a
+        quantized layer no longer shares, a constant that is stored once.
+        """
         waiting = [(wanted, got)]
         while waiting:
-            ours, theirs = waiting.pop()
-            if ours in self._seen:
-                if self._seen[ours] is not theirs and constant(ours) is None:
-                    self.found.append(f"{ours.name} is made twice")
-                continue
-            self._seen[ours] = theirs
-            waiting += self._pairs(ours, theirs)
+            pair = waiting.pop()
+            if pair not in self._seen:
+                self._seen.add(pair)
+                waiting += self._pairs(*pair)
 
     def _pairs(self, ours: ir.Value, theirs: ir.Value) -> list[tuple[ir.Value, ir.Value]]:
         """What two values are made of, value by value; empty where that differs or ends."""
-        arrays = constant(ours), constant(theirs)
-        if arrays[0] is not None and arrays[1] is not None:
-            self._tell(self._same_constant(ours.name or "", arrays[0], arrays[1]))
+        if constant(ours) is not None and constant(theirs) is not None:
+            self._tell("constants", self._same_constant(ours, theirs))
             return []
         made = ours.producer(), theirs.producer()
         if made[0] is None or made[1] is None:
-            equal = made == (None, None) and arrays == (None, None) and ours.name == theirs.name
-            self._tell(None if equal else f"{ours.name} is {theirs.name} there")
+            inputs = ours.is_graph_input() and theirs.is_graph_input()
+            equal = inputs and ours.name == theirs.name
+            self._tell("nodes", None if equal else f"{ours.name} is {theirs.name} there")
             return []
         if fault := _node_fault(made[0], made[1], ours, theirs):
-            self._tell(fault)
+            self.found.append(fault)
             return []
         pairs = zip(made[0].inputs, made[1].inputs, strict=True)
         return [(one, two) for one, two in pairs if one is not None and two is not None]
 
-    def _tell(self, fault: str | None) -> None:
+    def _tell(self, kind: Literal["nodes", "constants"], fault: str | None) -> None:
         if fault is not None:
-            self.found.append(fault)
+            self.found.append(Difference(kind, fault))
 
 
-def _node_fault(ours: ir.Node, theirs: ir.Node, one: ir.Value, two: ir.Value) -> str | None:
+def _node_fault(ours: ir.Node, theirs: ir.Node, one: ir.Value, two: ir.Value) -> Difference | None:
     kinds = (ours.domain, ours.op_type), (theirs.domain, theirs.op_type)
     if kinds[0] != kinds[1]:
-        return f"{one.name} is made by {kinds[1][1]}, expected {kinds[0][1]}"
+        return Difference("nodes", f"{one.name} is made by {kinds[1][1]}, expected {kinds[0][1]}")
     if one.index() != two.index():
-        return f"{one.name} is another output of its {ours.op_type}"
+        return Difference("nodes", f"{one.name} is another output of its {ours.op_type}")
     absent = [[value is None for value in node.inputs] for node in (ours, theirs)]
     if absent[0] != absent[1]:
-        return f"the {ours.op_type} of {one.name} has other inputs"
-    said = [
-        {name: str(attribute.value) for name, attribute in node.attributes.items()}
-        for node in (ours, theirs)
-    ]
+        return Difference("nodes", f"the {ours.op_type} of {one.name} has other inputs")
+    said = attributes_of(ours), attributes_of(theirs)
     if said[0] != said[1]:
-        return f"the {ours.op_type} of {one.name} has attributes {said[1]}, expected {said[0]}"
+        text = f"the {ours.op_type} of {one.name} has attributes {said[1]}, expected {said[0]}"
+        return Difference("attributes", text)
     return None
+
+
+def attributes_of(node: ir.Node) -> dict[str, str]:
+    """Of a node, as text by name."""
+    return {name: _text(attribute) for name, attribute in sorted(node.attributes.items())}
+
+
+def _text(attribute: ir.Attr) -> str:
+    if attribute.type is ir.AttributeType.TENSOR and not attribute.is_ref():
+        tensor = attribute.as_tensor()  # whose own text leaves out the middle of a large one
+        return f"{tensor.dtype}{tensor.shape}{tensor.numpy().tolist()}"
+    return str(attribute.value)

@@ -17,8 +17,9 @@ from vmamba_deploy.pipeline.parity import check_parity, optional_outputs
 from vmamba_deploy.precisions import PrecisionName
 from vmamba_deploy.quantization.images import calibration_images
 from vmamba_deploy.quantization.plan import QuantizationPlan
-from vmamba_deploy.quantization.proof import QuantizationProof, check_fused, check_structure
+from vmamba_deploy.quantization.proof import QuantizationProof, check_fused
 from vmamba_deploy.quantization.quantize import calibrate, write_quantized
+from vmamba_deploy.quantization.structure import check_structure
 
 if TYPE_CHECKING:
     from vmamba_deploy.models import LoadedModel
