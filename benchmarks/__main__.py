@@ -5,12 +5,13 @@ from __future__ import annotations
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from benchmarks.gpu_check.record import write_json
 from benchmarks.texts import (
+    accuracy_text,
     counters_text,
     dense_text,
     floor_text,
@@ -23,6 +24,9 @@ from benchmarks.texts import (
 )
 from vmamba_deploy.cli.reporting import run_program
 from vmamba_deploy.errors import ExitCode
+
+if TYPE_CHECKING:
+    from samples.training.sample import Sample
 
 _JSON = click.option(
     "--json", "json_path", type=click.Path(path_type=Path), help="Write the results here."
@@ -308,12 +312,39 @@ def parity(
         markdown.write_text(text)
 
 
-@main.command("digits-accuracy")
-def digits_accuracy_command() -> None:
-    """Accuracy of a trained network on real digits, in every runtime and precision."""
-    from benchmarks.digits_accuracy import print_accuracy
+_JUDGED_IMAGES = click.option(
+    "--images", type=click.IntRange(1), metavar="N", help="The first N test images only."
+)
 
-    print_accuracy()
+
+@main.command("digits-accuracy")
+@_JUDGED_IMAGES
+@_JSON
+def digits_accuracy_command(images: int | None, json_path: Path | None) -> None:
+    """Accuracy of a trained network on real digits, in every runtime and precision."""
+    from samples.train_digits.sample import DIGITS
+
+    _give_accuracy(DIGITS, images, json_path)
+
+
+@main.command("fashion-accuracy")
+@_JUDGED_IMAGES
+@_JSON
+def fashion_accuracy_command(images: int | None, json_path: Path | None) -> None:
+    """The same on the 10,000 test images of Fashion-MNIST, fetched where they are not here."""
+    from samples.train_fashion.sample import FASHION
+
+    _give_accuracy(FASHION, images, json_path)
+
+
+def _give_accuracy(sample: Sample, images: int | None, json_path: Path | None) -> None:
+    from benchmarks.accuracy import measure_accuracy
+
+    unseen = sample.read("test")
+    unseen = unseen.first(images or len(unseen))
+    with tempfile.TemporaryDirectory() as folder:
+        report = measure_accuracy(sample, unseen, Path(folder), progress=click.echo)
+    _give(accuracy_text, report, json_path)
 
 
 @main.command("network-floor")

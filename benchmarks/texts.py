@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from vmamba_deploy.evaluation.intervals import proportion
+
 Results = Mapping[str, Any]
 
 
@@ -27,6 +29,35 @@ def _short(value: object) -> str:
             return spread_text(value, 2)
         return ", ".join(f"{name} {_short(each)}" for name, each in value.items())
     return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def accuracy_text(report: Results) -> str:
+    """A Markdown table: each runtime and precision beside PyTorch in fp32."""
+    lines = [
+        "| precision | runtime | accuracy (95% interval) | points lost | as PyTorch fp32 | "
+        "right there alone / here alone | largest difference of a logit |",
+        "|---|---|---|---|---|---|---|",
+        *(_accuracy_row(row, report["reference"]) for row in report["rows"]),
+    ]
+    return "\n".join(lines)
+
+
+def _accuracy_row(row: Results, reference: Results) -> str:
+    head = f"| {row['precision']} | {row['runtime']} |"
+    if row["skipped"] is not None:
+        return f"{head} not run: {' '.join(row['skipped'].split())} | | | | |"
+    lost = (reference["correct"] - row["correct"]) / row["images"]
+    return (
+        f"{head} {interval_text(row)} | {100 * lost + 0:.2f} | "
+        f"{row['agreeing'] / row['images']:.2%} | {row['lost']} / {row['gained']} | "
+        f"{row['largest_difference']:.1e} |"
+    )
+
+
+def interval_text(row: Results) -> str:
+    """`97.33 % (95.42 to 98.47)`, in percent: the right answers of a row, and Wilson's interval."""
+    found = proportion(row["correct"], row["images"])
+    return f"{found.share:.2%} ({100 * found.low:.2f} to {100 * found.high:.2f})"
 
 
 def op_text(report: Results) -> str:

@@ -6,14 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks.digits_accuracy import (
-    logits_of,
-    measure,
-    reference_logits,
-    runtimes_of,
-    table,
-)
+from benchmarks.accuracy import logits_of, measure, reference_logits, runtimes_of
 from samples.train_digits.digits_data import PREPROCESSING
+from samples.train_digits.sample import DIGITS
 from tests.digits import HAS_RTX, digits_of
 from vmamba_deploy.artifacts.manifest import read_manifest
 from vmamba_deploy.exporting.onnx_model import OnnxModel
@@ -38,7 +33,7 @@ def digits():
 
 @pytest.fixture(scope="module")
 def reference(digits):
-    return reference_logits(digits)
+    return reference_logits(DIGITS, digits)
 
 
 def accuracy_of(logits, digits):
@@ -47,8 +42,8 @@ def accuracy_of(logits, digits):
 
 def assert_nothing_lost(outcome, baseline):
     assert outcome.skipped is None
-    assert abs(outcome.accuracy - baseline) <= LARGEST_LOSS, table([outcome])
-    assert outcome.agreement >= LEAST_AGREEMENT, table([outcome])
+    assert abs(outcome.accuracy - baseline) <= LARGEST_LOSS, outcome
+    assert outcome.agreement >= LEAST_AGREEMENT, outcome
 
 
 def test_the_network_knows_the_digits(digits, reference):
@@ -110,9 +105,9 @@ def test_every_runtime_of_this_machine_keeps_the_accuracy(
         for runtime in runtimes_of(digits_artifact(precision))
     ]
     ran = [outcome for outcome in outcomes if outcome.skipped is None]
-    assert {outcome.runtime for outcome in ran} >= ON_THE_CPU, table(outcomes)
+    assert {outcome.runtime for outcome in ran} >= ON_THE_CPU, outcomes
     in_pytorch = any(outcome.runtime == "pytorch" for outcome in ran)
-    assert in_pytorch != PRECISIONS[precision].quantized, table(outcomes)
+    assert in_pytorch != PRECISIONS[precision].quantized, outcomes
     for outcome in ran:
         assert_nothing_lost(outcome, baseline)
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.digits_accuracy import export_digits, measure, reference_logits
+from benchmarks.accuracy import measure, reference_logits
+from samples.train_digits.sample import DIGITS
 from tests.aoti_compiler import keeping_compiler
-from tests.digits import digits_of
+from tests.digits import digits_of, export_digits
 from vmamba_deploy import native
 from vmamba_deploy.precisions import BASES
 from vmamba_deploy.runtimes.aotinductor import PACKAGE_NAME, AotInductorRuntime
@@ -19,7 +20,7 @@ def test_a_package_keeps_the_accuracy(precision, tmp_path):
     if not available:
         pytest.skip(reason)
     digits = digits_of("test")
-    reference = reference_logits(digits)
+    reference = reference_logits(DIGITS, digits)
     with keeping_compiler():
         folder = export_digits(tmp_path / "digits", precision, engine=False, aoti=True)
     outcome = measure(AotInductorRuntime(folder / PACKAGE_NAME), precision, digits, reference)

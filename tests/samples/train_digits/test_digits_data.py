@@ -7,19 +7,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from samples.train_digits.digits_data import (
-    LABELS,
-    PREPROCESSING,
-    Digits,
-    read_digits,
-    write_images,
-)
-from vmamba_deploy.errors import EnvironmentProblem, ResourceError, UsageError
+from samples.train_digits.digits_data import LABELS, PREPROCESSING, read_digits
+from samples.training.images import LabelledImages
+from vmamba_deploy.errors import EnvironmentProblem
 from vmamba_deploy.preprocessing import preprocess
 
 
 @pytest.fixture(scope="module")
-def unseen() -> Digits:
+def unseen() -> LabelledImages:
     return read_digits("test")
 
 
@@ -69,23 +64,6 @@ def test_files_are_small_grey_and_listed(digits_folder):
         assert row["path"].startswith(row["label"] + "/")
         with Image.open(digits_folder / row["path"]) as image:
             assert (image.mode, image.size) == ("L", (8, 8))
-
-
-def test_images_never_mix_with_what_is_there(unseen, tmp_path):
-    (tmp_path / "mine.txt").write_text("keep")
-    with pytest.raises(UsageError, match="not an empty folder"):
-        write_images(unseen.first(2), tmp_path)
-    assert [file.name for file in tmp_path.iterdir()] == ["mine.txt"]
-
-
-def test_a_failed_write_leaves_nothing(unseen, tmp_path, monkeypatch):
-    def full(*_args, **_options):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(Image.Image, "save", full)
-    with pytest.raises(ResourceError, match="No space left"):
-        write_images(unseen.first(2), tmp_path / "new")
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_scikit_learn_is_asked_for_where_it_is_missing(monkeypatch):

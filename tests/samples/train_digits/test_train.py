@@ -11,11 +11,10 @@ from click.testing import CliRunner
 
 from samples.train_digits import train as train_program
 from samples.train_digits.digits_data import LABELS, read_digits
-from samples.train_digits.micro_vmamba import CONFIG, FIRST_STEPS, new_network, save_network
-from samples.train_digits.training import TrainingPlan, accuracy, move_images, train
+from samples.train_digits.sample import CONFIG
+from samples.training.training import accuracy
 from vmamba_deploy.errors import ExitCode
 from vmamba_deploy.models import load_model
-from vmamba_deploy.models.vmamba.network import selective_scans
 
 ROOT = Path(__file__).parents[3]
 QUICK = ["--epochs", "1", "--images", "192"]
@@ -70,45 +69,6 @@ def test_the_file_loads_as_any_checkpoint_does(short_training):
     assert model.class_labels == LABELS
 
 
-def test_training_learns():
-    digits = read_digits("train").first(320)
-    network = new_network(0)
-    losses = []
-    train(network, digits, TrainingPlan(epochs=6), lambda _epoch, loss: losses.append(loss))
-    assert losses[-1] < 0.75 * losses[0]
-    assert accuracy(network, digits) > 0.5
-
-
-def test_a_new_network_leaves_the_global_random_state_alone():
-    torch.manual_seed(5)
-    expected = torch.rand(3)
-    torch.manual_seed(5)
-    new_network(0)
-    assert torch.equal(torch.rand(3), expected)
-
-
-def test_scans_start_with_memory():
-    for scan in selective_scans(new_network(0)):
-        steps = torch.nn.functional.softplus(scan.dt_projs_bias)
-        assert steps.min() >= FIRST_STEPS[0] * 0.999
-        assert steps.max() <= FIRST_STEPS[1] * 1.001
-
-
-def test_images_that_may_not_move_stay_as_they_are():
-    images = torch.randn(4, 3, 32, 32)
-    still = TrainingPlan(rotation_degrees=0, zoom=0, shift=0)
-    moved = move_images(images, still, torch.Generator().manual_seed(0))
-    torch.testing.assert_close(moved, images, atol=1e-4, rtol=0)
-    others = move_images(images, TrainingPlan(), torch.Generator().manual_seed(0))
-    assert (others - images).abs().max() > 0.1
-
-
-def test_the_setting_of_threads_comes_back():
-    before = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
-    accuracy(new_network(0), read_digits("test").first(2))
-    assert (torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()) == before
-
-
 def test_data_out_writes_both_splits_and_trains_nothing(tmp_path):
     arguments = ["--data-out", str(tmp_path / "data"), "--output", str(tmp_path / "none")]
     ended = CliRunner().invoke(train_program.command, arguments)
@@ -124,21 +84,6 @@ def test_a_place_that_cannot_be_written_is_a_usage_error(tmp_path):
     assert ended.returncode == ExitCode.USAGE
     assert ended.stderr.startswith("error: cannot write")
     assert "Traceback" not in ended.stderr
-
-
-def test_weights_appear_whole_or_not_at_all(tmp_path, monkeypatch):
-    kept = tmp_path / "digits.safetensors"
-    save_network(new_network(0), kept)
-    before = kept.read_bytes()
-
-    def killed(*_args):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(Path, "write_bytes", killed)
-    with pytest.raises(KeyboardInterrupt):
-        save_network(new_network(1), kept)
-    assert kept.read_bytes() == before
-    assert [file.name for file in tmp_path.iterdir()] == ["digits.safetensors"]
 
 
 def test_the_committed_weights_are_small_and_good(digits_weights):

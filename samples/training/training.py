@@ -5,64 +5,38 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from samples.train_digits.digits_data import Digits
+from samples.training.images import LabelledImages
+from samples.training.sample import TrainingPlan
 
 Progress = Callable[[int, float], None]
+_JUDGED_AT_A_TIME = 500
 
 
-@dataclass(frozen=True)
-class TrainingPlan:
-    """How to train.
-
-    Attributes:
-        epochs: passes over the training images.
-        seed: of the order of the images and of their movements.
-        batch: images of one step; the last few of an epoch that make no whole batch are left out.
-        learning_rate: its peak, after `warmup_epochs`; from there it falls along a cosine to 0.
-        weight_decay: of matrices and convolutions, not of biases, norms and scan parameters.
-        label_smoothing: keeps margins even, so that rounding to half precision flips no answer.
-        gradient_norm: limit of the length of a step's gradient.
-        rotation_degrees, zoom, shift: largest movement of an image: angle, logarithm of the scale,
-            and share of half the side.
-    """
-
-    epochs: int = 40
-    seed: int = 0
-    batch: int = 64
-    learning_rate: float = 3e-3
-    warmup_epochs: int = 2
-    weight_decay: float = 0.05
-    label_smoothing: float = 0.05
-    gradient_norm: float = 1.0
-    rotation_degrees: float = 12.0
-    zoom: float = 0.12
-    shift: float = 0.15
-
-
-def train(network: nn.Module, digits: Digits, plan: TrainingPlan, progress: Progress) -> None:
+def train(
+    network: nn.Module, learned: LabelledImages, plan: TrainingPlan, progress: Progress
+) -> None:
     """Train a network in place, on one thread: two runs on one machine give equal bits.
 
     Args:
-        network: maps [B, 3, 32, 32] to logits [B, 10]; left in eval mode.
-        digits: at least one batch of them.
+        network: maps [B, C, H, W] to logits [B, K]; left in eval mode.
+        learned: at least one batch of them.
         plan: how.
         progress: told, after each epoch, its number from 1 on and its mean loss.
     """
-    images, labels = torch.from_numpy(digits.pixel_values()), torch.from_numpy(digits.labels)
+    images, labels = torch.from_numpy(learned.pixel_values()), torch.from_numpy(learned.labels)
     with reproducible():
         generator = torch.Generator().manual_seed(plan.seed)
         optimizer = _optimizer(network, plan)
-        steps_per_epoch = len(digits) // plan.batch
+        steps_per_epoch = len(learned) // plan.batch
         network.train()
         for epoch in range(plan.epochs):
-            order = torch.randperm(len(digits), generator=generator)
+            order = torch.randperm(len(learned), generator=generator)
             losses = []
             for step in range(steps_per_epoch):
                 chosen = order[step * plan.batch : (step + 1) * plan.batch]
@@ -73,11 +47,15 @@ def train(network: nn.Module, digits: Digits, plan: TrainingPlan, progress: Prog
         network.eval()
 
 
-def accuracy(network: nn.Module, digits: Digits) -> float:
+def accuracy(network: nn.Module, images: LabelledImages) -> float:
     """Share of the images that the network gets right."""
+    right = 0
     with reproducible(), torch.inference_mode():
-        logits: Tensor = network(torch.from_numpy(digits.pixel_values()))
-    return float(np.mean(logits.argmax(dim=1).numpy() == digits.labels))
+        for start in range(0, len(images), _JUDGED_AT_A_TIME):
+            part = images[start : start + _JUDGED_AT_A_TIME]
+            logits: Tensor = network(torch.from_numpy(part.pixel_values()))
+            right += int(np.sum(logits.argmax(dim=1).numpy() == part.labels))
+    return right / len(images)
 
 
 @contextmanager
@@ -95,7 +73,7 @@ def reproducible() -> Iterator[None]:
 
 
 def move_images(images: Tensor, plan: TrainingPlan, generator: torch.Generator) -> Tensor:
-    """Rotate, scale and shift each image [B, 3, H, W] by its own random amount."""
+    """Rotate, scale, shift and, where asked, mirror each image [B, C, H, W] at random."""
     batch = len(images)
 
     def amounts(largest: float) -> Tensor:
@@ -105,6 +83,10 @@ def move_images(images: Tensor, plan: TrainingPlan, generator: torch.Generator) 
     cosine, sine = angle.cos() * scale, angle.sin() * scale
     across, down = amounts(plan.shift), amounts(plan.shift)
     rows = torch.stack([cosine, -sine, across, sine, cosine, down], dim=1)
+    if plan.mirror:
+        left_to_right = torch.rand(batch, generator=generator) < 0.5
+        rows[left_to_right, 0] *= -1
+        rows[left_to_right, 3] *= -1
     grid = F.affine_grid(rows.view(batch, 2, 3), list(images.shape), align_corners=False)
     return F.grid_sample(images, grid, padding_mode="border", align_corners=False)
 

@@ -1,15 +1,15 @@
-"""The network that learns the digits: a modern VMamba of 65 thousand weights, and its file."""
+"""The networks of the samples: modern VMambas small enough for two cores, and their files."""
 
 from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from torch import nn
 
-from samples.train_digits.digits_data import LABELS
 from vmamba_deploy.artifacts.atomic import atomic_write
 from vmamba_deploy.models.vmamba.config import VMambaConfig
 from vmamba_deploy.models.vmamba.initialization import initialize
@@ -21,30 +21,19 @@ from vmamba_deploy.models.vmamba.network import (
     set_scan_backend,
 )
 
-CONFIG = VMambaConfig(
-    depths=(1, 1, 1, 1),
-    dims=(8, 16, 32, 64),
-    ssm_ratio=1.0,
-    mlp_ratio=2.0,
-    num_classes=len(LABELS),
-)
-"""One state, no gate, convolutional stem and downsampling: a 32x32 image becomes maps of 8x8, 4x4,
-2x2 and 1x1."""
-
-
 FIRST_STEPS = (0.1, 1.0)
 """Range of the scans' step sizes before training: a memory of one to ten pixels."""
 
 
-def new_network(seed: int) -> VMamba:
+def new_network(config: VMambaConfig, seed: int) -> VMamba:
     """A network with random weights that depend on the seed alone, ready to be trained.
 
     Linear layers, convolutions and norms start as PyTorch's do, whose spread fits a network this
     narrow better than the published 0.02. The scans start with larger steps than published and
-    without skip: a network this small can learn the digits through skips and convolutions alone,
-    and would then not tell a broken scan from a good one (README.md has the figures).
+    without skip: a network this small can learn digits through skips and convolutions alone, and
+    would then not tell a broken scan from a good one (train_digits/README.md has the figures).
     """
-    network = empty_network(CONFIG)
+    network = empty_network(config)
     initialize(network, seed)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -67,7 +56,7 @@ def _start_with_memory(scan: SS2D) -> None:
     scan.Ds.zero_()
 
 
-def save_network(network: nn.Module, path: Path) -> None:
+def save_network(network: nn.Module, class_labels: Sequence[str], path: Path) -> None:
     """Write the weights, float32, with the labels; the file appears whole or not at all.
 
     Raises:
@@ -77,6 +66,6 @@ def save_network(network: nn.Module, path: Path) -> None:
     from safetensors.torch import save
 
     weights = {name: weight.contiguous() for name, weight in network.state_dict().items()}
-    content = save(weights, metadata={"class_labels": json.dumps(LABELS)})
+    content = save(weights, metadata={"class_labels": json.dumps(class_labels)})
     with atomic_write(path) as temporary:
         temporary.write_bytes(content)
