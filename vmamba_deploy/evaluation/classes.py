@@ -70,7 +70,7 @@ def read_class_list(path: Path, count: int) -> tuple[str, ...]:
         raise InputFileError(f"{path} line {names.index('') + 1} is empty; it must name a class")
     repeated = [name for name, times in Counter(names).items() if times > 1]
     if repeated:
-        raise InputFileError(f"{path} has a name twice: {_few(repeated)}")
+        raise InputFileError(f"{path} has a name twice: {few(repeated)}")
     return tuple(names)
 
 
@@ -128,7 +128,7 @@ def assign_values(values: Iterable[str], classes: ModelClasses) -> Assignment:
     if wrong:
         known = "an index" if classes.labels is None else "all labels of the model, or all indices"
         raise InputFileError(
-            f"unknown class in the column label: {_few(wrong)}; expected {known} from 0 to "
+            f"unknown class in the column label: {few(wrong)}; expected {known} from 0 to "
             f"{classes.count - 1}",
             hint="names other than the model's labels are explained with --classes FILE",
         )
@@ -173,7 +173,7 @@ def _listed(names: Iterable[str], listed: Sequence[str]) -> Assignment:
     places = {name: position for position, name in enumerate(listed)}
     unknown = [name for name in names if name not in places]
     if unknown:
-        raise InputFileError(f"not in the list of --classes: {_few(unknown)}")
+        raise InputFileError(f"not in the list of --classes: {few(unknown)}")
     return Assignment(places, "the list of --classes")
 
 
@@ -182,19 +182,20 @@ def _by_label(names: Iterable[str], labels: Sequence[str]) -> dict[str, int]:
     doubled = [name for name in names if times[name] > 1]
     if doubled:
         raise UsageError(
-            f"the model has more than one class labelled {_few(doubled)}", hint=_LIST_HINT
+            f"the model has more than one class labelled {few(doubled)}", hint=_LIST_HINT
         )
     return {label: position for position, label in enumerate(labels)}
 
 
 def _unassigned(names: Sequence[str], classes: ModelClasses) -> str:
-    few = f"the data has {len(names)} class folders, the model {classes.count} classes"
+    counts = f"the data has {len(names)} class folders, the model {classes.count} classes"
     if classes.labels is None:
-        return f"{few} without labels"
+        return f"{counts} without labels"
     unknown = [name for name in names if name not in set(classes.labels)]
-    return f"{few}, and these folders are not among its labels: {_few(unknown)}"
+    return f"{counts}, and these folders are not among its labels: {few(unknown)}"
 
 
-def _few(names: Sequence[str]) -> str:
+def few(names: Sequence[str]) -> str:
+    """The first five names, and how many more there are."""
     text = ", ".join(repr(name) for name in names[:_NAMED])
     return text if len(names) <= _NAMED else f"{text} and {len(names) - _NAMED} more"

@@ -35,6 +35,7 @@ class Source:
         classes_file: which name in the data is which class.
         reduce_zero_label: whether label 0 of an annotation means nothing and 1 is the first class;
             None: where the model has the 150 classes of ADE20K.
+        layout: of a folder of classes, the name of what it must be, in `layouts.LAYOUTS`.
     """
 
     data: Path
@@ -42,6 +43,7 @@ class Source:
     split: str | None = None
     classes_file: Path | None = None
     reduce_zero_label: bool | None = None
+    layout: str | None = None
 
 
 Network = Callable[[npt.NDArray[Any]], npt.NDArray[np.float32]]

@@ -32,6 +32,7 @@ from vmamba_deploy.reports.evaluation_views import evaluation_document
 from vmamba_deploy.reports.html_file import write_page
 from vmamba_deploy.reports.json_file import write_json
 from vmamba_deploy.reports.machine import utc_now
+from vmamba_deploy.tasks import CLASSIFICATION
 from vmamba_deploy.tasks.classification import LOGITS
 
 if TYPE_CHECKING:
@@ -131,6 +132,8 @@ def _read_artifact(plan: EvaluationPlan) -> Manifest:
     if unfit := plan.bars.stated - scorer.bars:
         names = ", ".join(sorted(unfit))
         raise UsageError(f"the task {manifest.task} has no figure for the bar {names}")
+    if plan.source.layout is not None and manifest.task != CLASSIFICATION.name:
+        raise UsageError(f"--layout is of classes, {folder} is for the task {manifest.task}")
     if plan.against is not None and "max_changed" not in scorer.bars:
         raise UsageError(
             f"--against is for classes of images, {folder} is for the task {manifest.task}",

@@ -11,6 +11,7 @@ import click
 from vmamba_deploy.cli.parameters import max_pixels_option
 from vmamba_deploy.cli.reporting import reporting
 from vmamba_deploy.errors import ExitCode, UsageError
+from vmamba_deploy.evaluation.layouts import LAYOUTS
 from vmamba_deploy.runtimes.registry import runtime_choices
 from vmamba_deploy.tasks import TASKS
 
@@ -40,6 +41,11 @@ if TYPE_CHECKING:
     default=None,
     help="Label 0 of an annotation means nothing, 1 is the first class.  [default: with the 150 "
     "classes of ADE20K]",
+)
+@click.option(
+    "--layout",
+    type=click.Choice(list(LAYOUTS)),
+    help="Refuse the data, before anything runs, where they are not laid out as this set is.",
 )
 @click.option("--artifact", required=True, type=click.Path(path_type=Path), metavar="DIR")
 @click.option("--against", type=click.Choice(["pytorch"]), help="Compare with PyTorch in fp32.")

@@ -16,6 +16,7 @@ from vmamba_deploy.errors import InputFileError, IntegrityError, UsageError
 from vmamba_deploy.evaluation.classes import ModelClasses, read_class_list
 from vmamba_deploy.evaluation.intervals import percent
 from vmamba_deploy.evaluation.judging import Bars, shortfalls
+from vmamba_deploy.evaluation.layouts import check_layout
 from vmamba_deploy.evaluation.results import ImageResult, ReferenceResult
 from vmamba_deploy.evaluation.samples import DataSet, Sample, read_samples
 from vmamba_deploy.evaluation.scorer import Scorer, Source, Tally, Work
@@ -54,6 +55,8 @@ class ClassificationScorer(Scorer):
 
     def read_data(self, source: Source, manifest: Manifest) -> DataSet[Sample]:
         """See `Scorer`."""
+        if source.layout is not None:
+            check_layout(source.data, source.layout)
         count, file = manifest.classes, source.classes_file
         listed = read_class_list(file, count) if file is not None else None
         return read_samples(source.data, ModelClasses(count, manifest.labels or None, listed))
