@@ -15,7 +15,7 @@ unexport PYTHONDONTWRITEBYTECODE
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help setup compiler export test check lint format types layers native docs gpu-check kernel-budget fuzz stress lock audit clean
+.PHONY: help setup compiler export test check lint format types layers native docs gpu-check kernel-budget accuracy fuzz stress lock audit clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -57,6 +57,10 @@ gpu-check: ## prove and measure on a GPU; needs PyTorch (PYTHON=...), pytest, cl
 
 kernel-budget: $(VENV)/.dev ## compare what the CUDA kernels cost on six architectures with their budget; needs nvcc
 	$(BIN)/python -m benchmarks.kernel_budget
+
+accuracy: compiler $(VENV)/.dev ## accuracy of the trained samples in every precision and runtime; fetches Fashion-MNIST
+	$(BIN)/python -m benchmarks digits-accuracy
+	$(BIN)/python -m benchmarks fashion-accuracy
 
 docs: $(VENV)/.dev ## the documentation as a site, in build/site
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet

@@ -17,14 +17,18 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.timing import machine_text
-from samples.training.images import LabelledImages
+from samples.training.images import LabelledImages, write_images
 from samples.training.sample import Sample
 from vmamba_deploy.artifacts.manifest import read_manifest
 from vmamba_deploy.exporting.onnx_model import OnnxModel
-from vmamba_deploy.precisions import PRECISIONS, PrecisionName
+from vmamba_deploy.precisions import PRECISIONS, BaseName, PrecisionName
+from vmamba_deploy.quantization.plan import PHOTOS, QuantizationPlan
 from vmamba_deploy.runtimes.base import Runtime, Session
+from vmamba_deploy.runtimes.cuda_driver import find_gpus
 
 BATCH = 64
+CALIBRATION_IMAGES = 256
+"""The first training images; as many as an export takes at most."""
 HAS_RTX = find_spec("tensorrt_rtx") is not None
 
 Json = dict[str, Any]
@@ -89,7 +93,7 @@ def runtimes_of(folder: Path) -> list[Runtime]:
     from vmamba_deploy.runtimes.registry import runtimes_on
 
     facts = OnnxModel.read(folder / "model.onnx")
-    module = network(facts, load_reference(facts), facts.precision)
+    module = network(facts, load_reference(facts), facts.base)
     return runtimes_on(ModelFiles(facts, module, engine=read_manifest(folder).engine))
 
 
@@ -132,6 +136,7 @@ def export_sample(
     preprocess: bool = False,
     engine: bool = True,
     aoti: bool = False,
+    calibration: Path | None = None,
 ) -> Path:
     """Export a sample's network as a user would, without the parity check.
 
@@ -142,6 +147,8 @@ def export_sample(
         preprocess: the graph takes uint8 NHWC and normalises itself.
         engine: build one, for batches of 1 to 64, where TensorRT-RTX is installed.
         aoti: compile an AOTInductor package for the CPU, which takes half a minute.
+        calibration: folder of the images that a quantized precision is calibrated on; None: those
+            of the package.
 
     Returns:
         The folder that holds the files.
@@ -162,13 +169,23 @@ def export_sample(
         aoti=aoti,
         aoti_device="cpu",
         engine=EnginePlan(flavour="rtx", batches=(1, BATCH // 2, BATCH)),
+        quantization=_quantization(precision, calibration),
     )
     return run_export(plan, lambda _event: None).folder
+
+
+def _quantization(precision: PrecisionName, calibration: Path | None) -> QuantizationPlan:
+    """As a user would: all that is not quantized in fp32 where a CPU is going to run it."""
+    if not PRECISIONS[precision].quantized:
+        return QuantizationPlan()
+    base: BaseName = "fp16" if find_gpus().gpus else "fp32"
+    return QuantizationPlan(base, PHOTOS if calibration is None else str(calibration))
 
 
 def measure_accuracy(
     sample: Sample,
     images: LabelledImages,
+    calibration: LabelledImages,
     folder: Path,
     *,
     precisions: Iterable[PrecisionName] = PRECISIONS,
@@ -180,6 +197,7 @@ def measure_accuracy(
     Args:
         sample: whose weights.
         images: to judge by.
+        calibration: to calibrate quantized precisions on; none of them is judged by.
         folder: for the artefact folders.
         precisions: of the graphs.
         aoti: also compile AOTInductor packages, half a minute each.
@@ -188,10 +206,18 @@ def measure_accuracy(
     Returns:
         What `benchmarks/results/accuracy_<sample>.json` holds.
     """
+    calibrated_on = write_images(calibration, folder / "calibration")
     reference = reference_logits(sample, images)
     outcomes = []
     for precision in precisions:
-        artifact = export_sample(sample, folder / precision, precision, aoti=aoti)
+        quantized = PRECISIONS[precision].quantized
+        artifact = export_sample(
+            sample,
+            folder / precision,
+            precision,
+            aoti=aoti and not quantized,
+            calibration=calibrated_on if quantized else None,
+        )
         for runtime in runtimes_of(artifact):
             outcome = measure(runtime, precision, images, reference)
             progress(f"{precision} {runtime.name}: {outcome.skipped or f'{outcome.accuracy:.2%}'}")
@@ -202,6 +228,7 @@ def measure_accuracy(
         "machine": machine_text(),
         "weights_sha256": hashlib.sha256(sample.weights.read_bytes()).hexdigest(),
         "weights_bytes": sample.weights.stat().st_size,
+        "calibration_images": len(calibration),
         "reference": asdict(judged("pytorch", "fp32", images, reference, reference)),
         "rows": [asdict(outcome) for outcome in outcomes],
     }

@@ -1,4 +1,4 @@
-"""docs/performance.md, docs/comparison.md and the results of the README, from the kept results."""
+"""docs/performance.md, comparison.md, accuracy.md and the README's results: from what is kept."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from benchmarks.gpu_check.bars import FLATNESS, LATENCY_MS, MODEL_RATIO
 from benchmarks.network_floor import H100
 from benchmarks.network_ops import KINDS
 from benchmarks.op_shapes import BATCHES
-from benchmarks.report import comparison, gpu_tables
+from benchmarks.report import accuracy, comparison, gpu_tables
 from benchmarks.report.figures import draw_figures
 from benchmarks.report.gpu_tables import best_row, network_rows
 from benchmarks.report.op_table import (
@@ -244,6 +244,7 @@ def _cpu_rows(results: Results) -> list[Json]:
 DOCS = README.parent / "docs"
 PAGE = DOCS / "performance.md"
 COMPARISON = DOCS / "comparison.md"
+ACCURACY = DOCS / "accuracy.md"
 FIGURES = DOCS / "figures"
 
 
@@ -271,5 +272,6 @@ def _texts(results: Results) -> dict[Path, str]:
     return {
         PAGE: page_text(results),
         COMPARISON: rendered("comparison.md.j2", **comparison.values(results.comparison)),
+        ACCURACY: rendered("accuracy.md.j2", **accuracy.values(results.accuracy)),
         README: readme_text(results, README.read_text()),
     }

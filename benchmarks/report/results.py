@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ class Results:
         cpu_dense: the networks for segmentation and detection on the CPU.
         cpu_vim: Vim beside a transformer on the CPU.
         comparison: networks of papers beside each other on the CPU.
+        accuracy: of each trained sample, by its name.
     """
 
     gpu: Json | None = None
@@ -39,6 +40,7 @@ class Results:
     cpu_dense: Json | None = None
     cpu_vim: Json | None = None
     comparison: Json | None = None
+    accuracy: Mapping[str, Json] = field(default_factory=dict)
 
     def result(self, command: str) -> Json:
         """What a benchmark of the GPU check gave, {} where it gave nothing."""
@@ -71,7 +73,13 @@ def kept_results(folder: Path = FOLDER) -> Results:
         cpu_dense=_read(folder / "cpu_dense.json"),
         cpu_vim=_read(folder / "cpu_vim.json"),
         comparison=_read(folder / "compare.json"),
+        accuracy=_accuracy(folder),
     )
+
+
+def _accuracy(folder: Path) -> dict[str, Json]:
+    found = {path.stem.removeprefix("accuracy_"): path for path in folder.glob("accuracy_*.json")}
+    return {name: kept for name, path in found.items() if (kept := _read(path)) is not None}
 
 
 def keep_gpu_record(path: Path, folder: Path = FOLDER) -> None:

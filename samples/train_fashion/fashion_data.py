@@ -9,6 +9,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import math
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -125,9 +126,9 @@ def read_idx(path: Path) -> npt.NDArray[np.uint8]:
     packed = read_file(path, what="an idx file", limit_bytes=_LARGEST_FILE_BYTES)
     with understood(path, what="a gzipped idx file"):
         content = gzip.decompress(packed)
-    kind, dimensions = content[:3], content[3] if len(content) > 3 else 0
+        kind, dimensions = content[:3], content[3]
+        shape = struct.unpack_from(f">{dimensions}I", content, 4)
     header_bytes = 4 + 4 * dimensions
-    shape = tuple(np.frombuffer(content[4:header_bytes], ">u4").tolist())
     if kind != bytes((0, 0, _UNSIGNED_BYTE)) or len(content) != header_bytes + math.prod(shape):
         raise InputFileError(f"{path} is no idx file of unsigned bytes, or not a whole one")
     return np.frombuffer(content, np.uint8, offset=header_bytes).reshape(shape)

@@ -515,6 +515,8 @@ def test_the_command_writes_the_page_with_and_without_a_record(
     readme.write_text(f"{BEGIN}{END}")
     monkeypatch.setattr(page_module, "README", readme)
     monkeypatch.setattr(page_module, "PAGE", tmp_path / "performance.md")
+    monkeypatch.setattr(page_module, "COMPARISON", tmp_path / "comparison.md")
+    monkeypatch.setattr(page_module, "ACCURACY", tmp_path / "accuracy.md")
     monkeypatch.setattr(page_module, "FIGURES", tmp_path / "figures")
     told = CliRunner().invoke(main, ["report"])
     assert told.exit_code == 0, told.output
@@ -522,8 +524,11 @@ def test_the_command_writes_the_page_with_and_without_a_record(
     assert ("A Test GPU" in readme.read_text()) is with_record
     assert len(list((tmp_path / "figures").iterdir())) == 3
     assert CliRunner().invoke(main, ["report", "--check"]).exit_code == 0
-    (tmp_path / "performance.md").write_text("old")
-    assert CliRunner().invoke(main, ["report", "--check"]).exit_code == 1
+    for name in ("performance.md", "comparison.md", "accuracy.md"):
+        before = (tmp_path / name).read_text()
+        (tmp_path / name).write_text("old")
+        assert CliRunner().invoke(main, ["report", "--check"]).exit_code == 1
+        (tmp_path / name).write_text(before)
 
 
 def test_the_command_checks_the_page() -> None:

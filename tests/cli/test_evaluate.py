@@ -119,6 +119,7 @@ def test_a_bar_that_is_missed(artifact, digits_folder, tmp_path):
         (["--classes", "absent.txt"], 3, "absent.txt cannot be read"),
         (["--data", "absent"], 3, "no data set absent"),
         (["--artifact", "absent"], 3, "no artefact folder absent"),
+        (["--layout", "imagenet"], 3, "is not ImageNet-1K's validation set: these are no class"),
         (["--runtime", "trt"], 7, "engine"),
         (["--ray", "--ray-address", "127.0.0.1:1"], 4, "no Ray cluster at 127.0.0.1:1"),
     ],
