@@ -338,13 +338,12 @@ def fashion_accuracy_command(images: int | None, json_path: Path | None) -> None
 
 
 def _give_accuracy(sample: Sample, images: int | None, json_path: Path | None) -> None:
-    from benchmarks.accuracy import CALIBRATION_IMAGES, measure_accuracy
+    from benchmarks.accuracy import measure_accuracy
 
     unseen = sample.read("test")
     unseen = unseen.first(images or len(unseen))
-    learned = sample.read("train").first(CALIBRATION_IMAGES)
     with tempfile.TemporaryDirectory() as folder:
-        report = measure_accuracy(sample, unseen, learned, Path(folder), progress=click.echo)
+        report = measure_accuracy(sample, unseen, Path(folder), progress=click.echo)
     _give(accuracy_text, report, json_path)
 
 

@@ -7,6 +7,7 @@ weights that were trained: what a user would see lost, if anything were.
 from __future__ import annotations
 
 import hashlib
+import tempfile
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
@@ -21,8 +22,8 @@ from samples.training.images import LabelledImages, write_images
 from samples.training.sample import Sample
 from vmamba_deploy.artifacts.manifest import read_manifest
 from vmamba_deploy.exporting.onnx_model import OnnxModel
-from vmamba_deploy.precisions import PRECISIONS, BaseName, PrecisionName
-from vmamba_deploy.quantization.plan import PHOTOS, QuantizationPlan
+from vmamba_deploy.precisions import BASES, PRECISIONS, BaseName, PrecisionName
+from vmamba_deploy.quantization.plan import QuantizationPlan
 from vmamba_deploy.runtimes.base import Runtime, Session
 from vmamba_deploy.runtimes.cuda_driver import find_gpus
 
@@ -136,7 +137,8 @@ def export_sample(
     preprocess: bool = False,
     engine: bool = True,
     aoti: bool = False,
-    calibration: Path | None = None,
+    base: BaseName | None = None,
+    calibration: LabelledImages | None = None,
 ) -> Path:
     """Export a sample's network as a user would, without the parity check.
 
@@ -146,9 +148,10 @@ def export_sample(
         precision: of the graph.
         preprocess: the graph takes uint8 NHWC and normalises itself.
         engine: build one, for batches of 1 to 64, where TensorRT-RTX is installed.
-        aoti: compile an AOTInductor package for the CPU, which takes half a minute.
-        calibration: folder of the images that a quantized precision is calibrated on; None: those
-            of the package.
+        aoti: compile an AOTInductor package for the CPU, which takes half a minute, where the
+            precision has one.
+        base: of a quantized precision; None: the usual one.
+        calibration: what a quantized precision is calibrated on; None: the first training images.
 
     Returns:
         The folder that holds the files.
@@ -157,35 +160,32 @@ def export_sample(
     from vmamba_deploy.pipeline.plan import ExportPlan
     from vmamba_deploy.runtimes.tensorrt.plan import EnginePlan
 
-    plan = ExportPlan(
-        model=None,
-        weights=str(sample.weights),
-        precision=precision,
-        output=output,
-        image_size=sample.preprocessing.crop_pixels,
-        preprocess=preprocess,
-        build_engine=engine and HAS_RTX,
-        check_parity=False,
-        aoti=aoti,
-        aoti_device="cpu",
-        engine=EnginePlan(flavour="rtx", batches=(1, BATCH // 2, BATCH)),
-        quantization=_quantization(precision, calibration),
-    )
-    return run_export(plan, lambda _event: None).folder
-
-
-def _quantization(precision: PrecisionName, calibration: Path | None) -> QuantizationPlan:
-    """As a user would: all that is not quantized in fp32 where a CPU is going to run it."""
-    if not PRECISIONS[precision].quantized:
-        return QuantizationPlan()
-    base: BaseName = "fp16" if find_gpus().gpus else "fp32"
-    return QuantizationPlan(base, PHOTOS if calibration is None else str(calibration))
+    with tempfile.TemporaryDirectory() as temporary:
+        quantization = QuantizationPlan()
+        if PRECISIONS[precision].quantized:
+            images = calibration or sample.read("train").first(CALIBRATION_IMAGES)
+            folder = write_images(images, Path(temporary) / "train")
+            quantization = QuantizationPlan(base, str(folder))
+        plan = ExportPlan(
+            model=None,
+            weights=str(sample.weights),
+            precision=precision,
+            output=output,
+            image_size=sample.preprocessing.crop_pixels,
+            preprocess=preprocess,
+            build_engine=engine and HAS_RTX,
+            check_parity=False,
+            aoti=aoti and precision in BASES,
+            aoti_device="cpu",
+            engine=EnginePlan(flavour="rtx", batches=(1, BATCH // 2, BATCH)),
+            quantization=quantization,
+        )
+        return run_export(plan, lambda _event: None).folder
 
 
 def measure_accuracy(
     sample: Sample,
     images: LabelledImages,
-    calibration: LabelledImages,
     folder: Path,
     *,
     precisions: Iterable[PrecisionName] = PRECISIONS,
@@ -197,7 +197,6 @@ def measure_accuracy(
     Args:
         sample: whose weights.
         images: to judge by.
-        calibration: to calibrate quantized precisions on; none of them is judged by.
         folder: for the artefact folders.
         precisions: of the graphs.
         aoti: also compile AOTInductor packages, half a minute each.
@@ -206,18 +205,14 @@ def measure_accuracy(
     Returns:
         What `benchmarks/results/accuracy_<sample>.json` holds.
     """
-    calibrated_on = write_images(calibration, folder / "calibration")
     reference = reference_logits(sample, images)
     outcomes = []
     for precision in precisions:
-        quantized = PRECISIONS[precision].quantized
-        artifact = export_sample(
-            sample,
-            folder / precision,
-            precision,
-            aoti=aoti and not quantized,
-            calibration=calibrated_on if quantized else None,
+        # As a user would for this machine: what is not quantized is in fp32 on a CPU.
+        base: BaseName | None = (
+            "fp32" if PRECISIONS[precision].quantized and not find_gpus().gpus else None
         )
+        artifact = export_sample(sample, folder / precision, precision, aoti=aoti, base=base)
         for runtime in runtimes_of(artifact):
             outcome = measure(runtime, precision, images, reference)
             progress(f"{precision} {runtime.name}: {outcome.skipped or f'{outcome.accuracy:.2%}'}")
@@ -228,7 +223,7 @@ def measure_accuracy(
         "machine": machine_text(),
         "weights_sha256": hashlib.sha256(sample.weights.read_bytes()).hexdigest(),
         "weights_bytes": sample.weights.stat().st_size,
-        "calibration_images": len(calibration),
+        "calibration_images": CALIBRATION_IMAGES,
         "reference": asdict(judged("pytorch", "fp32", images, reference, reference)),
         "rows": [asdict(outcome) for outcome in outcomes],
     }
