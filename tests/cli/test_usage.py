@@ -9,6 +9,7 @@ from vmamba_deploy.cli.app import main
 from vmamba_deploy.errors import ExitCode
 from vmamba_deploy.parity.metrics import Metrics
 from vmamba_deploy.parity.results import RunResult
+from vmamba_deploy.pipeline.compare import CompareOutcome
 from vmamba_deploy.precisions import PRECISIONS
 
 
@@ -181,7 +182,8 @@ def refuse_constant(name):
 def test_with_json_a_figure_that_is_not_finite_is_null(monkeypatch, tmp_path):
     broken = Metrics.unknown(images=3, non_finite=5)
     told = RunResult("tensorrt", "failed", "5 values", PRECISIONS["fp32"].thresholds, (), broken)
-    monkeypatch.setattr("vmamba_deploy.pipeline.compare.run_compare", lambda *_, **__: (told,))
+    outcome = CompareOutcome((told,))
+    monkeypatch.setattr("vmamba_deploy.pipeline.compare.run_compare", lambda *_, **__: outcome)
     result = run("compare", "--json", tmp_path)
     assert result.exit_code == ExitCode.PARITY_FAILED
     line = json.loads(result.stdout, parse_constant=refuse_constant)

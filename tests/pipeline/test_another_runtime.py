@@ -80,7 +80,7 @@ def artifact(digits_artifact):
 
 
 def compared(artifact, tmp_path):
-    results = run_compare(artifact, lambda _event: None, batches=(1, 2), report=tmp_path)
+    results = run_compare(artifact, lambda _event: None, batches=(1, 2), report=tmp_path).parity
     report = json.loads((tmp_path / "report.json").read_text())
     (one,) = (result for result in results if result.runtime == "toy")
     return one, report

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from vmamba_deploy.cli.terminal import Terminal
     from vmamba_deploy.parity.results import RunResult
     from vmamba_deploy.pipeline.export import ExportOutcome
+    from vmamba_deploy.quantization.proof import QuantizationProof
 
 _STATUS_STYLE = {"passed": "green", "failed": "bold red", "skipped": "yellow"}
 
@@ -35,6 +36,8 @@ def show_export(terminal: Terminal, outcome: ExportOutcome) -> None:
     terminal.show(files_table(outcome.folder, outcome.manifest))
     if outcome.parity:
         terminal.show(parity_table(outcome.parity))
+    if outcome.proof is not None:
+        terminal.show(proof_table(outcome.proof))
     times = table("\nTime", "step", ">seconds")
     for step, seconds in outcome.seconds.items():
         times.add_row(step, f"{seconds:.1f}")
@@ -66,6 +69,18 @@ def parity_table(records: tuple[RunResult, ...]) -> Table:
         cells = [column.text(furthest[1]) if furthest else "" for column in columns]
         status = Text(record.status, _STATUS_STYLE[record.status])
         drawn.add_row(record.runtime, status, *cells, record.reason or "")
+    return drawn
+
+
+def proof_table(proof: QuantizationProof) -> Table:
+    """One row for each part of the proof of what was quantized, beside the parity of the file."""
+    from rich.text import Text
+
+    drawn = table("\nWhat was quantized", "part", "status", "reason")
+    rows = [(f"base in {run.runtime}", run.status, run.reason or "") for run in proof.base]
+    rows += [(check.name, check.status, check.reason) for check in proof.checks]
+    for part, status, reason in rows:
+        drawn.add_row(part, Text(status, _STATUS_STYLE[status]), reason)
     return drawn
 
 

@@ -15,18 +15,29 @@ if TYPE_CHECKING:
     Array = npt.NDArray[Any]
 
 QUANTIZE, DEQUANTIZE = "QuantizeLinear", "DequantizeLinear"
+_INTEGER_OPS = ("MatMulInteger", "ConvInteger", "QLinearMatMul", "QLinearConv")
 
 
 def quantized_as(model: ir.Model) -> GridName | None:
-    """The quantized precision of a graph by what it dequantizes; None of one without such nodes."""
+    """The quantized precision of a graph by what it dequantizes, or multiplies in integers.
+
+    Returns:
+        None of a graph without such nodes.
+    """
     stored = [
         value.dtype
         for node in model.graph
         if node.op_type == DEQUANTIZE and not node.domain and (value := node.inputs[0]) is not None
     ]
     if not stored:
-        return None
+        return "int8" if integer_ops(model) else None
     return "fp8" if ir.DataType.FLOAT8E4M3FN in stored else "int8"
+
+
+def integer_ops(model: ir.Model) -> list[str]:
+    """The operators of a graph that multiply integers, and whose layer cannot be told any more."""
+    present = {node.op_type for node in model.graph if not node.domain}
+    return [name for name in _INTEGER_OPS if name in present]
 
 
 class StripQuantization(InPlacePass):
@@ -44,10 +55,12 @@ class StripQuantization(InPlacePass):
             plain = _weight(graph, node) if _constant(node.inputs[0]) else _source(graph, node)
             if plain is None:
                 continue
-            name, given = whole.name, whole.is_graph_output()
+            given, name = whole.is_graph_output(), whole.name
             ir.convenience.replace_all_uses_with(whole, plain, replace_graph_outputs=True)
             graph.remove(node, safe=True)
-            if plain.is_initializer() or given:
+            if given:
+                plain.type, plain.shape = whole.type, whole.shape
+            if given or plain.is_initializer():
                 plain.name = name
             modified = True
         for node in [one for one in graph if one.op_type == QUANTIZE and not one.domain]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from vmamba_deploy.artifacts.atomic import make_folder
 from vmamba_deploy.artifacts.engine_facts import EngineFacts
 from vmamba_deploy.artifacts.manifest import ENGINE_NAME, MANIFEST_NAME, read_manifest
-from vmamba_deploy.errors import IntegrityError
+from vmamba_deploy.errors import ExitCode, IntegrityError
 from vmamba_deploy.exporting.onnx_model import OnnxModel
 from vmamba_deploy.parity.exhibits import Exhibits
 from vmamba_deploy.pipeline.engine import onnx_file_of
@@ -16,10 +17,14 @@ from vmamba_deploy.pipeline.events import OnEvent, Steps
 from vmamba_deploy.pipeline.parity import (
     check_parity,
     load_reference,
+    parity_fields,
     parity_inputs,
     reference_network,
 )
+from vmamba_deploy.pipeline.quantize import prove_anew
 from vmamba_deploy.pipeline.report import write_reports
+from vmamba_deploy.precisions import PRECISIONS
+from vmamba_deploy.quantization.proof import QuantizationProof
 from vmamba_deploy.runtimes.base import check_batches
 from vmamba_deploy.runtimes.polygraphy_data import save_polygraphy_io
 from vmamba_deploy.runtimes.pytorch import PyTorchSession
@@ -30,6 +35,38 @@ if TYPE_CHECKING:
     from vmamba_deploy.parity.inputs import InputSet
     from vmamba_deploy.parity.results import RunResult
     from vmamba_deploy.user_network.request import Builder
+
+
+@dataclass(frozen=True)
+class CompareOutcome:
+    """What a comparison found.
+
+    Attributes:
+        parity: one result per runtime.
+        proof: of what was quantized, if it was.
+    """
+
+    parity: tuple[RunResult, ...]
+    proof: QuantizationProof | None = None
+
+    @property
+    def failures(self) -> list[str]:
+        """What disagrees, a runtime or a part of the proof each."""
+        failed = [run.runtime for run in self.parity if run.status == "failed"]
+        return failed + (self.proof.failures if self.proof is not None else [])
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """6 when anything failed, else 0."""
+        return ExitCode.PARITY_FAILED if self.failures else ExitCode.OK
+
+    def as_json(self) -> dict[str, Any]:
+        """The fields of the `result` line."""
+        return {
+            "parity": [parity_fields(result) for result in self.parity],
+            **({"quantization": self.proof.as_json()} if self.proof is not None else {}),
+            "exit_code": int(self.exit_code),
+        }
 
 
 def run_compare(
@@ -43,8 +80,10 @@ def run_compare(
     seed: int = 0,
     report: Path | None = None,
     polygraphy: Path | None = None,
-) -> tuple[RunResult, ...]:
+) -> CompareOutcome:
     """Compare PATH, an artefact folder (verified first) or an ONNX file, with PyTorch in fp32.
+
+    Of a quantized file its base is exported anew, and proven, and the file by it.
 
     Args:
         path: what to compare.
@@ -87,6 +126,18 @@ def run_compare(
         )
         failed = sum(result.status == "failed" for result in results)
         told.append(f"{failed} of {len(results)} runtimes failed")
+    proof = None
+    if PRECISIONS[facts.precision].quantized:
+        with steps.step("proof", "proving what was quantized, by its base exported anew") as told:
+            proof = prove_anew(
+                facts,
+                loaded,
+                engine=engine,
+                batches=batches,
+                seed=seed,
+                progress=steps.progress,
+            )
+            told += [f"{check.name} {check.status}" for check in proof.checks]
     if polygraphy is not None:
         with steps.step("polygraphy", "saving inputs and reference for polygraphy") as told:
             told += _save_reference(
@@ -102,9 +153,10 @@ def run_compare(
                 results=results,
                 seconds=steps.seconds,
                 exhibits=exhibits.kept,
+                proof=proof,
             )
             told.append(str(report))
-    return results
+    return CompareOutcome(results, proof)
 
 
 def _save_reference(

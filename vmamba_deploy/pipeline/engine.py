@@ -269,7 +269,7 @@ def describe(
         "status_reason": printable(status_reason[:_LONGEST_REASON]) if status_reason else None,
         "preset": facts.metadata["preset"],
         "task": facts.task.name,
-        "precision": facts.metadata["precision"],
+        "precision": facts.precision,
         "weights": {
             "source": source or facts.metadata["weights_source"],
             "sha256": facts.metadata["weights_sha256"],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -35,7 +35,7 @@ from vmamba_deploy.pipeline.engine import (
     planned_sizes,
 )
 from vmamba_deploy.pipeline.events import OnEvent, Steps
-from vmamba_deploy.pipeline.parity import check_parity
+from vmamba_deploy.pipeline.parity import check_parity, parity_fields
 from vmamba_deploy.pipeline.plan import ExportPlan
 from vmamba_deploy.pipeline.quantize import prove_quantized, quantize
 from vmamba_deploy.pipeline.report import write_reports
@@ -330,16 +330,6 @@ def _estimate_bytes(loaded: LoadedModel, plan: ExportPlan) -> int:
     per_file = int(weights * PRECISIONS[plan.precision].bytes_per_weight * 1.2)
     files = 1 + plan.build_engine + plan.aoti
     return per_file * files + _OTHER_FILES_BYTES + (PACKAGE_BYTES if plan.aoti else 0)
-
-
-def parity_fields(result: RunResult) -> dict[str, Any]:
-    """One runtime's outcome as plain values, for JSON lines."""
-    return {
-        "runtime": result.runtime,
-        "status": result.status,
-        "reason": result.reason,
-        "metrics": asdict(result.metrics) if result.metrics else None,
-    }
 
 
 def _tally(records: tuple[RunResult, ...]) -> str:

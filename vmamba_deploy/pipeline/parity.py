@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -89,6 +89,16 @@ def check_parity(
         witness=witness,
     )
     return tuple(results)
+
+
+def parity_fields(result: RunResult) -> dict[str, Any]:
+    """One runtime's outcome as plain values, for JSON lines."""
+    return {
+        "runtime": result.runtime,
+        "status": result.status,
+        "reason": result.reason,
+        "metrics": asdict(result.metrics) if result.metrics else None,
+    }
 
 
 def parity_inputs(

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from vmamba_deploy.artifacts.engine_facts import EngineFacts
 from vmamba_deploy.artifacts.manifest import ONNX_NAME
 from vmamba_deploy.errors import InputFileError
+from vmamba_deploy.exporting.metadata import tool_versions
 from vmamba_deploy.exporting.onnx_file import export_onnx
 from vmamba_deploy.exporting.onnx_model import OnnxModel
 from vmamba_deploy.exporting.options import ExportOptions
 from vmamba_deploy.pipeline.events import Steps
 from vmamba_deploy.pipeline.parity import check_parity, optional_outputs
 from vmamba_deploy.precisions import PrecisionName
+from vmamba_deploy.quantization.foreign import check_foreign_structure
 from vmamba_deploy.quantization.images import calibration_images
 from vmamba_deploy.quantization.plan import QuantizationPlan
 from vmamba_deploy.quantization.proof import QuantizationProof, check_fused
@@ -97,6 +101,54 @@ def prove_quantized(
     )
     checks = check_structure(base, quantized, facts), check_fused(quantized, facts)
     return QuantizationProof(facts, runs, checks)
+
+
+def prove_anew(
+    quantized: OnnxModel,
+    loaded: LoadedModel,
+    *,
+    engine: EngineFacts,
+    batches: Sequence[int],
+    seed: int = 0,
+    progress: Progress,
+) -> QuantizationProof:
+    """Prove a quantized file that was written earlier, here or by another tool.
+
+    Its base is exported anew from the weights. Another release of PyTorch's exporter may write
+    another graph for them; then as much is shown as of the file of another tool.
+
+    Args:
+        quantized: the file.
+        loaded: the fp32 network it was made from.
+        engine: of the file.
+        batches: sizes to compare the base at; the first counts.
+        seed: of the random inputs.
+        progress: told how far it is.
+
+    Raises:
+        VmambaError: the network cannot be exported.
+    """
+    with TemporaryDirectory() as folder:
+        progress("exporting the base", 0.0)
+        base = exported_base(quantized, loaded, Path(folder))
+        if quantized.quantization is not None:
+            proof = prove_quantized(
+                quantized, base, loaded, batches=batches, seed=seed, progress=progress
+            )
+            said = quantized.structured("tool_versions")
+            if said == tool_versions() or not proof.failures:
+                return proof
+            return replace(proof, checks=(check_foreign_structure(base, quantized),))
+        runs = check_parity(
+            base,
+            loaded,
+            engine=_NO_ENGINE,
+            batches=batches[:1],
+            seed=seed,
+            written_here=True,
+            progress=progress,
+        )
+        return QuantizationProof(None, runs, (check_foreign_structure(base, quantized),))
 
 
 def exported_base(quantized: OnnxModel, loaded: LoadedModel, folder: Path) -> OnnxModel:

@@ -32,12 +32,12 @@ class QuantizationProof:
     """What shows that a quantized file is right, beside the comparison of its outputs.
 
     Attributes:
-        facts: the record.
+        facts: the record; None of a file that another tool quantized.
         base: the file before against PyTorch, by the limits of its own precision.
         checks: of the file itself.
     """
 
-    facts: QuantizationFacts
+    facts: QuantizationFacts | None
     base: tuple[RunResult, ...]
     checks: tuple[Check, ...]
 
@@ -49,13 +49,20 @@ class QuantizationProof:
 
     def as_json(self) -> dict[str, Any]:
         """As plain values, for JSON lines."""
+        counts = {} if self.facts is None else _counts(self.facts)
         return {
-            "quantized": len(self.facts.quantized),
-            "linear_layers": len(self.facts.layers),
-            "share": self.facts.share,
+            **counts,
             "base": {run.runtime: run.status for run in self.base},
             "checks": [asdict(check) for check in self.checks],
         }
+
+
+def _counts(facts: QuantizationFacts) -> dict[str, Any]:
+    return {
+        "quantized": len(facts.quantized),
+        "linear_layers": len(facts.layers),
+        "share": facts.share,
+    }
 
 
 def _failed(one: RunResult | Check) -> bool:

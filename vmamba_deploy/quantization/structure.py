@@ -120,7 +120,10 @@ def _rounding(values: Array) -> Array:
 
 
 def _allowed(model: ir.Model) -> dict[str, Array]:
-    """By the name of each dequantized constant, half of the distance of its neighbours."""
+    """By the name of each dequantized constant, how far it may be from what it was.
+
+    Half of the distance of its neighbours; with a zero point, which is rounded itself, all of it.
+    """
     found = {}
     for node in model.graph:
         if not _is(node, DEQUANTIZE):
@@ -128,7 +131,9 @@ def _allowed(model: ir.Model) -> dict[str, Array]:
         stored, scale = _held(node, 0), _held(node, 1)
         if stored is not None and scale is not None:
             step = along_axis(node, scale.astype(np.float64), stored.shape)
-            found[node.outputs[0].name or ""] = half_steps(stored) * step
+            zero = _held(node, 2)
+            moved = 2 if zero is not None and np.any(zero.astype(float)) else 1
+            found[node.outputs[0].name or ""] = moved * half_steps(stored) * step
     return found
 
 

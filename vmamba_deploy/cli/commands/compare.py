@@ -50,17 +50,18 @@ def command(
 ) -> ExitCode:
     """Compare PATH, an artefact folder or an ONNX file, with PyTorch in fp32.
 
-    The folder is verified against its manifest first. Ends with 6 when a runtime disagrees.
+    The folder is verified against its manifest first. Of a quantized file the base is exported anew
+    and compared as well. Ends with 6 when a runtime disagrees.
     """
-    from vmamba_deploy.cli.summary import parity_table
+    from vmamba_deploy.cli.summary import parity_table, proof_table
     from vmamba_deploy.pipeline.compare import run_compare
-    from vmamba_deploy.pipeline.export import parity_fields
 
-    results = run_compare(path, terminal.on_event, batches=batch, builder=network, **options)
-    failed = [result.runtime for result in results if result.status == "failed"]
-    terminal.show(parity_table(results))
-    code = ExitCode.PARITY_FAILED if failed else ExitCode.OK
-    text = f"{', '.join(failed)} disagrees with PyTorch" if failed else "agrees with PyTorch"
-    terminal.verdict(f"{path}: {text}", good=not failed)
-    terminal.result({"parity": [parity_fields(one) for one in results], "exit_code": int(code)})
-    return code
+    outcome = run_compare(path, terminal.on_event, batches=batch, builder=network, **options)
+    terminal.show(parity_table(outcome.parity))
+    if outcome.proof is not None:
+        terminal.show(proof_table(outcome.proof))
+    wrong = outcome.failures
+    text = f"{', '.join(wrong)} disagrees with PyTorch" if wrong else "agrees with PyTorch"
+    terminal.verdict(f"{path}: {text}", good=not wrong)
+    terminal.result(outcome.as_json())
+    return outcome.exit_code
