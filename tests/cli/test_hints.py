@@ -58,7 +58,8 @@ def options_of(command: click.Command) -> dict[str, click.Parameter]:
 TOLD = told()
 CONTEXT = click.Context(cli)
 COMMANDS = {name: cli.get_command(CONTEXT, name) for name in cli.list_commands(CONTEXT)}
-EVERY_OPTION = {name for command in COMMANDS.values() for name in options_of(command)}
+BELOW = [one for each in COMMANDS.values() for one in getattr(each, "commands", {}).values()]
+EVERY_OPTION = {name for command in (*COMMANDS.values(), *BELOW) for name in options_of(command)}
 NAMED = [(where, text, found[1]) for where, text in TOLD for found in OURS.finditer(text)]
 
 

@@ -84,31 +84,34 @@ def _shrunk(field: Field) -> Field:
 
 
 def draw_resolutions(report: ResolutionReport, path: Path) -> None:
-    """Draw time with its floor, memory, multiply-adds and, where measured, accuracy over pixels."""
+    """Draw times, memory, multiply-adds and, where measured, accuracy over pixels."""
     from matplotlib.figure import Figure
 
     panels: list[tuple[str, Callable[[SizeFigures], float]]] = [
-        ("milliseconds an image", lambda one: one.median_ms),
+        ("milliseconds an image; dotted: the floor", lambda one: one.median_ms),
+        ("milliseconds of CPU an image", lambda one: one.cpu_ms),
         ("memory of the model, MB", lambda one: one.model_bytes / 1e6),
         ("multiply-adds, G", lambda one: one.multiply_adds / 1e9),
     ]
-    figure = Figure(figsize=(4 * (3 + bool(report.images)), 3.6), layout="constrained")
-    grid = figure.subplots(1, 3 + bool(report.images))
+    rows, columns = (2, 3) if report.images else (2, 2)
+    figure = Figure(figsize=(3.9 * columns, 5.6), layout="constrained")
+    grid = figure.subplots(rows, columns).ravel()
     for axes, (title, value) in zip(grid, panels, strict=False):
         for colour, curve in zip(COLOURS, report.curves, strict=False):
             _draw_curve(axes, curve.figures, value, label=curve.network, color=colour)
         axes.set_yscale("log")
         axes.set_title(title, fontsize=9, loc="left")
     for colour, curve in zip(COLOURS, report.curves, strict=False):
-        _draw_curve(
-            grid[0], curve.figures, lambda one: one.floor_ms, color=colour, ls=":", marker=""
-        )
+        style = {"color": colour, "linestyle": ":", "marker": ""}
+        _draw_curve(grid[0], curve.figures, lambda one: one.floor_ms, **style)
     if report.images:
-        _draw_accuracy(grid[3], report.curves)
-    for axes in grid:
+        _draw_accuracy(grid[4], report.curves)
+    for axes in grid[: 4 + bool(report.images)]:
         _label_sides(axes, report.curves[0].figures)
+    for axes in grid[4 + bool(report.images) :]:
+        axes.set_visible(False)
     handles, labels = grid[0].get_legend_handles_labels()
-    figure.legend(handles, labels, fontsize=8, ncols=3, frameon=False, loc="outside upper left")
+    figure.legend(handles, labels, fontsize=8, ncols=2, frameon=False, loc="outside upper left")
     save_svg(figure, path)
 
 
@@ -135,8 +138,8 @@ def _draw_accuracy(axes: Axes, curves: Sequence[SizeCurve]) -> None:
 def _label_sides(axes: Axes, figures: Sequence[SizeFigures]) -> None:
     axes.set_xscale("log")
     axes.set_xticks([one.side**2 for one in figures], [str(one.side) for one in figures])
-    axes.minorticks_off()
-    axes.tick_params(labelsize=7)
+    axes.xaxis.minorticks_off()
+    axes.tick_params(which="both", labelsize=7)
     axes.set_xlabel("side of the image, pixels; the axis is its area", fontsize=8)
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
