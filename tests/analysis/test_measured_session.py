@@ -8,6 +8,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
+from tests.processes import HANG_S
 from vmamba_deploy.analysis import measured_session as module
 from vmamba_deploy.analysis.measured_session import measured_session, peak_bytes
 from vmamba_deploy.errors import InputFileError, ResourceError
@@ -94,3 +95,57 @@ def test_the_peak_is_of_this_process_alone():
     )
     grown = int(subprocess.check_output([sys.executable, "-c", code], text=True))
     assert 95 << 20 < grown < 110 << 20
+
+
+def test_who_stops_asking_ends_a_call_in_the_middle(tmp_path):
+    """The process neither goes on for the call's minutes nor tells a traceback."""
+    loop = helper.make_graph(
+        [
+            helper.make_node("Identity", ["go"], ["again"]),
+            helper.make_node("Add", ["sum", "sum"], ["more"]),
+        ],
+        "loop",
+        [
+            helper.make_tensor_value_info("turn", TensorProto.INT64, []),
+            helper.make_tensor_value_info("go", TensorProto.BOOL, []),
+            helper.make_tensor_value_info("sum", TensorProto.FLOAT, [1, 1]),
+        ],
+        [
+            helper.make_tensor_value_info("again", TensorProto.BOOL, []),
+            helper.make_tensor_value_info("more", TensorProto.FLOAT, [1, 1]),
+        ],
+    )
+    nodes = [helper.make_node("Loop", ["turns", "", "pixel_values"], ["end"], body=loop)]
+    turns = [helper.make_tensor("turns", TensorProto.INT64, [], [10**12])]
+    taken, given = (
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 1])
+        for name in ("pixel_values", "end")
+    )
+    graph = helper.make_graph(nodes, "endless", [taken], [given], turns)
+    path = tmp_path / "endless.onnx"
+    opset = [helper.make_opsetid("", 20)]
+    onnx.save(helper.make_model(graph, opset_imports=opset, ir_version=10), str(path))
+    code = (
+        "import numpy as np, os, signal, sys, threading\n"
+        "from pathlib import Path\n"
+        "from vmamba_deploy.analysis.measured_session import measured_session\n"
+        "if __name__ == '__main__':\n"
+        "    signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "    with measured_session(Path(sys.argv[1])) as session:\n"
+        "        session.memory()\n"
+        "        threading.Timer(0.3, os.killpg, (0, signal.SIGINT)).start()\n"
+        "        session(np.ones((1, 1), np.float32))\n"
+    )
+    script = tmp_path / "asks.py"
+    script.write_text(code)
+    ended = subprocess.run(
+        [sys.executable, script, path],
+        capture_output=True,
+        text=True,
+        start_new_session=True,
+        timeout=HANG_S,
+    )
+    assert ended.returncode != 0
+    assert ended.stderr.count("Traceback") == 1
+    assert "KeyboardInterrupt" in ended.stderr
+    assert "SpawnProcess" not in ended.stderr

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import multiprocessing
 import re
+import signal
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-_END_SECONDS = 30
+_END_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,8 @@ def measured_session(
     finally:
         here.close()
         process.join(_END_SECONDS)
-        process.kill()
+        process.kill()  # in the middle of a call
+        process.join()
 
 
 def peak_bytes() -> int:
@@ -122,30 +124,34 @@ def _serve(connection: Connection, model: Path, library: Path | None, threads: i
     """Answer arrays with calls, and None with the memory, until the other side closes."""
     import onnxruntime  # noqa: F401 - is no part of what the model takes
 
-    from vmamba_deploy.runtimes.onnxruntime import create_session, explained
+    # A Ctrl-C reaches every process of the terminal; the one that asks ends this one.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
-    empty, session = peak_bytes(), None
-    while True:
-        try:
+    from vmamba_deploy.runtimes.onnxruntime import create_session
+
+    empty, problem, session = peak_bytes(), None, None
+    try:
+        session = create_session(model, library=library, threads=threads, holds_bfloat16=False)
+    except VmambaError as error:
+        problem = error
+    with suppress(EOFError, ConnectionError):  # who asked is gone
+        while True:
             asked = connection.recv()
-        except (EOFError, KeyboardInterrupt):
-            return
-        answer: Call | Memory | VmambaError
-        try:
-            if session is None:
-                session = create_session(
-                    model, library=library, threads=threads, holds_bfloat16=False
-                )
-            with explained(f"run {model.name}", ResourceError):
-                answer = Memory(peak_bytes(), empty) if asked is None else _timed(session, asked)
-        except VmambaError as error:
-            answer = error
-        connection.send(answer)
+            if asked is None:
+                connection.send(problem or Memory(peak_bytes(), empty))
+            else:
+                connection.send(problem or _timed(session, asked, model))
 
 
-def _timed(session: Any, pixel_values: Any) -> Call:
+def _timed(session: Any, pixel_values: Any, model: Path) -> Call | VmambaError:
+    from vmamba_deploy.runtimes.onnxruntime import explained
+
     (name,) = (each.name for each in session.get_inputs())
     start, cpu_start = time.perf_counter(), time.process_time()
-    output, *_ = session.run(None, {name: pixel_values})
+    try:
+        with explained(f"run {model.name}", ResourceError):
+            output, *_ = session.run(None, {name: pixel_values})
+    except VmambaError as error:
+        return error
     cpu, wall = time.process_time() - cpu_start, time.perf_counter() - start
     return Call(wall * 1e3, cpu * 1e3, output)
