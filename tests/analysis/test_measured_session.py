@@ -131,8 +131,9 @@ def test_who_stops_asking_ends_a_call_in_the_middle(tmp_path):
         "from vmamba_deploy.analysis.measured_session import measured_session\n"
         "if __name__ == '__main__':\n"
         "    signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-        "    with measured_session(Path(sys.argv[1])) as session:\n"
-        "        session.memory()\n"
+        "    model = Path(sys.argv[1])\n"
+        "    with measured_session(model) as idle, measured_session(model) as session:\n"
+        "        idle.memory(), session.memory()\n"
         "        threading.Timer(0.3, os.killpg, (0, signal.SIGINT)).start()\n"
         "        session(np.ones((1, 1), np.float32))\n"
     )

@@ -8,6 +8,7 @@ import torch
 from onnx import TensorProto, helper
 from torch import nn
 
+from vmamba_deploy.analysis.measured_session import Call
 from vmamba_deploy.analysis.resolution import (
     Measurement,
     SizeFigures,
@@ -15,6 +16,7 @@ from vmamba_deploy.analysis.resolution import (
     exponent,
     exponents,
     measure_sizes,
+    take_turns,
 )
 from vmamba_deploy.errors import UsageError
 from vmamba_deploy.evaluation.classes import ModelClasses
@@ -138,6 +140,23 @@ def test_networks_are_measured_at_every_size(tmp_path, grey_images):
             seven_of_eight = one.top1 is not None and (one.top1.count, one.top1.total) == (7, 8)
             assert seven_of_eight is (curve.network != "noise")
     assert {fraction for _, fraction in told} == {0.0, 0.5}
+
+
+def test_the_first_call_of_each_is_not_counted_and_turns_alternate():
+    called = []
+
+    def session(name):
+        def call(pixels):
+            called.append((name, pixels.shape))
+            return Call(ms=float(len(called)), cpu_ms=0.0, output=pixels)
+
+        return call
+
+    sessions = {"a": session("a"), "b": session("b")}
+    found = take_turns(sessions, {"a": 3, "b": 1}, 8, rounds=2)
+    assert called == [("a", (1, 3, 8, 8)), ("b", (1, 1, 8, 8))] * 3
+    times = {name: [call.ms for call in calls] for name, calls in found.items()}
+    assert times == {"a": [3.0, 5.0], "b": [4.0, 6.0]}
 
 
 def test_accuracy_counts_images_whose_class_comes_first(grey_images):
