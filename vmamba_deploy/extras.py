@@ -21,6 +21,7 @@ MODULES = {
     "polygraphy": "export",
     "safetensors": "export",
     "torch": "export",
+    "openvino": "openvino",
     "ray": "ray",
     "timm": "compare",
 }

@@ -7,6 +7,7 @@ set(VMAMBA_ARCHS "80" CACHE STRING
 option(VMAMBA_TENSORRT "Build libvmamba_trt.so, the TensorRT plugin (needs CUDA)" OFF)
 option(VMAMBA_ONNXRUNTIME "Build libvmamba_ort.so, the ONNX Runtime custom-op library" OFF)
 option(VMAMBA_TORCH "Build libvmamba_torch.so, the op for PyTorch" OFF)
+option(VMAMBA_OPENVINO "Build libvmamba_openvino.so, the extension of OpenVINO" OFF)
 option(VMAMBA_TESTS "Build the native tests" OFF)
 option(VMAMBA_WERROR "Warnings are errors" OFF)
 option(VMAMBA_SANITIZE "Address and undefined-behaviour sanitizers in host code" OFF)
@@ -30,6 +31,11 @@ if(VMAMBA_TORCH)
   find_path(TORCH_INCLUDE_DIR torch/csrc/stable/c/shim.h
             HINTS ENV TORCH_INCLUDE_DIR
             DOC "Folder of torch/csrc/stable, with PyTorch's lib beside it")
+endif()
+if(VMAMBA_OPENVINO)
+  find_path(OPENVINO_INCLUDE_DIR openvino/core/op_extension.hpp
+            HINTS ENV OPENVINO_INCLUDE_DIR
+            DOC "Folder of openvino/core")
 endif()
 
 if(NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)

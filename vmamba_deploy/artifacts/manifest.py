@@ -37,7 +37,15 @@ MANIFEST_NAME = "manifest.json"
 ONNX_NAME, ENGINE_NAME = "model.onnx", "model.engine"
 ORT_LIBRARY_NAME, TRT_LIBRARY_NAME = "libvmamba_ort.so", "libvmamba_trt.so"
 PACKAGE_NAME, TORCH_LIBRARY_NAME = "model.pt2", "libvmamba_torch.so"
-CODE_NAMES = (ENGINE_NAME, PACKAGE_NAME, ORT_LIBRARY_NAME, TRT_LIBRARY_NAME, TORCH_LIBRARY_NAME)
+OPENVINO_LIBRARY_NAME = "libvmamba_openvino.so"
+CODE_NAMES = (
+    ENGINE_NAME,
+    PACKAGE_NAME,
+    ORT_LIBRARY_NAME,
+    TRT_LIBRARY_NAME,
+    TORCH_LIBRARY_NAME,
+    OPENVINO_LIBRARY_NAME,
+)
 """What a runtime loads by its name, and executes."""
 SCHEMA_VERSION = 1
 

@@ -14,7 +14,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Build, print one line per library, and return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m vmamba_deploy.native", description=__doc__)
     parser.add_argument("--archs", help='CUDA architectures: 80 (default), "89;90", all')
-    parser.add_argument("--targets", nargs="+", choices=list(LIBRARIES), default=list(LIBRARIES))
+    wanted = [name for name, each in LIBRARIES.items() if each.is_wanted]
+    parser.add_argument("--targets", nargs="+", choices=list(LIBRARIES), default=wanted)
     options = parser.parse_args(arguments)
     try:
         built = build(options.targets, archs=options.archs, progress=_show)

@@ -122,7 +122,7 @@ class BuildPlan:
 
 
 def library_path(name: str, *, progress: Progress | None = None) -> Path:
-    """The shared library `vmamba_cpu`, `vmamba_cuda`, `vmamba_ort`, `vmamba_trt` or `vmamba_torch`.
+    """The shared library of one of `LIBRARIES`, by its name.
 
     It comes from the folder `VMAMBA_NATIVE_DIR` if that is set; else it is built on first use and
     kept under a hash of its sources, options and compilers. `progress` is called with what goes on

@@ -45,6 +45,7 @@ class Headers:
         version_header: the file with their version.
         version_macros: what defines its parts, as regular expressions.
         fetch: brings them; None where nothing but their maker's own package does.
+        extra: of this package, which brings that one.
     """
 
     title: str
@@ -54,6 +55,7 @@ class Headers:
     version_header: str
     version_macros: tuple[str, ...]
     fetch: Callable[[], None] | None = None
+    extra: str | None = None
 
     @property
     def variable(self) -> str:
@@ -101,7 +103,8 @@ class Headers:
         """The error that says how to bring them."""
         return EnvironmentProblem(
             f"the headers of {self.title} were not found{reason and f': {reason}'}",
-            hint=f"set {self.variable} to the folder of {self.main_header}",
+            hint=(f"pip install 'vmamba-deploy[{self.extra}]', or " if self.extra else "")
+            + f"set {self.variable} to the folder of {self.main_header}",
         )
 
     def version(self, folder: Path) -> str:
@@ -137,6 +140,13 @@ def _torch_folders() -> Iterator[Path]:
     spec = find_spec("torch")  # found, not imported
     if spec and spec.origin:
         yield Path(spec.origin).parent / "include"
+
+
+def _openvino_folders() -> Iterator[Path]:
+    spec = find_spec("openvino")  # found, not imported
+    if spec and spec.origin:
+        yield Path(spec.origin).parent / "include"
+    yield from _SYSTEM_INCLUDES
 
 
 def _fetch_tensorrt() -> None:
@@ -200,5 +210,17 @@ TORCH = Headers(
     "torch/headeronly/version.h",
     ("TORCH_VERSION_MAJOR", "TORCH_VERSION_MINOR", "TORCH_VERSION_PATCH"),
 )
-HEADERS: Mapping[str, Headers] = {each.name: each for each in (TENSORRT, ONNXRUNTIME, TORCH)}
+# The wheel has CMake's files and the libraries beside them.
+OPENVINO = Headers(
+    "OpenVINO",
+    "openvino/core/op_extension.hpp",
+    "OPENVINO",
+    _openvino_folders,
+    "openvino/core/version.hpp",
+    ("OPENVINO_VERSION_MAJOR", "OPENVINO_VERSION_MINOR", "OPENVINO_VERSION_PATCH"),
+    extra="openvino",
+)
+HEADERS: Mapping[str, Headers] = {
+    each.name: each for each in (TENSORRT, ONNXRUNTIME, TORCH, OPENVINO)
+}
 """By their name in CMake."""

@@ -6,6 +6,7 @@ import hashlib
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 from vmamba_deploy.errors import EnvironmentProblem, UsageError
@@ -28,11 +29,17 @@ class Library:
     sources: tuple[str, ...]  # folders below the native sources, beside the common ones
     cuda: str = "OFF"  # OFF, AUTO (with the CUDA kernel where nvcc is found) or ON (needs nvcc)
     headers: str | None = None  # the key in HEADERS of those that it includes
+    package: str | None = None  # the Python package without which nobody wants it
 
     @property
     def file_name(self) -> str:
         """The file, such as `libvmamba_cpu.so`."""
         return f"lib{self.name}.so"
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether this machine has use for it."""
+        return self.package is None or find_spec(self.package) is not None
 
 
 LIBRARIES: dict[str, Library] = {
@@ -43,6 +50,9 @@ LIBRARIES: dict[str, Library] = {
         Library("vmamba_ort", (*_KERNELS, "onnxruntime"), "AUTO", "ONNXRUNTIME"),
         Library("vmamba_trt", ("kernels/cuda", "tensorrt"), "ON", "TENSORRT"),
         Library("vmamba_torch", (*_KERNELS, "torch"), "AUTO", "TORCH"),
+        Library(
+            "vmamba_openvino", ("kernels/cpu", "openvino"), headers="OPENVINO", package="openvino"
+        ),
     )
 }
 

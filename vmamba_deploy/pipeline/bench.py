@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vmamba_deploy.errors import UsageError
+from vmamba_deploy.errors import EnvironmentProblem, UsageError
 from vmamba_deploy.exporting.onnx_model import OnnxModel
 from vmamba_deploy.pipeline.parity import load_reference, network
 from vmamba_deploy.runtimes.base import ModelFiles, check_batches
@@ -182,7 +182,11 @@ def _open_sessions(
             if not status.available:
                 skipped[runtime.name] = status.reason
                 continue
-            session = runtime.open()
+            try:
+                session = runtime.open()
+            except EnvironmentProblem as problem:
+                skipped[runtime.name] = problem.message
+                continue
             stack.callback(session.close)
             sessions[runtime.name] = session
         yield sessions

@@ -18,7 +18,7 @@ from typing import Literal
 from vmamba_deploy.errors import EnvironmentProblem
 from vmamba_deploy.native import LIBRARIES, available
 from vmamba_deploy.native.cuda import require_cuda
-from vmamba_deploy.native.headers import ONNXRUNTIME, TENSORRT, TORCH, Headers
+from vmamba_deploy.native.headers import ONNXRUNTIME, OPENVINO, TENSORRT, TORCH, Headers
 from vmamba_deploy.native.toolchain import find_host_compiler, require_tool
 from vmamba_deploy.runtimes.cuda_driver import find_gpus
 from vmamba_deploy.runtimes.registry import RUNTIMES
@@ -84,10 +84,12 @@ def _native() -> Iterator[Finding]:
     yield _tool("TensorRT headers", lambda: _headers(TENSORRT))
     yield _tool("ONNX Runtime headers", lambda: _headers(ONNXRUNTIME, "API "))
     yield _tool("PyTorch headers", lambda: _headers(TORCH))
-    for name in LIBRARIES:
+    yield _tool("OpenVINO headers", lambda: _headers(OPENVINO))
+    for name, library in LIBRARIES.items():
         ready, reason = available(name)
         remedy = "" if ready else "make native, after the tools above"
-        yield Finding("native", f"lib{name}.so", "ok" if ready else "missing", reason, remedy)
+        lacking: Level = "missing" if library.is_wanted else "optional"
+        yield Finding("native", library.file_name, "ok" if ready else lacking, reason, remedy)
 
 
 def _tool(name: str, describe: Callable[[], str]) -> Finding:

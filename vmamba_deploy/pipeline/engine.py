@@ -27,6 +27,7 @@ from vmamba_deploy.exporting.onnx_model import OnnxModel
 from vmamba_deploy.pipeline.events import OnEvent, Steps
 from vmamba_deploy.precisions import PRECISIONS, PrecisionName
 from vmamba_deploy.runtimes.onnxruntime import CUSTOM_OP_LIBRARY
+from vmamba_deploy.runtimes.openvino import EXTENSION
 from vmamba_deploy.runtimes.tensorrt.build import build_engine, check_feasible
 from vmamba_deploy.runtimes.tensorrt.flavour import choose_flavour, likely_flavour
 from vmamba_deploy.runtimes.tensorrt.network_script import write_network_script
@@ -302,20 +303,29 @@ def describe(
         raise InputFileError(f"{facts.path} has metadata of another form: {error}") from error
 
 
-def add_ort_library(folder: Path, steps: Steps) -> None:
-    """Copy libvmamba_ort.so to the folder; where it cannot be had, say so and go on.
+def add_libraries(folder: Path, steps: Steps) -> None:
+    """Copy libvmamba_ort.so to the folder, and libvmamba_openvino.so where OpenVINO is installed.
 
-    Without it ONNX Runtime runs the function body of the file: true, and slow.
+    What cannot be had is told, and left out: ONNX Runtime then runs the function body of the file,
+    true and slow; OpenVINO needs its library.
     """
-
-    available, reason = native.available(CUSTOM_OP_LIBRARY)
-    if not available:
-        steps.warn(f"no lib{CUSTOM_OP_LIBRARY}.so, so ONNX Runtime will run loops: {reason}")
+    wanted = {CUSTOM_OP_LIBRARY: "ONNX Runtime will run loops"}
+    if native.LIBRARIES[EXTENSION].is_wanted:
+        wanted[EXTENSION] = "OpenVINO cannot run the file from this folder alone"
+    able: list[str] = []
+    for name, otherwise in wanted.items():
+        available, reason = native.available(name)
+        if available:
+            able.append(name)
+        else:
+            steps.warn(f"no {native.LIBRARIES[name].file_name}, so {otherwise}: {reason}")
+    if not able:
         return
-    with steps.step("library", "adding the library for ONNX Runtime") as told:
-        library = native.library_path(CUSTOM_OP_LIBRARY, progress=steps.progress)
-        shutil.copyfile(library, folder / library.name)
-        told.append(f"{library.name}, {library.stat().st_size / 1e6:.1f} MB")
+    with steps.step("library", "adding the libraries of the runtimes") as told:
+        for name in able:
+            library = native.library_path(name, progress=steps.progress)
+            shutil.copyfile(library, folder / library.name)
+            told.append(f"{library.name}, {library.stat().st_size / 1e6:.1f} MB")
 
 
 _ENGINE_OVERHEAD_BYTES = 50_000_000
@@ -352,7 +362,7 @@ def run_build(
     needed = 2 * facts.size_bytes + _ENGINE_OVERHEAD_BYTES
     with open_output_folder(target, needed_bytes=needed) as folder:
         copy = facts.copied_to(folder.staging / ONNX_NAME)
-        add_ort_library(folder.staging, steps)
+        add_libraries(folder.staging, steps)
         engine = build_engine_file(copy, plan, steps)
         with steps.step("manifest", "describing the files"):
             typed = read_manifest(source).weights.source if _has_manifest(source) else None

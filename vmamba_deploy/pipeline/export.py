@@ -27,7 +27,7 @@ from vmamba_deploy.models import load_weights, resolve_preset
 from vmamba_deploy.ops.torch_registration import LIBRARY as TORCH_LIBRARY
 from vmamba_deploy.parity.exhibits import Exhibits
 from vmamba_deploy.pipeline.engine import (
-    add_ort_library,
+    add_libraries,
     build_engine_file,
     check_engine_plan,
     describe,
@@ -195,7 +195,7 @@ def _finish(
 ) -> ExportOutcome:
     """Everything after the ONNX file; `base` is what was quantized, if it was."""
     if not plan.inline:
-        add_ort_library(output.staging, steps)
+        add_libraries(output.staging, steps)
     if plan.build_engine:
         engine = build_engine_file(facts, plan.engine, steps)
     else:

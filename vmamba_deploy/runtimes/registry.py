@@ -9,6 +9,7 @@ from vmamba_deploy.runtimes.aotinductor import AOTINDUCTOR
 from vmamba_deploy.runtimes.base import ModelFiles, Runtime, RuntimeKind, Service
 from vmamba_deploy.runtimes.onnxruntime import ONNXRUNTIME_BODY, ONNXRUNTIME_LIBRARY
 from vmamba_deploy.runtimes.onnxruntime_cuda import ONNXRUNTIME_CUDA
+from vmamba_deploy.runtimes.openvino import OPENVINO
 from vmamba_deploy.runtimes.pytorch import PYTORCH
 from vmamba_deploy.runtimes.tensorrt.run import TENSORRT_ENGINE, TENSORRT_RTX_ENGINE
 
@@ -21,6 +22,7 @@ RUNTIMES: dict[str, RuntimeKind] = {
         TENSORRT_RTX_ENGINE,
         ONNXRUNTIME_LIBRARY,
         ONNXRUNTIME_CUDA,
+        OPENVINO,
         AOTINDUCTOR,
     )
 }
