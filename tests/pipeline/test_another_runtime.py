@@ -133,4 +133,4 @@ def test_without_it_there_is_no_such_choice(artifact, monkeypatch):
     monkeypatch.setitem(RUNTIMES, "toy", toy())
     with pytest.raises(UsageError) as refused:
         load(artifact, runtime="another")
-    assert refused.value.hint == "one of auto, trt, rtx, ort, ort-cuda, toy"
+    assert refused.value.hint == "one of auto, trt, rtx, ort, ort-cuda, openvino, toy"
