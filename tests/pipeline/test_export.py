@@ -140,7 +140,12 @@ def test_build_from_the_onnx_file_alone(exported, tmp_path):
     assert verify(folder, flavour="tensorrt_rtx") == manifest
     assert manifest.status == "unproven"
     assert manifest.engine.plugin.delivery == "embedded"
-    assert set(manifest.files) == {"model.onnx", "model.engine", "libvmamba_ort.so"}
+    assert set(manifest.files) == {
+        "model.onnx",
+        "model.engine",
+        "libvmamba_ort.so",
+        "libvmamba_openvino.so",
+    }
     assert describe_path(folder / "model.engine")["plugin_layers"] > 0
 
 

@@ -57,7 +57,7 @@ class Work:
 
     Attributes:
         artifact: the artefact folder.
-        runtime: `auto`, `trt`, `rtx`, `ort` or `ort-cuda`.
+        runtime: `auto`, `trt`, `rtx`, `ort`, `ort-cuda` or `openvino`.
         top_k: classes to keep per image.
         loader_threads: that read and preprocess images.
         threads: of the runtime; 0 leaves the number to it.

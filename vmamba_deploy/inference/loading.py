@@ -25,8 +25,8 @@ from vmamba_deploy.tasks.custom import CUSTOM
 
 RUNTIMES = runtime_choices()
 """`trt` and `rtx`: the folder's engine, built by that TensorRT; `ort`: ONNX Runtime on the CPU;
-`ort-cuda`: on a GPU; `auto`: the first of engine, ONNX Runtime on a GPU and on the CPU that can run
-here."""
+`ort-cuda`: on a GPU; `openvino`: OpenVINO on the CPU; `auto`: the first of engine, ONNX Runtime on
+a GPU and on the CPU that can run here."""
 
 _MODELS: Mapping[str, type[Model]] = MappingProxyType(
     {

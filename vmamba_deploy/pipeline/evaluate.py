@@ -226,7 +226,7 @@ class EvaluationPlan:
         output: folder of the journal and the reports; None: `evaluations/<artefact's name>`.
         against: `pytorch` to run every image through PyTorch in fp32 too.
         weights: where the weights are, when not where the artefact says.
-        runtime: `auto`, `trt`, `rtx`, `ort` or `ort-cuda`.
+        runtime: `auto`, `trt`, `rtx`, `ort`, `ort-cuda` or `openvino`.
         batch: images per batch; None: what is usual for the task.
         limit: evaluate so many images, evenly spread; None: all.
         loader_threads: that read images, per process; 0: one per core here, one per Ray worker.

@@ -103,7 +103,7 @@ def run_predict(
         images: files; every one is looked for before the artefact is opened.
         artifact: the artefact folder.
         look: how results are shown.
-        runtime: `auto`, `trt`, `rtx`, `ort` or `ort-cuda`.
+        runtime: `auto`, `trt`, `rtx`, `ort`, `ort-cuda` or `openvino`.
 
     Raises:
         InputFileError: no such file, or not an image; the message names it.
