@@ -28,6 +28,8 @@ ENGINE = {
     "version": "1.7.1.116",
     "compute_capabilities": ["8.0", "8.6"],
     "plugin_layers": 14,
+    "launches": 196,
+    "narrow_products": ["node_linear"],
     "profile": {"min": [1, 3, 224, 224], "opt": [8, 3, 224, 224], "max": [32, 3, 224, 224]},
     "plugin": {
         "name": "SelectiveScan2D",

@@ -32,6 +32,8 @@ def refused(tmp_path, *options):
         (["--target-sm", "90"], ["cannot build for --target-sm 90", "80, 86, 89", "Hopper"]),
         (["--target-sm", "75"], ["takes fp16 only", "--fp16"]),
         (["--target-sm", "75", "--bf16"], ["not bf16"]),
+        (["--target-sm", "75", "--int8"], ["not int8", "--fp16"]),
+        (["--target-sm", "86", "--fp8"], ["not fp8", "--int8"]),
         (["--target-sm", "86", "--hardware-compatible"], ["one of the two"]),
         (["--timing-cache", "cache"], ["keeps no timing cache"]),
         (["--version-compatible"], ["no version compatible engines"]),

@@ -51,6 +51,10 @@ class EngineFacts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
         plugin_layers: nodes that are layers of our plugins.
         layers_by_plugin: how many of each, by the plugin's name, where there are several plugins.
         profile: shapes of the first input.
+        launches: layers that TensorRT lists, each a kernel but for the computation of shapes; None
+            where it lists none in a form that we know.
+        narrow_products: names of the ONNX nodes that it multiplies in 8 bits; None where there are
+            none.
     """
 
     built: bool
@@ -66,6 +70,8 @@ class EngineFacts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     profile: ShapeProfile | None = None
     plugin: PluginFacts | None = None
     layers_by_plugin: dict[str, Positive] | None = None
+    launches: Positive | None = None
+    narrow_products: Annotated[tuple[str, ...], Meta(max_length=1 << 16)] | None = None
 
     def __post_init__(self) -> None:
         if not self.built and self.reason is None:

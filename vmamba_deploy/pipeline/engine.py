@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -29,6 +30,8 @@ from vmamba_deploy.precisions import PRECISIONS, PrecisionName
 from vmamba_deploy.runtimes.onnxruntime import CUSTOM_OP_LIBRARY
 from vmamba_deploy.runtimes.openvino import EXTENSION
 from vmamba_deploy.runtimes.tensorrt.build import build_engine, check_feasible
+from vmamba_deploy.runtimes.tensorrt.builder_config import known_targets
+from vmamba_deploy.runtimes.tensorrt.engine_layers import quantized_products
 from vmamba_deploy.runtimes.tensorrt.flavour import choose_flavour, likely_flavour
 from vmamba_deploy.runtimes.tensorrt.network_script import write_network_script
 from vmamba_deploy.runtimes.tensorrt.plan import AxisRanges, EnginePlan, Profile, profile_of
@@ -39,6 +42,8 @@ MIN_SIDE = 32
 _USUAL_STEP = 32
 NETWORK_SCRIPT_NAME = "polygraphy_network.py"
 _LONGEST_REASON = 1000
+# Of the GPUs that TensorRT-RTX builds for where no target is named.
+_OLDEST_OF_RTX = (8, 0)
 
 
 def no_engine(reason: str, plan: EnginePlan) -> EngineFacts:
@@ -61,9 +66,22 @@ def check_engine_plan(plan: EnginePlan, precision: PrecisionName) -> None:
         raise UsageError(
             f"--target-sm {number} takes {' or '.join(able)} only, not {precision}: TensorRT-RTX "
             "has no other matrix products for it",
-            hint=f"add --{able[0]}, or leave {number} out",
+            hint=f"add --{able[-1]}, or leave {number} out",
         )
     check_feasible(plan)
+
+
+def for_precision(plan: EnginePlan, precision: PrecisionName) -> EnginePlan:
+    """The plan with targets, where a precision is not of all GPUs that TensorRT-RTX builds for.
+
+    TensorRT-RTX builds for all of them without a word, and such an engine fails on the older ones
+    when it is loaded; one with targets says which GPUs it is for.
+    """
+    flavour, least = choose_flavour(plan.flavour), PRECISIONS[precision].least_capability
+    if plan.target_sm or not flavour.is_rtx or least <= _OLDEST_OF_RTX:
+        return plan
+    targets = (target for target in known_targets(flavour) if target >= least)
+    return replace(plan, target_sm=tuple(sorted(targets)))
 
 
 def build_engine_file(facts: OnnxModel, plan: EnginePlan, steps: Steps) -> EngineFacts:
@@ -75,6 +93,7 @@ def build_engine_file(facts: OnnxModel, plan: EnginePlan, steps: Steps) -> Engin
         UsageError, EnvironmentProblem, BuildError, InputFileError: see `build_engine`.
     """
     output = facts.path.with_name(ENGINE_NAME)
+    plan = for_precision(plan, facts.precision)
     with steps.step("engine", "building the TensorRT engine") as told:
         title = choose_flavour(plan.flavour).title
 
@@ -102,8 +121,22 @@ def build_engine_file(facts: OnnxModel, plan: EnginePlan, steps: Steps) -> Engin
         of_kinds = f" ({', '.join(kinds)})" if kinds else ""
         told.append(f"{engine.flavour} {engine.version}")
         told.append(f"{engine.plugin_layers} plugin layers{of_kinds}")
+        if engine.launches is not None:
+            told.append(f"{engine.launches} launches")
         told.append(f"{output.stat().st_size / 1e6:.1f} MB")
+    if engine.launches is not None:
+        _warn_of_wide_products(facts, engine, steps)
     return engine
+
+
+def _warn_of_wide_products(facts: OnnxModel, engine: EngineFacts, steps: Steps) -> None:
+    narrow = engine.narrow_products or ()
+    quantized = list(quantized_products(facts))
+    if wide := [name for name in quantized if name not in narrow]:
+        steps.warn(
+            f"{len(wide)} of {len(quantized)} quantized products are not of 8 bits in the engine, "
+            f"{wide[0]} among them: it is slower than it could be"
+        )
 
 
 Sizes = tuple[tuple[int, int], tuple[int, int], tuple[int, int]]

@@ -208,7 +208,7 @@ def _finish(
     if plan.check_parity:
         results = _prove(facts, loaded, engine, plan, steps, exhibits)
         if base is not None:
-            proof = _prove_quantized(facts, base, loaded, plan, steps)
+            proof = _prove_quantized(facts, base, loaded, engine, plan, steps)
     with steps.step("report", "writing the report"):
         write_reports(
             output.staging,
@@ -236,13 +236,19 @@ def _failures(results: Sequence[RunResult], proof: QuantizationProof | None) -> 
 
 
 def _prove_quantized(
-    facts: OnnxModel, base: OnnxModel, loaded: LoadedModel, plan: ExportPlan, steps: Steps
+    facts: OnnxModel,
+    base: OnnxModel,
+    loaded: LoadedModel,
+    engine: EngineFacts,
+    plan: ExportPlan,
+    steps: Steps,
 ) -> QuantizationProof:
     with steps.step("proof", f"proving what was quantized, and its base in {base.base}") as told:
         proof = prove_quantized(
             facts,
             base,
             loaded,
+            engine=engine,
             batches=plan.engine.profile_batches,
             seed=plan.seed,
             progress=steps.progress,

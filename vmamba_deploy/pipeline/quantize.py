@@ -21,7 +21,7 @@ from vmamba_deploy.precisions import PrecisionName
 from vmamba_deploy.quantization.foreign import check_foreign_structure
 from vmamba_deploy.quantization.images import calibration_images
 from vmamba_deploy.quantization.plan import QuantizationPlan
-from vmamba_deploy.quantization.proof import QuantizationProof, check_fused
+from vmamba_deploy.quantization.proof import QuantizationProof, check_engine, check_fused
 from vmamba_deploy.quantization.quantize import calibrate, write_quantized
 from vmamba_deploy.quantization.structure import check_structure
 
@@ -70,6 +70,7 @@ def prove_quantized(
     base: OnnxModel,
     loaded: LoadedModel,
     *,
+    engine: EngineFacts,
     batches: Sequence[int],
     seed: int = 0,
     progress: Progress,
@@ -80,6 +81,7 @@ def prove_quantized(
         quantized: the file, read back from disk.
         base: the file before, of this process.
         loaded: the fp32 network it was made from.
+        engine: of the file.
         batches: sizes to compare the base at; the first counts.
         seed: of the random inputs.
         progress: told how far it is.
@@ -99,7 +101,11 @@ def prove_quantized(
         written_here=True,
         progress=progress,
     )
-    checks = check_structure(base, quantized, facts), check_fused(quantized, facts)
+    checks = (
+        check_structure(base, quantized, facts),
+        check_fused(quantized, facts),
+        check_engine(quantized, facts, engine),
+    )
     return QuantizationProof(facts, runs, checks)
 
 

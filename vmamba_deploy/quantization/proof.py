@@ -18,13 +18,17 @@ from typing import Any
 import onnx_ir as ir
 
 from vmamba_deploy import native
+from vmamba_deploy.artifacts.engine_facts import EngineFacts
 from vmamba_deploy.artifacts.quantization_facts import QuantizationFacts
+from vmamba_deploy.exporting.dequantize import StripQuantization
 from vmamba_deploy.exporting.onnx_model import OnnxModel
+from vmamba_deploy.exporting.quantize import linear_layers
 from vmamba_deploy.parity.results import RunResult
 from vmamba_deploy.quantization.structure import Check
 from vmamba_deploy.runtimes.onnxruntime import CUSTOM_OP_LIBRARY, create_session
 
 FUSED = "MatMulIntegerToFloat"
+_NAMED = 5
 
 
 @dataclass(frozen=True)
@@ -78,6 +82,28 @@ def check_fused(quantized: OnnxModel, facts: QuantizationFacts) -> Check:
     found = optimized_ops(quantized)[FUSED]
     text = f"{found} of {expected} layers are {FUSED}"
     return Check(name, "passed" if found == expected else "failed", text)
+
+
+def check_engine(quantized: OnnxModel, facts: QuantizationFacts, engine: EngineFacts) -> Check:
+    """Look for each layer among the products of 8 bits that TensorRT lists of the engine."""
+    name = "engine"
+    if not engine.built or engine.launches is None:
+        text = f"{engine.flavour} {engine.version} lists no layers in a form that we know"
+        return Check(name, "skipped", text if engine.built else engine.reason or "there is none")
+    nodes, narrow = _nodes_of(quantized), engine.narrow_products or ()
+    wide = [layer for layer in facts.quantized if nodes.get(layer) not in narrow]
+    expected = len(facts.quantized)
+    text = f"{expected - len(wide)} of {expected} layers multiply in {quantized.precision}"
+    if not wide:
+        return Check(name, "passed", f"{text}; {engine.launches} launches")
+    more = f" and {len(wide) - _NAMED} more" if len(wide) > _NAMED else ""
+    return Check(name, "failed", f"{text}; not {', '.join(wide[:_NAMED])}{more}")
+
+
+def _nodes_of(quantized: OnnxModel) -> dict[str, str | None]:
+    """The name of each layer's node."""
+    stripped = StripQuantization()(quantized.ir.clone()).model
+    return {layer.name: layer.node.name for layer in linear_layers(stripped)}
 
 
 def optimized_ops(model: OnnxModel) -> Counter[str]:

@@ -5,18 +5,14 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from vmamba_deploy.artifacts.atomic import atomic_write
-from vmamba_deploy.errors import BuildError, UsageError, printable
-from vmamba_deploy.exporting.onnx_model import OnnxModel, missing_attributes
-from vmamba_deploy.ops.op import PluginKey
-from vmamba_deploy.ops.registry import OPS
+from vmamba_deploy.errors import BuildError, UsageError
+from vmamba_deploy.exporting.onnx_model import OnnxModel
 from vmamba_deploy.runtimes.cuda_driver import GpuSearch, find_gpus
 from vmamba_deploy.runtimes.onnxruntime import create_session
 from vmamba_deploy.runtimes.tensorrt.builder_config import (
@@ -25,7 +21,9 @@ from vmamba_deploy.runtimes.tensorrt.builder_config import (
     target_members,
 )
 from vmamba_deploy.runtimes.tensorrt.callbacks import ProgressFeed, make_logger, make_monitor
+from vmamba_deploy.runtimes.tensorrt.engine_layers import listed_layers, narrow_products
 from vmamba_deploy.runtimes.tensorrt.flavour import Flavour, choose_flavour
+from vmamba_deploy.runtimes.tensorrt.parsing import parse_network, refusal
 from vmamba_deploy.runtimes.tensorrt.plan import AxisRanges, EnginePlan, Profile, Progress
 from vmamba_deploy.runtimes.tensorrt.plugin_library import find_plugin_library, load_plugin
 
@@ -93,7 +91,7 @@ def build_engine(
         config.plugins_to_serialize = [str(library)]
     engine = _build_cancellably(trt, builder, parsed.network, config, progress, logger)
     if engine is None:
-        raise BuildError(f"{flavour.title} cannot build {model.path}:\n{_listed(logger.errors)}")
+        raise refusal(f"{flavour.title} cannot build {model.path}", logger.errors)
     seconds = time.perf_counter() - started
     with atomic_write(output) as temporary:
         temporary.write_bytes(memoryview(engine))
@@ -101,6 +99,7 @@ def build_engine(
         with atomic_write(plan.timing_cache) as temporary:
             temporary.write_bytes(memoryview(config.get_timing_cache().serialize()))
     smallest, usual, largest = profile
+    layers = listed_layers(logger.layer_lists)
     return EngineFacts(
         built=True,
         reason=None,
@@ -118,6 +117,8 @@ def build_engine(
             delivery="embedded" if plan.embed_plugin else "beside",
         ),
         layers_by_plugin=_several(model.nodes_by_op),
+        launches=len(layers) or None,
+        narrow_products=narrow_products(model, layers) or None,
     )
 
 
@@ -187,97 +188,3 @@ def _build_cancellably(
                 done.wait(_POLL_SECONDS)
         raise
     return result[0] if result else None
-
-
-@dataclass(frozen=True)
-class ParsedNetwork:
-    """A network, with the parser that owns its weights."""
-
-    network: Any
-    parser: Any
-    plugin_layers: int
-
-
-def parse_network(flavour: Flavour, builder: Any, logger: Any, model: OnnxModel) -> ParsedNetwork:
-    """Parse the file.
-
-    Raises:
-        BuildError: all of the parser's errors in one, or a node of ours that did not become its
-            plugin.
-    """
-    trt = flavour.module()
-    # TensorRT 11 and RTX know nothing else than strongly typed; 10.x must be told.
-    strongly_typed = 1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED)
-    network = builder.create_network(strongly_typed)
-    parser = trt.OnnxParser(network, logger)
-    if not parser.parse_from_file(str(model.path)):
-        raise BuildError(
-            f"{flavour.title} cannot parse {model.path}:\n{_parser_errors(parser, logger)}"
-        )
-    plugins = _plugins_of(trt, network)
-    if plugins != model.plugins:
-        raise BuildError(_fallback_text(model, plugins))
-    _check_interface(trt, network, model)
-    return ParsedNetwork(network, parser, plugins.total())
-
-
-def _plugins_of(trt: Any, network: Any) -> Counter[PluginKey]:
-    """How many layers each plugin has, those of others among them."""
-    plugins: Counter[PluginKey] = Counter()
-    for index in range(network.num_layers):
-        layer = network.get_layer(index)
-        if layer.type != trt.LayerType.PLUGIN_V3:
-            continue
-        layer.__class__ = trt.IPluginV3Layer  # the binding gives layers as their base class
-        core = layer.plugin.get_capability_interface(trt.PluginCapabilityType.CORE)
-        plugins[PluginKey(core.plugin_name, core.plugin_version, core.plugin_namespace)] += 1
-    return plugins
-
-
-def _check_interface(trt: Any, network: Any, model: OnnxModel) -> None:
-    """Names and dtypes as the file has them, and the input's free and fixed axes."""
-
-    def told(name: str, dtype: str, shape: Sequence[int | str]) -> str:
-        return f"{name} {dtype} {[axis if isinstance(axis, int) else -1 for axis in shape]}"
-
-    inputs = [network.get_input(index) for index in range(network.num_inputs)]
-    outputs = [network.get_output(index) for index in range(network.num_outputs)]
-    parsed = [told(each.name, trt.nptype(each.dtype).__name__, each.shape) for each in inputs]
-    parsed += [told(each.name, trt.nptype(each.dtype).__name__, ()) for each in outputs]
-    read = [told(each.name, each.dtype, each.shape) for each in model.inputs]
-    read += [told(each.name, each.dtype, ()) for each in model.outputs]
-    if parsed != read:
-        raise BuildError(f"{model.path} has {', '.join(read)}; parsed was {', '.join(parsed)}")
-
-
-def _parser_errors(parser: Any, logger: Any) -> str:
-    lines = []
-    for index in range(parser.num_errors):
-        error = parser.get_error(index)
-        node = f"node {error.node()} {error.node_name()!r} ({error.node_operator()}): "
-        lines.append((node if error.node_operator() else "") + error.desc())
-    return _listed(lines or logger.errors)
-
-
-def _listed(reasons: list[str]) -> str:
-    """TensorRT's words, a line each; names in them are those of a file."""
-    lines = [line for reason in reasons for line in reason.strip().splitlines()]
-    return "\n".join(f"  {printable(line)}" for line in lines or ["(no reason given)"])
-
-
-def _fallback_text(model: OnnxModel, plugins: Counter[PluginKey]) -> str:
-    counts = [
-        f"{wanted} nodes {plugin.namespace}::{plugin.name}, but {plugins[plugin]} became its plugin"
-        for plugin, wanted in model.plugins.items()
-    ]
-    text = f"{model.path} holds {' and '.join(counts)}: "
-    attribute = "plugin_namespace"
-    lacking = [node for node in model.our_nodes if attribute in missing_attributes(node)]
-    if lacking:
-        names = ", ".join(node.name or str(node.outputs[0].name) for node in lacking[:3])
-        namespace = OPS[lacking[0].domain, lacking[0].op_type].fixed_attributes[attribute]
-        return text + (
-            f"{len(lacking)} node(s) lack the attribute {attribute}={namespace!r} ({names}), so "
-            "TensorRT took their function body, which is slow"
-        )
-    return text + "the others took their function body, or the file brings plugins of its own"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from vmamba_deploy.errors import BuildError, UsageError
 from vmamba_deploy.exporting.onnx_model import OnnxModel
 from vmamba_deploy.files import read_file
-from vmamba_deploy.runtimes.tensorrt.flavour import Flavour
+from vmamba_deploy.runtimes.tensorrt.flavour import Capability, Flavour
 from vmamba_deploy.runtimes.tensorrt.plan import AxisRanges, EnginePlan, Profile, profile_of
 
 if TYPE_CHECKING:
@@ -32,6 +32,8 @@ def configure(flavour: Flavour, builder: Any, plan: EnginePlan) -> Any:
     config = builder.create_builder_config()
     # On by default, and it would round the products of a float32 graph to 10 bits.
     config.clear_flag(trt.BuilderFlag.TF32)
+    # So that the list of layers in the log, and inspectors, tell the dtypes.
+    config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED
     if plan.version_compatible:
         config.set_flag(trt.BuilderFlag.VERSION_COMPATIBLE)
     if plan.strip_weights:
@@ -56,20 +58,27 @@ def target_members(flavour: Flavour, plan: EnginePlan) -> list[Any]:
     Raises:
         UsageError: one that this version does not know, with those that it does.
     """
-    known = {
-        name[2:]: value
-        for name, value in flavour.module().ComputeCapability.__members__.items()
-        if name.startswith("SM")
-    }
-    wanted = [f"{major}{minor}" for major, minor in plan.target_sm]
-    for sm in wanted:
-        if sm not in known:
+    known = known_targets(flavour)
+    for target in plan.target_sm:
+        if target not in known:
+            sm = _sm(target)
             raise UsageError(
                 f"{flavour.title} {flavour.version} cannot build for --target-sm {sm}; "
-                f"it knows {', '.join(known)}",
+                f"it knows {', '.join(map(_sm, known))}",
                 hint=_TARGET_HINTS.get(sm),
             )
-    return [known[sm] for sm in wanted]
+    return [known[target] for target in plan.target_sm]
+
+
+def known_targets(flavour: Flavour) -> dict[Capability, Any]:
+    """The members of `trt.ComputeCapability` by the compute capability that they are of."""
+    members = flavour.module().ComputeCapability.__members__
+    numbers = {name[2:]: value for name, value in members.items() if name.startswith("SM")}
+    return {divmod(int(number), 10): value for number, value in numbers.items()}
+
+
+def _sm(target: Capability) -> str:
+    return "{}{}".format(*target)
 
 
 def network_profile(

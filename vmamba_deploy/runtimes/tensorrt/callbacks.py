@@ -10,6 +10,7 @@ import queue
 import threading
 from typing import Any
 
+from vmamba_deploy.runtimes.tensorrt.engine_layers import is_layer_list
 from vmamba_deploy.runtimes.tensorrt.plan import Progress
 
 LOGGER = logging.getLogger("vmamba_deploy.tensorrt")
@@ -17,9 +18,10 @@ Event = tuple[str, int, int]
 
 
 def make_logger(trt: Any) -> Any:
-    """A TensorRT logger; its attribute `errors` lists what was reported as an error.
+    """A TensorRT logger.
 
-    TensorRT's information is our debug level: it writes a line per kernel.
+    Its attribute `errors` lists what was reported as an error, `layer_lists` the messages that list
+    the layers of an engine. TensorRT's information is our debug level: it writes a line per kernel.
     """
     levels = {
         trt.ILogger.INTERNAL_ERROR: logging.ERROR,
@@ -33,6 +35,7 @@ def make_logger(trt: Any) -> Any:
         def __init__(self) -> None:
             trt.ILogger.__init__(self)
             self.errors: list[str] = []
+            self.layer_lists: list[str] = []
 
         def log(self, severity: Any, message: str) -> None:
             level = levels.get(severity, logging.DEBUG)
@@ -40,6 +43,8 @@ def make_logger(trt: Any) -> Any:
                 # The caller raises these; logging them too would print them twice.
                 self.errors.append(message)
                 level = logging.DEBUG
+            elif is_layer_list(message):
+                self.layer_lists.append(message)
             LOGGER.log(level, "%s", message)
 
     return Bridge()

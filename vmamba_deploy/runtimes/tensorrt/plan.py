@@ -44,7 +44,7 @@ class EnginePlan:
         embed_plugin: put the plugin library into the engine, which makes the engine code to be
             trusted: whoever loads it runs that library.
         target_sm: compute capabilities to build for, as (8, 6); RTX only. Empty: every one that
-            RTX supports by itself.
+            RTX supports by itself; of an engine in fp8 those that multiply in it.
         workspace_mib: device memory that a tactic may use; None leaves it to TensorRT.
         timing_cache: read if it exists, written after the build; not with RTX.
         version_compatible: an engine that newer versions of TensorRT can load too; not with RTX.

@@ -171,13 +171,24 @@ inline std::string text_or_empty(const nlohmann::json &object, const char *key) 
   return found == object.end() || found->is_null() ? "" : found->get<std::string>();
 }
 
+// What TensorRT listed of the engine is for people; here it must only be of sense.
+inline void check_layers(const nlohmann::json &engine) {
+  const auto said = [&](const char *key) {
+    return engine.contains(key) && !engine.at(key).is_null();
+  };
+  if (said("launches")) whole(engine.at("launches"), 1);
+  if (said("narrow_products")) engine.at("narrow_products").get<std::vector<std::string>>();
+}
+
 inline EngineFacts engine_of(const nlohmann::json &fields) {
   EngineFacts engine;
   engine.built = fields.at("built").get<bool>();
   engine.reason = text_or_empty(fields, "reason");
-  only(fields, {"built", "reason", "flavour", "version", "compute_capabilities",
-                "version_compatible", "hardware_compatible", "weights_stripped", "plugin_layers",
-                "build_seconds", "profile", "plugin", "layers_by_plugin"});
+  only(fields,
+       {"built", "reason", "flavour", "version", "compute_capabilities", "version_compatible",
+        "hardware_compatible", "weights_stripped", "plugin_layers", "build_seconds", "profile",
+        "plugin", "layers_by_plugin", "launches", "narrow_products"});
+  check_layers(fields);
   if (!engine.built) {
     require(fields.at("reason").is_string(), "an engine that was not built needs a reason");
     return engine;

@@ -1,0 +1,134 @@
+"""The part of a quantized file's proof that looks into the engine, on engines that are wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+import onnx_ir as ir
+import pytest
+from msgspec.structs import replace
+
+from tests.digits import BATCH, HAS_RTX
+from vmamba_deploy.artifacts.engine_facts import EngineFacts
+from vmamba_deploy.artifacts.manifest import read_manifest
+from vmamba_deploy.errors import BuildError
+from vmamba_deploy.exporting.dequantize import DEQUANTIZE, QUANTIZE, dequantized
+from vmamba_deploy.exporting.onnx_model import OnnxModel
+from vmamba_deploy.pipeline.engine import build_engine_file
+from vmamba_deploy.pipeline.events import Steps
+from vmamba_deploy.quantization.proof import check_engine
+from vmamba_deploy.quantization.structure import Check
+from vmamba_deploy.runtimes.tensorrt.plan import EnginePlan
+
+pytestmark = pytest.mark.skipif(not HAS_RTX, reason="tensorrt_rtx is not installed")
+PLAN = EnginePlan("rtx", batches=(1, BATCH))
+
+
+@pytest.fixture
+def model(digits_artifact) -> OnnxModel:
+    return OnnxModel.read(digits_artifact("int8") / "model.onnx")
+
+
+@pytest.fixture
+def engine(digits_artifact) -> EngineFacts:
+    return read_manifest(digits_artifact("int8")).engine
+
+
+def checked(model: OnnxModel, engine: EngineFacts) -> Check:
+    assert model.quantization is not None
+    return check_engine(model, model.quantization, engine)
+
+
+def constant(graph: ir.Graph, name: str, values: npt.NDArray[np.generic]) -> ir.Value:
+    tensor = ir.tensor(values, name=name)
+    value = ir.Value(
+        name=name,
+        type=ir.TensorType(tensor.dtype),
+        shape=ir.Shape(values.shape),
+        const_value=tensor,
+    )
+    graph.register_initializer(value)
+    return value
+
+
+def a_weight(graph: ir.Graph) -> ir.Node:
+    """The DequantizeLinear of fc1's weight in the first block."""
+    return next(
+        node
+        for node in graph
+        if node.op_type == DEQUANTIZE and "fc1.weight" in (node.outputs[0].name or "")
+    )
+
+
+def lose_a_weight(graph: ir.Graph) -> None:
+    node = a_weight(graph)
+    whole = constant(graph, "whole", dequantized(node))
+    ir.convenience.replace_all_uses_with(node.outputs[0], whole)
+
+
+def double_a_weight(graph: ir.Graph) -> None:
+    """What stands between the stored numbers and the product keeps them apart."""
+    node = a_weight(graph)
+    ((product, index),) = node.outputs[0].uses()
+    double = ir.node("Mul", [node.outputs[0], constant(graph, "two", np.array(2, np.float16))])
+    graph.insert_before(product, double)
+    product.replace_input_with(index, double.outputs[0])
+
+
+@pytest.mark.parametrize("change", [lose_a_weight, double_a_weight])
+def test_a_product_that_is_not_of_eight_bits_is_named(
+    model: OnnxModel, tmp_path: Path, change: Callable[[ir.Graph], None]
+) -> None:
+    change(model.ir.graph)
+    onnx.save(ir.to_proto(model.ir), str(tmp_path / "model.onnx"))
+    broken = OnnxModel.read(tmp_path / "model.onnx")
+    found = checked(broken, build_engine_file(broken, PLAN, Steps(lambda _event: None)))
+    count = len(broken.quantization.quantized)
+    assert found.status == "failed"
+    assert found.reason == (
+        f"{count - 1} of {count} layers multiply in int8; not layers.0.blocks.0.mlp.fc1"
+    )
+
+
+def test_unsigned_numbers_are_refused_with_a_remedy(model: OnnxModel, tmp_path: Path) -> None:
+    graph = model.ir.graph
+    middle = constant(graph, "middle", np.array(128, np.uint8))
+    quantize = next(node for node in graph if node.op_type == QUANTIZE)
+    ((dequantize, _),) = quantize.outputs[0].uses()
+    for node in (quantize, dequantize):
+        node.replace_input_with(2, middle)
+    quantize.outputs[0].dtype = ir.DataType.UINT8
+    onnx.save(ir.to_proto(model.ir), str(tmp_path / "model.onnx"))
+    with pytest.raises(BuildError, match="Non-zero zero point") as told:
+        build_engine_file(OnnxModel.read(tmp_path / "model.onnx"), PLAN, Steps(lambda _event: None))
+    assert "ActivationSymmetric" in told.value.hint
+
+
+def test_a_right_engine_passes_and_says_its_launches(model, engine) -> None:
+    found = checked(model, engine)
+    assert found.status == "passed"
+    assert f"{engine.launches} launches" in found.reason
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"launches": None}, "lists no layers in a form that we know"),
+        ({"built": False, "reason": "not asked for"}, "not asked for"),
+    ],
+)
+def test_what_cannot_be_seen_is_skipped(model, engine, change, words) -> None:
+    found = checked(model, replace(engine, **change))
+    assert found.status == "skipped"
+    assert words in found.reason
+
+
+def test_an_engine_without_any_narrow_product_fails(model, engine) -> None:
+    found = checked(model, replace(engine, narrow_products=None))
+    assert found.status == "failed"
+    assert found.reason.startswith("0 of ")
+    assert "more" in found.reason
