@@ -97,6 +97,7 @@ class TensorRT:
     """
 
     ILogger, IProgressMonitor, BuilderFlag = Logger, Monitor, BuilderFlag
+    ProfilingVerbosity = SimpleNamespace(DETAILED="detailed")
     IPluginV3Layer = PluginLayer
     __version__ = "1.7.1"
 
