@@ -139,7 +139,13 @@ def prove_anew(
         base = exported_base(quantized, loaded, Path(folder))
         if quantized.quantization is not None:
             proof = prove_quantized(
-                quantized, base, loaded, batches=batches, seed=seed, progress=progress
+                quantized,
+                base,
+                loaded,
+                engine=engine,
+                batches=batches,
+                seed=seed,
+                progress=progress,
             )
             said = quantized.structured("tool_versions")
             if said == tool_versions() or not proof.failures:
