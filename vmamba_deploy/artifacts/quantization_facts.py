@@ -33,6 +33,20 @@ class LayerFacts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, 
     kept: _Name | None = None
 
 
+class SetFacts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A set of layers that were quantized together, to be measured.
+
+    Attributes:
+        share: of the linear layers' multiply-adds, those in it; 0..1.
+        expected: the sum of what its layers cost alone.
+        nmse: of the outputs, measured.
+    """
+
+    share: Annotated[float, Meta(ge=0, le=1)]
+    expected: _Amount
+    nmse: _Amount
+
+
 class QuantizationFacts(
     Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
 ):
@@ -45,6 +59,9 @@ class QuantizationFacts(
         samples: inputs that were made of them.
         layers: every linear layer, in the graph's order.
         max_nmse: the budget that layers were chosen by; None: all that can be.
+        nmse: of the outputs on calibration images, with all that is quantized, where layers were
+            chosen.
+        curve: sets of those layers that save the most for their error, from few to all.
         largest_scan: absolute value of any scan's result, where it was looked at.
     """
 
@@ -54,6 +71,8 @@ class QuantizationFacts(
     samples: Annotated[int, Meta(ge=1)]
     layers: Annotated[tuple[LayerFacts, ...], Meta(max_length=1 << 16)]
     max_nmse: _Amount | None = None
+    nmse: _Amount | None = None
+    curve: Annotated[tuple[SetFacts, ...], Meta(max_length=1 << 10)] = ()
     largest_scan: _Amount | None = None
 
     @property

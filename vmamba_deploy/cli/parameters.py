@@ -17,7 +17,7 @@ from vmamba_deploy.precisions import BASES, PRECISIONS, PrecisionName
 from vmamba_deploy.preprocessing import INTERPOLATIONS
 from vmamba_deploy.preprocessing.options import CENTER, STRETCH, PreprocessingOptions
 from vmamba_deploy.preprocessing.specification import MAX_PIXELS
-from vmamba_deploy.quantization.plan import PHOTOS, QuantizationPlan
+from vmamba_deploy.quantization.plan import AUTO, PHOTOS, QuantizationPlan, usual_budget
 
 if TYPE_CHECKING:
     _Parameter = click.ParamType[Any]
@@ -31,7 +31,15 @@ _CAPABILITY = re.compile(r"(?:sm_?)?(\d{1,2})\.?(\d)")
 
 
 def precision_flags(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add a flag for each precision; `pop_precision` reads them."""
+    """Add `--precision`, and a flag for each; `pop_precision` reads them."""
+    named = click.option(
+        "--precision",
+        "precision_name",
+        type=click.Choice([*PRECISIONS, AUTO]),
+        help=f"Instead of a flag. {AUTO}: --int8 for the layers that save the most, while the "
+        "outputs' error stays below a budget.",
+    )
+    command = named(command)
     for precision in reversed([*PRECISIONS.values()]):
         flag = click.option(f"--{precision.name}", is_flag=True, help=precision.description)
         command = flag(command)
@@ -39,14 +47,23 @@ def precision_flags(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def pop_precision(options: dict[str, Any]) -> PrecisionName:
-    """Take the precisions' flags out of a command's options; fp32 when none was given.
+    """Take what names a precision out of a command's options; fp32 when nothing did.
+
+    With `auto` layers are chosen by the usual budget where `max_nmse`, among the options, is none.
 
     Raises:
         UsageError: more than one.
     """
     asked = [precision.name for precision in PRECISIONS.values() if options.pop(precision.name)]
+    said = [f"--{name}" for name in asked]
+    named = options.pop("precision_name")
+    if named is not None:
+        asked.append(PRECISIONS["int8" if named == AUTO else named].name)
+        said.append(f"--precision {named}")
     if len(asked) > 1:
-        raise UsageError(f"choose one precision, not {' and '.join('--' + name for name in asked)}")
+        raise UsageError(f"choose one precision, not {' and '.join(said)}")
+    if named == AUTO and options.get("max_nmse") is None:
+        options["max_nmse"] = usual_budget("int8")
     return asked[0] if asked else "fp32"
 
 
@@ -57,7 +74,8 @@ def quantization_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "--max-nmse",
             type=float,
             help="Of --int8: quantize the layers that save the most while the outputs' error stays "
-            "below.  [default: all layers]",
+            f"below.  [default: all layers; with --precision {AUTO} "
+            f"{usual_budget('int8'):.1e}]",
         ),
         click.option(
             "--base",

@@ -23,6 +23,8 @@ from vmamba_deploy.quantization.images import calibration_images
 from vmamba_deploy.quantization.plan import QuantizationPlan
 from vmamba_deploy.quantization.proof import QuantizationProof, check_engine, check_fused
 from vmamba_deploy.quantization.quantize import calibrate, write_quantized
+from vmamba_deploy.quantization.selection import select
+from vmamba_deploy.quantization.sensitivity import Sensitivity
 from vmamba_deploy.quantization.structure import check_structure
 
 if TYPE_CHECKING:
@@ -51,12 +53,17 @@ def quantize(
         steps: told of calibration and selection.
 
     Raises:
-        VmambaError: as `calibration_images`, `calibrate` and `write_quantized`.
+        VmambaError: as `calibration_images`, `calibrate`, `select` and `write_quantized`.
     """
     with steps.step("calibrate", f"calibrating on {plan.calibrate}") as told:
         images = calibration_images(plan.folder, base, loaded.preprocessing)
         facts = calibrate(base, images, steps.progress)
         told.append(f"{len(images)} samples of {len(images.files)} images")
+    if plan.max_nmse is not None:
+        with steps.step("select", "choosing layers") as told:
+            sensitivity = Sensitivity(base, facts, precision, images)
+            facts = select(facts, plan.max_nmse, sensitivity, steps.progress)
+            told.append(f"NMSE {facts.nmse:.1e} of {plan.max_nmse:.1e} on calibration images")
     with steps.step("quantize", f"quantizing to {precision}") as told:
         quantized = write_quantized(base, facts, precision, path)
         told.append(f"{len(facts.quantized)} of {len(facts.layers)} linear layers")

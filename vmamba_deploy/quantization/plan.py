@@ -11,6 +11,16 @@ from vmamba_deploy.precisions import BASES, PRECISIONS, BaseName, PrecisionName
 
 PHOTOS = "photos"
 """In place of a folder: the photographs of this package."""
+AUTO = "auto"
+"""In place of a precision: INT8 for those layers that the usual budget lets be."""
+
+
+def usual_budget(precision: PrecisionName) -> float:
+    """NMSE of the outputs that layers are chosen by where nothing else is asked for.
+
+    Half of the limit, as images that nobody saw may cost more than those of the calibration.
+    """
+    return PRECISIONS[precision].thresholds.nmse / 2
 
 
 @dataclass(frozen=True)
