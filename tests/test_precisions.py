@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import replace
-from typing import get_args
+from typing import Any, get_args
 
 import click
 import pytest
 from click.testing import CliRunner
 
-from vmamba_deploy.cli.parameters import pop_precision, precision_flags
+from vmamba_deploy.cli.parameters import (
+    pop_precision,
+    pop_quantization,
+    precision_flags,
+    quantization_options,
+)
 from vmamba_deploy.errors import UsageError
 from vmamba_deploy.precisions import BASES, PRECISIONS, PrecisionName, precision_named
 
@@ -63,3 +68,31 @@ def test_a_new_entry_is_a_new_flag(monkeypatch: pytest.MonkeyPatch) -> None:
     assert CliRunner().invoke(command, ["--fp6"]).output == "fp6\n"
     assert CliRunner().invoke(command, []).output == "fp32\n"
     assert "Six bits." in CliRunner().invoke(command, ["--help"]).output
+
+
+@pytest.mark.parametrize(
+    ("said", "precision", "budget"),
+    [
+        (["--precision", "fp16"], "fp16", None),
+        (["--precision", "auto"], "int8", PRECISIONS["int8"].thresholds.nmse / 2),
+        (["--precision", "auto", "--max-nmse", "1e-3"], "int8", 1e-3),
+        (["--int8"], "int8", None),
+    ],
+)
+def test_a_precision_is_named_by_its_flag_or_by_one_option(
+    said: list[str], precision: str, budget: float | None
+) -> None:
+    assert CliRunner().invoke(_command, said).output == f"{precision} {budget}\n"
+
+
+def test_two_precisions_are_refused() -> None:
+    result = CliRunner().invoke(_command, ["--int8", "--precision", "auto"])
+    assert isinstance(result.exception, UsageError)
+    assert str(result.exception) == "choose one precision, not --int8 and --precision auto"
+
+
+@click.command()
+@precision_flags
+@quantization_options
+def _command(**options: Any) -> None:
+    click.echo(f"{pop_precision(options)} {pop_quantization(options).max_nmse}")
