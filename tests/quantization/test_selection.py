@@ -8,8 +8,8 @@ from itertools import combinations
 
 import numpy as np
 import pytest
-from tests.quantization.linear_chain import OUTLIER, Array, Chain, chain, pictures
 
+from tests.quantization.linear_chain import OUTLIER, Array, Chain, chain, pictures
 from vmamba_deploy.artifacts.quantization_facts import QuantizationFacts
 from vmamba_deploy.errors import BuildError
 from vmamba_deploy.precisions import PRECISIONS
@@ -120,11 +120,13 @@ def test_no_layer_within_the_budget_is_told(measured: Measured) -> None:
 
 
 def test_what_saves_more_for_its_error_comes_first() -> None:
-    dear, cheap, large = Candidate("a", 10, 4e-3), Candidate("b", 10, 1e-3), Candidate("c", 90, 5e-3)
+    dear, cheap, large = (
+        Candidate("a", 10, 4e-3),
+        Candidate("b", 10, 1e-3),
+        Candidate("c", 90, 5e-3),
+    )
     assert within([dear, cheap, large], 6e-3) == [large, cheap]
     assert within([dear, cheap, large], 5e-3) == [large]
     # What does not fit is passed over, and a later one fits.
     assert within([dear, cheap, large], 4.9e-3) == [cheap]
     assert within([], 1.0) == []
-
-

@@ -5,7 +5,7 @@ So one session tells what any set of layers costs, and the weights are loaded on
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 
 import onnx_ir as ir
 from onnx_ir.passes import InPlacePass, PassResult
@@ -106,9 +106,7 @@ def _switch(graph: ir.Graph, node: ir.Node, form: ir.Graph, chosen: ir.Value, pl
         const_value=ir.tensor(place, dtype=ir.DataType.INT64, name=f"{name}__place"),
     )
     graph.register_initializer(index)
-    as_it_was = ir.Node(
-        "", node.op_type, node.inputs, [*node.attributes.values()], outputs=[plain]
-    )
+    as_it_was = ir.Node("", node.op_type, node.inputs, [*node.attributes.values()], outputs=[plain])
     gathered = ir.node("Gather", [chosen, index])
     branches = {
         "then_branch": form,
