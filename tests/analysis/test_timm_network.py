@@ -96,9 +96,7 @@ def test_the_file_computes_what_the_network_does(timm, tmp_path):
     one, path = TimmNetwork.parsed("timm:windowed"), tmp_path / "windowed.onnx"
     network, pixels = one.build((64, 64)), torch.rand(1, 3, 64, 64)
     one.export(network, (64, 64), path)
-    (found,) = create_session(path, holds_bfloat16=False).run(
-        None, {"pixel_values": pixels.numpy()}
-    )
+    (found,) = create_session(path, precision="fp32").run(None, {"pixel_values": pixels.numpy()})
     np.testing.assert_allclose(found, network(pixels).detach().numpy(), rtol=1e-4, atol=1e-5)
 
 

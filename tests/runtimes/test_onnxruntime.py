@@ -6,13 +6,17 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnx.parser
+import onnx_ir as ir
 import pytest
 import torch
 
 from vmamba_deploy import native
 from vmamba_deploy.errors import EnvironmentProblem, InputFileError, VmambaError
 from vmamba_deploy.exporting.onnx_file import export_onnx
+from vmamba_deploy.exporting.onnx_model import OnnxModel
 from vmamba_deploy.exporting.options import ExportOptions
+from vmamba_deploy.exporting.quantize import GRIDS, QuantizeLayers
 from vmamba_deploy.models import load_weights
 from vmamba_deploy.runtimes.onnxruntime import (
     OnnxRuntimeBody,
@@ -111,3 +115,47 @@ def test_a_closed_session_says_so(exported):
 def test_a_pytorch_session_leaves_no_graph_behind(loaded):
     logits = PyTorchRuntime(loaded.model).open()(images(1))["logits"]
     assert not torch.from_numpy(logits).requires_grad
+
+
+FLAT = """<ir_version: 10, opset_import: ["": 20]>
+    g (float[batch, 32] x) => (float[batch, 16] y) {
+        p = MatMul(x, fc_weight)
+        q = Add(p, bias)
+        y = Relu(q)
+    }"""
+
+
+@pytest.fixture
+def quantized_flat(tmp_path):
+    """A quantized layer whose input has two axes, so that MatMul and Add could become a Gemm."""
+    rng = np.random.default_rng()
+    proto = onnx.parser.parse_model(FLAT)
+    for name, shape in (("fc_weight", (32, 16)), ("bias", (16,))):
+        values = rng.standard_normal(shape).astype(np.float32)
+        proto.graph.initializer.append(onnx.numpy_helper.from_array(values, name))
+    model = ir.serde.deserialize_model(onnx.shape_inference.infer_shapes(proto))
+    QuantizeLayers(GRIDS["int8"], {"fc": 4.0})(model)
+    path = tmp_path / "flat.onnx"
+    onnx.save_model(ir.to_proto(model), str(path))
+    return path, model
+
+
+def ops_of(model, tmp_path, **options):
+    written = tmp_path / "optimized.onnx"
+    create_session(model, optimized_file=written, **options)
+    return [node.op_type for node in onnx.load(str(written)).graph.node]
+
+
+@pytest.mark.parametrize("form", ["path", "read", "graph", "serving"])
+def test_a_layer_between_two_axes_multiplies_integers(quantized_flat, tmp_path, form):
+    path, graph = quantized_flat
+    model = {"read": OnnxModel.read(path), "graph": graph}.get(form, path)
+    options = {"precision": "int8"} if form == "serving" else {}
+    assert "MatMulIntegerToFloat" in ops_of(model, tmp_path, **options)
+
+
+def test_else_it_would_multiply_in_float(quantized_flat, tmp_path):
+    """What the option is for: once this fails, it can go."""
+    ops = ops_of(quantized_flat[0], tmp_path, precision="fp32")
+    assert "MatMulIntegerToFloat" not in ops
+    assert any("Gemm" in op for op in ops)

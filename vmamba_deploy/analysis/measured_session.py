@@ -131,7 +131,7 @@ def _serve(connection: Connection, model: Path, library: Path | None, threads: i
 
     empty, problem, session = peak_bytes(), None, None
     try:
-        session = create_session(model, library=library, threads=threads, holds_bfloat16=False)
+        session = create_session(model, library=library, threads=threads, precision="fp32")
     except VmambaError as error:
         problem = error
     with suppress(EOFError, ConnectionError):  # who asked is gone

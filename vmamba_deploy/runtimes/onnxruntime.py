@@ -24,7 +24,7 @@ from vmamba_deploy.errors import (
 from vmamba_deploy.exporting.onnx_model import OnnxModel
 from vmamba_deploy.files import shown
 from vmamba_deploy.native import check_loadable
-from vmamba_deploy.precisions import precision_named
+from vmamba_deploy.precisions import PrecisionName, precision_named
 from vmamba_deploy.runtimes.base import (
     RuntimeKind,
     RuntimeStatus,
@@ -58,7 +58,7 @@ def create_session(
     threads: int = 0,
     device: Literal["cpu", "cuda"] = "cpu",
     cuda_graph: bool = False,
-    holds_bfloat16: bool | None = None,
+    precision: PrecisionName | None = None,
     optimized_file: Path | None = None,
 ) -> Any:
     """An `onnxruntime.InferenceSession`.
@@ -69,7 +69,7 @@ def create_session(
         threads: intra-op threads, 0 for ONNX Runtime's own choice.
         device: on `cuda`, no node may run on the CPU.
         cuda_graph: let the CUDA provider capture and replay the network.
-        holds_bfloat16: False where that is known, so that the package onnx_ir is not needed; None
+        precision: of the model where it is known, so that the package onnx_ir is not needed; None
             looks into the model.
         optimized_file: where ONNX Runtime writes the graph that it runs.
 
@@ -89,12 +89,6 @@ def create_session(
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 3
-    if isinstance(model, OnnxModel) and precision_named(model.precision).quantized:
-        # It would make a float product of a MatMul and an Add between two axes, before the
-        # products of 8-bit integers are looked for.
-        options.add_session_config_entry(
-            "optimization.disable_specified_optimizers", "MatMulAddFusion"
-        )
     if optimized_file is not None:
         options.optimized_model_filepath = str(optimized_file)
     if library is not None:
@@ -102,13 +96,21 @@ def create_session(
         check_loadable(library)
         with explained(f"use {library}", EnvironmentProblem, hint=_LIBRARY_HINT):
             options.register_custom_ops_library(str(library))
+    if precision is None and device == "cpu":
+        model = _read(model)
+    if _is_quantized(model, precision):
+        # It would make a float product of a MatMul and an Add between two axes, before the
+        # products of 8-bit integers are looked for.
+        options.add_session_config_entry(
+            "optimization.disable_specified_optimizers", "MatMulAddFusion"
+        )
     providers: list[Any] = ["CPUExecutionProvider"]
     name = model if isinstance(model, Path) else getattr(model, "path", "the model")
     if device == "cuda":
         options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
         providers = [("CUDAExecutionProvider", {"enable_cuda_graph": str(int(cuda_graph))})]
-    widen = device == "cpu" and holds_bfloat16 is not False
-    source = _source(model, widen=widen)
+    may_hold_bfloat16 = precision is None or not precision_named(precision).onnxruntime_cpu
+    source = _source(model, widen=device == "cpu" and may_hold_bfloat16)
     try:
         with explained(f"load {name}", InputFileError):
             return ort.InferenceSession(source, options, providers=providers)
@@ -165,6 +167,34 @@ def _require_text(path: Path) -> None:
         ) from error
 
 
+def _read(model: Path | OnnxModel | ir.Model) -> OnnxModel | ir.Model:
+    if not isinstance(model, Path):
+        return model
+    _require_text(model)
+    try:
+        return OnnxModel.read(model)
+    except ModuleNotFoundError as error:
+        raise _needs_onnx_ir(error) from error
+
+
+def _needs_onnx_ir(error: ModuleNotFoundError) -> EnvironmentProblem:
+    return EnvironmentProblem(
+        f"bfloat16 on the CPU needs the package {error.name}: ONNX Runtime has no bfloat16 "
+        "arithmetic there",
+        hint=f"pip install {error.name}, or export in fp32 or fp16",
+    )
+
+
+def _is_quantized(model: Path | OnnxModel | ir.Model, precision: PrecisionName | None) -> bool:
+    if isinstance(model, OnnxModel):
+        precision = precision or model.precision
+    elif not isinstance(model, Path) and precision is None:
+        from vmamba_deploy.exporting.dequantize import quantized_as
+
+        precision = quantized_as(model)
+    return precision is not None and precision_named(precision).quantized
+
+
 def _source(model: Path | OnnxModel | ir.Model, *, widen: bool) -> str | bytes:
     """What ONNX Runtime loads: the file itself wherever it can."""
     if isinstance(model, Path | OnnxModel):
@@ -174,11 +204,7 @@ def _source(model: Path | OnnxModel | ir.Model, *, widen: bool) -> str | bytes:
     try:
         from vmamba_deploy.exporting.passes import WidenBfloat16, serialised
     except ModuleNotFoundError as error:
-        raise EnvironmentProblem(
-            f"bfloat16 on the CPU needs the package {error.name}: ONNX Runtime has no bfloat16 "
-            "arithmetic there",
-            hint=f"pip install {error.name}, or export in fp32 or fp16",
-        ) from error
+        raise _needs_onnx_ir(error) from error
     file = OnnxModel.read(model) if isinstance(model, Path) else model
     graph = file.ir if isinstance(file, OnnxModel) else file
     if widen:
@@ -309,7 +335,7 @@ def _open_folder(serving: Serving) -> ServedModel:
         check_onnx(serving),
         library=listed_library(serving),
         threads=serving.threads,
-        holds_bfloat16=not precision_named(serving.manifest.precision).onnxruntime_cpu,
+        precision=serving.manifest.precision,
     )
     # ONNX Runtime's own session takes calls of many threads; each stream gets a turn in it.
     return served(

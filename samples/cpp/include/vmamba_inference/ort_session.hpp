@@ -50,6 +50,10 @@ inline Ort::SessionOptions ort_options(const Manifest &manifest, const Options &
   if (manifest.files.count("libvmamba_ort.so") != 0) {
     settings.RegisterCustomOpsLibrary(std::filesystem::absolute(library).c_str());
   }
+  if (manifest.precision == "int8" || manifest.precision == "fp8") {
+    // It would make float products before those of 8-bit integers are looked for.
+    settings.AddConfigEntry("optimization.disable_specified_optimizers", "MatMulAddFusion");
+  }
   if (options.cuda) {
     settings.AddConfigEntry("session.disable_cpu_ep_fallback", "1");
     append_cuda(settings);
