@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 import re
 import tomllib
 from dataclasses import fields
@@ -112,6 +113,33 @@ def test_the_page_on_analyses_has_every_option(command: str) -> None:
     usual = {"--help", "--json", "--quiet", "--verbose"}
     long = {option for option in OPTIONS[command] if option.startswith("--")} - usual
     assert not sorted(option for option in long if not re.search(rf"{option}(?![\w-])", text))
+
+
+def test_the_figures_of_the_page_on_analyses_are_those_of_its_files() -> None:
+    text = (DOCS / "analysis.md").read_text(encoding="utf-8")
+    drawn = sorted(path.parent for path in (DOCS / "figures" / "analysis").glob("*/*.svg"))
+    assert drawn
+    for folder in drawn:
+        (file,) = folder.glob("*.json")
+        assert f"figures/analysis/{folder.name}/{file.stem}.svg" in text
+        found = json.loads(file.read_text(encoding="utf-8"))
+        for one in found.get("fields", ()):
+            reach = {each["share"]: each for each in one["extents"]}
+            row = f"| {one['state']} | {reach[0.5]['radius_pixels']:.0f} |"
+            row += f" {reach[0.95]['radius_pixels']:.0f} | {reach[0.95]['square_share']:.1%} |"
+            assert f"| `{one['network']}` | {found['image_size'][0]} {row}" in text
+        for curve in found.get("curves", ()):
+            (row,) = re.findall(rf"^\| `{re.escape(curve['network'])}` \|.* G \|.*$", text, re.M)
+            told = {each["side"]: each for each in curve["figures"]}
+            cells = [
+                f"{told[side]['cpu_ms']:.0f} ms, "
+                f"{(told[side]['peak_bytes'] - told[side]['empty_bytes']) / 1e6:.0f} MB, "
+                f"{told[side]['multiply_adds'] / 1e9:.1f} G"
+                for side in (128, 256, 512, 1024)
+            ]
+            powers = (curve["exponents"][name] for name in ("cpu_time", "multiply_adds"))
+            cells += [f"{power:.2f}" for power in powers]
+            assert row.endswith(f"| {' | '.join(cells)} |")
 
 
 def test_the_page_on_exports_has_every_preset_and_manifest_key() -> None:

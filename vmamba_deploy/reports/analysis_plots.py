@@ -63,7 +63,14 @@ def _draw_field(axes: Axes, facts: FieldFacts, field: Field) -> Any:
     height, width = field.shape
     small = _shrunk(field)
     shown = np.log10(np.maximum(small / small.max(), 10.0**-_DECADES))
-    image = axes.imshow(shown, cmap="viridis", vmin=-_DECADES, vmax=0, extent=(0, width, height, 0))
+    image = axes.imshow(
+        shown,
+        interpolation="none",
+        cmap="viridis",
+        vmin=-_DECADES,
+        vmax=0,
+        extent=(0, width, height, 0),
+    )
     down, right = centre_of(field.shape, facts.map_size)
     for extent in facts.extents:
         if extent.share in (0.5, 0.95):
