@@ -7,7 +7,6 @@ MatMuls. Networks of convolutions by ONNX Runtime's `quantize_static`: that pass
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,7 +81,6 @@ def _quantize_matmuls(model: Any, target: Path, noise: Noise) -> None:
 
 def _quantize_convolutions(source: Path, target: Path, noise: Noise) -> None:
     from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
-    from onnxruntime.quantization.shape_inference import quant_pre_process
 
     class Reader:
         """Gives each feed once, then None."""
@@ -93,17 +91,14 @@ def _quantize_convolutions(source: Path, target: Path, noise: Noise) -> None:
             """The next one."""
             return next(self.feeds, None)
 
-    with tempfile.TemporaryDirectory() as folder:
-        folded = Path(folder) / "folded.onnx"
-        # Normalisations go into the convolutions before them.
-        quant_pre_process(source, folded, skip_symbolic_shape=True)
-        quantize_static(
-            folded,
-            target,
-            Reader(),
-            quant_format=QuantFormat.QDQ,
-            per_channel=True,
-            # On x86 ONNX Runtime fuses all convolutions of unsigned maps, and not all of signed.
-            activation_type=QuantType.QUInt8,
-            weight_type=QuantType.QInt8,
-        )
+    # The exporter has put the normalisations into the convolutions before them.
+    quantize_static(
+        source,
+        target,
+        Reader(),
+        quant_format=QuantFormat.QDQ,
+        per_channel=True,
+        # On x86 ONNX Runtime fuses all convolutions of unsigned maps, and not all of signed.
+        activation_type=QuantType.QUInt8,
+        weight_type=QuantType.QInt8,
+    )

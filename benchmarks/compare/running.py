@@ -120,7 +120,7 @@ def measure(
         rows = [
             row
             for batch in asked.batches_of(side)
-            for row in _rows(opened.processes, yardsticks, batch, asked)
+            for row in rows_beside(opened.processes, yardsticks, batch, asked)
         ]
     return {
         "network": contender.name,
@@ -136,10 +136,15 @@ def measure(
     }
 
 
-def _rows(
+def rows_beside(
     processes: Mapping[Cell, Process], yardsticks: Mapping[Cell, Process], batch: int, asked: Asked
 ) -> list[Json]:
-    """Times of one batch size: of each cell, and within each round beside others."""
+    """Times of one batch size: of each cell, and within each round over those of others.
+
+    `over_yardstick` is over the yardstick in fp32 in the first runtime, `over_yardstick_here` in
+    the cell's own, `over_fp32` over the contender itself in fp32 there; a ratio whose other cell
+    was not measured is left out.
+    """
     calls = {
         (own, cell): partial(_call, process, batch)
         for own, group in ((True, processes), (False, yardsticks))

@@ -12,6 +12,7 @@ import contextlib
 import ctypes
 import gc
 import json
+import signal
 import sys
 import time
 from functools import cache
@@ -29,6 +30,7 @@ _CLEAR_PEAK = "5"
 
 def main(model: Path, way: str, threads: int, side: int) -> None:
     """Answer the lines."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C is for who started it, and ends it
     try:
         runtime = runtime_on(model, way, threads)
         status = runtime.status()

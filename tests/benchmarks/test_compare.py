@@ -17,7 +17,7 @@ from benchmarks.compare.bars import INT8_RATIO, OPENVINO_RATIO, judge
 from benchmarks.compare.contenders import CONTENDERS, Contender
 from benchmarks.compare.files import Files
 from benchmarks.compare.record import Record
-from benchmarks.compare.running import FP32, INT8, Asked
+from benchmarks.compare.running import FP32, INT8, Asked, Cell, rows_beside
 from benchmarks.compare.text import bars_text, group_text
 from benchmarks.compare.turns import LEAST_ROUNDS, MOST_ROUNDS, take_turns
 from benchmarks.compare.ways import ONNXRUNTIME, ways
@@ -197,12 +197,54 @@ def test_there_are_as_many_rounds_as_the_time_allows() -> None:
     assert len(take_turns(calls, seconds=1.0)["a"]) == 5
 
 
+class Fixed:
+    """Answers as a process does whose call takes so long for each image."""
+
+    def __init__(self, ms: float, peak: int = 0) -> None:
+        self._ms, self._peak = ms, peak
+
+    def ask(self, line: str) -> str:
+        return str(self._peak) if line == "peak" else str(self._ms * int(line))
+
+
+@pytest.mark.usefixtures("no_pause")
+def test_a_ratio_is_of_the_time_of_the_cell_over_that_of_another() -> None:
+    asked = replace(ASKED, ways=("first", "second"))
+    own = {
+        Cell("first", FP32): Fixed(300.0, peak=7),
+        Cell("second", FP32): Fixed(150.0, peak=5),
+        Cell("second", INT8): Fixed(75.0, peak=3),
+    }
+    yardsticks = {Cell("first", FP32): Fixed(100.0), Cell("second", FP32): Fixed(50.0)}
+    whole, other, narrow = rows_beside(own, yardsticks, 2, asked)
+    ratios = ("over_yardstick", "over_yardstick_here", "over_fp32")
+    assert [[row[name]["median"] for name in ratios] for row in (whole, other, narrow)] == [
+        [3.0, 3.0, 1.0],
+        [1.5, 3.0, 1.0],
+        [0.75, 1.5, 0.5],
+    ]
+    assert [row["peak_bytes"] for row in (whole, other, narrow)] == [7, 5, 3]
+    assert [row["runtime"] for row in (whole, other, narrow)] == ["first", "second", "second"]
+    assert narrow["ms"]["median"] == 150.0
+    assert narrow["images_per_s"] == pytest.approx(2 / 0.150)
+
+
+@pytest.mark.usefixtures("no_pause")
+def test_without_its_counterpart_a_cell_has_no_ratio() -> None:
+    (row,) = rows_beside({Cell("second", INT8): Fixed(200.0)}, {}, 1, ASKED)
+    assert not [name for name in row if name.startswith("over")]
+    assert rows_beside({}, {Cell("first", FP32): Fixed(100.0)}, 1, ASKED) == []
+
+
 def record_with(ratio: float, threads: int = 2) -> Json:
+    """Its ratios are that, where they are judged; the others are far from it."""
+
     def row(runtime: str, precision: str, batch: int) -> Json:
-        spread = {"median": ratio, "q25": ratio, "q75": ratio}
-        names = ("over_fp32", "over_yardstick", "over_yardstick_here")
+        judged = "over_fp32" if runtime == ONNXRUNTIME else "over_yardstick_here"
+        values = dict.fromkeys(("over_fp32", "over_yardstick", "over_yardstick_here"), 9.0)
+        values[judged] = ratio if (precision == INT8) == (runtime == ONNXRUNTIME) else 9.0
         about = {"runtime": runtime, "precision": precision, "batch": batch}
-        return about | dict.fromkeys(names, spread)
+        return about | {name: {"median": value} for name, value in values.items()}
 
     rows = [
         row(runtime, precision, batch)
