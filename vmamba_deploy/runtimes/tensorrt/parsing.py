@@ -13,11 +13,19 @@ from vmamba_deploy.ops.op import PluginKey
 from vmamba_deploy.ops.registry import OPS
 from vmamba_deploy.runtimes.tensorrt.flavour import Flavour
 
+_SIGNED = (
+    "TensorRT takes symmetric quantization alone: quantize to signed integers with the zero point "
+    "0; in ONNX Runtime's quantization, QuantType.QInt8 with "
+    "extra_options={'ActivationSymmetric': True, 'WeightSymmetric': True}"
+)
 # What TensorRT says of a quantized file that it does not take, and what to do.
 _REMEDIES: Mapping[str, str] = {
-    "Non-zero zero point": "TensorRT takes symmetric quantization alone: quantize to signed "
-    "integers with the zero point 0; in ONNX Runtime's quantization, QuantType.QInt8 with "
-    "extra_options={'ActivationSymmetric': True, 'WeightSymmetric': True}",
+    "Non-zero zero point": _SIGNED,
+    "unsupported input type of UINT8": _SIGNED,
+    "input has type Int32 but must have": "TensorRT takes no bias in 32-bit integers: leave biases "
+    "in floating point; in ONNX Runtime's quantization, extra_options={'QuantizeBias': False}",
+    "DynamicQuantizeLinear": "TensorRT takes static quantization alone, QuantizeLinear and "
+    "DequantizeLinear with constant scales: export with --int8, or use quantize_static",
     "HW-specific datatypes: fp8": "float8 is for GPUs of compute capability 8.9 and newer: take "
     "--int8, or name such GPUs with --target-sm",
     "HW-specific datatypes: fp4": "float4 is for GPUs of compute capability 10.0 and newer: take "
