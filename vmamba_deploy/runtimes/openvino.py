@@ -40,6 +40,7 @@ from vmamba_deploy.runtimes.base import (
     given,
 )
 from vmamba_deploy.runtimes.onnxruntime import check_onnx, served
+from vmamba_deploy.runtimes.openvino_graph import fuse_silu_into_convolutions
 
 if TYPE_CHECKING:
     import numpy as np
@@ -112,6 +113,7 @@ class OpenVinoNetwork:
     ) -> None:
         self._core = _core(extension)
         self._model = _read(self._core, path)
+        fuse_silu_into_convolutions(self._model)
         self._options = {"INFERENCE_PRECISION_HINT": "f32", "NUM_STREAMS": str(streams)}
         if threads:
             self._options["INFERENCE_NUM_THREADS"] = str(threads * streams)
