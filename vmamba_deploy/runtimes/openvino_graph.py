@@ -59,7 +59,9 @@ def _silu_of_turned_map(product: Any) -> Any:
 
 def _is_channels_last(transpose: Any) -> bool:
     order = transpose.input_value(1).get_node()
-    return order.get_type_name() == "Constant" and order.get_vector().tolist() == _TO_CHANNELS_LAST
+    if order.get_type_name() != "Constant":
+        return False
+    return [int(axis) for axis in order.get_vector()] == _TO_CHANNELS_LAST
 
 
 def _convolution_of(value: Any) -> Any:
