@@ -9,6 +9,8 @@ from msgspec import Meta, Struct
 
 from vmamba_deploy.precisions import BaseName
 
+LARGEST_NARROW_SCAN = 65504 / 8
+"""Of results seen; the margin to float16's largest number is for images that were not."""
 _Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$(?!\n)")]
 _Name = Annotated[str, Meta(min_length=1)]
 _Amount = Annotated[float, Meta(ge=0)]
@@ -62,7 +64,8 @@ class QuantizationFacts(
         nmse: of the outputs on calibration images, with all that is quantized, where layers were
             chosen.
         curve: sets of those layers that save the most for their error, from few to all.
-        largest_scan: absolute value of any scan's result, where it was looked at.
+        largest_scan: absolute value of any scan's result; None where it was not looked
+            at, over an fp32 base, or there is no scan.
     """
 
     base: BaseName
@@ -79,6 +82,11 @@ class QuantizationFacts(
     def quantized(self) -> dict[str, float]:
         """Largest value of the input by name, of the layers that are quantized."""
         return {layer.name: layer.largest for layer in self.layers if layer.kept is None}
+
+    @property
+    def narrow_scans(self) -> bool:
+        """Whether scans write float16: their results fit, with a margin for other images."""
+        return self.largest_scan is not None and self.largest_scan < LARGEST_NARROW_SCAN
 
     @property
     def share(self) -> float:

@@ -170,7 +170,9 @@ def _run_in(
         base = None
         if PRECISIONS[plan.precision].quantized:
             base = _export(loaded, Path(scratch) / ONNX_NAME, plan, steps)
-            facts = quantize(base, loaded, onnx_path, plan.precision, plan.quantization, steps)
+            base, facts = quantize(
+                base, loaded, onnx_path, plan.precision, plan.quantization, steps
+            )
         else:
             facts = _export(loaded, onnx_path, plan, steps)
         return _finish(output, loaded, plan, steps, facts, base)

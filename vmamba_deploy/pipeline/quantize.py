@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from vmamba_deploy.artifacts.engine_facts import EngineFacts
 from vmamba_deploy.artifacts.manifest import ONNX_NAME
+from vmamba_deploy.artifacts.quantization_facts import QuantizationFacts
 from vmamba_deploy.errors import InputFileError
 from vmamba_deploy.exporting.metadata import tool_versions
 from vmamba_deploy.exporting.onnx_file import export_onnx
@@ -22,7 +23,7 @@ from vmamba_deploy.quantization.foreign import check_foreign_structure
 from vmamba_deploy.quantization.images import calibration_images
 from vmamba_deploy.quantization.plan import QuantizationPlan
 from vmamba_deploy.quantization.proof import QuantizationProof, check_engine, check_fused
-from vmamba_deploy.quantization.quantize import calibrate, write_quantized
+from vmamba_deploy.quantization.quantize import calibrate, with_narrow_scans, write_quantized
 from vmamba_deploy.quantization.selection import select
 from vmamba_deploy.quantization.sensitivity import Sensitivity
 from vmamba_deploy.quantization.structure import check_structure
@@ -41,8 +42,11 @@ def quantize(
     precision: PrecisionName,
     plan: QuantizationPlan,
     steps: Steps,
-) -> OnnxModel:
+) -> tuple[OnnxModel, OnnxModel]:
     """Write the quantized form of an exported file.
+
+    Over an fp16 base the results of scans become float16 as well, in both files, where the images
+    say that they fit.
 
     Args:
         base: the file.
@@ -52,6 +56,9 @@ def quantize(
         plan: how to quantize.
         steps: told of calibration and selection.
 
+    Returns:
+        The base, as it was quantized, and the new file.
+
     Raises:
         VmambaError: as `calibration_images`, `calibrate`, `select` and `write_quantized`.
     """
@@ -59,6 +66,7 @@ def quantize(
         images = calibration_images(plan.folder, base, loaded.preprocessing)
         facts = calibrate(base, images, steps.progress)
         told.append(f"{len(images)} samples of {len(images.files)} images")
+    base = _narrowed(base, facts, steps)
     if plan.max_nmse is not None:
         with steps.step("select", "choosing layers") as told:
             sensitivity = Sensitivity(base, facts, precision, images)
@@ -68,8 +76,21 @@ def quantize(
         quantized = write_quantized(base, facts, precision, path)
         told.append(f"{len(facts.quantized)} of {len(facts.layers)} linear layers")
         told.append(f"{facts.share:.0%} of their multiply-adds")
+        if facts.narrow_scans:
+            told.append(f"scans in fp16 (up to {facts.largest_scan:.3g})")
         told.append(f"{quantized.size_bytes / 1e6:.1f} MB")
-    return quantized
+    return base, quantized
+
+
+def _narrowed(base: OnnxModel, facts: QuantizationFacts, steps: Steps) -> OnnxModel:
+    if facts.narrow_scans:
+        return with_narrow_scans(base)
+    if facts.largest_scan is not None:
+        steps.warn(
+            f"results of scans reach {facts.largest_scan:.4g}, more than an eighth of what float16 "
+            "holds: they stay float32, which costs time and not accuracy"
+        )
+    return base
 
 
 def prove_quantized(
@@ -187,4 +208,6 @@ def exported_base(quantized: OnnxModel, loaded: LoadedModel, folder: Path) -> On
             task=task.name,
             outputs=optional_outputs(quantized),
         )
-    return export_onnx(loaded, folder / ONNX_NAME, options)
+    base = export_onnx(loaded, folder / ONNX_NAME, options)
+    facts = quantized.quantization
+    return with_narrow_scans(base) if facts is not None and facts.narrow_scans else base

@@ -14,6 +14,7 @@ import onnx_ir as ir
 from vmamba_deploy.artifacts.atomic import atomic_write
 from vmamba_deploy.artifacts.quantization_facts import LayerFacts, QuantizationFacts
 from vmamba_deploy.errors import BuildError, InputFileError
+from vmamba_deploy.exporting.narrow_scans import NarrowScans, wide_scans
 from vmamba_deploy.exporting.onnx_model import OnnxModel
 from vmamba_deploy.exporting.quantize import GRIDS, LinearLayer, QuantizeLayers, linear_layers
 from vmamba_deploy.precisions import PrecisionName
@@ -24,7 +25,9 @@ BESIDE_SCAN = "the scan reads its input in full as well, so that 8 bits would co
 
 
 def calibrate(base: OnnxModel, images: CalibrationImages, progress: Progress) -> QuantizationFacts:
-    """Look at the input of every linear layer; all are to be quantized that can be.
+    """Look at the input of every linear layer, and at what scans write that read float16.
+
+    All layers are to be quantized that can be.
 
     Args:
         base: the file before.
@@ -38,12 +41,15 @@ def calibrate(base: OnnxModel, images: CalibrationImages, progress: Progress) ->
     layers = list(linear_layers(base.ir))
     if not layers:
         raise BuildError("the network has no linear layer to quantize", hint="leave it in fp16")
-    seen = observe(base, [layer.source.name or "" for layer in layers], images, progress)
+    sources = [layer.source.name or "" for layer in layers]
+    scans = [node.outputs[0].name or "" for node in wide_scans(base.ir)]
+    seen = observe(base, [*sources, *scans], images, progress)
     return QuantizationFacts(
         base=base.base,
         images=dict(images.files),
         samples=len(images),
         layers=tuple(_facts(layer, seen, base) for layer in layers),
+        largest_scan=max((seen[name].largest for name in scans), default=None),
     )
 
 
@@ -78,15 +84,27 @@ def write_quantized(
     for key, text in sorted({**base.metadata, **said}.items()):
         model.metadata_props.pop(key, None)
         model.metadata_props[key] = text
+    return _written(model, path, "quantized file")
+
+
+def with_narrow_scans(base: OnnxModel) -> OnnxModel:
+    """The file before, written anew with scans whose results are float16.
+
+    Raises:
+        BuildError: the file does not pass onnx.checker; the one before is left.
+    """
+    return _written(NarrowScans()(base.ir.clone()).model, base.path, "file with narrow scans")
+
+
+def _written(model: ir.Model, path: Path, what: str) -> OnnxModel:
+    """The model, saved to one file and read back from it."""
     with atomic_write(path) as temporary:
         onnx.save_model(ir.to_proto(ir.external_data.load_to_model(model)), str(temporary))
         saved = OnnxModel.read(temporary)
         try:
             saved.check(strictly=True)
         except InputFileError as error:
-            raise BuildError(
-                f"the quantized file does not pass onnx.checker: {error.__cause__}"
-            ) from error
+            raise BuildError(f"the {what} does not pass onnx.checker: {error.__cause__}") from error
     return replace(saved, path=path)
 
 
