@@ -45,6 +45,16 @@ def test_half_of_the_images_are_mirrored_and_nothing_else_happens_to_them():
     assert 150 < mirrored.sum() < 250
 
 
+def test_a_mirrored_image_is_the_mirror_image_of_what_is_moved():
+    images, plan = torch.randn(64, 3, 16, 16), TrainingPlan()
+    plain = move_images(images, plan, torch.Generator().manual_seed(7))
+    moved = move_images(images, replace(plan, mirror=True), torch.Generator().manual_seed(7))
+    mirrored = (moved - plain.flip(3)).abs().amax(dim=(1, 2, 3)) < 1e-4
+    same = (moved - plain).abs().amax(dim=(1, 2, 3)) < 1e-4
+    assert torch.equal(mirrored, ~same)
+    assert 0 < mirrored.sum() < 64
+
+
 def test_a_mirror_that_is_not_asked_for_draws_no_random_number():
     """Else the digits' weights would no longer be those in the repository."""
     before = torch.Generator().manual_seed(3)
