@@ -84,10 +84,11 @@ def quantization_options(command: Callable[..., Any]) -> Callable[..., Any]:
         ),
         click.option(
             "--calibrate",
-            metavar="FOLDER|photos",
+            metavar="PATH|photos",
             default=PHOTOS,
             show_default=True,
-            help="Of --int8: images that show the ranges; photos: six of this package.",
+            help="Of --int8: what shows the ranges: a folder of images; photos, six of ours; "
+            "or inputs by name, in a .npz file or a folder of them.",
         ),
     ):
         command = option(command)

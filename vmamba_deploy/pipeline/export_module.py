@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
@@ -16,6 +16,7 @@ from vmamba_deploy.pipeline.export import ExportOutcome, run_export
 from vmamba_deploy.pipeline.plan import ExportPlan, UserNetworkPlan
 from vmamba_deploy.precisions import PrecisionName
 from vmamba_deploy.preprocessing.options import PreprocessingOptions
+from vmamba_deploy.quantization.plan import QuantizationPlan
 from vmamba_deploy.runtimes.tensorrt.plan import EnginePlan
 from vmamba_deploy.tasks.task import Dtype, Input, OutputKind
 from vmamba_deploy.user_network.loading import IN_MEMORY
@@ -33,6 +34,7 @@ def export(
     dynamic: Dynamic | None = None,
     outputs: Sequence[str] | Mapping[str, OutputKind] = (),
     precision: PrecisionName = "fp32",
+    calibration: str | Path | Iterable[Examples] | None = None,
     opset: int | None = None,
     inline: bool = False,
     weights: str | Path | None = None,
@@ -61,7 +63,11 @@ def export(
             frees the first where it is as long in every input, as the batch.
         outputs: names of a tensor or of a tuple, or the keys of a dict that are wanted; a mapping
             also says what they are: `logits`, `map`, `image` or `label_map`.
-        precision: `fp32`, `fp16` or `bf16`.
+        precision: `fp32`, `fp16`, `bf16`, `int8` or `fp8`.
+        calibration: of `int8` and `fp8`: inputs in the form of `example_inputs`, as the network
+            will see them; or a `.npz` file, a folder of them, or a folder of images where `mean`
+            and `std` say how those become the input. None takes the photographs of this package
+            where `mean` and `std` are given, and is refused elsewhere: noise shows no range.
         opset: ONNX op set; None: the lowest that the precision allows.
         inline: standard ops alone, without an engine.
         weights: a checkpoint that is filled in first; None: those that the module has.
@@ -95,6 +101,7 @@ def export(
         build_engine=bool(engine) and not inline,
         check_parity=parity,
         preprocessing=PreprocessingOptions(mean=_floats(mean), std=_floats(std)),
+        quantization=_quantization(module, calibration),
         engine=engine if isinstance(engine, EnginePlan) else EnginePlan(),
         network=UserNetworkPlan(
             module,
@@ -113,6 +120,21 @@ def export(
             hint=f"{outcome.folder}/report.html shows where it begins",
         )
     return outcome
+
+
+def _quantization(
+    module: nn.Module, calibration: str | Path | Iterable[Examples] | None
+) -> QuantizationPlan:
+    if calibration is None:
+        return QuantizationPlan()
+    if isinstance(calibration, str | Path):
+        return QuantizationPlan(calibrate=str(calibration))
+    samples = [_named(module, sample) for sample in calibration]
+    if not samples:
+        raise UsageError("there is no calibration sample")
+    return QuantizationPlan(
+        samples=tuple({name: _array(one) for name, one in each.items()} for each in samples)
+    )
 
 
 def _named(module: nn.Module, examples: Examples) -> dict[str, Tensor]:

@@ -19,8 +19,14 @@ from vmamba_deploy.exporting.options import ExportOptions
 from vmamba_deploy.pipeline.events import Steps
 from vmamba_deploy.pipeline.parity import check_parity, optional_outputs
 from vmamba_deploy.precisions import PrecisionName
+from vmamba_deploy.quantization.arrays import (
+    CalibrationArrays,
+    arrays_from,
+    arrays_given,
+    holds_arrays,
+)
 from vmamba_deploy.quantization.foreign import check_foreign_structure
-from vmamba_deploy.quantization.images import calibration_images
+from vmamba_deploy.quantization.images import CalibrationImages, calibration_images
 from vmamba_deploy.quantization.plan import QuantizationPlan
 from vmamba_deploy.quantization.proof import QuantizationProof, check_engine, check_fused
 from vmamba_deploy.quantization.quantize import calibrate, with_narrow_scans, write_quantized
@@ -62,10 +68,11 @@ def quantize(
     Raises:
         VmambaError: as `calibration_images`, `calibrate`, `select` and `write_quantized`.
     """
-    with steps.step("calibrate", f"calibrating on {plan.calibrate}") as told:
-        images = calibration_images(plan.folder, base, loaded.preprocessing)
+    given = f"{len(plan.samples)} given samples" if plan.samples else plan.calibrate
+    with steps.step("calibrate", f"calibrating on {given}") as told:
+        images = _calibration(plan, base, loaded)
         facts = calibrate(base, images, steps.progress)
-        told.append(f"{len(images)} samples of {len(images.files)} images")
+        told.append(f"{len(images)} samples of {len(images.files)} files")
     base = _narrowed(base, facts, steps)
     if plan.max_nmse is not None:
         with steps.step("select", "choosing layers") as told:
@@ -91,6 +98,16 @@ def _narrowed(base: OnnxModel, facts: QuantizationFacts, steps: Steps) -> OnnxMo
             "holds: they stay float32, which costs time and not accuracy"
         )
     return base
+
+
+def _calibration(
+    plan: QuantizationPlan, base: OnnxModel, loaded: LoadedModel
+) -> CalibrationImages | CalibrationArrays:
+    if plan.samples:
+        return arrays_given(plan.samples, base)
+    if plan.folder is not None and holds_arrays(plan.folder):
+        return arrays_from(plan.folder, base)
+    return calibration_images(plan.folder, base, loaded.preprocessing)
 
 
 def prove_quantized(

@@ -12,6 +12,7 @@ from onnx_ir.passes import InPlacePass, PassResult
 from vmamba_deploy import native
 from vmamba_deploy.errors import InputFileError
 from vmamba_deploy.exporting.onnx_model import OnnxModel
+from vmamba_deploy.quantization.arrays import CalibrationArrays
 from vmamba_deploy.quantization.images import CalibrationImages
 from vmamba_deploy.runtimes.onnxruntime import CUSTOM_OP_LIBRARY, create_session, explained
 
@@ -65,7 +66,10 @@ class ObserveValues(InPlacePass):
 
 
 def observe(
-    model: OnnxModel, names: Sequence[str], images: CalibrationImages, progress: Progress
+    model: OnnxModel,
+    names: Sequence[str],
+    images: CalibrationImages | CalibrationArrays,
+    progress: Progress,
 ) -> dict[str, Seen]:
     """Run a file on images in ONNX Runtime, with our kernels, and look at some of its values.
 

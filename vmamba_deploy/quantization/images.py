@@ -113,7 +113,8 @@ def _prepared(model: OnnxModel, preprocessing: Preprocessing | None) -> Preproce
     if preprocessing is None:
         raise UsageError(
             "nothing says how images become the inputs of this network, so it cannot be calibrated",
-            hint="say it with --mean and --std, where its input is an image",
+            hint="give inputs with --calibrate FILE.npz, an array each by its name; or say --mean "
+            "and --std, where its input is an image",
         )
     batch = model.inputs[0].shape[0]
     if isinstance(batch, int) and batch != 1:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import numpy.typing as npt
 
 from vmamba_deploy.errors import UsageError
 from vmamba_deploy.precisions import BASES, PRECISIONS, BaseName, PrecisionName
@@ -30,9 +34,11 @@ class QuantizationPlan:
     Attributes:
         base: precision of all else; None takes the usual one: fp16 where an engine is built, which
             multiplies in fp16 as fast, else fp32, as a CPU is no faster in fp16.
-        calibrate: a folder of images, or `photos`.
+        calibrate: a folder of images, `photos`, or a `.npz` file or a folder of them: the inputs
+            themselves, by name.
         max_nmse: of the outputs, at most: layers are measured one by one and those taken that save
             the most for it. None takes every layer that can be.
+        samples: inputs by name to calibrate on, in place of `calibrate`.
 
     Raises:
         UsageError: a budget that is none.
@@ -41,6 +47,7 @@ class QuantizationPlan:
     base: BaseName | None = None
     calibrate: str = PHOTOS
     max_nmse: float | None = None
+    samples: tuple[Mapping[str, npt.NDArray[Any]], ...] = ()
 
     def __post_init__(self) -> None:
         if self.max_nmse is not None and not (0 < self.max_nmse < math.inf):

@@ -18,13 +18,16 @@ from vmamba_deploy.exporting.narrow_scans import NarrowScans, wide_scans
 from vmamba_deploy.exporting.onnx_model import OnnxModel
 from vmamba_deploy.exporting.quantize import GRIDS, LinearLayer, QuantizeLayers, linear_layers
 from vmamba_deploy.precisions import PrecisionName
+from vmamba_deploy.quantization.arrays import CalibrationArrays
 from vmamba_deploy.quantization.calibration import Progress, Seen, observe
 from vmamba_deploy.quantization.images import CalibrationImages
 
 BESIDE_SCAN = "the scan reads its input in full as well, so that 8 bits would cost a launch"
 
 
-def calibrate(base: OnnxModel, images: CalibrationImages, progress: Progress) -> QuantizationFacts:
+def calibrate(
+    base: OnnxModel, images: CalibrationImages | CalibrationArrays, progress: Progress
+) -> QuantizationFacts:
     """Look at the input of every linear layer, and at what scans write that read float16.
 
     All layers are to be quantized that can be.

@@ -16,6 +16,7 @@ from vmamba_deploy.exporting.passes import ProbeOutputs
 from vmamba_deploy.exporting.quantize import GRIDS
 from vmamba_deploy.exporting.switch import CHOSEN, SwitchLayers
 from vmamba_deploy.precisions import PrecisionName
+from vmamba_deploy.quantization.arrays import CalibrationArrays
 from vmamba_deploy.quantization.images import CalibrationImages, Feed
 from vmamba_deploy.quantization.watched import watched_values
 from vmamba_deploy.runtimes.onnxruntime import CUSTOM_OP_LIBRARY, create_session, explained
@@ -48,7 +49,7 @@ class Sensitivity:
         base: OnnxModel,
         facts: QuantizationFacts,
         precision: PrecisionName,
-        images: CalibrationImages,
+        images: CalibrationImages | CalibrationArrays,
     ) -> None:
         self._names = list(facts.quantized)
         watched = watched_values(base)
@@ -92,7 +93,7 @@ class Sensitivity:
             return list(self._session.run(self._probes, {**feed, CHOSEN: chosen}))
 
 
-def _spread(images: CalibrationImages, pixels: int) -> Iterator[Feed]:
+def _spread(images: CalibrationImages | CalibrationArrays, pixels: int) -> Iterator[Feed]:
     """The inputs of so many images that they have that many pixels together, or of all."""
     height, width = images.model.image_size()
     count = min(max(1, round(pixels / (height * width))), len(images))

@@ -1,0 +1,36 @@
+"""A network of a user's, quantized: what it is calibrated on is said, and never noise."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+import vmamba_deploy
+from tests.pipeline.test_export_module import Tokens, tokens
+from vmamba_deploy.errors import UsageError
+
+
+def test_without_images_and_without_arrays_it_is_refused(tmp_path) -> None:
+    with pytest.raises(UsageError, match="cannot be calibrated"):
+        vmamba_deploy.export(
+            Tokens(), tokens(1, 6), tmp_path / "out", engine=False, precision="int8"
+        )
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.slow
+def test_it_is_calibrated_on_what_was_given(tmp_path) -> None:
+    torch.manual_seed(0)
+    outcome = vmamba_deploy.export(
+        Tokens().eval(),
+        tokens(1, 6),
+        tmp_path / "out",
+        engine=False,
+        precision="int8",
+        calibration=[tokens(1, 6), tokens(1, 6)],
+    )
+    facts = outcome.manifest.quantization
+    assert outcome.manifest.status == "complete"
+    assert (facts.samples, list(facts.images)) == (2, ["sample 0", "sample 1"])
+    assert facts.quantized
+    assert {check.name: check.status for check in outcome.proof.checks}["structure"] == "passed"
