@@ -9,6 +9,7 @@ from vmamba_deploy.errors import UsageError
 from vmamba_deploy.exporting.onnx_model import OnnxModel
 from vmamba_deploy.runtimes.base import ModelFiles, Runtime
 from vmamba_deploy.runtimes.onnxruntime import OnnxRuntimeBody, OnnxRuntimeLibrary
+from vmamba_deploy.runtimes.openvino import OpenVinoRuntime
 from vmamba_deploy.runtimes.pytorch import PYTORCH
 from vmamba_deploy.runtimes.registry import RUNTIMES
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 ONNXRUNTIME, OPENVINO = "onnxruntime", "openvino"
-# Of a network with our ops that with our kernels; other networks have nothing for it.
+# Of a network with our ops the first, with our kernels; other networks have nothing for it.
 _TOGETHER = {ONNXRUNTIME: (OnnxRuntimeLibrary.name, OnnxRuntimeBody.name)}
 DEFAULT_WAYS = (ONNXRUNTIME, OPENVINO)
 
@@ -40,6 +41,9 @@ def runtime_on(model: Path, way: str, threads: int) -> Runtime:
     files = ModelFiles(OnnxModel.read(model), cast("nn.Module", None), threads=threads)
     found = (RUNTIMES[kind].on_files(files) for kind in kinds)
     runtime = next((each for each in found if each is not None), None)
+    if runtime is None and way == OPENVINO:
+        # Of files without our ops the project refuses those with loops; there are none in these.
+        runtime = OpenVinoRuntime(model, threads=threads)
     if runtime is None:
         raise UsageError(f"{way} has nothing to open beside {model.name}")
     return runtime

@@ -15,6 +15,8 @@ from benchmarks.compare import files as files_module
 from benchmarks.compare.contenders import CONTENDERS, SIDE, YARDSTICK, Contender
 from benchmarks.compare.files import Files, counted
 from benchmarks.compare.networks import Preset, without_constants
+from benchmarks.compare.running import FP32, INT8
+from benchmarks.compare.ways import DEFAULT_WAYS, runtime_on
 from tests.benchmarks.compare_stand_ins import CHANNELS, CLASSES, MICRO, PATCH, RESIDUAL, TOKENS
 from tests.benchmarks.compare_stand_ins import SIDE as SMALL
 from vmamba_deploy.exporting.onnx_model import OnnxModel
@@ -134,6 +136,22 @@ def test_every_convolution_becomes_one_of_integers(files: Files) -> None:
         session_on(path).run(None, {"pixel_values": pixels})[0] for path in (whole, narrow)
     )
     assert np.square(first - second).sum() < 5e-2 * np.square(first).sum()
+
+
+@pytest.mark.parametrize("contender", [TOKENS, RESIDUAL, MICRO], ids=lambda each: each.name)
+@pytest.mark.parametrize("precision", [FP32, INT8])
+def test_every_way_computes_the_same(contender: Contender, precision: str, files: Files) -> None:
+    path, pixels = files.onnx(contender, SMALL, precision), images(2)
+    found = {}
+    for way in DEFAULT_WAYS:
+        runtime = runtime_on(path, way, 1)
+        status = runtime.status()
+        if not status.available:
+            pytest.skip(status.reason)
+        found[way] = runtime.open()(pixels)["logits"]
+    first, second = found.values()
+    limit = 1e-9 if precision == FP32 else 1e-2  # two roundings of one file differ
+    assert np.square(first - second).sum() <= limit * np.square(first).sum()
 
 
 def test_no_scale_or_statistic_stays_what_can_be_folded_away() -> None:
