@@ -84,6 +84,23 @@ def proof_table(proof: QuantizationProof) -> Table:
     return drawn
 
 
+def quantization_table(proof: QuantizationProof) -> Table:
+    """One row per part of the proof of a quantized file, its base's runtimes among them."""
+    from rich.text import Text
+
+    facts = proof.facts
+    title = "\nQuantized by another tool"
+    if facts is not None:
+        count = f"{len(facts.quantized)} of {len(facts.layers)} linear layers"
+        title = f"\nQuantized: {count}, {facts.share:.0%} of their multiply-adds"
+    drawn = table(title, "proof", "status", "reason")
+    rows = [(check.name, check.status, check.reason) for check in proof.checks]
+    rows += [(f"base in {run.runtime}", run.status, run.reason or "") for run in proof.base]
+    for name, status, reason in rows:
+        drawn.add_row(name, Text(status, _STATUS_STYLE[status]), reason)
+    return drawn
+
+
 def human_size(size_bytes: int) -> str:
     """1234567 -> '1.2 MB'."""
     size = float(size_bytes)
@@ -99,7 +116,16 @@ def _verdict(outcome: ExportOutcome) -> str:
     engine = outcome.manifest.engine
     built = "with a TensorRT engine" if engine.built else f"no engine: {engine.reason}"
     if outcome.exit_code != ExitCode.OK:
-        return f"{what}: {outcome.manifest.status_reason}; see report.html in {outcome.folder}"
+        text = f"{what}: {outcome.manifest.status_reason}; see report.html in {outcome.folder}"
+        return text + _instead(outcome)
     if outcome.manifest.status == "unproven":
         return f"{what}: written to {outcome.folder}, not compared with PyTorch; {built}"
     return f"{what}: agrees with PyTorch; written to {outcome.folder}, {built}"
+
+
+def _instead(outcome: ExportOutcome) -> str:
+    """What to try where all layers were quantized and that failed."""
+    facts = outcome.proof.facts if outcome.proof is not None else None
+    if facts is None or facts.max_nmse is not None:
+        return ""
+    return "; --precision auto leaves out the layers that cost the most"

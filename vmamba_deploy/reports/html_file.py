@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from vmamba_deploy.artifacts.atomic import atomic_write
 from vmamba_deploy.precisions import precision_named
-from vmamba_deploy.reports.columns import COLUMNS, EXPLANATIONS, figure, figure_kinds, furthest_of
+from vmamba_deploy.reports.columns import (
+    COLUMNS,
+    EXPLANATIONS,
+    figure,
+    figure_kinds,
+    furthest_of,
+    percent,
+)
 from vmamba_deploy.reports.model import Report
 
 if TYPE_CHECKING:
@@ -36,9 +43,11 @@ def render_html(report: Report, pictures: Sequence[Picture] = ()) -> str:
     from markupsafe import Markup
 
     from vmamba_deploy.reports.plots import layer_error_svg
+    from vmamba_deploy.reports.quantization_plot import selection_svg
 
     filters = {
         "figure": figure,
+        "percent": percent,
         "mib": mib,
         "gib": gib,
         "seconds": seconds,
@@ -46,9 +55,12 @@ def render_html(report: Report, pictures: Sequence[Picture] = ()) -> str:
     drawn = [series for series in report.layers if series.errors]
     # matplotlib escapes the labels in the SVG that it writes.
     plot = Markup(layer_error_svg(drawn)) if drawn else None
+    facts = report.quantization.facts if report.quantization is not None else None
+    curve = selection_svg(facts) if facts is not None else None
     return page_template("report.html.j2", filters).render(
         report=report,
         plot=plot,
+        curve=Markup(curve) if curve is not None else None,
         pictures=pictures,
         headline=headline(report),
         kinds=figure_kinds(report.runs),
