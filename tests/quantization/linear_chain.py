@@ -115,6 +115,7 @@ def chain(rng: np.random.Generator) -> Chain:
     weights = [rng.standard_normal(each).astype(np.float32) / each[0] ** 0.5 for each in _FEATURES]
     factors = np.ones(_FEATURES[OUTLIER][0], np.float32)
     factors[0] = _LARGE
+    weights[OUTLIER - 1][:, 0] = np.abs(weights[OUTLIER - 1][:, 0])  # no ReLU cuts it off
     weights[OUTLIER][0] /= 10 * _LARGE
     return Chain(tuple(weights), factors)
 
