@@ -3,6 +3,7 @@ import re
 import pytest
 
 from vmamba_deploy.artifacts.quantization_facts import LayerFacts, QuantizationFacts, SetFacts
+from vmamba_deploy.cli.summary import proof_table
 from vmamba_deploy.quantization.proof import QuantizationProof
 from vmamba_deploy.quantization.structure import Check
 from vmamba_deploy.reports.html_file import render_html
@@ -66,6 +67,15 @@ def test_the_page_tells_the_proof_the_share_and_why_layers_were_kept(make_report
     assert "structure passed the base's graph" in text.replace("&#39;", "'")
     assert "base in onnxruntime-body passed" in text
     assert "gate.out_proj fp32 3 1,000 0.026 costs too much" in text
+
+
+def test_the_terminal_tells_the_share_and_each_part_of_the_proof(make_proof):
+    drawn = proof_table(make_proof(facts(), Check("structure", "failed", "fc1 has other values")))
+    assert drawn.title == "\nQuantized: 3 of 4 linear layers, 75% of their multiply-adds"
+    cells = [[str(cell) for cell in column.cells] for column in drawn.columns]
+    assert cells[0] == ["base in onnxruntime-body", "structure"]
+    assert cells[1:] == [["passed", "failed"], ["", "fc1 has other values"]]
+    assert proof_table(make_proof(None)).title == "\nQuantized by another tool"
 
 
 def test_a_file_of_another_tool_has_its_checks_alone(make_report, make_proof):

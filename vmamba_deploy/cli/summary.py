@@ -76,28 +76,15 @@ def proof_table(proof: QuantizationProof) -> Table:
     """One row for each part of the proof of what was quantized, beside the parity of the file."""
     from rich.text import Text
 
-    drawn = table("\nWhat was quantized", "part", "status", "reason")
+    facts, title = proof.facts, "\nQuantized by another tool"
+    if facts is not None:
+        count = f"{len(facts.quantized)} of {len(facts.layers)} linear layers"
+        title = f"\nQuantized: {count}, {facts.share:.0%} of their multiply-adds"
+    drawn = table(title, "part", "status", "reason")
     rows = [(f"base in {run.runtime}", run.status, run.reason or "") for run in proof.base]
     rows += [(check.name, check.status, check.reason) for check in proof.checks]
     for part, status, reason in rows:
         drawn.add_row(part, Text(status, _STATUS_STYLE[status]), reason)
-    return drawn
-
-
-def quantization_table(proof: QuantizationProof) -> Table:
-    """One row per part of the proof of a quantized file, its base's runtimes among them."""
-    from rich.text import Text
-
-    facts = proof.facts
-    title = "\nQuantized by another tool"
-    if facts is not None:
-        count = f"{len(facts.quantized)} of {len(facts.layers)} linear layers"
-        title = f"\nQuantized: {count}, {facts.share:.0%} of their multiply-adds"
-    drawn = table(title, "proof", "status", "reason")
-    rows = [(check.name, check.status, check.reason) for check in proof.checks]
-    rows += [(f"base in {run.runtime}", run.status, run.reason or "") for run in proof.base]
-    for name, status, reason in rows:
-        drawn.add_row(name, Text(status, _STATUS_STYLE[status]), reason)
     return drawn
 
 
