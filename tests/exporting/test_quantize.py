@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import ml_dtypes
 import numpy as np
 import onnx
@@ -151,13 +153,32 @@ def test_the_graph_computes_the_products_of_rounded_numbers(two_readers, grid: s
         assert rounding > 0
 
 
-def test_layers_that_read_one_map_share_a_pair(two_readers) -> None:
+def test_layers_that_read_one_map_are_both_fused_on_a_cpu(two_readers, tmp_path: Path) -> None:
+    """A pair of its own for each, that ONNX Runtime does not make one of."""
     model, _ = two_readers
     QuantizeLayers(GRIDS["int8"], {"first": 3.0, "second": 2.5})(model)
+    scales = {node.inputs[1] for node in model.graph if node.op_type == "QuantizeLinear"}
+    first, second = sorted(float(scale.const_value.numpy()) for scale in scales)
+    assert second == np.nextafter(np.float32(first), np.float32(1))
+    assert "first_weight" not in model.graph.initializers
+    written = tmp_path / "optimized.onnx"
+    create_session(model, precision="int8", optimized_file=written)
+    ops = [node.op_type for node in onnx.load(written).graph.node]
+    assert ops.count("MatMulIntegerToFloat") == 2
+
+
+def test_layers_over_float16_that_read_one_map_share_a_pair() -> None:
+    weights = {name: RNG.standard_normal((24, 16)).astype(np.float16) for name in ("a", "b")}
+    text = """<ir_version: 10, opset_import: ["": 20]>
+    g (float16[batch, 24] x) => (float16[batch, 16] y, float16[batch, 16] z) {
+        y = MatMul(x, a)
+        z = MatMul(x, b)
+    }"""
+    model = network(text, weights)
+    QuantizeLayers(GRIDS["int8"], {"a": 3.0, "b": 2.5})(model)
     ops = [node.op_type for node in model.graph]
     assert ops.count("QuantizeLinear") == 1
     assert ops.count("DequantizeLinear") == 3
-    assert "first_weight" not in model.graph.initializers
 
 
 def test_a_layer_that_is_not_named_stays(two_readers) -> None:

@@ -148,16 +148,17 @@ class QuantizeLayers(InPlacePass):
         graph = model.graph
         chosen = [layer for layer in linear_layers(model) if layer.name in self._largest]
         casts = {layer.node.inputs[0] for layer in chosen}
-        pairs: dict[ir.Value, ir.Value] = {}
+        pairs: dict[tuple[ir.Value, int], ir.Value] = {}
         weights: dict[ir.Value, ir.Value] = {}
-        shared = self._largest_of_sources(chosen)
-        for layer in chosen:
-            if layer.source not in pairs:
-                pairs[layer.source] = self._pair(graph, layer, shared[layer.source])
+        shared, places = self._largest_of_sources(chosen), _places(chosen)
+        for layer, place in zip(chosen, places, strict=True):
+            if (layer.source, place) not in pairs:
+                pair = self._pair(graph, layer, shared[layer.source], place)
+                pairs[layer.source, place] = pair
             if layer.weight not in weights:
                 weights[layer.weight] = self._weight(graph, layer)
-        for layer in chosen:
-            layer.node.replace_input_with(0, pairs[layer.source])
+        for layer, place in zip(chosen, places, strict=True):
+            layer.node.replace_input_with(0, pairs[layer.source, place])
             layer.node.replace_input_with(1, weights[layer.weight])
         _drop_unused(graph, [*casts], [*weights])
         return PassResult(model, bool(chosen))
@@ -170,13 +171,15 @@ class QuantizeLayers(InPlacePass):
             found[layer.source] = largest
         return found
 
-    def _pair(self, graph: ir.Graph, layer: LinearLayer, largest: float) -> ir.Value:
+    def _pair(self, graph: ir.Graph, layer: LinearLayer, largest: float, place: int) -> ir.Value:
         source, product = layer.source, layer.node.inputs[0]
         assert product is not None
         assert source.dtype is not None
         assert product.dtype is not None
         scale = self._grid.scale(np.asarray(largest), product.dtype)
-        name = f"{source.name}"
+        for _ in range(place):
+            scale = np.nextafter(scale, np.asarray(np.inf, scale.dtype))
+        name = f"{source.name}_{place}" if place else f"{source.name}"
         zero = self._initializer(
             graph, f"{name}_zero_point", np.zeros((), self._grid.dtype.numpy())
         )
@@ -230,6 +233,23 @@ class QuantizeLayers(InPlacePass):
         )
         graph.register_initializer(value)
         return value
+
+
+def _places(layers: list[LinearLayer]) -> list[int]:
+    """For each layer, which pair of its map it reads.
+
+    ONNX Runtime fuses a pair on a CPU that has one reader. It makes one of equal pairs first, so
+    that theirs differ in the last bit of the scale. Over float16, which is for GPUs, all share one:
+    TensorRT makes it a part of what gives the map.
+    """
+    readers: dict[ir.Value, int] = {}
+    places = []
+    for layer in layers:
+        product = layer.node.inputs[0]
+        alone = product is not None and product.dtype is ir.DataType.FLOAT
+        places.append(readers.get(layer.source, 0) if alone else 0)
+        readers[layer.source] = readers.get(layer.source, 0) + 1
+    return places
 
 
 def _name_of(weight: ir.Value) -> str:
