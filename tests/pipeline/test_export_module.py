@@ -157,7 +157,7 @@ def test_a_runtime_that_disagrees_raises(tmp_path: Path) -> None:
         (tokens(1, 4), {"dynamic": {"ids": (2,)}}, "ids has no axis 2"),
         (tokens(1, 4), {"outputs": ("a",)}, "names 1 outputs, forward.. gives 2"),
         (tokens(1, 4), {"outputs": {"a": "map", "b": "boxes"}}, "no kind of output 'boxes'"),
-        (tokens(1, 4), {"precision": "fp8"}, "precision must be"),
+        (tokens(1, 4), {"precision": "int4"}, "precision must be"),
     ],
 )
 def test_what_makes_no_sense_is_refused(

@@ -85,7 +85,9 @@ def test_the_data_file_is_listed_compared_and_built(two_files, tmp_path):
     assert manifest.files["model.onnx.data"].size_bytes > 100_000
     assert manifest.files["model.onnx"].size_bytes < 500_000
     results = run_compare(two_files.folder, ignore, batches=(1,)).parity
-    assert sum(result.status == "passed" for result in results) == 3
+    passed = {result.runtime for result in results if result.status == "passed"}
+    assert {"pytorch", "onnxruntime-body", "onnxruntime-library"} <= passed
+    assert not [result for result in results if result.status == "failed"]
     if HAS_RTX:
         folder, built = run_build(two_files.folder, tmp_path / "b", EnginePlan("rtx", (1,)), ignore)
         assert "model.onnx.data" in built.files

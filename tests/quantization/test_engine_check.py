@@ -21,7 +21,7 @@ from vmamba_deploy.exporting.onnx_model import OnnxModel
 from vmamba_deploy.pipeline.engine import build_engine_file
 from vmamba_deploy.pipeline.events import Steps
 from vmamba_deploy.quantization.proof import check_engine
-from vmamba_deploy.quantization.structure import Check
+from vmamba_deploy.quantization.results import Check
 from vmamba_deploy.runtimes.tensorrt.plan import EnginePlan
 
 pytestmark = pytest.mark.skipif(not HAS_RTX, reason="tensorrt_rtx is not installed")

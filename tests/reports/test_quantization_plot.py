@@ -4,8 +4,7 @@ import pytest
 
 from vmamba_deploy.artifacts.quantization_facts import LayerFacts, QuantizationFacts, SetFacts
 from vmamba_deploy.cli.summary import proof_table
-from vmamba_deploy.quantization.proof import QuantizationProof
-from vmamba_deploy.quantization.structure import Check
+from vmamba_deploy.quantization.results import Check, QuantizationProof
 from vmamba_deploy.reports.html_file import render_html
 from vmamba_deploy.reports.json_file import write_json
 from vmamba_deploy.reports.quantization_plot import selection_svg

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from vmamba_deploy.cli.terminal import Terminal
     from vmamba_deploy.parity.results import RunResult
     from vmamba_deploy.pipeline.export import ExportOutcome
-    from vmamba_deploy.quantization.proof import QuantizationProof
+    from vmamba_deploy.quantization.results import QuantizationProof
 
 _STATUS_STYLE = {"passed": "green", "failed": "bold red", "skipped": "yellow"}
 

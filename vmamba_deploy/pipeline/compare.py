@@ -24,7 +24,7 @@ from vmamba_deploy.pipeline.parity import (
 from vmamba_deploy.pipeline.quantize import prove_anew
 from vmamba_deploy.pipeline.report import write_reports
 from vmamba_deploy.precisions import PRECISIONS
-from vmamba_deploy.quantization.proof import QuantizationProof
+from vmamba_deploy.quantization.results import QuantizationProof
 from vmamba_deploy.runtimes.base import check_batches
 from vmamba_deploy.runtimes.polygraphy_data import save_polygraphy_io
 from vmamba_deploy.runtimes.pytorch import PyTorchSession

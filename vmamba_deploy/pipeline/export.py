@@ -42,7 +42,7 @@ from vmamba_deploy.pipeline.report import write_reports
 from vmamba_deploy.precisions import PRECISIONS
 from vmamba_deploy.preprocessing import IMAGENET_PREPROCESSING, Preprocessing
 from vmamba_deploy.preprocessing.specification import RGB
-from vmamba_deploy.quantization.proof import QuantizationProof
+from vmamba_deploy.quantization.results import QuantizationProof
 from vmamba_deploy.user_network.loading import UserWeights, load_user_network
 
 if TYPE_CHECKING:

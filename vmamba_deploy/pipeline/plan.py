@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from vmamba_deploy.errors import UsageError
 from vmamba_deploy.exporting.options import MAX_SIDE, AotiDevice, ExportOptions
 from vmamba_deploy.models.checkpoints.choice import WeightsChoice
-from vmamba_deploy.precisions import PRECISIONS, BaseName, PrecisionName
+from vmamba_deploy.precisions import BaseName, PrecisionName, precision_named
 from vmamba_deploy.preprocessing import IMAGENET_PREPROCESSING
 from vmamba_deploy.preprocessing.options import PreprocessingOptions
 from vmamba_deploy.quantization.plan import QuantizationPlan
@@ -135,7 +135,7 @@ class ExportPlan:
             raise UsageError(
                 "an AOTInductor package has one image size", hint="drop --aoti or --dynamic-size"
             )
-        if self.aoti and PRECISIONS[self.precision].quantized:
+        if self.aoti and precision_named(self.precision).quantized:
             raise UsageError(
                 f"an AOTInductor package is not quantized, and {self.precision} is asked for",
                 hint="drop --aoti, or export it in another precision",

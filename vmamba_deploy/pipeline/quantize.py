@@ -28,8 +28,9 @@ from vmamba_deploy.quantization.arrays import (
 from vmamba_deploy.quantization.foreign import check_foreign_structure
 from vmamba_deploy.quantization.images import CalibrationImages, calibration_images
 from vmamba_deploy.quantization.plan import QuantizationPlan
-from vmamba_deploy.quantization.proof import QuantizationProof, check_engine, check_fused
+from vmamba_deploy.quantization.proof import check_engine, check_fused
 from vmamba_deploy.quantization.quantize import calibrate, with_narrow_scans, write_quantized
+from vmamba_deploy.quantization.results import QuantizationProof
 from vmamba_deploy.quantization.selection import select
 from vmamba_deploy.quantization.sensitivity import Sensitivity
 from vmamba_deploy.quantization.structure import check_structure

@@ -11,7 +11,7 @@ from vmamba_deploy.exporting.onnx_model import OnnxModel
 from vmamba_deploy.parity.localise import first_drift, localise
 from vmamba_deploy.pipeline.parity import parity_inputs, reference_network
 from vmamba_deploy.precisions import PRECISIONS
-from vmamba_deploy.quantization.proof import QuantizationProof
+from vmamba_deploy.quantization.results import QuantizationProof
 from vmamba_deploy.reports.html_file import render_html, write_page
 from vmamba_deploy.reports.json_file import write_json
 from vmamba_deploy.reports.machine import describe_machine, tool_versions, utc_now

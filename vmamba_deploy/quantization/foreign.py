@@ -12,7 +12,8 @@ from vmamba_deploy.exporting.dequantize import integer_ops
 from vmamba_deploy.exporting.onnx_model import OnnxModel, our_nodes
 from vmamba_deploy.exporting.same_graph import attributes_of
 from vmamba_deploy.ops.registry import OPS
-from vmamba_deploy.quantization.structure import Check, differences, listed
+from vmamba_deploy.quantization.results import Check
+from vmamba_deploy.quantization.structure import differences, listed
 
 _NAME = "structure"
 

@@ -6,12 +6,13 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import numpy.typing as npt
+from typing import TYPE_CHECKING, Any
 
 from vmamba_deploy.errors import UsageError
-from vmamba_deploy.precisions import BASES, PRECISIONS, BaseName, PrecisionName
+from vmamba_deploy.precisions import BASES, PRECISIONS, BaseName, PrecisionName, precision_named
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 PHOTOS = "photos"
 """In place of a folder: the photographs of this package."""
@@ -68,7 +69,7 @@ class QuantizationPlan:
         Raises:
             UsageError: a base that the precision cannot have.
         """
-        bases = PRECISIONS[precision].bases
+        bases = precision_named(precision).bases
         if not bases:
             if self.base is not None or self.max_nmse is not None:
                 option = "--base" if self.base is not None else "--max-nmse"

@@ -10,10 +10,8 @@ its record names; and runtimes multiply in 8 bits where it says so.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import onnx_ir as ir
 
@@ -23,54 +21,11 @@ from vmamba_deploy.artifacts.quantization_facts import QuantizationFacts
 from vmamba_deploy.exporting.dequantize import StripQuantization
 from vmamba_deploy.exporting.onnx_model import OnnxModel
 from vmamba_deploy.exporting.quantize import linear_layers
-from vmamba_deploy.parity.results import RunResult
-from vmamba_deploy.quantization.structure import Check
+from vmamba_deploy.quantization.results import Check
 from vmamba_deploy.runtimes.onnxruntime import CUSTOM_OP_LIBRARY, create_session
 
 FUSED = "MatMulIntegerToFloat"
 _NAMED = 5
-
-
-@dataclass(frozen=True)
-class QuantizationProof:
-    """What shows that a quantized file is right, beside the comparison of its outputs.
-
-    Attributes:
-        facts: the record; None of a file that another tool quantized.
-        base: the file before against PyTorch, by the limits of its own precision.
-        checks: of the file itself.
-    """
-
-    facts: QuantizationFacts | None
-    base: tuple[RunResult, ...]
-    checks: tuple[Check, ...]
-
-    @property
-    def failures(self) -> list[str]:
-        """What is wrong, a sentence each."""
-        runs = [f"{run.runtime} of the base: {run.reason}" for run in self.base if _failed(run)]
-        return runs + [f"{check.name}: {check.reason}" for check in self.checks if _failed(check)]
-
-    def as_json(self) -> dict[str, Any]:
-        """As plain values, for JSON lines."""
-        counts = {} if self.facts is None else _counts(self.facts)
-        return {
-            **counts,
-            "base": {run.runtime: run.status for run in self.base},
-            "checks": [asdict(check) for check in self.checks],
-        }
-
-
-def _counts(facts: QuantizationFacts) -> dict[str, Any]:
-    return {
-        "quantized": len(facts.quantized),
-        "linear_layers": len(facts.layers),
-        "share": facts.share,
-    }
-
-
-def _failed(one: RunResult | Check) -> bool:
-    return one.status == "failed"
 
 
 def check_fused(quantized: OnnxModel, facts: QuantizationFacts) -> Check:

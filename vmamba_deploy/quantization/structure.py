@@ -4,8 +4,7 @@ quantization itself against the record."""
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +27,7 @@ from vmamba_deploy.exporting.quantize import (
     linear_layers,
 )
 from vmamba_deploy.exporting.same_graph import Difference, graph_differences
+from vmamba_deploy.quantization.results import Check
 
 if TYPE_CHECKING:
     Array = npt.NDArray[Any]
@@ -35,21 +35,6 @@ if TYPE_CHECKING:
 _NAMED = 5
 # Of fp16, which a scale is rounded up in.
 _ROUNDED_UP = 1 + 2.0**-9
-
-
-@dataclass(frozen=True)
-class Check:
-    """One part of the proof.
-
-    Attributes:
-        name: of what was looked at.
-        status: `skipped` where this machine, or the base, does not show it.
-        reason: what is wrong, or what was seen.
-    """
-
-    name: str
-    status: Literal["passed", "failed", "skipped"]
-    reason: str
 
 
 def check_structure(base: OnnxModel, quantized: OnnxModel, facts: QuantizationFacts) -> Check:

@@ -10,7 +10,7 @@ from vmamba_deploy.artifacts.manifest import Sha256
 from vmamba_deploy.parity.localise import LayerError
 from vmamba_deploy.parity.results import RunResult
 from vmamba_deploy.precisions import PrecisionName
-from vmamba_deploy.quantization.proof import QuantizationProof
+from vmamba_deploy.quantization.results import QuantizationProof
 from vmamba_deploy.tasks import CLASSIFICATION
 
 

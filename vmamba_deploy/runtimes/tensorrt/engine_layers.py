@@ -11,11 +11,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import onnx_ir as ir
+if TYPE_CHECKING:
+    import onnx_ir as ir
 
-from vmamba_deploy.exporting.dequantize import DEQUANTIZE
-from vmamba_deploy.exporting.onnx_model import OnnxModel
+    from vmamba_deploy.exporting.onnx_model import OnnxModel
 
 _PRODUCTS = {"MatMul", "Gemm", "Conv"}
 _LIST_STARTS = re.compile(r"^\s*Layers:\s*$", re.MULTILINE)
@@ -88,6 +89,9 @@ def narrow_products(model: OnnxModel, layers: Iterable[EngineLayer]) -> tuple[st
 
 def quantized_products(model: OnnxModel) -> Iterator[str]:
     """Names of the products of the main graph whose map and weight are both dequantized."""
+    # Here, for a machine that runs engines imports this module and has no onnx_ir.
+    from vmamba_deploy.exporting.dequantize import DEQUANTIZE
+
     for node in _products(model):
         made = [value.producer() if value is not None else None for value in node.inputs[:2]]
         if node.name and all(one is not None and one.op_type == DEQUANTIZE for one in made):
