@@ -522,7 +522,7 @@ def test_the_command_writes_the_page_with_and_without_a_record(
     assert told.exit_code == 0, told.output
     assert ("A Test GPU" in (tmp_path / "performance.md").read_text()) is with_record
     assert ("A Test GPU" in readme.read_text()) is with_record
-    assert len(list((tmp_path / "figures").iterdir())) == 3
+    assert len(list((tmp_path / "figures").iterdir())) == 4
     assert CliRunner().invoke(main, ["report", "--check"]).exit_code == 0
     for name in ("performance.md", "comparison.md", "accuracy.md"):
         before = (tmp_path / name).read_text()
