@@ -36,8 +36,9 @@ inline constexpr char kRebuild[] =
     "export again, or build an engine for this machine with `vmamba-deploy build`";
 
 // What a runtime loads by its name, and executes.
-inline constexpr const char *kCodeNames[] = {"model.engine", "model.pt2", "libvmamba_ort.so",
-                                             "libvmamba_trt.so", "libvmamba_torch.so"};
+inline constexpr const char *kCodeNames[] = {"model.engine",       "model.pt2",
+                                             "libvmamba_ort.so",   "libvmamba_trt.so",
+                                             "libvmamba_torch.so", "libvmamba_openvino.so"};
 
 inline void verify_file(const std::filesystem::path &path, const std::string &name,
                         const FileFacts &expected) {
