@@ -1,0 +1,67 @@
+"""That ONNX Runtime fuses each layer to a product of integers; the engine's part is beside it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import onnx_ir as ir
+import pytest
+
+from vmamba_deploy.exporting.onnx_model import OnnxModel
+from vmamba_deploy.quantization.proof import FUSED, check_fused, optimized_ops
+from vmamba_deploy.quantization.quantize import kept
+
+
+def test_every_layer_of_the_record_is_counted(quantized_digits) -> None:
+    made = quantized_digits()
+    count = len(made.facts.quantized)
+    found = check_fused(made.file, made.facts)
+    assert (found.name, found.status) == ("onnxruntime", "passed")
+    assert found.reason == f"{count} of {count} layers are {FUSED}"
+    assert optimized_ops(made.file)["MatMul"] == 0
+
+
+def dequantized(model: ir.Model, which: int) -> ir.Value:
+    """What a quantized layer reads."""
+    products = [node for node in model.graph if node.op_type == "MatMul"]
+    return products[which].inputs[0]
+
+
+def another_reader(model: ir.Model) -> None:
+    """Of what the second quantized layer reads: the pair is not the layer's alone."""
+    value = dequantized(model, 1)
+    double = ir.node("Add", [value, value])
+    double.outputs[0].name, double.outputs[0].type = "read_twice", value.type
+    model.graph.append(double)
+    model.graph.outputs.append(double.outputs[0])
+
+
+def no_pair(model: ir.Model) -> None:
+    whole = dequantized(model, 2)
+    whole.uses()[0].node.replace_input_with(0, whole.producer().inputs[0].producer().inputs[0])
+
+
+@pytest.mark.parametrize("change", [another_reader, no_pair])
+def test_a_layer_that_is_not_fused_fails(quantized_digits, tmp_path: Path, change) -> None:
+    made = quantized_digits()
+    copy = made.file.ir.clone()
+    change(copy)
+    ir.save(copy, tmp_path / "model.onnx")  # ONNX Runtime reads the file, not what was read of it
+    count = len(made.facts.quantized)
+    found = check_fused(OnnxModel.read(tmp_path / "model.onnx"), made.facts)
+    assert (found.status, found.reason) == ("failed", f"{count - 1} of {count} layers are {FUSED}")
+
+
+def test_a_layer_that_the_record_does_not_name_fails(quantized_digits) -> None:
+    made = quantized_digits()
+    count = len(made.facts.quantized)
+    found = check_fused(made.file, kept(made.facts, [made.facts.layers[0].name], "it says so"))
+    assert (found.status, found.reason) == ("failed", f"{count} of {count - 1} layers are {FUSED}")
+
+
+@pytest.mark.parametrize(("precision", "base"), [("int8", "fp16"), ("fp8", "fp32")])
+def test_what_no_cpu_fuses_is_skipped(quantized_digits, precision: str, base: str) -> None:
+    made = quantized_digits(precision, base)
+    found = check_fused(made.file, made.facts)
+    assert found.status == "skipped"
+    assert f"{precision} over {base} runs unfused" in found.reason
