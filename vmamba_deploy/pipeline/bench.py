@@ -15,7 +15,9 @@ import numpy as np
 from vmamba_deploy.errors import EnvironmentProblem, UsageError
 from vmamba_deploy.exporting.onnx_model import OnnxModel
 from vmamba_deploy.pipeline.parity import load_reference, network
+from vmamba_deploy.precisions import precision_named
 from vmamba_deploy.runtimes.base import ModelFiles, check_batches
+from vmamba_deploy.runtimes.pytorch import PYTORCH
 from vmamba_deploy.runtimes.registry import runtimes_on
 from vmamba_deploy.tasks.custom import BATCH
 from vmamba_deploy.tasks.inputs import completed_inputs, random_input
@@ -61,6 +63,8 @@ def run_bench(
     """Measure PyTorch and ONNX Runtime, with the function body and with our library.
 
     Where they are, also ONNX Runtime's CUDA provider, and an AOTInductor package beside the file.
+    PyTorch has no quantized layers: of such a file it is left out, and the function body in stock
+    ONNX Runtime is the yardstick of the ratios.
 
     Args:
         model: ONNX file.
@@ -175,6 +179,10 @@ def _open_sessions(
         torch.set_num_threads(threads)
     module = network(facts, load_reference(facts, weights, builder=builder), facts.base)
     files = ModelFiles(facts, module, threads=threads, cuda_graphs=True)
+    if precision_named(facts.precision).quantized:
+        skipped[PYTORCH.name] = (
+            f"it has no layers in {facts.precision}; ratios are to the first row"
+        )
     with ExitStack() as stack:
         sessions: dict[str, Session] = {}
         for runtime in runtimes_on(files):

@@ -37,7 +37,8 @@ def command(
 
     Every round runs each of them once, so that a noisy machine disturbs all alike: PyTorch, ONNX
     Runtime with the function body and with our library, the same on CUDA where onnxruntime-gpu is,
-    and AOTInductor where a package was exported. Ratios are to PyTorch.
+    and AOTInductor where a package was exported. Ratios are to the first row: PyTorch, or stock
+    ONNX Runtime where PATH is quantized.
     """
     from vmamba_deploy.cli.summary import table
     from vmamba_deploy.pipeline.bench import run_bench
