@@ -13,7 +13,7 @@ from typing import Any
 _DATA = Path(__file__).parents[1] / "data"
 GOOD_ONES = {
     name: (_DATA / "manifests" / f"{name}.json").read_text()
-    for name in ("engine", "no_engine", "segmentation", "detection", "quantized")
+    for name in ("engine", "no_engine", "segmentation", "detection", "quantized", "calibrated")
 }
 GOOD = GOOD_ONES["engine"]
 ROWS: dict[str, dict[str, Any]] = {

@@ -10,6 +10,7 @@ import pytest
 
 from vmamba_deploy.artifacts.quantization_facts import (
     LARGEST_NARROW_SCAN,
+    CalibrationFacts,
     LayerFacts,
     QuantizationFacts,
     SetFacts,
@@ -115,3 +116,13 @@ def test_nothing_stands_for_what_is_not_said(missing: str) -> None:
     del document[missing]
     with pytest.raises(msgspec.ValidationError, match=missing):
         read(document)
+
+
+def test_a_calibration_alone_says_nothing_of_layers() -> None:
+    alone = {"images": {"cat.jpg": "0" * 64}, "samples": 4, "largest_scan": 3.0}
+    facts = msgspec.convert(alone, CalibrationFacts)
+    assert facts.narrow_scans
+    assert msgspec.to_builtins(facts) == alone
+    for other in ({"base": "fp16"}, {"layers": []}):
+        with pytest.raises(msgspec.ValidationError, match="unknown field"):
+            msgspec.convert(alone | other, CalibrationFacts)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from vmamba_deploy.errors import UsageError
@@ -33,6 +34,7 @@ def test_a_budget_that_is_none_is_refused(budget: float) -> None:
 
 def test_photos_are_no_folder() -> None:
     assert QuantizationPlan().folder is None
+    assert QuantizationPlan(calibrate="photos").folder is None
     assert QuantizationPlan(calibrate="images/photos").folder == Path("images/photos")
 
 
@@ -71,3 +73,23 @@ def test_a_precision_that_is_not_quantized_is_its_own_base(precision) -> None:
 def test_what_is_of_a_quantized_precision_is_refused_for_others(plan, option: str) -> None:
     with pytest.raises(UsageError, match=f"^{option} is of a quantized precision, not of fp16"):
         plan.base_of("fp16", engine=True)
+
+
+ASKED = [QuantizationPlan(calibrate="photos"), QuantizationPlan(samples=({"x": np.ones(2)},))]
+
+
+@pytest.mark.parametrize("plan", ASKED)
+def test_fp16_alone_of_the_others_is_calibrated(plan: QuantizationPlan) -> None:
+    assert plan.asks_for_calibration
+    assert plan.base_of("fp16", engine=False) == "fp16"
+    for precision in ("fp32", "bf16"):
+        with pytest.raises(UsageError, match=f"nothing to calibrate in {precision}") as told:
+            plan.base_of(precision, engine=False)
+        assert "--fp16" in told.value.hint
+
+
+def test_a_plan_says_what_is_calibrated_on() -> None:
+    assert not QuantizationPlan().asks_for_calibration
+    assert QuantizationPlan().said == QuantizationPlan(calibrate="photos").said == "photos"
+    assert QuantizationPlan(calibrate="a/folder").said == "a/folder"
+    assert ASKED[1].said == "1 given samples"

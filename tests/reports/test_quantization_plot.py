@@ -2,7 +2,12 @@ import re
 
 import pytest
 
-from vmamba_deploy.artifacts.quantization_facts import LayerFacts, QuantizationFacts, SetFacts
+from vmamba_deploy.artifacts.quantization_facts import (
+    CalibrationFacts,
+    LayerFacts,
+    QuantizationFacts,
+    SetFacts,
+)
 from vmamba_deploy.cli.summary import proof_table
 from vmamba_deploy.quantization.results import Check, QuantizationProof
 from vmamba_deploy.reports.html_file import render_html
@@ -96,3 +101,21 @@ def test_hostile_names_are_escaped(make_report, make_proof):
     layer = LayerFacts(name=evil, largest=1.0, multiply_adds=10, nmse=1e-3, kept=evil)
     proof = make_proof(facts(layers=(layer,), curve=()), Check(evil, "failed", evil))
     assert "<script" not in render_html(make_report(precision="int8", quantization=proof))
+
+
+@pytest.mark.parametrize(
+    ("largest", "words"),
+    [(12.5, "12.5 on 4 samples of 1 files: they are float16."), (9000.0, "9e+03 on")],
+)
+def test_the_page_tells_how_large_results_of_scans_are(make_report, make_proof, largest, words):
+    seen = CalibrationFacts(images={"cat.jpg": "0" * 64}, samples=4, largest_scan=largest)
+    quantized = make_proof(facts(base="fp16", largest_scan=largest))
+    pages = [
+        render_html(make_report(precision="fp16", calibration=seen)),
+        render_html(make_report(precision="int8", quantization=quantized)),
+    ]
+    for page in pages:
+        assert f"Results of scans reach {words}" in page
+        assert ("they stay float32" in page) == (largest > 8188)
+    plain = render_html(make_report(precision="int8", quantization=make_proof(facts())))
+    assert "Results of scans" not in plain + render_html(make_report(precision="fp16"))

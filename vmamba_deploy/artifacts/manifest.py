@@ -22,7 +22,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from vmamba_deploy.artifacts.atomic import PARTIAL_PREFIX, atomic_write
 from vmamba_deploy.artifacts.engine_facts import EngineFacts, Positive
 from vmamba_deploy.artifacts.interface_facts import InterfaceFacts
-from vmamba_deploy.artifacts.quantization_facts import QuantizationFacts
+from vmamba_deploy.artifacts.quantization_facts import CalibrationFacts, QuantizationFacts
 from vmamba_deploy.artifacts.strict_json import parse_json, require_plain_texts
 from vmamba_deploy.errors import IntegrityError, UsageError, VmambaError, printable
 from vmamba_deploy.files import open_file, read_file, shown, understood
@@ -165,6 +165,7 @@ class Description(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
             first input.
         interface: of a network of a user's, task `custom`.
         quantization: of a file in a quantized precision that this package wrote.
+        calibration: of one in fp16 that was calibrated.
     """
 
     status: Status
@@ -183,6 +184,7 @@ class Description(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     num_classes: Annotated[int, Meta(ge=1, le=_MAX_CLASSES)] | None = None
     interface: InterfaceFacts | None = None
     quantization: QuantizationFacts | None = None
+    calibration: CalibrationFacts | None = None
 
     def __post_init__(self) -> None:
         faults = (
@@ -265,7 +267,7 @@ class Manifest(Description, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             del fields["task"]
         if self.activation in (None, "softmax"):
             del fields["activation"]
-        for key in ("palette", "num_classes", "interface", "quantization"):
+        for key in ("palette", "num_classes", "interface", "quantization", "calibration"):
             if fields[key] is None:
                 del fields[key]
         return fields | {"engine": self.engine.as_json()}

@@ -1,5 +1,5 @@
-"""What was quantized in a network, from which images, and what was left as it was: a record that
-travels in the ONNX file's metadata, the manifest and the report."""
+"""What was seen of a network on images, what was quantized by it, and what was left as it was:
+records that travel in the ONNX file's metadata, the manifest and the report."""
 
 from __future__ import annotations
 
@@ -49,44 +49,54 @@ class SetFacts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     nmse: _Amount
 
 
-class QuantizationFacts(
+class CalibrationFacts(
     Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
+):
+    """Of a file that images let be narrower than its precision alone does.
+
+    Attributes:
+        images: sha256 of each calibration file by its name.
+        samples: inputs that were made of them.
+        largest_scan: absolute value of any scan's result; None where it was not looked
+            at, over an fp32 base, or there is no scan.
+    """
+
+    images: Annotated[dict[_Name, _Sha256], Meta(max_length=1 << 16)]
+    samples: Annotated[int, Meta(ge=1)]
+    largest_scan: _Amount | None = None
+
+    @property
+    def narrow_scans(self) -> bool:
+        """Whether scans write float16: their results fit, with a margin for other images."""
+        return self.largest_scan is not None and self.largest_scan < LARGEST_NARROW_SCAN
+
+
+class QuantizationFacts(
+    CalibrationFacts, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
 ):
     """Of a file in a quantized precision.
 
     Attributes:
         base: precision of all else.
         method: how a range follows from what was seen: `minmax`, the largest absolute value.
-        images: sha256 of each calibration file by its name.
-        samples: inputs that were made of them.
         layers: every linear layer, in the graph's order.
         max_nmse: the budget that layers were chosen by; None: all that can be.
         nmse: of the outputs on calibration images, with all that is quantized, where layers were
             chosen.
         curve: sets of those layers that save the most for their error, from few to all.
-        largest_scan: absolute value of any scan's result; None where it was not looked
-            at, over an fp32 base, or there is no scan.
     """
 
     base: BaseName
     method: Literal["minmax"] = "minmax"
-    images: Annotated[dict[_Name, _Sha256], Meta(max_length=1 << 16)]
-    samples: Annotated[int, Meta(ge=1)]
     layers: Annotated[tuple[LayerFacts, ...], Meta(max_length=1 << 16)]
     max_nmse: _Amount | None = None
     nmse: _Amount | None = None
     curve: Annotated[tuple[SetFacts, ...], Meta(max_length=1 << 10)] = ()
-    largest_scan: _Amount | None = None
 
     @property
     def quantized(self) -> dict[str, float]:
         """Largest value of the input by name, of the layers that are quantized."""
         return {layer.name: layer.largest for layer in self.layers if layer.kept is None}
-
-    @property
-    def narrow_scans(self) -> bool:
-        """Whether scans write float16: their results fit, with a margin for other images."""
-        return self.largest_scan is not None and self.largest_scan < LARGEST_NARROW_SCAN
 
     @property
     def share(self) -> float:

@@ -84,11 +84,10 @@ def quantization_options(command: Callable[..., Any]) -> Callable[..., Any]:
         ),
         click.option(
             "--calibrate",
-            metavar="PATH|photos",
-            default=PHOTOS,
-            show_default=True,
-            help="Of --int8: what shows the ranges: a folder of images; photos, six of ours; "
-            "or inputs by name, in a .npz file or a folder of them.",
+            metavar=f"PATH|{PHOTOS}",
+            help="What shows the ranges: a folder of images; photos, six of ours; or inputs by "
+            "name, in a .npz file or a folder of them. Of --fp16: lets scans write float16 where "
+            f"that holds their results.  [default: of --int8 {PHOTOS}]",
         ),
     ):
         command = option(command)

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from vmamba_deploy.artifacts.strict_json import parse_json
 from vmamba_deploy.errors import InputFileError, printable
@@ -24,10 +24,11 @@ if TYPE_CHECKING:
 
     from vmamba_deploy.artifacts.interface_facts import InterfaceFacts
     from vmamba_deploy.artifacts.manifest import TensorFacts
-    from vmamba_deploy.artifacts.quantization_facts import QuantizationFacts
+    from vmamba_deploy.artifacts.quantization_facts import CalibrationFacts, QuantizationFacts
 
 _WHAT = "an ONNX file"
 _MAX_BYTES = (2 << 30) - 1  # of a message of protobuf
+Record = TypeVar("Record")
 _MODULE_SCOPES = "pkg.torch.onnx.name_scopes"
 
 
@@ -212,16 +213,31 @@ class OnnxModel:
         """
         if "quantization" not in self.metadata:
             return None
-        import msgspec
-
         from vmamba_deploy.artifacts.quantization_facts import QuantizationFacts
 
+        return self._record("quantization", QuantizationFacts, "quantized")
+
+    @property
+    def calibration(self) -> CalibrationFacts | None:
+        """What a file in fp16 says of its calibration; None where it says nothing.
+
+        Raises:
+            InputFileError: it says nothing of sense.
+        """
+        if "calibration" not in self.metadata:
+            return None
+        from vmamba_deploy.artifacts.quantization_facts import CalibrationFacts
+
+        return self._record("calibration", CalibrationFacts, "calibrated")
+
+    def _record(self, key: str, kind: type[Record], done: str) -> Record:
+        import msgspec
+
         try:
-            return msgspec.convert(self.structured("quantization"), QuantizationFacts)
+            return msgspec.convert(self.structured(key), kind)
         except msgspec.ValidationError as error:
-            raise InputFileError(
-                f"{shown(self.path)} does not say how it was quantized: {error}"
-            ) from error
+            text = f"{shown(self.path)} does not say how it was {done}: {error}"
+            raise InputFileError(text) from error
 
     @property
     def _quantized_by_others(self) -> PrecisionName | None:

@@ -322,6 +322,7 @@ def describe(
         "preprocessing": facts.structured("preprocessing"),
         "interface": facts.interface if own else None,
         "quantization": facts.quantization,
+        "calibration": facts.calibration,
         "labels": facts.structured("labels"),
         "activation": facts.metadata.get("activation"),
         "palette": facts.structured("palette"),

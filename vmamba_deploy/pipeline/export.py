@@ -37,7 +37,7 @@ from vmamba_deploy.pipeline.engine import (
 from vmamba_deploy.pipeline.events import OnEvent, Steps
 from vmamba_deploy.pipeline.parity import check_parity, parity_fields
 from vmamba_deploy.pipeline.plan import ExportPlan
-from vmamba_deploy.pipeline.quantize import prove_quantized, quantize
+from vmamba_deploy.pipeline.quantize import narrow_scans, prove_quantized, quantize
 from vmamba_deploy.pipeline.report import write_reports
 from vmamba_deploy.precisions import PRECISIONS
 from vmamba_deploy.preprocessing import IMAGENET_PREPROCESSING, Preprocessing
@@ -175,6 +175,8 @@ def _run_in(
             )
         else:
             facts = _export(loaded, onnx_path, plan, steps)
+            if plan.quantization.asks_for_calibration:
+                facts = narrow_scans(facts, loaded, plan.quantization, steps)
         return _finish(output, loaded, plan, steps, facts, base)
 
 

@@ -67,7 +67,8 @@ def export(
         calibration: of `int8` and `fp8`: inputs in the form of `example_inputs`, as the network
             will see them; or a `.npz` file, a folder of them, or a folder of images where `mean`
             and `std` say how those become the input. None takes the photographs of this package
-            where `mean` and `std` are given, and is refused elsewhere: noise shows no range.
+            where `mean` and `std` are given, and is refused elsewhere: noise shows no range. Of
+            `fp16`: lets scans write float16 where that holds their results; None leaves them.
         opset: ONNX op set; None: the lowest that the precision allows.
         inline: standard ops alone, without an engine.
         weights: a checkpoint that is filled in first; None: those that the module has.

@@ -75,7 +75,7 @@ class ExportPlan:
         check_parity: False for `--no-parity`.
         aoti: also write an AOTInductor package, for `aoti_device`.
         network: a user's own; then nothing that is of our networks alone may be asked for.
-        quantization: how, where the precision is a quantized one.
+        quantization: how, where the precision is a quantized one; on what fp16 is calibrated.
     """
 
     model: str | None = "t"

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from vmamba_deploy.artifacts.engine_facts import EngineFacts
 from vmamba_deploy.artifacts.manifest import ONNX_NAME
-from vmamba_deploy.artifacts.quantization_facts import QuantizationFacts
+from vmamba_deploy.artifacts.quantization_facts import CalibrationFacts
 from vmamba_deploy.errors import InputFileError
 from vmamba_deploy.exporting.metadata import tool_versions
 from vmamba_deploy.exporting.onnx_file import export_onnx
@@ -29,7 +29,13 @@ from vmamba_deploy.quantization.foreign import check_foreign_structure
 from vmamba_deploy.quantization.images import CalibrationImages, calibration_images
 from vmamba_deploy.quantization.plan import QuantizationPlan
 from vmamba_deploy.quantization.proof import check_engine, check_fused
-from vmamba_deploy.quantization.quantize import calibrate, with_narrow_scans, write_quantized
+from vmamba_deploy.quantization.quantize import (
+    calibrate,
+    calibrate_scans,
+    with_narrow_scans,
+    write_calibrated,
+    write_quantized,
+)
 from vmamba_deploy.quantization.results import QuantizationProof
 from vmamba_deploy.quantization.selection import select
 from vmamba_deploy.quantization.sensitivity import Sensitivity
@@ -40,6 +46,8 @@ if TYPE_CHECKING:
     from vmamba_deploy.parity.compare import Progress
     from vmamba_deploy.parity.results import RunResult
 
+Samples = CalibrationImages | CalibrationArrays
+Facts = TypeVar("Facts", bound=CalibrationFacts)
 _NO_ENGINE = EngineFacts(built=False, reason="a base is proven without one")
 
 
@@ -70,12 +78,8 @@ def quantize(
     Raises:
         VmambaError: as `calibration_images`, `calibrate`, `select` and `write_quantized`.
     """
-    given = f"{len(plan.samples)} given samples" if plan.samples else plan.calibrate
-    with steps.step("calibrate", f"calibrating on {given}") as told:
-        images = _calibration(plan, base, loaded)
-        facts = calibrate(base, images, steps.progress)
-        told.append(f"{len(images)} samples of {len(images.files)} files")
-    base = _narrowed(base, facts, steps)
+    images, facts = _calibrated(base, loaded, plan, steps, calibrate)
+    base = with_narrow_scans(base) if _narrows(facts, steps) else base
     if plan.max_nmse is not None:
         with steps.step("select", "choosing layers") as told:
             sensitivity = Sensitivity(base, facts, precision, images)
@@ -85,26 +89,61 @@ def quantize(
         quantized = write_quantized(base, facts, precision, path)
         told.append(f"{len(facts.quantized)} of {len(facts.layers)} linear layers")
         told.append(f"{facts.share:.0%} of their multiply-adds")
-        if facts.narrow_scans:
-            told.append(f"scans in fp16 (up to {facts.largest_scan:.3g})")
         told.append(f"{quantized.size_bytes / 1e6:.1f} MB")
     return base, quantized
 
 
-def _narrowed(base: OnnxModel, facts: QuantizationFacts, steps: Steps) -> OnnxModel:
-    if facts.narrow_scans:
-        return with_narrow_scans(base)
-    if facts.largest_scan is not None:
+def narrow_scans(
+    file: OnnxModel, loaded: LoadedModel, plan: QuantizationPlan, steps: Steps
+) -> OnnxModel:
+    """Write an exported file anew, with the results of scans in float16 where they fit.
+
+    Args:
+        file: in fp16.
+        loaded: the fp32 network it was made from.
+        plan: on what to calibrate.
+        steps: told of it.
+
+    Returns:
+        The file as it is then, at its path, with the record of the calibration.
+
+    Raises:
+        VmambaError: as `calibration_images` and `calibrate_scans`.
+    """
+    _, facts = _calibrated(file, loaded, plan, steps, calibrate_scans)
+    _narrows(facts, steps)
+    return write_calibrated(file, facts)
+
+
+def _calibrated(
+    file: OnnxModel,
+    loaded: LoadedModel,
+    plan: QuantizationPlan,
+    steps: Steps,
+    look: Callable[[OnnxModel, Samples, Callable[[str, float | None], None]], Facts],
+) -> tuple[Samples, Facts]:
+    """What a file is calibrated on, and what was seen."""
+    with steps.step("calibrate", f"calibrating on {plan.said}") as told:
+        images = _calibration(plan, file, loaded)
+        facts = look(file, images, steps.progress)
+        told.append(f"{len(images)} samples of {len(images.files)} files")
+        if facts.largest_scan is not None:
+            written = "float16" if facts.narrow_scans else "float32"
+            told.append(f"scans reach {facts.largest_scan:.3g} and write {written}")
+    return images, facts
+
+
+def _narrows(facts: CalibrationFacts, steps: Steps) -> bool:
+    """Whether scans write float16; where their results are too large, that is told."""
+    if facts.largest_scan is not None and not facts.narrow_scans:
         steps.warn(
             f"results of scans reach {facts.largest_scan:.4g}, more than an eighth of what float16 "
             "holds: they stay float32, which costs time and not accuracy"
         )
-    return base
+    return facts.narrow_scans
 
 
-def _calibration(
-    plan: QuantizationPlan, base: OnnxModel, loaded: LoadedModel
-) -> CalibrationImages | CalibrationArrays:
+def _calibration(plan: QuantizationPlan, base: OnnxModel, loaded: LoadedModel) -> Samples:
     if plan.samples:
         return arrays_given(plan.samples, base)
     if plan.folder is not None and holds_arrays(plan.folder):
@@ -230,5 +269,5 @@ def exported_base(quantized: OnnxModel, loaded: LoadedModel, folder: Path) -> On
             outputs=optional_outputs(quantized),
         )
     base = export_onnx(loaded, folder / ONNX_NAME, options)
-    facts = quantized.quantization
+    facts = quantized.quantization or quantized.calibration
     return with_narrow_scans(base) if facts is not None and facts.narrow_scans else base

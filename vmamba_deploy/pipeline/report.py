@@ -77,6 +77,7 @@ def write_reports(
         timings=dict(seconds),
         layers=tuple(_layer_errors(facts, loaded, kind) for kind in _to_localise(results)),
         quantization=proof,
+        calibration=facts.calibration,
     )
     write_json(report, folder / JSON_NAME)
     pictures = draw(exhibits, facts.task.name, loaded.model.palette)

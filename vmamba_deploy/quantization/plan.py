@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 PHOTOS = "photos"
 """In place of a folder: the photographs of this package."""
+NARROWED = BASES["fp16"]
+"""The precision whose scans write float32 unless images show that float16 holds their results."""
 AUTO = "auto"
 """In place of a precision: INT8 for those layers that the usual budget lets be."""
 
@@ -36,7 +38,7 @@ class QuantizationPlan:
         base: precision of all else; None takes the usual one: fp16 where an engine is built, which
             multiplies in fp16 as fast, else fp32, as a CPU is no faster in fp16.
         calibrate: a folder of images, `photos`, or a `.npz` file or a folder of them: the inputs
-            themselves, by name.
+            themselves, by name. None: photos where layers are quantized, else nothing.
         max_nmse: of the outputs, at most: layers are measured one by one and those taken that save
             the most for it. None takes every layer that can be.
         samples: inputs by name to calibrate on, in place of `calibrate`.
@@ -46,7 +48,7 @@ class QuantizationPlan:
     """
 
     base: BaseName | None = None
-    calibrate: str = PHOTOS
+    calibrate: str | None = None
     max_nmse: float | None = None
     samples: tuple[Mapping[str, npt.NDArray[Any]], ...] = ()
 
@@ -57,7 +59,17 @@ class QuantizationPlan:
     @property
     def folder(self) -> Path | None:
         """Of the calibration images; None for the photographs of this package."""
-        return None if self.calibrate == PHOTOS else Path(self.calibrate)
+        return None if self.calibrate in (None, PHOTOS) else Path(self.calibrate)
+
+    @property
+    def said(self) -> str:
+        """What is calibrated on, in words."""
+        return f"{len(self.samples)} given samples" if self.samples else self.calibrate or PHOTOS
+
+    @property
+    def asks_for_calibration(self) -> bool:
+        """Whether somebody said on what."""
+        return self.calibrate is not None or bool(self.samples)
 
     def base_of(self, precision: PrecisionName, *, engine: bool) -> BaseName:
         """The precision that the network is exported in before it is quantized.
@@ -71,13 +83,22 @@ class QuantizationPlan:
         """
         bases = precision_named(precision).bases
         if not bases:
-            if self.base is not None or self.max_nmse is not None:
-                option = "--base" if self.base is not None else "--max-nmse"
-                raise UsageError(
-                    f"{option} is of a quantized precision, not of {precision}", hint="add --int8"
-                )
+            self._check_plain(precision)
             return BASES[precision]
         base = self.base or (bases[0] if engine else bases[-1])
         if base not in bases:
             raise UsageError(f"{precision} goes with --base {' or '.join(bases)}, not {base}")
         return base
+
+    def _check_plain(self, precision: PrecisionName) -> None:
+        """Refuse what is asked for and means nothing in a precision that is not quantized."""
+        if self.base is not None or self.max_nmse is not None:
+            option = "--base" if self.base is not None else "--max-nmse"
+            raise UsageError(
+                f"{option} is of a quantized precision, not of {precision}", hint="add --int8"
+            )
+        if self.asks_for_calibration and precision != NARROWED:
+            raise UsageError(
+                f"there is nothing to calibrate in {precision}",
+                hint="add --int8, or --fp16, whose scans may then write float16",
+            )

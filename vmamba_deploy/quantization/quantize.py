@@ -12,8 +12,12 @@ import onnx
 import onnx_ir as ir
 
 from vmamba_deploy.artifacts.atomic import atomic_write
-from vmamba_deploy.artifacts.quantization_facts import LayerFacts, QuantizationFacts
-from vmamba_deploy.errors import BuildError, InputFileError
+from vmamba_deploy.artifacts.quantization_facts import (
+    CalibrationFacts,
+    LayerFacts,
+    QuantizationFacts,
+)
+from vmamba_deploy.errors import BuildError, InputFileError, UsageError
 from vmamba_deploy.exporting.narrow_scans import NarrowScans, wide_scans
 from vmamba_deploy.exporting.onnx_model import OnnxModel
 from vmamba_deploy.exporting.quantize import GRIDS, LinearLayer, QuantizeLayers, linear_layers
@@ -45,7 +49,7 @@ def calibrate(
     if not layers:
         raise BuildError("the network has no linear layer to quantize", hint="leave it in fp16")
     sources = [layer.source.name or "" for layer in layers]
-    scans = [node.outputs[0].name or "" for node in wide_scans(base.ir)]
+    scans = _wide_results(base)
     seen = observe(base, [*sources, *scans], images, progress)
     return QuantizationFacts(
         base=base.base,
@@ -54,6 +58,39 @@ def calibrate(
         layers=tuple(_facts(layer, seen, base) for layer in layers),
         largest_scan=max((seen[name].largest for name in scans), default=None),
     )
+
+
+def calibrate_scans(
+    base: OnnxModel, images: CalibrationImages | CalibrationArrays, progress: Progress
+) -> CalibrationFacts:
+    """Look at what scans write that read float16, and at nothing else.
+
+    Args:
+        base: the file.
+        images: to look at it on.
+        progress: told the fraction done.
+
+    Raises:
+        UsageError: there is no such scan.
+        InputFileError: see `observe`.
+    """
+    scans = _wide_results(base)
+    if not scans:
+        raise UsageError(
+            "the network has no scan that reads float16 and writes float32: there is nothing to "
+            "calibrate",
+            hint="leave --calibrate out",
+        )
+    seen = observe(base, scans, images, progress)
+    return CalibrationFacts(
+        images=dict(images.files),
+        samples=len(images),
+        largest_scan=max(one.largest for one in seen.values()),
+    )
+
+
+def _wide_results(base: OnnxModel) -> list[str]:
+    return [node.outputs[0].name or "" for node in wide_scans(base.ir)]
 
 
 def _facts(layer: LinearLayer, seen: Mapping[str, Seen], base: OnnxModel) -> LayerFacts:
@@ -83,11 +120,15 @@ def write_quantized(
         BuildError: the file does not pass onnx.checker; nothing is left at `path`.
     """
     model = quantized(base.ir, facts.quantized, precision)
-    said = {"precision": precision, "quantization": record_text(facts)}
-    for key, text in sorted({**base.metadata, **said}.items()):
-        model.metadata_props.pop(key, None)
-        model.metadata_props[key] = text
+    _tell(model, {"precision": precision, "quantization": record_text(facts)})
     return _written(model, path, "quantized file")
+
+
+def _tell(model: ir.Model, said: Mapping[str, str]) -> None:
+    """Add to the metadata, which stays in the order of its keys."""
+    metadata = {**model.metadata_props, **said}
+    model.metadata_props.clear()
+    model.metadata_props.update(sorted(metadata.items()))
 
 
 def with_narrow_scans(base: OnnxModel) -> OnnxModel:
@@ -97,6 +138,19 @@ def with_narrow_scans(base: OnnxModel) -> OnnxModel:
         BuildError: the file does not pass onnx.checker; the one before is left.
     """
     return _written(NarrowScans()(base.ir.clone()).model, base.path, "file with narrow scans")
+
+
+def write_calibrated(base: OnnxModel, facts: CalibrationFacts) -> OnnxModel:
+    """Write a file anew with the record of a calibration, and with narrow scans where they fit.
+
+    Raises:
+        BuildError: the file does not pass onnx.checker; the one before is left.
+    """
+    model = base.ir.clone()
+    if facts.narrow_scans:
+        NarrowScans()(model)
+    _tell(model, {"calibration": record_text(facts)})
+    return _written(model, base.path, "calibrated file")
 
 
 def _written(model: ir.Model, path: Path, what: str) -> OnnxModel:
@@ -118,7 +172,7 @@ def quantized(model: ir.Model, largest: Mapping[str, float], precision: Precisio
     return copy
 
 
-def record_text(facts: QuantizationFacts) -> str:
+def record_text(facts: CalibrationFacts) -> str:
     """As the metadata has it: equal records are equal texts."""
     return json.dumps(msgspec.to_builtins(facts), sort_keys=True, separators=(",", ":"))
 

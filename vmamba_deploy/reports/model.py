@@ -7,6 +7,7 @@ from typing import Literal
 
 from vmamba_deploy.artifacts.engine_facts import FlavourName
 from vmamba_deploy.artifacts.manifest import Sha256
+from vmamba_deploy.artifacts.quantization_facts import CalibrationFacts
 from vmamba_deploy.parity.localise import LayerError
 from vmamba_deploy.parity.results import RunResult
 from vmamba_deploy.precisions import PrecisionName
@@ -90,6 +91,7 @@ class Report:
         timings: seconds by step.
         runs: one per runtime; empty when parity was not asked for.
         quantization: what shows that a quantized file is right, beside the runs.
+        calibration: of a file in fp16, where it was calibrated.
     """
 
     schema_version: Literal["1.0"] = "1.0"
@@ -106,6 +108,7 @@ class Report:
     layers: tuple[LayerSeries, ...] = ()
     task: str = CLASSIFICATION.name
     quantization: QuantizationProof | None = None
+    calibration: CalibrationFacts | None = None
 
     def __post_init__(self) -> None:
         statuses = {run.status for run in self.runs}

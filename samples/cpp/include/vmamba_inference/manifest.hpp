@@ -228,13 +228,23 @@ inline void check_network(const nlohmann::json &document, const Manifest &manife
   check_classes(document, outputs, manifest.task);
 }
 
-// What was quantized is for people, and for the proof; here it must only be of sense.
+// What was calibrated and quantized is for people, and for the proof; here it must only be of
+// sense.
+inline void check_calibration(const nlohmann::json &facts) {
+  whole(facts.at("samples"), 1);
+  require(facts.at("images").is_object(), "images is an object");
+  require(facts.value("largest_scan", 0.0) >= 0.0, "largest_scan is not negative");
+}
+
 inline void check_quantization(const nlohmann::json &document) {
+  if (document.contains("calibration")) {
+    only(document.at("calibration"), {"images", "samples", "largest_scan"});
+    check_calibration(document.at("calibration"));
+  }
   const auto facts = document.find("quantization");
   if (facts == document.end()) return;
   one_of(facts->at("base"), {"fp32", "fp16", "bf16"});
-  whole(facts->at("samples"), 1);
-  require(facts->at("images").is_object(), "images is an object");
+  check_calibration(*facts);
   require(facts->at("layers").is_array(), "layers is a list");
   for (const nlohmann::json &layer : facts->at("layers")) {
     require(!layer.at("name").get<std::string>().empty(), "a layer has a name");
@@ -272,7 +282,7 @@ inline Manifest manifest_of(const nlohmann::json &document, const std::filesyste
   manifest.folder = folder;
   only(document, {"schema_version", "created", "status", "status_reason", "preset", "precision",
                   "weights", "versions", "onnx", "engine", "preprocessing", "labels", "task",
-                  "activation", "palette", "num_classes", "quantization", "files"});
+                  "activation", "palette", "num_classes", "quantization", "calibration", "files"});
   manifest.status = one_of(document.at("status"), {"complete", "unproven", "failed"});
   manifest.status_reason = text_or_empty(document, "status_reason");
   manifest.preset = document.at("preset").get<std::string>();
