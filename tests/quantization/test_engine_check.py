@@ -12,6 +12,7 @@ import onnx_ir as ir
 import pytest
 from msgspec.structs import replace
 
+from samples.train_digits.digits_data import PREPROCESSING
 from tests.digits import BATCH, HAS_RTX
 from vmamba_deploy.artifacts.engine_facts import EngineFacts
 from vmamba_deploy.artifacts.manifest import read_manifest
@@ -19,9 +20,11 @@ from vmamba_deploy.errors import BuildError
 from vmamba_deploy.exporting.dequantize import DEQUANTIZE, QUANTIZE, dequantized
 from vmamba_deploy.exporting.onnx_model import OnnxModel
 from vmamba_deploy.pipeline.engine import build_engine_file
-from vmamba_deploy.pipeline.events import Steps
-from vmamba_deploy.quantization.proof import check_engine
-from vmamba_deploy.quantization.results import Check
+from vmamba_deploy.pipeline.events import Event, Steps
+from vmamba_deploy.quantization.images import calibration_images
+from vmamba_deploy.quantization.proof import check_engine, check_launches
+from vmamba_deploy.quantization.quantize import calibrate, write_quantized
+from vmamba_deploy.quantization.results import Check, QuantizationProof
 from vmamba_deploy.runtimes.tensorrt.plan import EnginePlan
 
 pytestmark = pytest.mark.skipif(not HAS_RTX, reason="tensorrt_rtx is not installed")
@@ -108,10 +111,43 @@ def test_unsigned_numbers_are_refused_with_a_remedy(model: OnnxModel, tmp_path: 
     assert "ActivationSymmetric" in told.value.hint
 
 
-def test_a_right_engine_passes_and_says_its_launches(model, engine) -> None:
+def test_a_right_engine_passes(model, engine) -> None:
     found = checked(model, engine)
-    assert found.status == "passed"
-    assert f"{engine.launches} launches" in found.reason
+    count = len(model.quantization.quantized)
+    assert (found.status, found.reason) == ("passed", f"{count} of {count} layers multiply in int8")
+
+
+def test_launches_that_only_quantize_are_counted_and_named_by_layer(model, engine) -> None:
+    """The digits network has one: on maps of one pixel nothing follows that takes the scale."""
+    found = check_launches(model, engine)
+    assert (found.name, found.status) == ("launches", "slow")
+    layer = "layers.3.blocks.0.op.in_proj"
+    assert found.reason == f"1 of {engine.launches} do nothing but quantize: {layer}"
+    fused = check_launches(model, replace(engine, lone_launches=None))
+    assert (fused.status, fused.reason) == (
+        "passed",
+        f"none of {engine.launches} does nothing but quantize",
+    )
+    assert not QuantizationProof(None, (), (found, fused)).failures
+
+
+def test_a_layer_beside_a_scan_costs_a_launch_and_is_named(
+    digits_artifact, digits_base, tmp_path: Path
+) -> None:
+    """Why x_proj is kept: no plugin takes the scale of what it reads."""
+    base = digits_base("fp16")
+    facts = calibrate(base, calibration_images(None, base, PREPROCESSING), lambda *_: None)
+    layers = tuple(replace(layer, kept=None) for layer in facts.layers)
+    file = write_quantized(base, replace(facts, layers=layers), "int8", tmp_path / "model.onnx")
+    warnings: list[Event] = []
+    engine = build_engine_file(file, PLAN, Steps(warnings.append))
+    found = check_launches(file, engine)
+    assert found.status == "slow"
+    for stage in range(4):
+        assert f"layers.{stage}.blocks.0.op.x_proj" in found.reason
+    kept = read_manifest(digits_artifact("int8")).engine
+    assert engine.launches - kept.launches == len(engine.lone_launches) - len(kept.lone_launches)
+    assert any("do nothing but quantize" in event.message for event in warnings)
 
 
 @pytest.mark.parametrize(
@@ -122,9 +158,10 @@ def test_a_right_engine_passes_and_says_its_launches(model, engine) -> None:
     ],
 )
 def test_what_cannot_be_seen_is_skipped(model, engine, change, words) -> None:
-    found = checked(model, replace(engine, **change))
-    assert found.status == "skipped"
-    assert words in found.reason
+    changed = replace(engine, **change)
+    for found in (checked(model, changed), check_launches(model, changed)):
+        assert found.status == "skipped"
+        assert words in found.reason
 
 
 def test_an_engine_without_any_narrow_product_fails(model, engine) -> None:

@@ -55,6 +55,8 @@ class EngineFacts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
             where it lists none in a form that we know.
         narrow_products: names of the ONNX nodes that it multiplies in 8 bits; None where there are
             none.
+        lone_launches: those of them that do nothing but quantize, or scale what was multiplied:
+            the names of ONNX nodes, one a launch; None where there are none.
     """
 
     built: bool
@@ -72,6 +74,7 @@ class EngineFacts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     layers_by_plugin: dict[str, Positive] | None = None
     launches: Positive | None = None
     narrow_products: Annotated[tuple[str, ...], Meta(max_length=1 << 16)] | None = None
+    lone_launches: Annotated[tuple[str, ...], Meta(max_length=1 << 16)] | None = None
 
     def __post_init__(self) -> None:
         if not self.built and self.reason is None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from vmamba_deploy.pipeline.export import ExportOutcome
     from vmamba_deploy.quantization.results import QuantizationProof
 
-_STATUS_STYLE = {"passed": "green", "failed": "bold red", "skipped": "yellow"}
+_STATUS_STYLE = {"passed": "green", "failed": "bold red", "skipped": "yellow", "slow": "yellow"}
 
 
 def table(title: str, *columns: str) -> Table:
@@ -81,9 +81,9 @@ def proof_table(proof: QuantizationProof) -> Table:
         count = f"{len(facts.quantized)} of {len(facts.layers)} linear layers"
         title = f"\nQuantized: {count}, {facts.share:.0%} of their multiply-adds"
     drawn = table(title, "part", "status", "reason")
-    rows = [(f"base in {run.runtime}", run.status, run.reason or "") for run in proof.base]
-    rows += [(check.name, check.status, check.reason) for check in proof.checks]
-    for part, status, reason in rows:
+    runs = [(f"base in {run.runtime}", run.status, run.reason or "") for run in proof.base]
+    checks = [(check.name, check.status, check.reason) for check in proof.checks]
+    for part, status, reason in [*runs, *checks]:
         drawn.add_row(part, Text(status, _STATUS_STYLE[status]), reason)
     return drawn
 

@@ -125,17 +125,22 @@ def build_engine_file(facts: OnnxModel, plan: EnginePlan, steps: Steps) -> Engin
             told.append(f"{engine.launches} launches")
         told.append(f"{output.stat().st_size / 1e6:.1f} MB")
     if engine.launches is not None:
-        _warn_of_wide_products(facts, engine, steps)
+        _warn_of_slow_layers(facts, engine, steps)
     return engine
 
 
-def _warn_of_wide_products(facts: OnnxModel, engine: EngineFacts, steps: Steps) -> None:
+def _warn_of_slow_layers(facts: OnnxModel, engine: EngineFacts, steps: Steps) -> None:
     narrow = engine.narrow_products or ()
     quantized = list(quantized_products(facts))
     if wide := [name for name in quantized if name not in narrow]:
         steps.warn(
             f"{len(wide)} of {len(quantized)} quantized products are not of 8 bits in the engine, "
             f"{wide[0]} among them: it is slower than it could be"
+        )
+    if lone := engine.lone_launches:
+        steps.warn(
+            f"{len(lone)} of {engine.launches} launches of the engine do nothing but quantize, "
+            f"that of {lone[0]} among them: it is slower than it could be"
         )
 
 

@@ -41,18 +41,49 @@ def check_fused(quantized: OnnxModel, facts: QuantizationFacts) -> Check:
 
 def check_engine(quantized: OnnxModel, facts: QuantizationFacts, engine: EngineFacts) -> Check:
     """Look for each layer among the products of 8 bits that TensorRT lists of the engine."""
-    name = "engine"
-    if not engine.built or engine.launches is None:
-        text = f"{engine.flavour} {engine.version} lists no layers in a form that we know"
-        return Check(name, "skipped", text if engine.built else engine.reason or "there is none")
+    if (skipped := _unlisted("engine", engine)) is not None:
+        return skipped
     nodes, narrow = _nodes_of(quantized), engine.narrow_products or ()
     wide = [layer for layer in facts.quantized if nodes.get(layer) not in narrow]
     expected = len(facts.quantized)
     text = f"{expected - len(wide)} of {expected} layers multiply in {quantized.precision}"
     if not wide:
-        return Check(name, "passed", f"{text}; {engine.launches} launches")
-    more = f" and {len(wide) - _NAMED} more" if len(wide) > _NAMED else ""
-    return Check(name, "failed", f"{text}; not {', '.join(wide[:_NAMED])}{more}")
+        return Check("engine", "passed", text)
+    return Check("engine", "failed", f"{text}; not {_first(wide)}")
+
+
+def check_launches(quantized: OnnxModel, engine: EngineFacts) -> Check:
+    """Look for launches that the base's engine would not have.
+
+    What quantizes a map is part of the layer that gives it, and the scale part of the one that
+    reads the product: then no launch is of the quantization alone. Where TensorRT does not fuse
+    them the file is as right, and what 8 bits save goes to one more pass over a map.
+    """
+    if (skipped := _unlisted("launches", engine)) is not None:
+        return skipped
+    lone = engine.lone_launches or ()
+    if not lone:
+        text = f"none of {engine.launches} does nothing but quantize"
+        return Check("launches", "passed", text)
+    layers = {node: layer for layer, node in _nodes_of(quantized).items()}
+    named = _first([layers.get(name, name) for name in lone])
+    text = f"{len(lone)} of {engine.launches} do nothing but quantize: {named}"
+    return Check("launches", "slow", text)
+
+
+def _unlisted(name: str, engine: EngineFacts) -> Check | None:
+    """The check of an engine of whose layers nothing is known."""
+    if not engine.built:
+        return Check(name, "skipped", engine.reason or "there is none")
+    if engine.launches is None:
+        text = f"{engine.flavour} {engine.version} lists no layers in a form that we know"
+        return Check(name, "skipped", text)
+    return None
+
+
+def _first(names: list[str]) -> str:
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more
 
 
 def _nodes_of(quantized: OnnxModel) -> dict[str, str | None]:

@@ -15,12 +15,13 @@ class Check:
 
     Attributes:
         name: of what was looked at.
-        status: `skipped` where this machine, or the base, does not show it.
+        status: `skipped` where this machine, or the base, does not show it; `slow` where the file
+            is right, and a runtime takes longer for it than it should.
         reason: what is wrong, or what was seen.
     """
 
     name: str
-    status: Literal["passed", "failed", "skipped"]
+    status: Literal["passed", "failed", "skipped", "slow"]
     reason: str
 
 

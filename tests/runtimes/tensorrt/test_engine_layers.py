@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
+import onnx
+import onnx.parser
+import onnx_ir as ir
 import pytest
 
 from tests.digits import HAS_RTX
 from vmamba_deploy.artifacts.manifest import read_manifest
 from vmamba_deploy.exporting.onnx_model import OnnxModel
 from vmamba_deploy.runtimes.tensorrt.engine_layers import (
+    EngineLayer,
     is_layer_list,
     listed_layers,
+    lone_launches,
     quantized_products,
 )
 
@@ -60,6 +67,55 @@ def test_the_last_list_counts() -> None:
     assert listed_layers([]) == []
 
 
+FC1 = ("node_linear", "QuantizeLinear_x", "DequantizeLinear_x", "DequantizeLinear_w")
+"""Of one layer of `PAIRS`: the product, its map's pair, and its weight's node."""
+PAIRS = """<ir_version: 10, opset_import: ["": 20]>
+    g (float[batch, 24] x) => (float[batch, 16] y)
+    <float scale = {0.1}, int8 zero = {0}, int8[24, 16] w> {
+        [norm] n = LayerNormalization(x, scale)
+        [QuantizeLinear_x] q = QuantizeLinear(n, scale, zero)
+        [DequantizeLinear_x] d = DequantizeLinear(q, scale, zero)
+        [DequantizeLinear_w] v = DequantizeLinear(w, scale, zero)
+        [node_linear] p = MatMul(d, v)
+        [gelu] y = Gelu(p)
+    }"""
+
+
+@pytest.fixture
+def pairs() -> SimpleNamespace:
+    return SimpleNamespace(ir=ir.serde.deserialize_model(onnx.parser.parse_model(PAIRS)))
+
+
+def layer(name: str, inputs: str, *nodes: str) -> EngineLayer:
+    return EngineLayer(name, "kgen", (inputs,), (), frozenset(nodes))
+
+
+NORM = layer("norm", "Half", "norm", "QuantizeLinear_x")
+PRODUCT = EngineLayer("fc1", "gemm", ("Int8",), ("Int8",), frozenset(FC1[:1] + FC1[2:]))
+GELU = layer("gelu", "Half", *FC1[:1], *FC1[2:], "gelu")
+
+
+@pytest.mark.parametrize(
+    ("layers", "lone"),
+    [
+        ([NORM, PRODUCT, GELU], ()),
+        ([layer("norm", "Half", "norm"), layer("q", "Half", FC1[1]), PRODUCT, GELU], (FC1[1],)),
+        (
+            [NORM, PRODUCT, layer("s", "Half", FC1[0], *FC1[2:]), layer("g", "Half", "gelu")],
+            FC1[:1],
+        ),
+        ([NORM, layer("reformat", "Int8"), PRODUCT, GELU], ("reformat",)),
+        ([layer("shapes", "Half"), NORM, PRODUCT, GELU], ()),
+        # A product that is not of 8 bits is a fault of its own, and no launch too many.
+        ([NORM, layer("gemm", "Half", FC1[0], *FC1[2:]), GELU], ()),
+        ([], ()),
+    ],
+    ids=["fused", "quantizes", "scales", "moves", "shapes", "a wide product", "nothing listed"],
+)
+def test_what_is_launched_for_the_quantization_alone(pairs, layers, lone) -> None:
+    assert lone_launches(pairs, layers) == lone
+
+
 @pytest.mark.skipif(not HAS_RTX, reason="tensorrt_rtx is not installed")
 @pytest.mark.parametrize("precision", ["int8", "fp8"])
 def test_every_quantized_product_is_narrow_in_the_engine(digits_artifact, precision) -> None:
@@ -69,8 +125,13 @@ def test_every_quantized_product_is_narrow_in_the_engine(digits_artifact, precis
     assert len(engine.narrow_products) == len(model.quantization.quantized) > 10
     # Nothing stands between a product and its neighbours but the scale of the last stage's in_proj:
     # on this network's maps of one pixel there is no transposition that would take it.
+    products = [node for node in model.ir.graph if node.op_type == "MatMul"]
+    weights = {node.name: node.inputs[1].name for node in products}
+    assert [weights[name] for name in engine.lone_launches] == [
+        "layers.3.blocks.0.op.in_proj.weight_transposed"
+    ]
     launches = read_manifest(digits_artifact("fp16")).engine.launches
-    assert engine.launches == launches + 1
+    assert engine.launches == launches + len(engine.lone_launches)
 
 
 @pytest.mark.skipif(not HAS_RTX, reason="tensorrt_rtx is not installed")
@@ -85,4 +146,5 @@ def test_fp8_is_for_gpus_that_have_it(digits_artifact) -> None:
 def test_an_engine_in_full_precision_has_no_narrow_product(digits_artifact) -> None:
     engine = read_manifest(digits_artifact("fp16")).engine
     assert engine.narrow_products is None
+    assert engine.lone_launches is None
     assert engine.launches > engine.plugin_layers

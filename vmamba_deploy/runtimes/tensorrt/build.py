@@ -21,7 +21,11 @@ from vmamba_deploy.runtimes.tensorrt.builder_config import (
     target_members,
 )
 from vmamba_deploy.runtimes.tensorrt.callbacks import ProgressFeed, make_logger, make_monitor
-from vmamba_deploy.runtimes.tensorrt.engine_layers import listed_layers, narrow_products
+from vmamba_deploy.runtimes.tensorrt.engine_layers import (
+    listed_layers,
+    lone_launches,
+    narrow_products,
+)
 from vmamba_deploy.runtimes.tensorrt.flavour import Flavour, choose_flavour
 from vmamba_deploy.runtimes.tensorrt.parsing import parse_network, refusal
 from vmamba_deploy.runtimes.tensorrt.plan import AxisRanges, EnginePlan, Profile, Progress
@@ -119,6 +123,7 @@ def build_engine(
         layers_by_plugin=_several(model.nodes_by_op),
         launches=len(layers) or None,
         narrow_products=narrow_products(model, layers) or None,
+        lone_launches=lone_launches(model, layers) or None,
     )
 
 

@@ -1,4 +1,5 @@
-"""What an engine runs, as TensorRT lists it at the end of a build: which products are of 8 bits.
+"""What an engine runs, as TensorRT lists it at the end of a build: which products are of 8 bits,
+and what is launched for them alone.
 
 The list is in the log at its most verbose level, on a machine without a GPU too, where no engine
 can be loaded and inspected. With `ProfilingVerbosity.DETAILED` it says of every layer what it reads
@@ -49,7 +50,12 @@ class EngineLayer:
     def narrow(self) -> bool:
         """Whether a map and, where the list has them, a weight of 8 bits are read."""
         weights = not self.constants or any(map(_NARROW.search, self.constants))
-        return weights and any(map(_NARROW.search, self.inputs))
+        return weights and self.reads_narrow
+
+    @property
+    def reads_narrow(self) -> bool:
+        """Whether a map of 8 bits is read."""
+        return any(map(_NARROW.search, self.inputs))
 
 
 def is_layer_list(message: str) -> bool:
@@ -87,14 +93,50 @@ def narrow_products(model: OnnxModel, layers: Iterable[EngineLayer]) -> tuple[st
     return tuple(node.name for node in _products(model) if node.name and node.name in found)
 
 
+def lone_launches(model: OnnxModel, layers: Iterable[EngineLayer]) -> tuple[str, ...]:
+    """What an engine launches for the quantization alone.
+
+    A layer that quantizes, or that scales what a layer before it multiplied, and into which no
+    other node of the file went; or one of no node at all that reads numbers of 8 bits.
+
+    Args:
+        model: the file.
+        layers: of its engine.
+
+    Returns:
+        A name for each such layer: of a product of 8 bits that it is part of, else of a node in
+        it, else TensorRT's own.
+    """
+    layers = list(layers)
+    products = set(narrow_products(model, layers))
+    pairs = {node.name or "" for node in model.ir.graph if node.op_type in _quantizing()}
+    return tuple(
+        min(layer.nodes & products or layer.nodes, default=layer.name)
+        for layer in layers
+        if _is_lone(layer, products | pairs)
+    )
+
+
+def _is_lone(layer: EngineLayer, quantized: set[str]) -> bool:
+    """Whether a layer is of these nodes alone, and no product."""
+    if not layer.nodes:
+        return layer.reads_narrow
+    return layer.nodes <= quantized and not layer.narrow
+
+
+def _quantizing() -> tuple[str, str]:
+    # Here, for a machine that runs engines imports this module and has no onnx_ir.
+    from vmamba_deploy.exporting.dequantize import DEQUANTIZE, QUANTIZE
+
+    return QUANTIZE, DEQUANTIZE
+
+
 def quantized_products(model: OnnxModel) -> Iterator[str]:
     """Names of the products of the main graph whose map and weight are both dequantized."""
-    # Here, for a machine that runs engines imports this module and has no onnx_ir.
-    from vmamba_deploy.exporting.dequantize import DEQUANTIZE
-
+    _, dequantize = _quantizing()
     for node in _products(model):
         made = [value.producer() if value is not None else None for value in node.inputs[:2]]
-        if node.name and all(one is not None and one.op_type == DEQUANTIZE for one in made):
+        if node.name and all(one is not None and one.op_type == dequantize for one in made):
             yield node.name
 
 

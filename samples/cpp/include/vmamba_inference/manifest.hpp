@@ -177,7 +177,9 @@ inline void check_layers(const nlohmann::json &engine) {
     return engine.contains(key) && !engine.at(key).is_null();
   };
   if (said("launches")) whole(engine.at("launches"), 1);
-  if (said("narrow_products")) engine.at("narrow_products").get<std::vector<std::string>>();
+  for (const char *names : {"narrow_products", "lone_launches"}) {
+    if (said(names)) engine.at(names).get<std::vector<std::string>>();
+  }
 }
 
 inline EngineFacts engine_of(const nlohmann::json &fields) {
@@ -187,7 +189,7 @@ inline EngineFacts engine_of(const nlohmann::json &fields) {
   only(fields,
        {"built", "reason", "flavour", "version", "compute_capabilities", "version_compatible",
         "hardware_compatible", "weights_stripped", "plugin_layers", "build_seconds", "profile",
-        "plugin", "layers_by_plugin", "launches", "narrow_products"});
+        "plugin", "layers_by_plugin", "launches", "narrow_products", "lone_launches"});
   check_layers(fields);
   if (!engine.built) {
     require(fields.at("reason").is_string(), "an engine that was not built needs a reason");
