@@ -93,15 +93,23 @@ def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def dense_artifact(run_folder: Path) -> Callable[[str], Path]:
-    """Artefact folder of a golden network for segmentation or detection, fp32, without an engine.
+def dense_artifact(run_folder: Path) -> Callable[..., Path]:
+    """Artefact folder of a golden network for segmentation or detection; do not write to it.
 
-    `dense_artifact("seg_v0")`, of free height and width; do not write to it.
+    `dense_artifact("seg_v0")`, fp32, of free height and width, without an engine;
+    `dense_artifact("seg_v0", "int8")` of one size and with an engine.
     """
     from tests.dense_golden import export_golden
     from tests.kept import kept
 
-    return lambda name: kept(run_folder / "dense", name, lambda folder: export_golden(name, folder))
+    def artifact(name: str, precision: PrecisionName = "fp32") -> Path:
+        return kept(
+            run_folder / "dense",
+            [name, precision],
+            lambda folder: export_golden(name, folder, precision),
+        )
+
+    return artifact
 
 
 @pytest.fixture(scope="session")

@@ -19,6 +19,8 @@ from vmamba_deploy.tasks.masks import paste_mask
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from vmamba_deploy.precisions import PrecisionName
+
 FOLDER = Path(__file__).parent / "data" / "golden" / "dense"
 SEGMENTATIONS = ("seg_v0", "seg_s2")
 DETECTIONS = ("det_mask_s1", "det_cascade_v0")
@@ -86,21 +88,30 @@ def weights_by_rule(name: str) -> dict[str, Tensor]:
     }
 
 
-def export_golden(name: str, folder: Path) -> None:
-    """Write the artefact folder of a model: fp32, free height and width, no engine."""
+def export_golden(name: str, folder: Path, precision: PrecisionName = "fp32") -> None:
+    """Write the artefact folder of a model.
+
+    Free height and width and no engine; in a quantized precision of one size, with an engine of
+    TensorRT-RTX, so that all its products stand in both.
+    """
     from vmamba_deploy.pipeline.export import run_export
     from vmamba_deploy.pipeline.plan import ExportPlan
+    from vmamba_deploy.precisions import PRECISIONS
+    from vmamba_deploy.runtimes.tensorrt.plan import EnginePlan
 
     height, width = arrays(name)["image"].shape[-3:-1]
+    quantized = PRECISIONS[precision].quantized
     with checkpoint(name) as weights:
         plan = ExportPlan(
             model=None,
             weights=str(weights),
+            precision=precision,
             output=folder,
             image_size=(-(-height // 32) * 32, -(-width // 32) * 32),
-            dynamic_size=True,
+            dynamic_size=not quantized,
             outputs=("labels", "logits") if name in SEGMENTATIONS else (),
-            build_engine=False,
+            build_engine=quantized,
             check_parity=False,
+            engine=EnginePlan("rtx"),
         )
         run_export(plan, lambda _event: None)

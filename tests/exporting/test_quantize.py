@@ -118,6 +118,22 @@ def test_the_layers_of_a_graph(two_readers) -> None:
     assert not any(layer.beside_scan for layer in layers)
 
 
+def test_what_pools_or_resizes_a_map_is_no_layer() -> None:
+    """R x C^T by constants: as a pooling pyramid has it, in float32 in every precision."""
+    weights = {
+        "rows": np.full((3, 8), 1 / 8, np.float32),
+        "columns": np.full((8, 3), 1 / 8, np.float32),
+        "fc_weight": RNG.standard_normal((3, 5)).astype(np.float32),
+    }
+    text = """<ir_version: 10, opset_import: ["": 20]>
+    g (float[batch, 4, 8, 8] x) => (float[batch, 4, 3, 5] y) {
+        a = MatMul(rows, x)
+        b = MatMul(a, columns)
+        y = MatMul(b, fc_weight)
+    }"""
+    assert [layer.name for layer in linear_layers(network(text, weights))] == ["fc"]
+
+
 def emulated(grid_name: str, x: np.ndarray, weight: np.ndarray, largest: float) -> np.ndarray:
     """The product in float64, of numbers rounded by another code than the pass's."""
     most = GRIDS[grid_name].largest

@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 
 from tests.pipeline.conftest import HAS_RTX
+from vmamba_deploy.artifacts.manifest import read_manifest
 from vmamba_deploy.errors import UsageError
 from vmamba_deploy.exporting.onnx_model import OnnxModel
 from vmamba_deploy.inference import load
 from vmamba_deploy.pipeline.engine import engine_profile, run_build
 from vmamba_deploy.pipeline.info import describe_path
+from vmamba_deploy.quantization.proof import check_engine
 from vmamba_deploy.runtimes.tensorrt.plan import EnginePlan
 
 SHAPES = ((64, 96), (160, 160), (320, 416))
@@ -57,3 +59,22 @@ def test_sides_of_a_detector_are_multiples_of_32(dense_artifact: Callable[[str],
     assert largest[2] == largest[3] == 2 * max(height, width)
     with pytest.raises(UsageError, match="detection takes sides from 32 on, in multiples of 32"):
         engine_profile(model, EnginePlan(shapes=((64, 96), (160, 160), (320, 400))))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not HAS_RTX, reason="TensorRT-RTX is not installed")
+@pytest.mark.parametrize("precision", ["int8", "fp8"])
+@pytest.mark.parametrize("name", ["seg_s2", "det_mask_s1"])
+def test_every_layer_of_the_network_multiplies_eight_bits(
+    dense_artifact: Callable[..., Path], name: str, precision: str
+) -> None:
+    """The layers, and none of the products that pool and resize maps."""
+    folder = dense_artifact(name, precision)
+    model, engine = OnnxModel.read(folder / "model.onnx"), read_manifest(folder).engine
+    assert model.quantization is not None
+    found = check_engine(model, model.quantization, engine)
+    assert found.status == "passed", found.reason
+    # Of four blocks in_proj, out_proj, fc1 and fc2; x_proj stays in fp16.
+    assert len(engine.narrow_products or ()) == 16
+    named = [name.split(".")[-1] for name in model.quantization.quantized]
+    assert sorted(named) == sorted(4 * ["in_proj", "out_proj", "fc1", "fc2"])

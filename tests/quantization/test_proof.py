@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
+import onnx
 import onnx_ir as ir
 import pytest
 
+from tests.quantization.linear_chain import pictures
 from vmamba_deploy.exporting.onnx_model import OnnxModel
-from vmamba_deploy.quantization.proof import FUSED, check_fused, optimized_ops
-from vmamba_deploy.quantization.quantize import kept
+from vmamba_deploy.quantization.proof import FUSED, check_engine, check_fused, optimized_ops
+from vmamba_deploy.quantization.quantize import calibrate, kept, write_quantized
+from vmamba_deploy.quantization.structure import check_structure
 
 
 def test_every_layer_of_the_record_is_counted(quantized_digits) -> None:
@@ -65,3 +70,35 @@ def test_what_no_cpu_fuses_is_skipped(quantized_digits, precision: str, base: st
     found = check_fused(made.file, made.facts)
     assert found.status == "skipped"
     assert f"{precision} over {base} runs unfused" in found.reason
+
+
+SHARED = """<ir_version: 10, opset_import: ["": 20]>
+g (float[1, 3, 8, 8] pixel_values) => (float[1, 3] logits) <float[3, 3] fc_weight, int64[2] axes> {
+    map = Transpose<perm=[0, 2, 3, 1]>(pixel_values)
+    first = MatMul(map, fc_weight)
+    positive = Sigmoid(first)
+    second = MatMul(positive, fc_weight)
+    logits = ReduceMean<keepdims=0>(second, axes)
+}"""
+
+
+def test_products_that_share_a_weight_are_counted_one_by_one(tmp_path: Path) -> None:
+    rng = np.random.default_rng()
+    proto = onnx.parser.parse_model(SHARED)
+    for node in proto.graph.node:
+        node.name = node.output[0]
+    values = {"fc_weight": rng.standard_normal((3, 3)).astype(np.float32), "axes": np.array([1, 2])}
+    proto.graph.initializer.extend(
+        onnx.numpy_helper.from_array(array, name) for name, array in values.items()
+    )
+    onnx.save(onnx.shape_inference.infer_shapes(proto), tmp_path / "base.onnx")
+    base = OnnxModel.read(tmp_path / "base.onnx")
+    facts = calibrate(base, pictures(rng, base, 4), lambda _what, _done: None)
+    assert (list(facts.quantized), facts.products) == (["fc"], 2)
+    file = write_quantized(base, facts, "int8", tmp_path / "model.onnx")
+    assert check_structure(base, file, facts).status == "passed"
+    found = check_fused(file, facts)
+    assert (found.status, found.reason) == ("passed", f"2 of 2 layers are {FUSED}")
+    engine = SimpleNamespace(built=True, launches=5, narrow_products=("second",))
+    seen = check_engine(file, facts, engine)
+    assert (seen.status, seen.reason) == ("failed", "1 of 2 layers multiply in int8; not fc")

@@ -99,6 +99,11 @@ class QuantizationFacts(
         return {layer.name: layer.largest for layer in self.layers if layer.kept is None}
 
     @property
+    def products(self) -> int:
+        """That are quantized: layers that share a weight are one by name and several products."""
+        return sum(layer.kept is None for layer in self.layers)
+
+    @property
     def share(self) -> float:
         """Of the linear layers' multiply-adds, those in 8 bits; 0..1."""
         total = sum(layer.multiply_adds for layer in self.layers)

@@ -119,6 +119,9 @@ def linear_layers(model: ir.Model) -> Iterator[LinearLayer]:
     """The linear layers of the main graph, in its order.
 
     Of a Gemm, a head or a layer of a detector's, no runtime fuses a pair on the input alone.
+
+    The second of two products around a map, R x C^T with a constant R, is none either: that is how
+    a map is pooled or resized, and C follows from the sizes, in float32 in every precision.
     """
     for node in model.graph:
         if node.op_type != "MatMul" or node.domain:
@@ -127,6 +130,8 @@ def linear_layers(model: ir.Model) -> Iterator[LinearLayer]:
         if source is None or weight is None or not weight.is_initializer():
             continue
         if weight.const_value is None or len(weight.const_value.shape) != 2:
+            continue
+        if _multiplies_rows(source.producer()):
             continue
         yield LinearLayer(_name_of(weight), node, _before_cast(source), weight)
 
@@ -257,6 +262,14 @@ def _name_of(weight: ir.Value) -> str:
     for suffix in _SUFFIXES:
         name = name.removesuffix(suffix)
     return name
+
+
+def _multiplies_rows(node: ir.Node | None) -> bool:
+    """Whether a node is the product of a constant with a map."""
+    if node is None or node.op_type != "MatMul" or node.domain:
+        return False
+    left = node.inputs[0]
+    return left is not None and left.is_initializer()
 
 
 def _before_cast(value: ir.Value) -> ir.Value:

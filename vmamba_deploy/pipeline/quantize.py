@@ -87,7 +87,7 @@ def quantize(
             told.append(f"NMSE {facts.nmse:.1e} of {plan.max_nmse:.1e} on calibration images")
     with steps.step("quantize", f"quantizing to {precision}") as told:
         quantized = write_quantized(base, facts, precision, path)
-        told.append(f"{len(facts.quantized)} of {len(facts.layers)} linear layers")
+        told.append(f"{facts.products} of {len(facts.layers)} linear layers")
         told.append(f"{facts.share:.0%} of their multiply-adds")
         told.append(f"{quantized.size_bytes / 1e6:.1f} MB")
     return base, quantized

@@ -30,7 +30,7 @@ _NAMED = 5
 
 def check_fused(quantized: OnnxModel, facts: QuantizationFacts) -> Check:
     """Count the products of 8-bit integers in the graph that ONNX Runtime makes of the file."""
-    name, expected = "onnxruntime", len(facts.quantized)
+    name, expected = "onnxruntime", facts.products
     if facts.base != "fp32" or quantized.precision != "int8":
         text = f"on a CPU {quantized.precision} over {facts.base} runs unfused"
         return Check(name, "skipped", f"{text}: true, and slow")
@@ -43,9 +43,14 @@ def check_engine(quantized: OnnxModel, facts: QuantizationFacts, engine: EngineF
     """Look for each layer among the products of 8 bits that TensorRT lists of the engine."""
     if (skipped := _unlisted("engine", engine)) is not None:
         return skipped
-    nodes, narrow = _nodes_of(quantized), engine.narrow_products or ()
-    wide = [layer for layer in facts.quantized if nodes.get(layer) not in narrow]
-    expected = len(facts.quantized)
+    narrow, expected = engine.narrow_products or (), facts.products
+    nodes = _nodes_of(quantized)
+    wide = [
+        layer
+        for layer in facts.quantized
+        for node in nodes.get(layer, [None])
+        if node not in narrow
+    ]
     text = f"{expected - len(wide)} of {expected} layers multiply in {quantized.precision}"
     if not wide:
         return Check("engine", "passed", text)
@@ -65,7 +70,7 @@ def check_launches(quantized: OnnxModel, engine: EngineFacts) -> Check:
     if not lone:
         text = f"none of {engine.launches} does nothing but quantize"
         return Check("launches", "passed", text)
-    layers = {node: layer for layer, node in _nodes_of(quantized).items()}
+    layers = {node: layer for layer, nodes in _nodes_of(quantized).items() for node in nodes}
     named = _first([layers.get(name, name) for name in lone])
     text = f"{len(lone)} of {engine.launches} do nothing but quantize: {named}"
     return Check("launches", "slow", text)
@@ -86,10 +91,13 @@ def _first(names: list[str]) -> str:
     return ", ".join(names[:_NAMED]) + more
 
 
-def _nodes_of(quantized: OnnxModel) -> dict[str, str | None]:
-    """The name of each layer's node."""
+def _nodes_of(quantized: OnnxModel) -> dict[str, list[str | None]]:
+    """The names of each layer's node, or of the nodes of those that share a weight."""
     stripped = StripQuantization()(quantized.ir.clone()).model
-    return {layer.name: layer.node.name for layer in linear_layers(stripped)}
+    found: dict[str, list[str | None]] = {}
+    for layer in linear_layers(stripped):
+        found.setdefault(layer.name, []).append(layer.node.name)
+    return found
 
 
 def optimized_ops(model: OnnxModel) -> Counter[str]:

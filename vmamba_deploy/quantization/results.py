@@ -57,7 +57,7 @@ class QuantizationProof:
 
 def _counts(facts: QuantizationFacts) -> dict[str, Any]:
     return {
-        "quantized": len(facts.quantized),
+        "quantized": facts.products,
         "linear_layers": len(facts.layers),
         "share": facts.share,
     }

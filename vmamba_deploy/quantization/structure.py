@@ -52,7 +52,7 @@ def check_structure(base: OnnxModel, quantized: OnnxModel, facts: QuantizationFa
         faults = [str(error)]
     if faults:
         return Check("structure", "failed", listed(faults))
-    count = len(facts.quantized)
+    count = facts.products
     return Check(
         "structure", "passed", f"the base's graph, and {count} layers within half a step of it"
     )
