@@ -93,7 +93,7 @@ class Thresholds:
 class Precision:
     """One precision. What of a network stays float32 in it is the family's business.
 
-    In a quantized one the inputs and weights of linear layers alone are narrow; all else is as in
+    In a quantized one the inputs and weights of its layers alone are narrow; all else is as in
     its base, another precision (docs/quantization.md).
 
     Attributes:
@@ -126,7 +126,7 @@ class Precision:
 
     @property
     def quantized(self) -> bool:
-        """Whether linear layers are narrower than the rest of the network."""
+        """Whether layers are narrower than the rest of the network."""
         return bool(self.bases)
 
 
@@ -194,7 +194,7 @@ PRECISIONS: Mapping[str, Precision] = {
         ),
         Precision(
             name="int8",
-            description="Linear layers in 8-bit integers, calibrated on images (--calibrate).",
+            description="Layers in 8-bit integers, calibrated on images (--calibrate).",
             graph_dtype="int8",
             bytes_per_weight=2,
             min_opset=20,

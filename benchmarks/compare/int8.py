@@ -1,8 +1,8 @@
 """An ONNX file in 8 bits, calibrated on noise: for times, which do not depend on the ranges.
 
-Linear layers by this project's own pass, whoever made the network: signed numbers, a scale for
-each output channel of a weight, pairs of QuantizeLinear and DequantizeLinear on the inputs of
-MatMuls. Networks of convolutions by ONNX Runtime's `quantize_static`: that pass leaves them alone.
+Linear layers, and convolutions between them, by this project's own pass, whoever made the network:
+signed numbers, a scale for each output channel of a weight. Networks of convolutions by ONNX
+Runtime's `quantize_static`, which fuses what stands between them as well.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from benchmarks.compare.contenders import Int8
 
 HOW: dict[Int8, str] = {
-    "matmuls": "linear layers, by this project's pass",
+    "matmuls": "linear layers and wide convolutions, by this project's pass",
     "convolutions": "convolutions and the head, by quantize_static of ONNX Runtime",
 }
 
@@ -67,16 +67,21 @@ def write_int8(source: Path, target: Path, side: int, int8: Int8) -> None:
 def _quantize_matmuls(model: Any, target: Path, noise: Noise) -> None:
     import onnx_ir as ir
 
-    from vmamba_deploy.exporting.quantize import linear_layers
+    from vmamba_deploy.exporting.layers import quantizable_layers
+    from vmamba_deploy.exporting.quantize import GRIDS, QuantizeLayers
     from vmamba_deploy.quantization.calibration import observe
-    from vmamba_deploy.quantization.quantize import quantized
 
-    sources = {layer.name: layer.source.name for layer in linear_layers(model.ir)}
-    if not sources:
+    layers = list(quantizable_layers(model.ir))
+    if not layers:
         raise InputFileError(f"{model.path.name} has no linear layers")
-    seen = observe(model, [*sources.values()], noise, lambda *_: None)
-    largest = {name: seen[source].largest for name, source in sources.items()}
-    ir.save(quantized(model.ir, largest, "int8"), target)
+    sources = {layer.name: layer.source.name for layer in layers}
+    results = {layer.name: layer.result.name for layer in layers if layer.convolution}
+    seen = observe(model, [*sources.values(), *results.values()], noise, lambda *_: None)
+    ranges = [
+        {name: seen[value].largest for name, value in values.items()}
+        for values in (sources, results)
+    ]
+    ir.save(QuantizeLayers(GRIDS["int8"], *ranges)(model.ir).model, target)
 
 
 def _quantize_convolutions(source: Path, target: Path, noise: Noise) -> None:

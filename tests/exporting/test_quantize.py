@@ -11,12 +11,12 @@ import onnx.parser
 import onnx_ir as ir
 import pytest
 
+from vmamba_deploy.exporting.layers import quantizable_layers
 from vmamba_deploy.exporting.passes import serialised
 from vmamba_deploy.exporting.quantize import (
     GRIDS,
     QuantizeLayers,
     half_steps,
-    linear_layers,
 )
 from vmamba_deploy.runtimes.onnxruntime import create_session
 
@@ -109,7 +109,7 @@ def two_readers() -> tuple[ir.Model, dict[str, np.ndarray]]:
 
 def test_the_layers_of_a_graph(two_readers) -> None:
     model, _ = two_readers
-    layers = list(linear_layers(model))
+    layers = list(quantizable_layers(model))
     assert [(layer.name, layer.features) for layer in layers] == [
         ("first", (24, 16)),
         ("second", (24, 8)),
@@ -131,7 +131,7 @@ def test_what_pools_or_resizes_a_map_is_no_layer() -> None:
         b = MatMul(a, columns)
         y = MatMul(b, fc_weight)
     }"""
-    assert [layer.name for layer in linear_layers(network(text, weights))] == ["fc"]
+    assert [layer.name for layer in quantizable_layers(network(text, weights))] == ["fc"]
 
 
 def emulated(grid_name: str, x: np.ndarray, weight: np.ndarray, largest: float) -> np.ndarray:
@@ -200,7 +200,7 @@ def test_layers_over_float16_that_read_one_map_share_a_pair() -> None:
 def test_a_layer_that_is_not_named_stays(two_readers) -> None:
     model, weights = two_readers
     assert QuantizeLayers(GRIDS["int8"], {"second": 2.5})(model).modified
-    kept, *_ = linear_layers(model)
+    kept, *_ = quantizable_layers(model)
     assert kept.name == "first"
     assert np.array_equal(kept.weight.const_value.numpy(), weights["first_weight"])
     assert not QuantizeLayers(GRIDS["int8"], {})(model).modified
@@ -230,3 +230,61 @@ def test_a_pair_takes_the_place_of_a_cast_to_half_precision() -> None:
     (y,) = create_session(model).run(None, {"x": x})
     exact = x.astype(np.float64) @ weight.astype(np.float64)
     assert np.square(y - exact).mean() < 1e-3 * np.square(exact).mean()
+
+
+CONVOLUTIONS = """<ir_version: 10, opset_import: ["": 20]>
+    g (float[batch, 16, 7, 9] x) => (float[batch, 24, 3, 4] y, float[batch, 20, 3, 4] z) {
+        a = Conv<pads = [1, 1, 1, 1]>(x, first_weight, bias)
+        b = Conv<strides = [2, 2]>(a, second_weight)
+        y = Relu(b)
+        c = Conv<strides = [2, 2]>(x, third_weight)
+        z = Neg(c)
+    }"""
+
+
+def convolved(x: np.ndarray, weight: np.ndarray, *, pad: int, stride: int) -> np.ndarray:
+    """In float64, by its definition."""
+    padded = np.pad(x.astype(np.float64), ((0, 0), (0, 0), (pad, pad), (pad, pad)))
+    windows = np.lib.stride_tricks.sliding_window_view(padded, weight.shape[2:], axis=(2, 3))
+    return np.einsum("bchwij,ocij->bohw", windows[:, :, ::stride, ::stride], weight)
+
+
+def on_grid(values: np.ndarray, largest: float | np.ndarray) -> np.ndarray:
+    step = np.asarray(largest / 127, np.float32).astype(np.float64)
+    return np.clip(np.round(values / step), -128, 127) * step
+
+
+def test_a_convolution_reads_and_writes_8_bits(tmp_path: Path) -> None:
+    """One behind the other, and two that read one map."""
+    weights = {
+        "first_weight": RNG.standard_normal((20, 16, 3, 3)).astype(np.float32),
+        "second_weight": RNG.standard_normal((24, 20, 3, 3)).astype(np.float32),
+        "third_weight": RNG.standard_normal((20, 16, 3, 3)).astype(np.float32),
+        "bias": RNG.standard_normal(20).astype(np.float32),
+    }
+    model = network(CONVOLUTIONS, weights)
+    x = RNG.standard_normal((2, 16, 7, 9)).astype(np.float32)
+    most = float(abs(x).max())
+    largest = {"first": most, "second": 40.0, "third": most}
+    results = {"first": 40.0, "second": 200.0, "third": 30.0}
+    QuantizeLayers(GRIDS["int8"], largest, results)(model)
+    onnx.checker.check_model(serialised(model), full_check=True)
+
+    def layer(name: str, maps: np.ndarray, *, pad: int = 0, stride: int = 2) -> np.ndarray:
+        values = weights[f"{name}_weight"].astype(np.float64)
+        rounded = on_grid(values, abs(values).max(axis=(1, 2, 3), keepdims=True))
+        return convolved(on_grid(maps, largest[name]), rounded, pad=pad, stride=stride)
+
+    first = layer("first", x, pad=1, stride=1) + weights["bias"][:, None, None]
+    second = on_grid(layer("second", on_grid(first, results["first"])), results["second"])
+    third = on_grid(layer("third", x), results["third"])
+    y, z = create_session(model, precision="int8").run(None, {"x": x})
+    # A number that lies near a half may be rounded the other way: one step, and more behind it.
+    assert np.mean(np.abs(-z - third) > 1e-4) < 0.02
+    assert np.abs(-z - third).max() < 1.01 * results["third"] / 127
+    error = np.square(y - np.maximum(second, 0)).mean()
+    assert error < 1e-3 * np.square(second).mean()
+    written = tmp_path / "optimized.onnx"
+    create_session(model, precision="int8", optimized_file=written)
+    ops = [node.op_type for node in onnx.load(written).graph.node]
+    assert ops.count("QLinearConv") == 3

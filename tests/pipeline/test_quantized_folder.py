@@ -37,7 +37,7 @@ def told(*words: object, code: ExitCode = ExitCode.OK) -> dict[str, Any]:
 def test_info_tells_what_is_in_eight_bits(folder: Path) -> None:
     said = told("info", folder)
     assert (said["precision"], said["quantization"]["base"]) == ("int8", "fp32")
-    assert len(said["quantization"]["layers"]) == 20
+    assert len(said["quantization"]["layers"]) == 22
 
 
 def test_bench_says_why_there_is_no_pytorch_and_what_the_ratios_are_to(folder: Path) -> None:
@@ -74,7 +74,7 @@ def test_compare_proves_the_folder_anew(folder: Path) -> None:
     passed = {run["runtime"] for run in said["parity"] if run["status"] == "passed"}
     assert passed >= ON_THE_CPU
     proof = said["quantization"]
-    assert (proof["quantized"], proof["linear_layers"], proof["share"]) == (20, 20, 1.0)
+    assert (proof["quantized"], proof["layers"], proof["share"]) == (22, 22, 1.0)
     checks = {check["name"]: check["status"] for check in proof["checks"]}
     assert checks == {
         "structure": "passed",

@@ -46,7 +46,7 @@ def quantized_digits(
         if (precision, base) not in made:
             before = digits_base(base)
             images = calibration_images(None, before, PREPROCESSING)
-            facts = calibrate(before, images, lambda _what, _done: None)
+            facts = calibrate(before, images, lambda _what, _done: None, precision=precision)
             path = tmp_path_factory.mktemp("quantized") / "model.onnx"
             file = write_quantized(before, facts, precision, path)
             made[precision, base] = Quantized(before, file, facts)

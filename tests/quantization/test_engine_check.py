@@ -23,7 +23,7 @@ from vmamba_deploy.pipeline.engine import build_engine_file
 from vmamba_deploy.pipeline.events import Event, Steps
 from vmamba_deploy.quantization.images import calibration_images
 from vmamba_deploy.quantization.proof import check_engine, check_launches
-from vmamba_deploy.quantization.quantize import calibrate, write_quantized
+from vmamba_deploy.quantization.quantize import BESIDE_SCAN, calibrate, write_quantized
 from vmamba_deploy.quantization.results import Check, QuantizationProof
 from vmamba_deploy.runtimes.tensorrt.plan import EnginePlan
 
@@ -136,8 +136,11 @@ def test_a_layer_beside_a_scan_costs_a_launch_and_is_named(
 ) -> None:
     """Why x_proj is kept: no plugin takes the scale of what it reads."""
     base = digits_base("fp16")
-    facts = calibrate(base, calibration_images(None, base, PREPROCESSING), lambda *_: None)
-    layers = tuple(replace(layer, kept=None) for layer in facts.layers)
+    images = calibration_images(None, base, PREPROCESSING)
+    facts = calibrate(base, images, lambda *_: None, precision="int8")
+    layers = tuple(
+        replace(layer, kept=None) if layer.kept == BESIDE_SCAN else layer for layer in facts.layers
+    )
     file = write_quantized(base, replace(facts, layers=layers), "int8", tmp_path / "model.onnx")
     warnings: list[Event] = []
     engine = build_engine_file(file, PLAN, Steps(warnings.append))

@@ -11,19 +11,30 @@ import onnx_ir as ir
 import pytest
 
 from tests.quantization.linear_chain import pictures
+from vmamba_deploy.artifacts.quantization_facts import QuantizationFacts
 from vmamba_deploy.exporting.onnx_model import OnnxModel
-from vmamba_deploy.quantization.proof import FUSED, check_engine, check_fused, optimized_ops
+from vmamba_deploy.quantization.proof import check_engine, check_fused, optimized_ops
 from vmamba_deploy.quantization.quantize import calibrate, kept, write_quantized
 from vmamba_deploy.quantization.structure import check_structure
 
 
+def reason(facts: QuantizationFacts, *, products: int = 0, expected: int = 0) -> str:
+    """What the check says; of the linear layers, with so many more or fewer."""
+    convolutions = len(facts.results)
+    linear = len(facts.quantized) - convolutions
+    return (
+        f"{linear + products} of {linear + expected} layers are MatMulIntegerToFloat, "
+        f"{convolutions} of {convolutions} layers are QLinearConv"
+    )
+
+
 def test_every_layer_of_the_record_is_counted(quantized_digits) -> None:
     made = quantized_digits()
-    count = len(made.facts.quantized)
     found = check_fused(made.file, made.facts)
     assert (found.name, found.status) == ("onnxruntime", "passed")
-    assert found.reason == f"{count} of {count} layers are {FUSED}"
+    assert found.reason == reason(made.facts)
     assert optimized_ops(made.file)["MatMul"] == 0
+    assert len(made.facts.results) == 2
 
 
 def dequantized(model: ir.Model, which: int) -> ir.Value:
@@ -52,16 +63,31 @@ def test_a_layer_that_is_not_fused_fails(quantized_digits, tmp_path: Path, chang
     copy = made.file.ir.clone()
     change(copy)
     ir.save(copy, tmp_path / "model.onnx")  # ONNX Runtime reads the file, not what was read of it
-    count = len(made.facts.quantized)
     found = check_fused(OnnxModel.read(tmp_path / "model.onnx"), made.facts)
-    assert (found.status, found.reason) == ("failed", f"{count - 1} of {count} layers are {FUSED}")
+    assert (found.status, found.reason) == ("failed", reason(made.facts, products=-1))
+
+
+def test_a_convolution_whose_result_stays_in_float_fails(quantized_digits, tmp_path: Path) -> None:
+    made = quantized_digits()
+    copy = made.file.ir.clone()
+    result = next(
+        node.inputs[0]
+        for node in copy.graph
+        if node.op_type == "QuantizeLinear" and node.inputs[0].producer().op_type == "Conv"
+    )
+    (quantize,) = (use.node for use in result.uses())
+    (dequantize,) = (use.node for use in quantize.outputs[0].uses())
+    ir.convenience.replace_all_uses_with(dequantize.outputs[0], result)
+    ir.save(copy, tmp_path / "model.onnx")
+    found = check_fused(OnnxModel.read(tmp_path / "model.onnx"), made.facts)
+    assert found.status == "failed"
+    assert found.reason.endswith("1 of 2 layers are QLinearConv")
 
 
 def test_a_layer_that_the_record_does_not_name_fails(quantized_digits) -> None:
     made = quantized_digits()
-    count = len(made.facts.quantized)
     found = check_fused(made.file, kept(made.facts, [made.facts.layers[0].name], "it says so"))
-    assert (found.status, found.reason) == ("failed", f"{count} of {count - 1} layers are {FUSED}")
+    assert (found.status, found.reason) == ("failed", reason(made.facts, expected=-1))
 
 
 @pytest.mark.parametrize(("precision", "base"), [("int8", "fp16"), ("fp8", "fp32")])
@@ -93,12 +119,13 @@ def test_products_that_share_a_weight_are_counted_one_by_one(tmp_path: Path) -> 
     )
     onnx.save(onnx.shape_inference.infer_shapes(proto), tmp_path / "base.onnx")
     base = OnnxModel.read(tmp_path / "base.onnx")
-    facts = calibrate(base, pictures(rng, base, 4), lambda _what, _done: None)
+    images = pictures(rng, base, 4)
+    facts = calibrate(base, images, lambda _what, _done: None, precision="int8")
     assert (list(facts.quantized), facts.products) == (["fc"], 2)
     file = write_quantized(base, facts, "int8", tmp_path / "model.onnx")
     assert check_structure(base, file, facts).status == "passed"
     found = check_fused(file, facts)
-    assert (found.status, found.reason) == ("passed", f"2 of 2 layers are {FUSED}")
+    assert (found.status, found.reason) == ("passed", "2 of 2 layers are MatMulIntegerToFloat")
     engine = SimpleNamespace(built=True, launches=5, narrow_products=("second",))
     seen = check_engine(file, facts, engine)
     assert (seen.status, seen.reason) == ("failed", "1 of 2 layers multiply in int8; not fc")

@@ -20,6 +20,8 @@ from vmamba_deploy.exporting.onnx_model import OnnxModel
 from vmamba_deploy.quantization.images import CalibrationImages
 from vmamba_deploy.quantization.quantize import (
     BESIDE_SCAN,
+    NO_FLOAT8,
+    WIDE_RESULT,
     calibrate,
     kept,
     quantized,
@@ -40,7 +42,7 @@ class Made:
         self.chain: Chain = chain(rng)
         self.base = self.chain.write(folder / "base.onnx")
         self.images: CalibrationImages = pictures(rng, self.base, 6)
-        self.facts = calibrate(self.base, self.images, lambda *_: None)
+        self.facts = calibrate(self.base, self.images, lambda *_: None, precision="int8")
         self.path = folder / "model.onnx"
 
     @property
@@ -65,23 +67,36 @@ def test_the_record_says_what_each_layer_became(made: Made) -> None:
     assert facts.largest_scan is None
 
 
-def test_a_layer_beside_a_scan_is_kept_over_fp16_alone(quantized_digits) -> None:
+def test_what_an_engine_would_not_gain_by_is_kept_over_fp16_alone(quantized_digits) -> None:
     over = {base: quantized_digits("int8", base).facts for base in ("fp32", "fp16")}
-    for base, facts in over.items():
-        for layer in facts.layers:
-            beside = layer.name.endswith(".x_proj")
-            assert layer.kept == (BESIDE_SCAN if beside and base == "fp16" else None)
-    assert any(layer.kept for layer in over["fp16"].layers)
+    why = {"x_proj": BESIDE_SCAN, "1": WIDE_RESULT}
+    assert not any(layer.kept for layer in over["fp32"].layers)
+    for layer in over["fp16"].layers:
+        assert layer.kept == why.get(layer.name.rpartition(".")[2])
+    assert {layer.kept for layer in over["fp16"].layers} == {None, *why.values()}
     assert over["fp32"].largest_scan is None
     assert over["fp16"].largest_scan > 0
+
+
+def test_a_convolution_is_kept_from_float8(quantized_digits) -> None:
+    facts = quantized_digits("fp8", "fp32").facts
+    kept = {layer.name: layer.kept for layer in facts.layers if layer.kept}
+    assert kept == dict.fromkeys(["layers.1.downsample.1", "layers.2.downsample.1"], NO_FLOAT8)
+
+
+def test_a_convolution_multiplies_once_for_each_pixel_that_it_writes(quantized_digits) -> None:
+    """4 x 4 pixels of 16 channels become 2 x 2 of 32, by windows of 3 x 3; then one of 64."""
+    layers = quantized_digits().facts.layers
+    found = {layer.name: layer.multiply_adds for layer in layers if layer.largest_result}
+    assert [*found.values()] == [2 * 2 * 32 * 9 * 16, 64 * 9 * 32]
 
 
 def test_a_network_without_a_linear_layer_is_refused(made: Made) -> None:
     for node in list(made.base.ir.graph):
         if node.op_type == "MatMul":
             node.op_type = "Gemm"
-    with pytest.raises(BuildError, match="no linear layer to quantize"):
-        calibrate(made.base, made.images, lambda *_: None)
+    with pytest.raises(BuildError, match="no layer to quantize"):
+        calibrate(made.base, made.images, lambda *_: None, precision="int8")
 
 
 def test_the_file_computes_what_float64_says_and_keeps_what_the_base_said(made: Made) -> None:
@@ -141,7 +156,8 @@ def test_scans_are_narrowed_in_the_file_itself(digits_base, tmp_path: Path) -> N
 
 def test_only_what_is_named_is_quantized(made: Made) -> None:
     name = made.chain.names[1]
-    model = quantized(made.base.ir, {name: 2.0}, "int8")
+    facts = kept(made.facts, [one for one in made.chain.names if one != name], "not named")
+    model = quantized(made.base.ir, facts, "int8")
     whole = [node.op_type for node in model.graph].count("DequantizeLinear")
     assert whole == 2
 

@@ -50,7 +50,7 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Measured:
     made = chain(rng)
     model = made.write(tmp_path_factory.mktemp("chain") / "model.onnx")
     images = pictures(rng, model, _IMAGES)
-    facts = calibrate(model, images, lambda *_: None)
+    facts = calibrate(model, images, lambda *_: None, precision="int8")
     arrays = np.concatenate([feed["pixel_values"] for feed in images.feeds()])
     largest = {place: float(np.abs(one).max()) for place, one in enumerate(made.inputs(arrays))}
     return Measured(made, facts, Sensitivity(model, facts, "int8", images), arrays, largest)

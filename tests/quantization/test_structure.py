@@ -101,6 +101,52 @@ def scale_both(factor: float) -> Mutation:
     return mutate
 
 
+def convolution(model: ir.Model) -> ir.Node:
+    """The first of which both inputs are dequantized."""
+    return next(node for node in nodes(model, "Conv") if all(map(_dequantize, node.inputs[:2])))
+
+
+def weight_of_convolution(model: ir.Model) -> ir.Node:
+    dequantize = _dequantize(convolution(model).inputs[1])
+    assert dequantize is not None
+    return dequantize
+
+
+def result_pair(model: ir.Model) -> tuple[ir.Node, ir.Node]:
+    """QuantizeLinear and DequantizeLinear behind the convolution."""
+    (quantize,) = (use.node for use in convolution(model).outputs[0].uses())
+    (dequantize,) = (use.node for use in quantize.outputs[0].uses())
+    return quantize, dequantize
+
+
+def scale_result(factor: float) -> Mutation:
+    def mutate(model: ir.Model) -> None:
+        for node in result_pair(model):
+            give(model, node, 1, held(node, 1) * np.float32(factor))
+
+    return mutate
+
+
+def drop_the_result_pair(model: ir.Model) -> None:
+    quantize, dequantize = result_pair(model)
+    ir.convenience.replace_all_uses_with(dequantize.outputs[0], quantize.inputs[0])
+
+
+def read_the_whole_result_too(model: ir.Model) -> None:
+    """One reader more, which does not read 8 bits."""
+    result = convolution(model).outputs[0]
+    _, dequantize = result_pair(model)
+    reader = dequantize.outputs[0].uses()[0]
+    both = ir.node("Add", [result, dequantize.outputs[0]], name="both")
+    model.graph.insert_before(reader.node, both)
+    reader.node.replace_input_with(reader.idx, both.outputs[0])
+
+
+def double_a_filter(values: Any) -> Any:
+    values[1] = np.clip(2 * values[1].astype(int), -127, 127)
+    return values
+
+
 def one_off(values: Any) -> Any:
     values[1, 2] += 1 if values[1, 2] < 100 else -1
     return values
@@ -248,7 +294,7 @@ MUTATIONS: dict[str, tuple[Mutation, str]] = {
     "a weight's scale NaN": (changed(1, nan_first, weight), "no positive number"),
     "a weight's scales for another axis": (along_the_other_axis, "axis|shapes|half a step"),
     "a weight with one scale": (changed(1, lambda scale: scale.max(), weight), "one for each"),
-    "a map's scales doubled": (scale_both(2), "its input becomes .* alone"),
+    "a map's scales doubled": (scale_both(2), "and it becomes .* alone"),
     "a map's scales halved": (scale_both(0.5), "the range of .* is less than"),
     "a map's scales negative": (scale_both(-1), "no positive number"),
     "a map's scales NaN": (scale_both(np.nan), "no positive number"),
@@ -275,6 +321,27 @@ MUTATIONS: dict[str, tuple[Mutation, str]] = {
     "a pair too few": (drop_a_pair, "one input is quantized"),
     "a weight in float": (leave_a_weight_whole, "has other values"),
     "a pair too many": (quantize_the_residual, "is read by Add"),
+    "a filter doubled": (changed(0, double_a_filter, weight_of_convolution), "half a step"),
+    "a filter's scale doubled": (
+        changed(
+            1,
+            lambda scale: scale * np.r_[2, np.ones(len(scale) - 1)].astype("f4"),
+            weight_of_convolution,
+        ),
+        "further than half a step",
+    ),
+    "filters with one scale": (
+        changed(1, lambda scale: scale.max(), weight_of_convolution),
+        "one for each",
+    ),
+    "a result's scales doubled": (scale_result(2), "the output of .* and it becomes .* alone"),
+    "a result's scales halved": (scale_result(0.5), "the range of the output of .* is less than"),
+    "a result's second scale alone": (
+        changed(1, lambda scale: 2 * scale, lambda model: result_pair(model)[1]),
+        "the output of .* is not dequantized with the scale",
+    ),
+    "a result in float": (drop_the_result_pair, "writes is not quantized"),
+    "a result in float and in 8 bits": (read_the_whole_result_too, "writes is not quantized"),
     "overflow to infinity": (saturate_not, "has the attribute saturate"),
     "a dropped Add": (drop_an_add, "is made by"),
     "a changed bias": (change_a_bias, "has other values"),
@@ -301,6 +368,16 @@ def edited(facts: QuantizationFacts, which: int, **change: Any) -> QuantizationF
     return msgspec.structs.replace(facts, layers=tuple(layers))
 
 
+def result_times(facts: QuantizationFacts, factor: float | None) -> QuantizationFacts:
+    """Of the first convolution; None: as if it were none."""
+    which, seen = next(
+        (place, layer.largest_result)
+        for place, layer in enumerate(facts.layers)
+        if layer.largest_result is not None
+    )
+    return edited(facts, which, largest_result=None if factor is None else factor * seen)
+
+
 RECORDS: dict[str, tuple[Callable[[QuantizationFacts], QuantizationFacts], str]] = {
     "a layer that is said to be kept": (
         lambda facts: edited(facts, 0, kept="its cost"),
@@ -312,7 +389,19 @@ RECORDS: dict[str, tuple[Callable[[QuantizationFacts], QuantizationFacts], str]]
     ),
     "a smaller range": (
         lambda facts: edited(facts, 1, largest=facts.layers[1].largest * 0.99),
-        "its input becomes",
+        "and it becomes",
+    ),
+    "a larger range of a result": (
+        lambda facts: result_times(facts, 1.01),
+        "the range of the output of .* is less than",
+    ),
+    "a smaller range of a result": (
+        lambda facts: result_times(facts, 0.99),
+        "the output of .* it becomes .* alone",
+    ),
+    "a result that nobody saw": (
+        lambda facts: result_times(facts, None),
+        "does not say what .* writes",
     ),
     "another name": (lambda facts: edited(facts, 0, name="another"), "other layers"),
     "a layer too few": (

@@ -49,7 +49,7 @@ def test_their_error_is_a_number_that_grows_with_the_layers(
     model = _model(dense_artifact(name))
     prepared = msgspec.convert(model.structured("preprocessing"), PreprocessingFacts)
     images = calibration_images(None, model, prepared.by_this_release())
-    facts = calibrate(model, images, lambda *_: None)
+    facts = calibrate(model, images, lambda *_: None, precision="int8")
     measured = Sensitivity(model, facts, "int8", images)
     names = list(facts.quantized)
     few, everything = measured.nmse(names[:1]), measured.nmse(names)

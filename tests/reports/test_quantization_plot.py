@@ -67,7 +67,7 @@ def test_the_page_tells_the_proof_the_share_and_why_layers_were_kept(make_report
     proof = make_proof(facts(), Check("structure", "passed", "the base's graph"))
     source = render_html(make_report(precision="int8", quantization=proof))
     text = " ".join(re.sub("<[^>]*>", " ", source).split())
-    assert "3 of 4 linear layers, 75.0 % of their multiply-adds, are in int8" in text
+    assert "3 of 4 layers, 75.0 % of their multiply-adds, are in int8" in text
     assert "structure passed the base's graph" in text.replace("&#39;", "'")
     assert "base in onnxruntime-body passed" in text
     assert "gate.out_proj fp32 3 1,000 0.026 costs too much" in text
@@ -75,7 +75,7 @@ def test_the_page_tells_the_proof_the_share_and_why_layers_were_kept(make_report
 
 def test_the_terminal_tells_the_share_and_each_part_of_the_proof(make_proof):
     drawn = proof_table(make_proof(facts(), Check("structure", "failed", "fc1 has other values")))
-    assert drawn.title == "\nQuantized: 3 of 4 linear layers, 75% of their multiply-adds"
+    assert drawn.title == "\nQuantized: 3 of 4 layers, 75% of their multiply-adds"
     cells = [[str(cell) for cell in column.cells] for column in drawn.columns]
     assert cells[0] == ["base in onnxruntime-body", "structure"]
     assert cells[1:] == [["passed", "failed"], ["", "fc1 has other values"]]
@@ -86,7 +86,7 @@ def test_a_file_of_another_tool_has_its_checks_alone(make_report, make_proof):
     proof = make_proof(None, Check("structure", "passed", "as it was"))
     source = render_html(make_report(precision="int8", quantization=proof))
     assert "Another tool quantized this file" in source
-    assert "linear layers</summary>" not in source
+    assert "layers</summary>" not in source
 
 
 def test_the_record_stands_in_the_json(make_report, make_proof, tmp_path):

@@ -3,6 +3,7 @@ records that travel in the ONNX file's metadata, the manifest and the report."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
@@ -17,11 +18,13 @@ _Amount = Annotated[float, Meta(ge=0)]
 
 
 class LayerFacts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """A linear layer.
+    """A linear layer or a convolution.
 
     Attributes:
         name: of its module.
         largest: absolute value of its input over the calibration images.
+        largest_result: likewise of what a convolution writes; None of a linear layer, whose result
+            is not quantized.
         multiply_adds: of one calibration image.
         nmse: what quantizing this layer alone costs, of the network's outputs; None where it was
             not measured.
@@ -30,6 +33,7 @@ class LayerFacts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, 
 
     name: _Name
     largest: _Amount
+    largest_result: _Amount | None = None
     multiply_adds: Annotated[int, Meta(ge=0)]
     nmse: _Amount | None = None
     kept: _Name | None = None
@@ -39,7 +43,7 @@ class SetFacts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A set of layers that were quantized together, to be measured.
 
     Attributes:
-        share: of the linear layers' multiply-adds, those in it; 0..1.
+        share: of the layers' multiply-adds, those in it; 0..1.
         expected: the sum of what its layers cost alone.
         nmse: of the outputs, measured.
     """
@@ -79,7 +83,7 @@ class QuantizationFacts(
     Attributes:
         base: precision of all else.
         method: how a range follows from what was seen: `minmax`, the largest absolute value.
-        layers: every linear layer, in the graph's order.
+        layers: all that can be in 8 bits, in the graph's order.
         max_nmse: the budget that layers were chosen by; None: all that can be.
         nmse: of the outputs on calibration images, with all that is quantized, where layers were
             chosen.
@@ -96,7 +100,9 @@ class QuantizationFacts(
     @property
     def quantized(self) -> dict[str, float]:
         """Largest value of the input by name, of the layers that are quantized."""
-        return {layer.name: layer.largest for layer in self.layers if layer.kept is None}
+        return _largest_by_name(
+            (layer.name, layer.largest) for layer in self.layers if layer.kept is None
+        )
 
     @property
     def products(self) -> int:
@@ -104,8 +110,25 @@ class QuantizationFacts(
         return sum(layer.kept is None for layer in self.layers)
 
     @property
+    def results(self) -> dict[str, float]:
+        """Largest value of the result by name, of the convolutions that are quantized."""
+        return _largest_by_name(
+            (layer.name, layer.largest_result)
+            for layer in self.layers
+            if layer.kept is None and layer.largest_result is not None
+        )
+
+    @property
     def share(self) -> float:
-        """Of the linear layers' multiply-adds, those in 8 bits; 0..1."""
+        """Of the layers' multiply-adds, those in 8 bits; 0..1."""
         total = sum(layer.multiply_adds for layer in self.layers)
         narrow = sum(layer.multiply_adds for layer in self.layers if layer.kept is None)
         return narrow / total if total else 0.0
+
+
+def _largest_by_name(seen: Iterable[tuple[str, float]]) -> dict[str, float]:
+    """Layers that share a weight share a name, and have ranges of their own."""
+    found: dict[str, float] = {}
+    for name, largest in seen:
+        found[name] = max(largest, found.get(name, 0.0))
+    return found

@@ -78,7 +78,7 @@ def proof_table(proof: QuantizationProof) -> Table:
 
     facts, title = proof.facts, "\nQuantized by another tool"
     if facts is not None:
-        count = f"{facts.products} of {len(facts.layers)} linear layers"
+        count = f"{facts.products} of {len(facts.layers)} layers"
         title = f"\nQuantized: {count}, {facts.share:.0%} of their multiply-adds"
     drawn = table(title, "part", "status", "reason")
     runs = [(f"base in {run.runtime}", run.status, run.reason or "") for run in proof.base]

@@ -1,15 +1,14 @@
-"""Linear layers in 8 bits: which there are, and a pass that puts QuantizeLinear and
-DequantizeLinear before them.
+"""Layers in 8 bits: a pass that puts QuantizeLinear and DequantizeLinear around them.
 
 Static and symmetric: the zero point is 0, the scale of a layer's input is one number from
-calibration, that of its weight one for each output channel. Nothing stands on outputs: a runtime
-fuses the input's pair, the weight's DequantizeLinear and the MatMul into one product of 8-bit
-numbers.
+calibration, that of its weight one for each output channel. Nothing stands behind a MatMul: a
+runtime fuses the input's pair, the weight's DequantizeLinear and the MatMul into one product of
+8-bit numbers. A convolution is one only where its result is in 8 bits as well.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -18,13 +17,12 @@ import numpy.typing as npt
 import onnx_ir as ir
 from onnx_ir.passes import InPlacePass, PassResult
 
-from vmamba_deploy.ops.registry import OPS
+from vmamba_deploy.exporting.layers import Layer, quantizable_layers
 
 if TYPE_CHECKING:
     Array = npt.NDArray[Any]
 
 GridName = Literal["int8", "fp8"]
-_SUFFIXES = ("_transposed", ".weight", "_weight")
 _MANTISSA_BITS = 3
 _LEAST_SUBNORMAL = 2.0**-9
 
@@ -55,7 +53,7 @@ class Grid:
         return np.where(scale < wanted, np.nextafter(scale, np.asarray(np.inf, narrow)), scale)
 
     def rounded(self, values: Array, scale: Array) -> Array:
-        """The stored numbers that are nearest to values [K,N] with scales [N]."""
+        """The stored numbers nearest to values, with scales of a shape that meets theirs."""
         exact = np.clip(
             np.asarray(values, np.float64) / np.asarray(scale, np.float64),
             -self.largest,
@@ -85,90 +83,45 @@ GRIDS: Mapping[str, Grid] = {
 }
 
 
-@dataclass(frozen=True, eq=False)
-class LinearLayer:
-    """A product of a map [..., K] with a constant weight [K,N].
-
-    Attributes:
-        name: of its module, or of its weight.
-        node: the MatMul.
-        source: what it multiplies, before it was cast to the network's precision.
-        weight: the initializer.
-    """
-
-    name: str
-    node: ir.Node
-    source: ir.Value
-    weight: ir.Value
-
-    @property
-    def features(self) -> tuple[int, int]:
-        """(K, N)."""
-        assert self.weight.const_value is not None
-        rows, columns = self.weight.const_value.shape.numpy()
-        return rows, columns
-
-    @property
-    def beside_scan(self) -> bool:
-        """Whether an op of ours reads the same map, so that it is needed in full as well."""
-        readers = [use.node for use in self.source.uses()]
-        return any((node.domain, node.op_type) in OPS for node in readers)
-
-
-def linear_layers(model: ir.Model) -> Iterator[LinearLayer]:
-    """The linear layers of the main graph, in its order.
-
-    Of a Gemm, a head or a layer of a detector's, no runtime fuses a pair on the input alone.
-
-    The second of two products around a map, R x C^T with a constant R, is none either: that is how
-    a map is pooled or resized, and C follows from the sizes, in float32 in every precision.
-    """
-    for node in model.graph:
-        if node.op_type != "MatMul" or node.domain:
-            continue
-        source, weight = node.inputs
-        if source is None or weight is None or not weight.is_initializer():
-            continue
-        if weight.const_value is None or len(weight.const_value.shape) != 2:
-            continue
-        if _multiplies_rows(source.producer()):
-            continue
-        yield LinearLayer(_name_of(weight), node, _before_cast(source), weight)
-
-
 class QuantizeLayers(InPlacePass):
     """Put the pair before each layer that is named, and store its weight in the grid's numbers.
 
     Args:
         grid: of the numbers.
         largest: absolute value of each layer's input, by the layer's name.
+        results: likewise of what each convolution among them writes.
     """
 
-    def __init__(self, grid: Grid, largest: Mapping[str, float]) -> None:
+    def __init__(
+        self, grid: Grid, largest: Mapping[str, float], results: Mapping[str, float] | None = None
+    ) -> None:
         super().__init__()
-        self._grid, self._largest = grid, largest
+        self._grid, self._largest, self._results = grid, largest, results or {}
 
     def call(self, model: ir.Model) -> PassResult:
         """Change `model`."""
         graph = model.graph
-        chosen = [layer for layer in linear_layers(model) if layer.name in self._largest]
+        chosen = [layer for layer in quantizable_layers(model) if layer.name in self._largest]
         casts = {layer.node.inputs[0] for layer in chosen}
         pairs: dict[tuple[ir.Value, int], ir.Value] = {}
         weights: dict[ir.Value, ir.Value] = {}
         shared, places = self._largest_of_sources(chosen), _places(chosen)
         for layer, place in zip(chosen, places, strict=True):
             if (layer.source, place) not in pairs:
-                pair = self._pair(graph, layer, shared[layer.source], place)
+                pair = self._before(graph, layer, shared[layer.source], place)
                 pairs[layer.source, place] = pair
             if layer.weight not in weights:
                 weights[layer.weight] = self._weight(graph, layer)
         for layer, place in zip(chosen, places, strict=True):
             layer.node.replace_input_with(0, pairs[layer.source, place])
             layer.node.replace_input_with(1, weights[layer.weight])
+        for layer in chosen:
+            if layer.convolution:
+                self._behind(graph, layer)
         _drop_unused(graph, [*casts], [*weights])
         return PassResult(model, bool(chosen))
 
-    def _largest_of_sources(self, layers: list[LinearLayer]) -> dict[ir.Value, float]:
+    def _largest_of_sources(self, layers: list[Layer]) -> dict[ir.Value, float]:
         """Of layers that read the same map there is one scale."""
         found: dict[ir.Value, float] = {}
         for layer in layers:
@@ -176,53 +129,74 @@ class QuantizeLayers(InPlacePass):
             found[layer.source] = largest
         return found
 
-    def _pair(self, graph: ir.Graph, layer: LinearLayer, largest: float, place: int) -> ir.Value:
-        source, product = layer.source, layer.node.inputs[0]
+    def _before(self, graph: ir.Graph, layer: Layer, largest: float, place: int) -> ir.Value:
+        """What a layer reads in place of its input."""
+        product = layer.node.inputs[0]
         assert product is not None
-        assert source.dtype is not None
         assert product.dtype is not None
         scale = self._grid.scale(np.asarray(largest), product.dtype)
         for _ in range(place):
             scale = np.nextafter(scale, np.asarray(np.inf, scale.dtype))
-        name = f"{source.name}_{place}" if place else f"{source.name}"
+        name = f"{layer.source.name}__reader{place}" if place else f"{layer.source.name}"
+        nodes = self._pair(graph, layer.source, scale, name)
+        graph.insert_before(layer.node, nodes)
+        return nodes[-1].outputs[0]
+
+    def _behind(self, graph: ir.Graph, layer: Layer) -> None:
+        """Let what reads a layer's result read it in 8 bits."""
+        result, name = layer.result, layer.result.name
+        assert result.dtype is not None
+        scale = self._grid.scale(np.asarray(self._results[layer.name]), result.dtype)
+        # What is read keeps its name.
+        result.name = f"{name}_before"
+        (reader,) = result.uses()
+        nodes = self._pair(graph, result, scale, result.name)
+        graph.insert_after(layer.node, nodes)
+        whole = nodes[-1].outputs[0]
+        whole.name = name
+        reader.node.replace_input_with(reader.idx, whole)
+
+    def _pair(self, graph: ir.Graph, source: ir.Value, scale: Array, name: str) -> list[ir.Node]:
+        """The two nodes, of a map: the second gives it in the scale's dtype."""
+        dtype = ir.DataType.from_numpy(scale.dtype)
+        assert source.dtype is not None
         zero = self._initializer(
             graph, f"{name}_zero_point", np.zeros((), self._grid.dtype.numpy())
         )
         scales = [
             self._initializer(graph, f"{name}_scale", scale.astype(source.dtype.numpy())),
             self._initializer(graph, f"{name}_scale_out", scale)
-            if product.dtype is not source.dtype
+            if dtype is not source.dtype
             else None,
         ]
         stored = ir.Value(
             name=f"{name}_quantized", type=ir.TensorType(self._grid.dtype), shape=source.shape
         )
-        out = ir.Value(
-            name=f"{name}_dequantized", type=ir.TensorType(product.dtype), shape=source.shape
-        )
+        out = ir.Value(name=f"{name}_dequantized", type=ir.TensorType(dtype), shape=source.shape)
         nodes = [
             ir.node("QuantizeLinear", [source, scales[0], zero], outputs=[stored]),
             ir.node("DequantizeLinear", [stored, scales[1] or scales[0], zero], outputs=[out]),
         ]
         for node in nodes:
             node.name = f"{node.op_type}_{name}"
-        graph.insert_before(layer.node, nodes)
-        return out
+        return nodes
 
-    def _weight(self, graph: ir.Graph, layer: LinearLayer) -> ir.Value:
+    def _weight(self, graph: ir.Graph, layer: Layer) -> ir.Value:
         weight = layer.weight
         assert weight.const_value is not None
         assert weight.dtype is not None
         assert weight.name is not None
-        values = weight.const_value.numpy()
-        scale = self._grid.scale(np.abs(values.astype(np.float64)).max(axis=0), weight.dtype)
+        values, axis = weight.const_value.numpy(), layer.channel_axis
+        others = tuple(one for one in range(values.ndim) if one != axis)
+        largest = np.abs(values.astype(np.float64)).max(axis=others, keepdims=True)
+        scales = self._grid.scale(largest, weight.dtype)
         name, dtype, shape = weight.name, weight.dtype, weight.shape
-        stored = self._initializer(graph, f"{name}_quantized", self._grid.rounded(values, scale))
-        inputs = [stored, self._initializer(graph, f"{name}_scale", scale)]
+        stored = self._initializer(graph, f"{name}_quantized", self._grid.rounded(values, scales))
+        inputs = [stored, self._initializer(graph, f"{name}_scale", scales.reshape(-1))]
         # The whole weight keeps its name, by which people and tools know it.
         weight.name = f"{name}_before"
         whole = ir.Value(name=name, type=ir.TensorType(dtype), shape=shape)
-        node = ir.node("DequantizeLinear", inputs, {"axis": 1}, outputs=[whole])
+        node = ir.node("DequantizeLinear", inputs, {"axis": axis}, outputs=[whole])
         node.name = f"DequantizeLinear_{name}"
         graph.insert_before(layer.node, node)
         return whole
@@ -240,7 +214,7 @@ class QuantizeLayers(InPlacePass):
         return value
 
 
-def _places(layers: list[LinearLayer]) -> list[int]:
+def _places(layers: list[Layer]) -> list[int]:
     """For each layer, which pair of its map it reads.
 
     ONNX Runtime fuses a pair on a CPU that has one reader. It makes one of equal pairs first, so
@@ -255,30 +229,6 @@ def _places(layers: list[LinearLayer]) -> list[int]:
         places.append(readers.get(layer.source, 0) if alone else 0)
         readers[layer.source] = readers.get(layer.source, 0) + 1
     return places
-
-
-def _name_of(weight: ir.Value) -> str:
-    name = weight.name or ""
-    for suffix in _SUFFIXES:
-        name = name.removesuffix(suffix)
-    return name
-
-
-def _multiplies_rows(node: ir.Node | None) -> bool:
-    """Whether a node is the product of a constant with a map."""
-    if node is None or node.op_type != "MatMul" or node.domain:
-        return False
-    left = node.inputs[0]
-    return left is not None and left.is_initializer()
-
-
-def _before_cast(value: ir.Value) -> ir.Value:
-    """What was cast to the network's precision: a pair takes the place of the cast."""
-    producer = value.producer()
-    if producer is None or producer.op_type != "Cast" or producer.domain:
-        return value
-    wide = producer.inputs[0]
-    return wide if wide is not None and wide.dtype is ir.DataType.FLOAT else value
 
 
 def _drop_unused(graph: ir.Graph, values: list[ir.Value | None], weights: list[ir.Value]) -> None:

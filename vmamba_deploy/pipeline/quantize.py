@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, TypeVar
@@ -78,7 +79,8 @@ def quantize(
     Raises:
         VmambaError: as `calibration_images`, `calibrate`, `select` and `write_quantized`.
     """
-    images, facts = _calibrated(base, loaded, plan, steps, calibrate)
+    look = partial(calibrate, precision=precision)
+    images, facts = _calibrated(base, loaded, plan, steps, look)
     base = with_narrow_scans(base) if _narrows(facts, steps) else base
     if plan.max_nmse is not None:
         with steps.step("select", "choosing layers") as told:
@@ -87,7 +89,7 @@ def quantize(
             told.append(f"NMSE {facts.nmse:.1e} of {plan.max_nmse:.1e} on calibration images")
     with steps.step("quantize", f"quantizing to {precision}") as told:
         quantized = write_quantized(base, facts, precision, path)
-        told.append(f"{facts.products} of {len(facts.layers)} linear layers")
+        told.append(f"{facts.products} of {len(facts.layers)} layers")
         told.append(f"{facts.share:.0%} of their multiply-adds")
         told.append(f"{quantized.size_bytes / 1e6:.1f} MB")
     return base, quantized

@@ -10,6 +10,7 @@ its record names; and runtimes multiply in 8 bits where it says so.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -19,24 +20,27 @@ from vmamba_deploy import native
 from vmamba_deploy.artifacts.engine_facts import EngineFacts
 from vmamba_deploy.artifacts.quantization_facts import QuantizationFacts
 from vmamba_deploy.exporting.dequantize import StripQuantization
+from vmamba_deploy.exporting.layers import CONVOLUTION, Layer, quantizable_layers
 from vmamba_deploy.exporting.onnx_model import OnnxModel
-from vmamba_deploy.exporting.quantize import linear_layers
 from vmamba_deploy.quantization.results import Check
 from vmamba_deploy.runtimes.onnxruntime import CUSTOM_OP_LIBRARY, create_session
 
-FUSED = "MatMulIntegerToFloat"
+FUSED = {"MatMul": "MatMulIntegerToFloat", CONVOLUTION: "QLinearConv"}
 _NAMED = 5
 
 
 def check_fused(quantized: OnnxModel, facts: QuantizationFacts) -> Check:
     """Count the products of 8-bit integers in the graph that ONNX Runtime makes of the file."""
-    name, expected = "onnxruntime", facts.products
+    name = "onnxruntime"
     if facts.base != "fp32" or quantized.precision != "int8":
         text = f"on a CPU {quantized.precision} over {facts.base} runs unfused"
         return Check(name, "skipped", f"{text}: true, and slow")
-    found = optimized_ops(quantized)[FUSED]
-    text = f"{found} of {expected} layers are {FUSED}"
-    return Check(name, "passed" if found == expected else "failed", text)
+    found = optimized_ops(quantized)
+    layers = [layer for layer in _layers(quantized) if layer.name in facts.quantized]
+    expected = Counter(FUSED[layer.node.op_type] for layer in layers)
+    text = ", ".join(f"{found[op]} of {count} layers are {op}" for op, count in expected.items())
+    fused = all(found[op] == count for op, count in expected.items())
+    return Check(name, "passed" if fused else "failed", text)
 
 
 def check_engine(quantized: OnnxModel, facts: QuantizationFacts, engine: EngineFacts) -> Check:
@@ -44,13 +48,10 @@ def check_engine(quantized: OnnxModel, facts: QuantizationFacts, engine: EngineF
     if (skipped := _unlisted("engine", engine)) is not None:
         return skipped
     narrow, expected = engine.narrow_products or (), facts.products
-    nodes = _nodes_of(quantized)
-    wide = [
-        layer
-        for layer in facts.quantized
-        for node in nodes.get(layer, [None])
-        if node not in narrow
-    ]
+    layers = [layer for layer in _layers(quantized) if layer.name in facts.quantized]
+    found = {layer.name for layer in layers}
+    wide = [layer.name for layer in layers if layer.node.name not in narrow]
+    wide += [name for name in facts.quantized if name not in found]
     text = f"{expected - len(wide)} of {expected} layers multiply in {quantized.precision}"
     if not wide:
         return Check("engine", "passed", text)
@@ -70,7 +71,7 @@ def check_launches(quantized: OnnxModel, engine: EngineFacts) -> Check:
     if not lone:
         text = f"none of {engine.launches} does nothing but quantize"
         return Check("launches", "passed", text)
-    layers = {node: layer for layer, nodes in _nodes_of(quantized).items() for node in nodes}
+    layers = {layer.node.name: layer.name for layer in _layers(quantized)}
     named = _first([layers.get(name, name) for name in lone])
     text = f"{len(lone)} of {engine.launches} do nothing but quantize: {named}"
     return Check("launches", "slow", text)
@@ -91,13 +92,9 @@ def _first(names: list[str]) -> str:
     return ", ".join(names[:_NAMED]) + more
 
 
-def _nodes_of(quantized: OnnxModel) -> dict[str, list[str | None]]:
-    """The names of each layer's node, or of the nodes of those that share a weight."""
-    stripped = StripQuantization()(quantized.ir.clone()).model
-    found: dict[str, list[str | None]] = {}
-    for layer in linear_layers(stripped):
-        found.setdefault(layer.name, []).append(layer.node.name)
-    return found
+def _layers(quantized: OnnxModel) -> Iterator[Layer]:
+    """The layers of a file as they were before."""
+    return quantizable_layers(StripQuantization()(quantized.ir.clone()).model)
 
 
 def optimized_ops(model: OnnxModel) -> Counter[str]:

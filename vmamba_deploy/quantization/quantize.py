@@ -18,44 +18,53 @@ from vmamba_deploy.artifacts.quantization_facts import (
     QuantizationFacts,
 )
 from vmamba_deploy.errors import BuildError, InputFileError, UsageError
+from vmamba_deploy.exporting.layers import Layer, quantizable_layers
 from vmamba_deploy.exporting.narrow_scans import NarrowScans, wide_scans
 from vmamba_deploy.exporting.onnx_model import OnnxModel
-from vmamba_deploy.exporting.quantize import GRIDS, LinearLayer, QuantizeLayers, linear_layers
+from vmamba_deploy.exporting.quantize import GRIDS, QuantizeLayers
 from vmamba_deploy.precisions import PrecisionName
 from vmamba_deploy.quantization.arrays import CalibrationArrays
 from vmamba_deploy.quantization.calibration import Progress, Seen, observe
 from vmamba_deploy.quantization.images import CalibrationImages
 
 BESIDE_SCAN = "the scan reads its input in full as well, so that 8 bits would cost a launch"
+WIDE_RESULT = "TensorRT's convolutions of integers write float32, which costs more than they save"
+NO_FLOAT8 = "runtimes have no convolution in float8"
 
 
 def calibrate(
-    base: OnnxModel, images: CalibrationImages | CalibrationArrays, progress: Progress
+    base: OnnxModel,
+    images: CalibrationImages | CalibrationArrays,
+    progress: Progress,
+    *,
+    precision: PrecisionName,
 ) -> QuantizationFacts:
-    """Look at the input of every linear layer, and at what scans write that read float16.
+    """Look at the input of every layer, and at what convolutions and scans write.
 
-    All layers are to be quantized that can be.
+    All layers are to be quantized that can be. Of scans those count that read float16.
 
     Args:
         base: the file before.
         images: to look at it on.
         progress: told the fraction done.
+        precision: that its layers are to have.
 
     Raises:
-        BuildError: there is no linear layer.
+        BuildError: there is no layer to quantize.
         InputFileError: see `observe`.
     """
-    layers = list(linear_layers(base.ir))
+    layers = list(quantizable_layers(base.ir))
     if not layers:
-        raise BuildError("the network has no linear layer to quantize", hint="leave it in fp16")
+        raise BuildError("the network has no layer to quantize", hint="leave it in fp16")
     sources = [layer.source.name or "" for layer in layers]
+    results = [layer.result.name or "" for layer in layers if layer.convolution]
     scans = _wide_results(base)
-    seen = observe(base, [*sources, *scans], images, progress)
+    seen = observe(base, [*sources, *results, *scans], images, progress)
     return QuantizationFacts(
         base=base.base,
         images=dict(images.files),
         samples=len(images),
-        layers=tuple(_facts(layer, seen, base) for layer in layers),
+        layers=tuple(_facts(layer, seen, kept=_kept(layer, base, precision)) for layer in layers),
         largest_scan=max((seen[name].largest for name in scans), default=None),
     )
 
@@ -93,15 +102,27 @@ def _wide_results(base: OnnxModel) -> list[str]:
     return [node.outputs[0].name or "" for node in wide_scans(base.ir)]
 
 
-def _facts(layer: LinearLayer, seen: Mapping[str, Seen], base: OnnxModel) -> LayerFacts:
-    rows, columns = layer.features
-    found = seen[layer.source.name or ""]
+def _kept(layer: Layer, base: OnnxModel, precision: PrecisionName) -> str | None:
+    """Why a layer cannot gain; on a CPU each can."""
+    if layer.convolution and precision == "fp8":
+        return NO_FLOAT8
+    if base.base == "fp16":
+        return WIDE_RESULT if layer.convolution else BESIDE_SCAN if layer.beside_scan else None
+    return None
+
+
+def _facts(layer: Layer, seen: Mapping[str, Seen], *, kept: str | None) -> LayerFacts:
+    inner, outer = layer.features
+    source = seen[layer.source.name or ""]
+    result = seen[layer.result.name or ""] if layer.convolution else None
+    # A pixel of a map is in several products of a convolution, and in one of a linear layer.
+    positions = source.elements / inner if result is None else result.elements / outer
     return LayerFacts(
         name=layer.name,
-        largest=found.largest,
-        multiply_adds=round(found.elements / rows) * rows * columns,
-        # On a CPU the pair of nodes is as cheap there as anywhere.
-        kept=BESIDE_SCAN if layer.beside_scan and base.base == "fp16" else None,
+        largest=source.largest,
+        largest_result=None if result is None else result.largest,
+        multiply_adds=round(positions) * inner * outer,
+        kept=kept,
     )
 
 
@@ -119,7 +140,7 @@ def write_quantized(
     Raises:
         BuildError: the file does not pass onnx.checker; nothing is left at `path`.
     """
-    model = quantized(base.ir, facts.quantized, precision)
+    model = quantized(base.ir, facts, precision)
     _tell(model, {"precision": precision, "quantization": record_text(facts)})
     return _written(model, path, "quantized file")
 
@@ -165,10 +186,10 @@ def _written(model: ir.Model, path: Path, what: str) -> OnnxModel:
     return replace(saved, path=path)
 
 
-def quantized(model: ir.Model, largest: Mapping[str, float], precision: PrecisionName) -> ir.Model:
-    """A copy of a graph with those layers quantized, by the largest value of their inputs."""
+def quantized(model: ir.Model, facts: QuantizationFacts, precision: PrecisionName) -> ir.Model:
+    """A copy of a graph with those layers quantized that a record names."""
     copy = model.clone()
-    QuantizeLayers(GRIDS[precision], largest)(copy)
+    QuantizeLayers(GRIDS[precision], facts.quantized, facts.results)(copy)
     return copy
 
 

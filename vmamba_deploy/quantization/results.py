@@ -58,7 +58,7 @@ class QuantizationProof:
 def _counts(facts: QuantizationFacts) -> dict[str, Any]:
     return {
         "quantized": facts.products,
-        "linear_layers": len(facts.layers),
+        "layers": len(facts.layers),
         "share": facts.share,
     }
 

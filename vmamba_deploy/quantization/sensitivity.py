@@ -54,7 +54,8 @@ class Sensitivity:
         self._names = list(facts.quantized)
         watched = watched_values(base)
         self._probes = [f"watched__{place}" for place in range(len(watched))]
-        model = SwitchLayers(GRIDS[precision], facts.quantized)(base.ir.clone()).model
+        switch = SwitchLayers(GRIDS[precision], facts.quantized, facts.results)
+        model = switch(base.ir.clone()).model
         ProbeOutputs(dict(zip(watched, self._probes, strict=True)))(model)
         # What no probe needs is not run, such as the heads of a detector.
         del model.graph.outputs[: -len(watched)]

@@ -18,14 +18,9 @@ from vmamba_deploy.exporting.dequantize import (
     along_axis,
     constant,
 )
+from vmamba_deploy.exporting.layers import Layer, quantizable_layers
 from vmamba_deploy.exporting.onnx_model import OnnxModel
-from vmamba_deploy.exporting.quantize import (
-    GRIDS,
-    Grid,
-    LinearLayer,
-    half_steps,
-    linear_layers,
-)
+from vmamba_deploy.exporting.quantize import GRIDS, Grid, half_steps
 from vmamba_deploy.exporting.same_graph import Difference, graph_differences
 from vmamba_deploy.quantization.results import Check
 
@@ -143,7 +138,7 @@ def _functions(model: ir.Model) -> dict[Any, bytes]:
 def _record(base: ir.Model, facts: QuantizationFacts) -> Iterator[str]:
     """What the record says of layers that the base does not have, or does not say."""
     named = [layer.name for layer in facts.layers]
-    present = [layer.name for layer in linear_layers(base)]
+    present = [layer.name for layer in quantizable_layers(base)]
     if named != present:
         other = sorted({*named} ^ {*present}) or ["their order"]
         yield f"the record has other layers than the base: {', '.join(other[:_NAMED])}"
@@ -171,16 +166,16 @@ class _Pairs:
     def __init__(self, model: ir.Model, facts: QuantizationFacts, grid: Grid) -> None:
         self._model, self._facts, self._grid = model, facts, grid
         stripped = StripQuantization()(model.clone()).model
-        layers = list(linear_layers(stripped))
-        names = {layer.weight.name: layer.name for layer in layers}
+        layers = list(quantizable_layers(stripped))
+        known = {(layer.node.op_type, layer.weight.name): layer for layer in layers}
         self._layers = {
-            node: names[weight]
+            node: known[node.op_type, weight]
             for node in model.graph
-            if _is(node, "MatMul") and (weight := _read(node, 1)) in names
+            if not node.domain and (node.op_type, weight := _read(node, 1)) in known
         }
         self._largest = self._of_sources(layers)
 
-    def _of_sources(self, layers: list[LinearLayer]) -> dict[str, float]:
+    def _of_sources(self, layers: list[Layer]) -> dict[str, float]:
         """By layer, the largest value of what it reads, which others may read as well."""
         quantized = [layer for layer in layers if layer.name in self._facts.quantized]
         found: dict[ir.Value, float] = {}
@@ -196,8 +191,8 @@ class _Pairs:
             if _is(node, DEQUANTIZE) or _is(node, QUANTIZE):
                 yield from self._numbers(node)
                 yield from self._readers(node)
-            elif node in self._layers and any(map(_dequantizes, node.inputs)):
-                done.add(self._layers[node])
+            elif node in self._layers and any(map(_dequantizes, node.inputs[:2])):
+                done.add(self._layers[node].name)
                 yield from self._layer(node, self._layers[node])
         if missing := self._facts.quantized.keys() - done:
             yield f"{sorted(missing)[0]} is not quantized"
@@ -217,60 +212,89 @@ class _Pairs:
             yield f"{node.name} has numbers of {name}, not {self._grid.dtype.name}"
 
     def _readers(self, node: ir.Node) -> Iterator[str]:
-        """A pair stands before layers of the record, and nowhere else."""
+        """A pair stands around layers of the record, and nowhere else."""
         value = node.outputs[0]
+        if self._of_a_result(node):
+            return
         users = [use.node for use in value.uses()]
         if _is(node, QUANTIZE):
             strange = [user for user in users if not _is(user, DEQUANTIZE)]
         else:
-            quantized = self._facts.quantized
-            strange = [user for user in users if self._layers.get(user) not in quantized]
+            strange = [user for user in users if not self._is_quantized(user)]
         if strange or not users or value.is_graph_output():
             read = f"by {strange[0].op_type} {strange[0].name}" if strange else "by no layer"
             yield f"{node.name} is read {read}, and the record does not say so"
 
-    def _layer(self, node: ir.Node, name: str) -> Iterator[str]:
-        """A MatMul: both of its inputs are dequantized, with the scales that follow."""
+    def _is_quantized(self, node: ir.Node) -> bool:
+        return node in self._layers and self._layers[node].name in self._facts.quantized
+
+    def _of_a_result(self, dequantize: ir.Node) -> bool:
+        """Whether a DequantizeLinear gives a convolution's result, which anything may read."""
+        made = _quantized_by(dequantize)
+        source = made.inputs[0].producer() if made is not None and made.inputs[0] else None
+        if source is None or not self._is_quantized(source):
+            return False
+        return self._layers[source].convolution
+
+    def _layer(self, node: ir.Node, layer: Layer) -> Iterator[str]:
+        """Both inputs of a product are dequantized, with the scales that follow."""
+        name = layer.name
         if name not in self._facts.quantized:
             yield f"{name} is quantized, and the record does not say so"
             return
-        made = [value.producer() if value is not None else None for value in node.inputs]
+        made = [value.producer() if value is not None else None for value in node.inputs[:2]]
         pair, weight = made
-        if pair is None or weight is None or not all(map(_dequantizes, node.inputs)):
+        if pair is None or weight is None or not all(map(_dequantizes, node.inputs[:2])):
             yield f"of {name} one input is quantized, and the other is not"
             return
-        yield from self._range(pair, name)
-        yield from self._steps(weight, name)
+        yield from self._range(pair, f"the input of {name}", self._largest[name])
+        yield from self._steps(weight, layer)
+        if layer.convolution:
+            yield from self._result(node, name)
 
-    def _range(self, dequantize: ir.Node, name: str) -> Iterator[str]:
-        stored = dequantize.inputs[0]
-        quantize = stored.producer() if stored is not None else None
-        if quantize is None or not _is(quantize, QUANTIZE):
-            yield f"what {name} reads is dequantized, and nothing quantizes it"
+    def _result(self, node: ir.Node, name: str) -> Iterator[str]:
+        """A convolution: what it writes is quantized, whoever reads it."""
+        largest = self._facts.results.get(name)
+        if largest is None:
+            yield f"the record does not say what {name} writes"
+            return
+        quantizes = [use.node for use in node.outputs[0].uses()]
+        if not quantizes or not all(_is(one, QUANTIZE) for one in quantizes):
+            yield f"what {name} writes is not quantized"
+            return
+        for dequantize in [use.node for one in quantizes for use in one.outputs[0].uses()]:
+            yield from self._range(dequantize, f"the output of {name}", largest)
+
+    def _range(self, dequantize: ir.Node, what: str, largest: float) -> Iterator[str]:
+        quantize = _quantized_by(dequantize)
+        if quantize is None:
+            yield f"{what} is dequantized, and nothing quantizes it"
             return
         scales = _held(quantize, 1), _held(dequantize, 1)
         if any(scale is None or scale.size != 1 for scale in scales):
-            yield f"the input of {name} has not one scale"
+            yield f"{what} has not one scale"
             return
         before, after = (scale for scale in scales if scale is not None)
         if float(before.item()) != float(after.item()):
-            yield f"the input of {name} is not dequantized with the scale that it is quantized with"
-        covered, largest = float(after.item()) * self._grid.largest, self._largest[name]
+            yield f"{what} is not dequantized with the scale that it is quantized with"
+        covered = float(after.item()) * self._grid.largest
         if not covered >= largest * (1 - 2.0**-20):
-            yield f"the range of {name} is less than {largest:.4g}, which its input becomes"
+            yield f"the range of {what} is less than {largest:.4g}, which it becomes"
         least = float(np.finfo(after.dtype).tiny) * self._grid.largest
         if covered > max(largest, least) * _ROUNDED_UP:
-            yield f"the range of {name} is {covered:.4g}, and its input becomes {largest:.4g} alone"
+            yield f"the range of {what} is {covered:.4g}, and it becomes {largest:.4g} alone"
 
-    def _steps(self, dequantize: ir.Node, name: str) -> Iterator[str]:
+    def _steps(self, dequantize: ir.Node, layer: Layer) -> Iterator[str]:
         """Each channel of a weight uses the whole grid, or its steps would be wider than needed."""
+        name, axis = layer.name, layer.channel_axis
         stored, scale = _held(dequantize, 0), _held(dequantize, 1)
         if stored is None or scale is None:
             yield f"the weight of {name} is not stored in 8 bits"
-        elif scale.shape != stored.shape[1:]:
+        elif scale.shape != stored.shape[axis : axis + 1]:
             yield f"the weight of {name} has scales {list(scale.shape)}, not one for each channel"
         else:
-            reached = np.abs(stored.astype(np.float64)).max(axis=0)
+            others = tuple(one for one in range(stored.ndim) if one != axis)
+            reached = np.abs(stored.astype(np.float64)).max(axis=others)
             tiny = scale <= 2 * np.finfo(scale.dtype).tiny
             if not np.all((reached >= self._grid.largest / _ROUNDED_UP - 0.5) | tiny):
                 yield f"the steps of {name}'s weight are wider than they need be"
@@ -279,6 +303,13 @@ class _Pairs:
 def _read(node: ir.Node, place: int) -> str | None:
     value = node.inputs[place] if place < len(node.inputs) else None
     return None if value is None else value.name
+
+
+def _quantized_by(dequantize: ir.Node) -> ir.Node | None:
+    """The QuantizeLinear of a pair."""
+    stored = dequantize.inputs[0]
+    made = stored.producer() if stored is not None else None
+    return made if made is not None and _is(made, QUANTIZE) else None
 
 
 def _dequantizes(value: ir.Value | None) -> bool:

@@ -41,7 +41,7 @@ def selection_svg(facts: QuantizationFacts) -> str | None:
         axes.axhline(facts.max_nmse, color=_BUDGET, linestyle="--", linewidth=1, label="budget")
         axes.set_yscale("log")
         axes.set_xlim(0, 103)
-        axes.set_xlabel("multiply-adds of the linear layers in 8 bits, %")
+        axes.set_xlabel("multiply-adds of the layers in 8 bits, %")
         axes.set_ylabel("NMSE of the outputs")
         axes.grid(axis="y", alpha=0.25, color=INK)
         axes.spines[["top", "right"]].set_visible(False)
