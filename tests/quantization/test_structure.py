@@ -341,7 +341,7 @@ MUTATIONS: dict[str, tuple[Mutation, str]] = {
         "the output of .* is not dequantized with the scale",
     ),
     "a result in float": (drop_the_result_pair, "writes is not quantized"),
-    "a result in float and in 8 bits": (read_the_whole_result_too, "writes is not quantized"),
+    "a result in float and in 8 bits": (read_the_whole_result_too, "is read by Add both"),
     "overflow to infinity": (saturate_not, "has the attribute saturate"),
     "a dropped Add": (drop_an_add, "is made by"),
     "a changed bias": (change_a_bias, "has other values"),
