@@ -108,6 +108,41 @@ def test_a_cpu_with_bfloat16_takes_it_for_such_files_alone(export, extension, pr
     assert ran == {"f32"} or (precision == "bf16" and ran == {"f32", "bf16"})
 
 
+def runtime_nodes(compiled, kind: str) -> list:
+    nodes = compiled.get_runtime_model().get_ops()
+    return [node for node in nodes if node.get_rt_info()["layerType"].astype(str) == kind]
+
+
+def copies(compiled) -> list[str]:
+    """Names of what changes a layout by copying: not those that the plugin calls fake, nor those of
+    weights, which it makes while it compiles."""
+    nodes = runtime_nodes(compiled, "Reorder") + runtime_nodes(compiled, "Transpose")
+    maps = [node for node in nodes if len(node.output(0).get_partial_shape()) > 2]
+    return [name for node in maps if not (name := node.get_friendly_name()).endswith("_fake")]
+
+
+def test_norms_are_those_of_sequences_and_less_is_copied(path, extension, monkeypatch):
+    network = OpenVinoNetwork(path, extension=extension)
+    fixed, _, shared = (network.compiled_for(((batch, 3, SIZE, SIZE),)) for batch in (2, 1, 3))
+    for compiled in (fixed, shared):
+        norms = runtime_nodes(compiled, "MVN")
+        assert {len(node.output(0).get_partial_shape()) for node in norms} == {3}
+    monkeypatch.setattr(runtime, "flatten_maps", lambda model: 0)
+    unchanged = OpenVinoNetwork(path, extension=extension).compiled_for(((2, 3, SIZE, SIZE),))
+    assert len(copies(fixed)) < len(copies(unchanged))
+
+
+def test_networks_without_our_ops_stay_as_they_are(path, tmp_path, extension, monkeypatch):
+    rewritten = []
+    monkeypatch.setattr(runtime, "rewrite", rewritten.append)
+    monkeypatch.setattr(runtime, "flatten_maps", rewritten.append)
+    free = OpenVinoNetwork(free_matmul(tmp_path / "f.onnx"), extension=extension)
+    free.compiled_for(((1, 3),))
+    assert not rewritten
+    OpenVinoNetwork(path, extension=extension).compiled_for(((1, 3, SIZE, SIZE),))
+    assert len(rewritten) == 2
+
+
 def test_threads_and_streams_are_those_asked_for(path, extension):
     network = OpenVinoNetwork(path, extension=extension, threads=1, streams=2)
     compiled = network.compiled_for(((1, 3, SIZE, SIZE),))

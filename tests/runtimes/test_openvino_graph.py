@@ -5,7 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from vmamba_deploy.runtimes.openvino_graph import fuse_silu_into_convolutions
+from vmamba_deploy.runtimes.openvino_graph import (
+    fold_norms_into_products,
+    fuse_silu_into_convolutions,
+)
 
 ov = pytest.importorskip("openvino")
 op = pytest.importorskip("openvino.opset13")
@@ -56,3 +59,43 @@ def test_what_is_something_else_stays(other):
     model = a_block(**other)
     assert fuse_silu_into_convolutions(model) == 0
     assert "Sigmoid" in {node.get_type_name() for node in model.get_ordered_ops()}
+
+
+def a_norm(*, readers=2, transposed=False, shown=False, dtype=np.float32, channels=6):
+    """x [?, 5, 6] -> LayerNorm -> products with matrices [6, 3], the first one with a bias."""
+    generator = np.random.default_rng()
+
+    def constant(*shape):
+        return op.constant(generator.normal(size=shape).astype(dtype))
+
+    x = op.parameter([-1, 5, 6], ov.Type(np.dtype(dtype)))
+    norm = op.mvn(x, np.int64([-1]), True, 1e-5, "INSIDE_SQRT")
+    shifted = op.add(op.multiply(norm, constant(channels)), constant(channels))
+    matrix = (3, 6) if transposed else (6, 3)
+    results = [op.matmul(shifted, constant(*matrix), False, transposed) for _ in range(readers)]
+    results[0] = op.add(results[0], constant(3))
+    return ov.Model([*results, *([shifted] if shown else [])], [x])
+
+
+def run_sequence(model) -> list[np.ndarray]:
+    x = np.random.default_rng(2).normal(size=(2, 5, 6)).astype(np.float32)
+    return [*ov.Core().compile_model(model, "CPU", OPTIONS)(x).values()]
+
+
+@pytest.mark.parametrize("transposed", [False, True])
+def test_scale_and_shift_of_a_norm_become_weights(transposed):
+    model = a_norm(transposed=transposed)
+    expected = run_sequence(model.clone())
+    assert fold_norms_into_products(model) == 1
+    assert "Multiply" not in {node.get_type_name() for node in model.get_ordered_ops()}
+    for actual, wanted in zip(run_sequence(model), expected, strict=True):
+        np.testing.assert_allclose(actual, wanted, rtol=1e-5, atol=1e-5)
+    assert fold_norms_into_products(model) == 0
+
+
+@pytest.mark.parametrize("other", [{"shown": True}, {"dtype": np.float16}, {"channels": 1}])
+def test_a_norm_that_others_read_or_of_other_weights_stays(other):
+    model = a_norm(**other)
+    before = [node.get_friendly_name() for node in model.get_ordered_ops()]
+    assert fold_norms_into_products(model) == 0
+    assert [node.get_friendly_name() for node in model.get_ordered_ops()] == before

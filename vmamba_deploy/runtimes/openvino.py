@@ -40,7 +40,8 @@ from vmamba_deploy.runtimes.base import (
     given,
 )
 from vmamba_deploy.runtimes.onnxruntime import check_onnx, served
-from vmamba_deploy.runtimes.openvino_graph import fuse_silu_into_convolutions
+from vmamba_deploy.runtimes.openvino_flatten import flatten_maps
+from vmamba_deploy.runtimes.openvino_graph import rewrite
 
 if TYPE_CHECKING:
     import numpy as np
@@ -113,7 +114,10 @@ class OpenVinoNetwork:
     ) -> None:
         self._core = _core(extension)
         self._model = _read(self._core, path)
-        fuse_silu_into_convolutions(self._model)
+        # What others' networks gain or lose by it was not tried.
+        self._is_ours = _has_our_ops(self._model)
+        if self._is_ours:
+            rewrite(self._model)
         self._options = {"INFERENCE_PRECISION_HINT": "f32", "NUM_STREAMS": str(streams)}
         if threads:
             self._options["INFERENCE_NUM_THREADS"] = str(threads * streams)
@@ -142,7 +146,7 @@ class OpenVinoNetwork:
                 self._compiled[shapes] = self._compile(fixed)
                 return self._compiled[shapes]
             if self._for_others is None:
-                self._for_others = self._compile(self._model)
+                self._for_others = self._compile(self._model.clone())
             return self._for_others
 
     def _fixed(self, shapes: Shapes) -> Any:
@@ -160,6 +164,8 @@ class OpenVinoNetwork:
         return fixed
 
     def _compile(self, model: Any) -> Any:
+        if self._is_ours:
+            flatten_maps(model)
         with explained("compile the network", BuildError):
             return self._core.compile_model(model, "CPU", self._options)
 
@@ -189,6 +195,12 @@ def _read(core: Any, path: Path) -> Any:
         if _UNCONVERTED not in error.message or _OUR_OPS in error.message:
             raise
         raise EnvironmentProblem(error.message, hint="use ONNX Runtime") from error
+
+
+def _has_our_ops(model: Any) -> bool:
+    """Whether a node of an `openvino.Model` is of a domain of ours."""
+    domains = {op.domain for op in OPS.values()}
+    return any(node.get_type_info().version_id in domains for node in model.get_ops())
 
 
 def misfit(extension: Path) -> str | None:
