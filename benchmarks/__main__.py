@@ -23,7 +23,7 @@ from benchmarks.texts import (
     vim_text,
 )
 from vmamba_deploy.cli.reporting import run_program
-from vmamba_deploy.errors import ExitCode
+from vmamba_deploy.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from samples.training.sample import Sample
@@ -283,33 +283,56 @@ def compare(
 
 
 @main.command()
-@click.option("--preset", "presets", multiple=True, help="May be repeated; default: all nine.")
-@click.option("--precision", "precisions", multiple=True, help="Default: fp32, fp16 and bf16.")
-@click.option("--batch", default="1,4,8", show_default=True)
+@click.option(
+    "--preset",
+    "presets",
+    multiple=True,
+    help="Or digits, fashion; may be repeated; default: all nine of VMamba.",
+)
+@click.option(
+    "--precision",
+    "precisions",
+    multiple=True,
+    help="Or fp16-engine, int8-engine, auto, auto-engine; may be repeated; default: fp32, fp16 "
+    "and bf16.",
+)
+@click.option("--batch", default="1,4,8", show_default=True, help="Of those that classify.")
 @click.option("--output", default=Path("build/parity"), type=click.Path(path_type=Path))
 @click.option("--markdown", type=click.Path(path_type=Path), help="Also write the table here.")
+@_JSON
 def parity(
     presets: tuple[str, ...],
     precisions: tuple[str, ...],
     batch: str,
     output: Path,
     markdown: Path | None,
+    json_path: Path | None,
 ) -> None:
-    """Export every preset in every precision and print the parity figures as a Markdown table."""
-    from benchmarks.parity_table import export_report, table
+    """Export every preset in every precision and print the parity figures as Markdown tables.
+
+    With --json they are put among those that are in the file. What has been exported is read from
+    the folder --output, so that a run can be stopped and go on.
+    """
+    from benchmarks.parity_table import WAYS, export_report, tables
+    from benchmarks.quantized_parity import measured, with_rows
+    from benchmarks.report.results import read_result
     from vmamba_deploy.models.vmamba.presets import PRESETS
     from vmamba_deploy.precisions import BASES
 
-    text = table(
-        [
-            export_report(preset, precision, batch, output)
-            for preset in presets or tuple(PRESETS)
-            for precision in precisions or BASES
-        ]
-    )
+    if unknown := [name for name in precisions if name not in WAYS]:
+        raise UsageError(f"there is no precision {unknown[0]}", hint=f"take of {', '.join(WAYS)}")
+    reports = [
+        export_report(preset, precision, batch, output)
+        for preset in presets or tuple(PRESETS)
+        for precision in precisions or BASES
+    ]
+    text = tables(reports)
     click.echo(text)
     if markdown is not None:
         markdown.write_text(text)
+    if json_path is not None:
+        rows = [measured(report) for report in reports]
+        write_json(json_path, with_rows(read_result(json_path), rows, batch))
 
 
 _JUDGED_IMAGES = click.option(
@@ -367,7 +390,7 @@ def network_floor_command(preset: str, batches: tuple[int, ...], json_path: Path
     help="A record of `make gpu-check`, to be kept in the repository.",
 )
 def report(check: bool, gpu: Path | None) -> None:
-    """Write docs/performance.md, its figures and the README's table from the kept results."""
+    """Write pages of docs/, figures, and tables of other pages from the kept results."""
     from benchmarks.report.page import stale_texts, write_all
     from benchmarks.report.results import keep_gpu_record
 

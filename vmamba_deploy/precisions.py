@@ -6,13 +6,18 @@ and ONNX Runtime (docs/parity.md; to measure again: python -m benchmarks parity)
 ten times the largest figure seen, a vanilla preset's in each precision; the others stay ten times
 below. What faults cost in VMamba-T, as NMSE: one route of one block lost 1e-3, A wrong by a tenth
 4e-3, no recurrence 0.16.
+
+Those of int8 and fp8 were measured in ONNX Runtime over networks that quantize in whole, over
+`--precision auto` where that is refused (vanilla presets, Vim), and over trained samples. They are
+at least twice the largest figure of those that pass, but for the NMSE of int8: vanilla and
+trained networks come close to it, and beyond it are those whose layers have to be chosen.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from vmamba_deploy.errors import UsageError
@@ -108,7 +113,8 @@ class Precision:
         flat_thresholds: limits for images of one colour. Such a map has next to no variance over
             space, and the LayerNorms magnify what rounding leaves: PyTorch itself, converted to
             half precision, loses that much. About twice the largest figure seen, 5.5e-9, 9e-4 and
-            7e-2 in the three precisions; the wider spread as the NMSE.
+            7e-2 in the three precisions; the wider spread as the NMSE. Seven and three times
+            what was seen in int8 and fp8, 2.8e-3 and 5.3e-2: two samples, and few presets.
         bases: of a quantized one, those that it can have: the first with an engine, the last for
             the CPU. Empty for the others.
     """
@@ -137,6 +143,16 @@ _LABELS = {
     "int8": LabelLimits(margin=0.7, agreement=0.9),
     "fp8": LabelLimits(margin=0.7, agreement=0.85),
 }
+# Of a map of one colour whole regions are undecided, and change together: UperNet over VMamba-T
+# kept 91% and 83% of the pixels in int8 and fp8, and every decided one.
+_FLAT_LABELS = _LABELS | {
+    "int8": LabelLimits(margin=0.7, agreement=0.85),
+    "fp8": LabelLimits(margin=0.7, agreement=0.65),
+}
+# Shaken by less than the precision costs, a detector seems to decide what it does not. In fp16
+# `shake` is three times the error of the maps, sqrt(1e-6); in int8, whose error is sqrt(1e-3), too:
+# at 0.03 it loses 16 of 149 detections that seem decided, at 0.1 none of 18. fp8 has none: it loses
+# 3 of those 18, and where it would lose none nothing is decided any more.
 _DETECTIONS = {
     "fp32": DetectionLimits(
         shake=1e-5, strange=0.05, box_pixels=0.1, score_error=4e-3, mask_iou=0.95
@@ -145,15 +161,21 @@ _DETECTIONS = {
         shake=3e-3, strange=0.25, box_pixels=2.0, score_error=6e-2, mask_iou=0.85
     ),
     "int8": DetectionLimits(
-        shake=3e-2, strange=0.5, box_pixels=8.0, score_error=2e-1, mask_iou=0.7
+        shake=1e-1, strange=0.5, box_pixels=8.0, score_error=2e-1, mask_iou=0.7
     ),
 }
 
 
 def _limits(name: str, *, nmse: float, cosine: float, max_spread: float) -> Thresholds:
-    """With the precision's limits of labels and detections, which are those of any image."""
+    """With the precision's limits of labels and detections."""
     labels, detections = _LABELS[name], _DETECTIONS.get(name)
     return Thresholds(nmse, cosine, max_spread, labels=labels, detections=detections)
+
+
+def _flat_limits(name: str, *, nmse: float, max_spread: float) -> Thresholds:
+    """The same for images of one colour; 1 - cosine is limited as the NMSE."""
+    limits = _limits(name, nmse=nmse, cosine=1 - nmse, max_spread=max_spread)
+    return replace(limits, labels=_FLAT_LABELS[name])
 
 
 PRECISIONS: Mapping[str, Precision] = {
@@ -168,7 +190,7 @@ PRECISIONS: Mapping[str, Precision] = {
             onnxruntime_cpu=True,
             least_capability=(8, 0),
             thresholds=_limits("fp32", nmse=1e-10, cosine=1 - 1e-10, max_spread=2e-4),
-            flat_thresholds=_limits("fp32", nmse=1.5e-8, cosine=1 - 1.5e-8, max_spread=2e-3),
+            flat_thresholds=_flat_limits("fp32", nmse=1.5e-8, max_spread=2e-3),
         ),
         Precision(
             name="fp16",
@@ -179,7 +201,7 @@ PRECISIONS: Mapping[str, Precision] = {
             onnxruntime_cpu=True,
             least_capability=(7, 5),
             thresholds=_limits("fp16", nmse=1e-4, cosine=1 - 1e-4, max_spread=1.5e-1),
-            flat_thresholds=_limits("fp16", nmse=2e-3, cosine=1 - 2e-3, max_spread=7e-1),
+            flat_thresholds=_flat_limits("fp16", nmse=2e-3, max_spread=7e-1),
         ),
         Precision(
             name="bf16",
@@ -190,7 +212,7 @@ PRECISIONS: Mapping[str, Precision] = {
             onnxruntime_cpu=False,
             least_capability=(8, 0),
             thresholds=_limits("bf16", nmse=5e-3, cosine=1 - 4e-3, max_spread=5e-1),
-            flat_thresholds=_limits("bf16", nmse=1.5e-1, cosine=1 - 1.5e-1, max_spread=3.0),
+            flat_thresholds=_flat_limits("bf16", nmse=1.5e-1, max_spread=3.0),
         ),
         Precision(
             name="int8",
@@ -201,7 +223,7 @@ PRECISIONS: Mapping[str, Precision] = {
             onnxruntime_cpu=True,
             least_capability=(8, 0),
             thresholds=_limits("int8", nmse=5e-3, cosine=1 - 1e-2, max_spread=7e-1),
-            flat_thresholds=_limits("int8", nmse=1.5e-1, cosine=1 - 1.5e-1, max_spread=3.0),
+            flat_thresholds=_flat_limits("int8", nmse=2e-2, max_spread=1.0),
             bases=("fp16", "fp32"),
         ),
         Precision(
@@ -213,7 +235,7 @@ PRECISIONS: Mapping[str, Precision] = {
             onnxruntime_cpu=True,
             least_capability=(8, 9),
             thresholds=_limits("fp8", nmse=2e-2, cosine=1 - 2e-2, max_spread=1.0),
-            flat_thresholds=_limits("fp8", nmse=1.5e-1, cosine=1 - 1.5e-1, max_spread=3.0),
+            flat_thresholds=_flat_limits("fp8", nmse=1.5e-1, max_spread=1.5),
             bases=("fp16", "fp32"),
         ),
     )

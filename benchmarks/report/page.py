@@ -1,7 +1,8 @@
-"""docs/performance.md, comparison.md, accuracy.md and the README's results: from what is kept."""
+"""docs/performance.md, comparison.md, accuracy.md, and tables of other pages: from what is kept."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from benchmarks.gpu_check.bars import FLATNESS, LATENCY_MS, MODEL_RATIO
 from benchmarks.network_floor import H100
 from benchmarks.network_ops import KINDS
 from benchmarks.op_shapes import BATCHES
+from benchmarks.quantized_parity import TABLES, networks_table
 from benchmarks.report import accuracy, comparison, gpu_tables
 from benchmarks.report.figures import draw_figures
 from benchmarks.report.gpu_tables import best_row, network_rows
@@ -127,14 +129,24 @@ def readme_text(results: Results, before: str) -> str:
     Raises:
         InputFileError: the marks are not there, or not in their order.
     """
-    head, begin, rest = before.partition(BEGIN)
-    _, end, tail = rest.partition(END)
+    return with_section(before, section(results), (BEGIN, END), README)
+
+
+def with_section(before: str, text: str, marks: tuple[str, str], page: Path) -> str:
+    """A page with what stands between two lines made anew.
+
+    Raises:
+        InputFileError: the lines are not there, or not in their order.
+    """
+    first, last = marks
+    head, begin, rest = before.partition(first)
+    _, end, tail = rest.partition(last)
     if not begin or not end:
         raise InputFileError(
-            f"{README.name} has no place for the results",
-            hint=f"put these lines around it: {BEGIN.strip()} and {END.strip()}",
+            f"{page.name} has no place for the results",
+            hint=f"put these lines around it: {first.strip()} and {last.strip()}",
         )
-    return f"{head}{BEGIN}\n{section(results)}\n{END}{tail}"
+    return f"{head}{first}\n{text}\n{last}{tail}"
 
 
 def section(results: Results) -> str:
@@ -245,6 +257,8 @@ DOCS = README.parent / "docs"
 PAGE = DOCS / "performance.md"
 COMPARISON = DOCS / "comparison.md"
 ACCURACY = DOCS / "accuracy.md"
+PARITY = DOCS / "parity.md"
+QUANTIZATION = DOCS / "quantization.md"
 FIGURES = DOCS / "figures"
 
 
@@ -274,4 +288,26 @@ def _texts(results: Results) -> dict[Path, str]:
         COMPARISON: rendered("comparison.md.j2", **comparison.values(results.comparison)),
         ACCURACY: rendered("accuracy.md.j2", **accuracy.values(results.accuracy)),
         README: readme_text(results, README.read_text()),
+        QUANTIZATION: quantized(QUANTIZATION, (networks_table,), results),
+        PARITY: quantized(PARITY, tuple(TABLES.values()), results),
     }
+
+
+QUANTIZED = (
+    "<!-- networks in 8 bits, made by `python -m benchmarks report`: do not edit -->\n",
+    "<!-- end of networks in 8 bits -->\n",
+)
+
+
+def quantized(page: Path, tables: tuple[Callable[[list[Json]], str], ...], results: Results) -> str:
+    """A page with its tables of networks in 8 bits made anew.
+
+    Raises:
+        InputFileError: it has no place for them.
+    """
+    kept = results.quantization
+    text = "Not measured yet.\n"
+    if kept is not None:
+        made = "\n\n".join(table(kept["rows"]) for table in tables)
+        text = f"{made}\n\n{kept['machine']}\n"
+    return with_section(page.read_text(), text, QUANTIZED, page)

@@ -31,6 +31,7 @@ class Results:
         cpu_vim: Vim beside a transformer on the CPU.
         comparison: networks of papers beside each other on the CPU.
         accuracy: of each trained sample, by its name.
+        quantization: of networks in 8 bits, an export each.
     """
 
     gpu: Json | None = None
@@ -41,6 +42,7 @@ class Results:
     cpu_vim: Json | None = None
     comparison: Json | None = None
     accuracy: Mapping[str, Json] = field(default_factory=dict)
+    quantization: Json | None = None
 
     def result(self, command: str) -> Json:
         """What a benchmark of the GPU check gave, {} where it gave nothing."""
@@ -66,20 +68,21 @@ def kept_results(folder: Path = FOLDER) -> Results:
         InputFileError: a file is not JSON.
     """
     return Results(
-        gpu=_read(folder / GPU_NAME),
-        floor=_read(folder / "network_floor.json"),
-        cpu_op=_read(folder / "cpu_op.json"),
-        cpu_model=_read(folder / "cpu_model.json"),
-        cpu_dense=_read(folder / "cpu_dense.json"),
-        cpu_vim=_read(folder / "cpu_vim.json"),
-        comparison=_read(folder / "compare.json"),
+        gpu=read_result(folder / GPU_NAME),
+        floor=read_result(folder / "network_floor.json"),
+        cpu_op=read_result(folder / "cpu_op.json"),
+        cpu_model=read_result(folder / "cpu_model.json"),
+        cpu_dense=read_result(folder / "cpu_dense.json"),
+        cpu_vim=read_result(folder / "cpu_vim.json"),
+        comparison=read_result(folder / "compare.json"),
         accuracy=_accuracy(folder),
+        quantization=read_result(folder / "quantization.json"),
     )
 
 
 def _accuracy(folder: Path) -> dict[str, Json]:
     found = {path.stem.removeprefix("accuracy_"): path for path in folder.glob("accuracy_*.json")}
-    return {name: kept for name, path in found.items() if (kept := _read(path)) is not None}
+    return {name: kept for name, path in found.items() if (kept := read_result(path)) is not None}
 
 
 def keep_gpu_record(path: Path, folder: Path = FOLDER) -> None:
@@ -88,7 +91,7 @@ def keep_gpu_record(path: Path, folder: Path = FOLDER) -> None:
     Raises:
         InputFileError: it is not such a record, or that of a rehearsal.
     """
-    record = _read(path)
+    record = read_result(path)
     known = record is not None and record.get("schema_version") == SCHEMA_VERSION
     if record is None or not known or "parts" not in record or record.get("rehearsal", True):
         raise InputFileError(
@@ -98,7 +101,12 @@ def keep_gpu_record(path: Path, folder: Path = FOLDER) -> None:
     write_json(folder / GPU_NAME, slim(record))
 
 
-def _read(path: Path) -> Json | None:
+def read_result(path: Path) -> Json | None:
+    """What a file of results holds; None where there is no file.
+
+    Raises:
+        InputFileError: it holds no JSON object.
+    """
     if not path.is_file():
         return None
     try:

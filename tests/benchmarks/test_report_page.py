@@ -518,12 +518,18 @@ def test_the_command_writes_the_page_with_and_without_a_record(
     monkeypatch.setattr(page_module, "COMPARISON", tmp_path / "comparison.md")
     monkeypatch.setattr(page_module, "ACCURACY", tmp_path / "accuracy.md")
     monkeypatch.setattr(page_module, "FIGURES", tmp_path / "figures")
+    begin, end = page_module.QUANTIZED
+    for name in ("PARITY", "QUANTIZATION"):
+        (tmp_path / name).write_text(f"Before.\n{begin}{end}After.\n")
+        monkeypatch.setattr(page_module, name, tmp_path / name)
     told = CliRunner().invoke(main, ["report"])
     assert told.exit_code == 0, told.output
     assert ("A Test GPU" in (tmp_path / "performance.md").read_text()) is with_record
     assert ("A Test GPU" in readme.read_text()) is with_record
     assert len(list((tmp_path / "figures").iterdir())) == 4
     assert CliRunner().invoke(main, ["report", "--check"]).exit_code == 0
+    assert "| `--int8` | 56 of 70 |" in (tmp_path / "QUANTIZATION").read_text()
+    assert "`decided_agreement`" in (tmp_path / "PARITY").read_text()
     for name in ("performance.md", "comparison.md", "accuracy.md"):
         before = (tmp_path / name).read_text()
         (tmp_path / name).write_text("old")

@@ -7,13 +7,17 @@ from pathlib import Path
 
 import pytest
 
+from tests.dense_golden import checkpoint
 from tests.pipeline.conftest import HAS_RTX
 from vmamba_deploy.artifacts.manifest import read_manifest
 from vmamba_deploy.errors import UsageError
 from vmamba_deploy.exporting.onnx_model import OnnxModel
 from vmamba_deploy.inference import load
 from vmamba_deploy.pipeline.engine import engine_profile, run_build
+from vmamba_deploy.pipeline.export import run_export
 from vmamba_deploy.pipeline.info import describe_path
+from vmamba_deploy.pipeline.plan import ExportPlan
+from vmamba_deploy.precisions import PrecisionName
 from vmamba_deploy.quantization.proof import check_engine
 from vmamba_deploy.runtimes.tensorrt.plan import EnginePlan
 
@@ -78,3 +82,22 @@ def test_every_layer_of_the_network_multiplies_eight_bits(
     assert len(engine.narrow_products or ()) == 16
     named = [name.split(".")[-1] for name in model.quantization.quantized]
     assert sorted(named) == sorted(4 * ["in_proj", "out_proj", "fc1", "fc2"])
+
+
+@pytest.mark.parametrize("precision", ["fp8", "bf16"])
+def test_a_detector_is_refused_before_the_work_where_nothing_could_be_proven(
+    tmp_path: Path, precision: PrecisionName
+) -> None:
+    with checkpoint("det_mask_s1") as weights:
+        plan = ExportPlan(
+            model=None,
+            weights=str(weights),
+            precision=precision,
+            output=tmp_path / "out",
+            image_size=(128, 160),
+            build_engine=False,
+        )
+        with pytest.raises(UsageError, match=f"detection cannot be proven in {precision}") as told:
+            run_export(plan, lambda _event: None)
+    assert told.value.hint == "take fp32 or fp16 or int8; --no-parity writes the files unproven"
+    assert not (tmp_path / "out").exists()

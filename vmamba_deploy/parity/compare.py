@@ -17,7 +17,7 @@ from vmamba_deploy.parity.inputs import InputSet, shaken
 from vmamba_deploy.parity.kinds import KINDS, answers_of, shakes_of
 from vmamba_deploy.parity.metrics import unit_of
 from vmamba_deploy.parity.results import InputResult, OutputResult, RunResult
-from vmamba_deploy.precisions import Precision, precision_named
+from vmamba_deploy.precisions import PRECISIONS, Precision, precision_named
 from vmamba_deploy.tasks import CLASSIFICATION, Task
 
 if TYPE_CHECKING:
@@ -104,13 +104,27 @@ def compare_runtimes(
     return results
 
 
+def check_judged(task: Task, precision: Precision) -> None:
+    """Refuse a precision that has no limits for the outputs of a task.
+
+    Raises:
+        UsageError: it has none.
+    """
+    if shakes_of(task) and precision.thresholds.detections is None:
+        able = [one.name for one in PRECISIONS.values() if one.thresholds.detections is not None]
+        raise UsageError(
+            f"{task.name} cannot be proven in {precision.name}: what a detector decides changes by "
+            "more than any limit would bound",
+            hint=f"take {' or '.join(able)}; --no-parity writes the files unproven",
+        )
+
+
 def _run_reference(
     reference: Runtime, inputs: Sequence[InputSet], precision: Precision, task: Task
 ) -> list[_Ran]:
+    check_judged(task, precision)
     shakes = shakes_of(task)
     limits = precision.thresholds.detections
-    if shakes and limits is None:
-        raise UsageError(f"the outputs of {task.name} cannot be judged in {precision.name}")
     amount = limits.shake if limits is not None else 0.0
     try:
         expected = _run_all(

@@ -25,6 +25,7 @@ from vmamba_deploy.exporting.onnx_file import chosen_task, export_onnx
 from vmamba_deploy.exporting.onnx_model import OnnxModel
 from vmamba_deploy.models import load_weights, resolve_preset
 from vmamba_deploy.ops.torch_registration import LIBRARY as TORCH_LIBRARY
+from vmamba_deploy.parity.compare import check_judged
 from vmamba_deploy.parity.exhibits import Exhibits
 from vmamba_deploy.pipeline.engine import (
     add_libraries,
@@ -120,6 +121,8 @@ def run_export(plan: ExportPlan, on_event: OnEvent) -> ExportOutcome:
         else:
             task = chosen_task(loaded, plan.export_options())
             plan = replace(plan, engine=plan.engine.for_task(task))
+        if plan.check_parity:
+            check_judged(chosen_task(loaded, plan.export_options()), PRECISIONS[plan.precision])
         output.require_space(_estimate_bytes(loaded, plan))
         return _run_in(output, loaded, plan, steps)
 
