@@ -10,7 +10,7 @@ below. What faults cost in VMamba-T, as NMSE: one route of one block lost 1e-3, 
 Those of int8 and fp8 were measured in ONNX Runtime over networks that quantize in whole, over
 `--precision auto` where that is refused (vanilla presets, Vim), and over trained samples. They are
 at least twice the largest figure of those that pass, but for the NMSE of int8: vanilla and
-trained networks come close to it, and beyond it are those whose layers have to be chosen.
+segmenting networks come close to it, and beyond it are those whose layers have to be chosen.
 """
 
 from __future__ import annotations
@@ -113,8 +113,8 @@ class Precision:
         flat_thresholds: limits for images of one colour. Such a map has next to no variance over
             space, and the LayerNorms magnify what rounding leaves: PyTorch itself, converted to
             half precision, loses that much. About twice the largest figure seen, 5.5e-9, 9e-4 and
-            7e-2 in the three precisions; the wider spread as the NMSE. Seven and three times
-            what was seen in int8 and fp8, 2.8e-3 and 5.3e-2: two samples, and few presets.
+            7e-2 in the three precisions; the wider spread as the NMSE. About three times
+            what was seen in int8 and fp8, 1.8e-2 and 5.3e-2.
         bases: of a quantized one, those that it can have: the first with an engine, the last for
             the CPU. Empty for the others.
     """
@@ -140,13 +140,13 @@ _LABELS = {
     "fp32": LabelLimits(margin=1e-3, agreement=0.999),
     "fp16": LabelLimits(margin=0.1, agreement=0.98),
     "bf16": LabelLimits(margin=0.5, agreement=0.9),
-    "int8": LabelLimits(margin=0.7, agreement=0.9),
+    "int8": LabelLimits(margin=0.7, agreement=0.85),
     "fp8": LabelLimits(margin=0.7, agreement=0.85),
 }
 # Of a map of one colour whole regions are undecided, and change together: UperNet over VMamba-T
-# kept 91% and 83% of the pixels in int8 and fp8, and every decided one.
+# kept 87% and 83% of the pixels in int8 and fp8, and every decided one.
 _FLAT_LABELS = _LABELS | {
-    "int8": LabelLimits(margin=0.7, agreement=0.85),
+    "int8": LabelLimits(margin=0.7, agreement=0.75),
     "fp8": LabelLimits(margin=0.7, agreement=0.65),
 }
 # Shaken by less than the precision costs, a detector seems to decide what it does not. In fp16
@@ -223,7 +223,7 @@ PRECISIONS: Mapping[str, Precision] = {
             onnxruntime_cpu=True,
             least_capability=(8, 0),
             thresholds=_limits("int8", nmse=5e-3, cosine=1 - 1e-2, max_spread=7e-1),
-            flat_thresholds=_flat_limits("int8", nmse=2e-2, max_spread=1.0),
+            flat_thresholds=_flat_limits("int8", nmse=5e-2, max_spread=1.2),
             bases=("fp16", "fp32"),
         ),
         Precision(

@@ -34,12 +34,12 @@ def test_a_row_is_what_the_export_says(tmp_path: Path) -> None:
     report = json.loads((tmp_path / "kept" / "digits-int8.json").read_text())
     (row,) = json.loads((tmp_path / "rows.json").read_text())["rows"]
     assert (row["name"], row["way"], row["verdict"]) == ("digits", "int8", "passed")
-    assert (row["quantized"], row["layers"], row["share"]) == (20, 20, 1.0)
+    assert (row["quantized"], row["layers"], row["share"]) == (22, 22, 1.0)
     compared = [run["metrics"] for run in report["runs"] if run["metrics"]]
     assert row["answers"]["logits"]["nmse"] == max(one["nmse"] for one in compared)
     assert row["answers"]["logits"]["cosine"] == min(one["cosine"] for one in compared)
     assert 0 < row["flat"]["nmse"] < 1
-    start = "| digits | `--int8 --no-engine` | 20 of 20 | 100% |"
+    start = "| digits | `--int8 --no-engine` | 22 of 22 | 100% |"
     assert start in first.output
 
 
