@@ -14,6 +14,7 @@ from vmamba_deploy.artifacts.quantization_facts import (
     LayerFacts,
     QuantizationFacts,
     SetFacts,
+    letters_of,
 )
 
 
@@ -95,6 +96,9 @@ def a_set(**change: Any) -> list[dict[str, Any]]:
         ({"layers": layer(largest=-1.0)}, r"\$\.layers\[0\]\.largest"),
         ({"layers": layer(multiply_adds=-1)}, r"\$\.layers\[0\]\.multiply_adds"),
         ({"layers": layer(nmse=-1e-9)}, r"\$\.layers\[0\]\.nmse"),
+        ({"layers": layer(smoothed="")}, r"\$\.layers\[0\]\.smoothed"),
+        ({"layers": layer(smoothed="amz")}, r"\$\.layers\[0\]\.smoothed"),
+        ({"layers": layer(smoothed="am\n")}, r"\$\.layers\[0\]\.smoothed"),
         ({"layers": layer(kept="")}, r"\$\.layers\[0\]\.kept"),
         ({"layers": layer(scale=1.0)}, "unknown field `scale`"),
         ({"max_nmse": -1.0}, r"\$\.max_nmse"),
@@ -126,3 +130,10 @@ def test_a_calibration_alone_says_nothing_of_layers() -> None:
     for other in ({"base": "fp16"}, {"layers": []}):
         with pytest.raises(msgspec.ValidationError, match="unknown field"):
             msgspec.convert(alone | other, CalibrationFacts)
+
+
+def test_powers_of_two_are_a_letter_each() -> None:
+    smoothed = LayerFacts(name="fc", largest=1.0, multiply_adds=1, smoothed="lmnay")
+    assert smoothed.exponents == (-1, 0, 1, -12, 12)
+    assert letters_of(smoothed.exponents) == smoothed.smoothed
+    assert LayerFacts(name="fc", largest=1.0, multiply_adds=1).exponents is None

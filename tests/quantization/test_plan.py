@@ -68,6 +68,7 @@ def test_a_precision_that_is_not_quantized_is_its_own_base(precision) -> None:
     [
         (QuantizationPlan(base="fp16"), "--base"),
         (QuantizationPlan(max_nmse=1e-3), "--max-nmse"),
+        (QuantizationPlan(smooth=True), "--smooth"),
     ],
 )
 def test_what_is_of_a_quantized_precision_is_refused_for_others(plan, option: str) -> None:
@@ -93,3 +94,9 @@ def test_a_plan_says_what_is_calibrated_on() -> None:
     assert QuantizationPlan().said == QuantizationPlan(calibrate="photos").said == "photos"
     assert QuantizationPlan(calibrate="a/folder").said == "a/folder"
     assert ASKED[1].said == "1 given samples"
+
+
+def test_smoothing_is_tried_where_it_is_asked_for_and_with_a_budget() -> None:
+    assert not QuantizationPlan().tries_smoothing
+    assert QuantizationPlan(smooth=True).tries_smoothing
+    assert QuantizationPlan(max_nmse=1e-3).tries_smoothing

@@ -119,3 +119,13 @@ def test_the_page_tells_how_large_results_of_scans_are(make_report, make_proof, 
         assert ("they stay float32" in page) == (largest > 8188)
     plain = render_html(make_report(precision="int8", quantization=make_proof(facts())))
     assert "Results of scans" not in plain + render_html(make_report(precision="fp16"))
+
+
+def test_the_page_names_the_layers_that_were_smoothed(make_report, make_proof):
+    layer = LayerFacts(name="out_proj", largest=1.0, multiply_adds=10, smoothed="mnl")
+    page = render_html(
+        make_report(precision="int8", quantization=make_proof(facts(layers=(layer,), curve=())))
+    )
+    assert page.count("channels divided by powers of two") == 1
+    plain = render_html(make_report(precision="int8", quantization=make_proof(facts())))
+    assert "powers of two" not in plain

@@ -14,7 +14,16 @@ LARGEST_NARROW_SCAN = 65504 / 8
 """Of results seen; the margin to float16's largest number is for images that were not."""
 _Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$(?!\n)")]
 _Name = Annotated[str, Meta(min_length=1)]
+_ONE = "m"
+LARGEST_EXPONENT = 12
+"""Of a power of two that has a letter: from `a`, 2^-12, to `y`, 2^12."""
+_Letters = Annotated[str, Meta(pattern=r"^[a-y]+$(?!\n)", max_length=1 << 16)]
 _Amount = Annotated[float, Meta(ge=0)]
+
+
+def letters_of(exponents: Iterable[int]) -> str:
+    """As `LayerFacts.smoothed` has powers of two."""
+    return "".join(chr(ord(_ONE) + exponent) for exponent in exponents)
 
 
 class LayerFacts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -29,6 +38,9 @@ class LayerFacts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, 
         nmse: what quantizing this layer alone costs, of the network's outputs; None where it was
             not measured.
         kept: why it was left in the base's precision; None: it is quantized.
+        smoothed: what its input was divided by, channel by channel, and its weight multiplied by:
+            powers of two, a letter each, `m` for 1, `n` for 2, `l` for 1/2; None: it was not.
+            `largest` is of the input as it is then.
     """
 
     name: _Name
@@ -37,6 +49,14 @@ class LayerFacts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, 
     multiply_adds: Annotated[int, Meta(ge=0)]
     nmse: _Amount | None = None
     kept: _Name | None = None
+    smoothed: _Letters | None = None
+
+    @property
+    def exponents(self) -> tuple[int, ...] | None:
+        """Of the powers of two in `smoothed`."""
+        if self.smoothed is None:
+            return None
+        return tuple(ord(letter) - ord(_ONE) for letter in self.smoothed)
 
 
 class SetFacts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -78,6 +78,12 @@ def quantization_options(command: Callable[..., Any]) -> Callable[..., Any]:
             f"{usual_budget('int8'):.1e}]",
         ),
         click.option(
+            "--smooth",
+            is_flag=True,
+            help="Of --int8: divide channels that LayerNorms give by powers of two, where that "
+            f"lowers the outputs' error. Tried with --max-nmse and --precision {AUTO} as well.",
+        ),
+        click.option(
             "--base",
             type=click.Choice(list(BASES)),
             help="Of --int8: precision of all else.  [default: fp16; with --no-engine fp32]",
@@ -96,7 +102,8 @@ def quantization_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def pop_quantization(options: dict[str, Any]) -> QuantizationPlan:
     """Take what is said of a quantized precision out of a command's options."""
-    return QuantizationPlan(options.pop("base"), options.pop("calibrate"), options.pop("max_nmse"))
+    named = ("base", "calibrate", "max_nmse", "smooth")
+    return QuantizationPlan(**{name: options.pop(name) for name in named})
 
 
 def max_pixels_option(command: Callable[..., Any]) -> Callable[..., Any]:

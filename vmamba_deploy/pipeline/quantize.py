@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from vmamba_deploy.artifacts.engine_facts import EngineFacts
 from vmamba_deploy.artifacts.manifest import ONNX_NAME
-from vmamba_deploy.artifacts.quantization_facts import CalibrationFacts
+from vmamba_deploy.artifacts.quantization_facts import CalibrationFacts, QuantizationFacts
 from vmamba_deploy.errors import InputFileError
 from vmamba_deploy.exporting.metadata import tool_versions
 from vmamba_deploy.exporting.onnx_file import export_onnx
@@ -33,13 +33,16 @@ from vmamba_deploy.quantization.proof import check_engine, check_fused, check_la
 from vmamba_deploy.quantization.quantize import (
     calibrate,
     calibrate_scans,
+    smooth_form,
     with_narrow_scans,
+    with_smooth_layers,
     write_calibrated,
     write_quantized,
 )
 from vmamba_deploy.quantization.results import QuantizationProof
 from vmamba_deploy.quantization.selection import select
 from vmamba_deploy.quantization.sensitivity import Sensitivity
+from vmamba_deploy.quantization.smoothing import exponents_of, smooth
 from vmamba_deploy.quantization.structure import check_structure
 
 if TYPE_CHECKING:
@@ -49,6 +52,8 @@ if TYPE_CHECKING:
 
 Samples = CalibrationImages | CalibrationArrays
 Facts = TypeVar("Facts", bound=CalibrationFacts)
+_SMOOTH_ENOUGH = 0.9
+"""Of the outputs' error, what may be left at most; a smaller gain is of these images alone."""
 _NO_ENGINE = EngineFacts(built=False, reason="a base is proven without one")
 
 
@@ -63,7 +68,7 @@ def quantize(
     """Write the quantized form of an exported file.
 
     Over an fp16 base the results of scans become float16 as well, in both files, where the images
-    say that they fit.
+    say that they fit; and layers are smoothed, in both, where the plan asks for it and it helps.
 
     Args:
         base: the file.
@@ -82,6 +87,8 @@ def quantize(
     look = partial(calibrate, precision=precision)
     images, facts = _calibrated(base, loaded, plan, steps, look)
     base = with_narrow_scans(base) if _narrows(facts, steps) else base
+    if plan.tries_smoothing:
+        base, facts = _smoothed(base, facts, precision, images, steps)
     if plan.max_nmse is not None:
         with steps.step("select", "choosing layers") as told:
             sensitivity = Sensitivity(base, facts, precision, images)
@@ -93,6 +100,33 @@ def quantize(
         told.append(f"{facts.share:.0%} of their multiply-adds")
         told.append(f"{quantized.size_bytes / 1e6:.1f} MB")
     return base, quantized
+
+
+def _smoothed(
+    base: OnnxModel,
+    facts: QuantizationFacts,
+    precision: PrecisionName,
+    images: Samples,
+    steps: Steps,
+) -> tuple[OnnxModel, QuantizationFacts]:
+    """The base with smooth layers and their record, where that lowers the outputs' error."""
+    with steps.step("smooth", "smoothing what layers read") as told:
+        smoothed = smooth(base, facts, images, steps.progress)
+        exponents = exponents_of(smoothed)
+        if not exponents:
+            told.append("no layer would gain by it")
+            return base, facts
+        forms = (base, facts), (smooth_form(base, exponents), smoothed)
+        names = list(facts.quantized)
+        before, after = (
+            Sensitivity(form, record, precision, images).nmse(names, whole=True)
+            for form, record in forms
+        )
+        told.append(f"{len(exponents)} layers, NMSE of all {before:.1e} without, {after:.1e} with")
+        if after > _SMOOTH_ENOUGH * before:
+            told.append("left as they were")
+            return base, facts
+        return with_smooth_layers(base, exponents), smoothed
 
 
 def narrow_scans(
@@ -273,4 +307,8 @@ def exported_base(quantized: OnnxModel, loaded: LoadedModel, folder: Path) -> On
         )
     base = export_onnx(loaded, folder / ONNX_NAME, options)
     facts = quantized.quantization or quantized.calibration
-    return with_narrow_scans(base) if facts is not None and facts.narrow_scans else base
+    if facts is not None and facts.narrow_scans:
+        base = with_narrow_scans(base)
+    if quantized.quantization is not None and (factors := exponents_of(quantized.quantization)):
+        base = with_smooth_layers(base, factors)
+    return base

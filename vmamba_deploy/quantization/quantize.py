@@ -22,6 +22,7 @@ from vmamba_deploy.exporting.layers import Layer, quantizable_layers
 from vmamba_deploy.exporting.narrow_scans import NarrowScans, wide_scans
 from vmamba_deploy.exporting.onnx_model import OnnxModel
 from vmamba_deploy.exporting.quantize import GRIDS, QuantizeLayers
+from vmamba_deploy.exporting.smooth import SmoothLayers
 from vmamba_deploy.precisions import PrecisionName
 from vmamba_deploy.quantization.arrays import CalibrationArrays
 from vmamba_deploy.quantization.calibration import Progress, Seen, observe
@@ -159,6 +160,36 @@ def with_narrow_scans(base: OnnxModel) -> OnnxModel:
         BuildError: the file does not pass onnx.checker; the one before is left.
     """
     return _written(NarrowScans()(base.ir.clone()).model, base.path, "file with narrow scans")
+
+
+def with_smooth_layers(base: OnnxModel, exponents: Mapping[str, Sequence[int]]) -> OnnxModel:
+    """The file before, written anew with the channels that layers read divided by powers of two.
+
+    Args:
+        base: the file.
+        exponents: one a channel, by the layer's name.
+
+    Raises:
+        InputFileError: a layer that the file does not have in that form.
+        BuildError: the file does not pass onnx.checker; the one before is left.
+    """
+    return _written(smooth_form(base, exponents).ir, base.path, "smoothed file")
+
+
+def smooth_form(base: OnnxModel, exponents: Mapping[str, Sequence[int]]) -> OnnxModel:
+    """The file before with smooth layers, in memory alone.
+
+    Raises:
+        InputFileError: a layer that the file does not have in that form.
+    """
+    model = base.ir.clone()
+    try:
+        SmoothLayers(exponents)(model)
+    except ValueError as error:
+        raise InputFileError(
+            f"the layers of {base.path} cannot be smoothed as the record says: {error}"
+        ) from error
+    return replace(base, ir=model)
 
 
 def write_calibrated(base: OnnxModel, facts: CalibrationFacts) -> OnnxModel:
