@@ -19,9 +19,11 @@ from tests.quantization.linear_chain import SIDE
 from vmamba_deploy.artifacts.quantization_facts import QuantizationFacts
 from vmamba_deploy.errors import InputFileError
 from vmamba_deploy.exporting.onnx_model import OnnxModel
+from vmamba_deploy.exporting.passes import ProbeOutputs
 from vmamba_deploy.pipeline.events import Event, Steps
 from vmamba_deploy.pipeline.quantize import quantize
 from vmamba_deploy.preprocessing import IMAGENET_PREPROCESSING
+from vmamba_deploy.quantization import smoothing
 from vmamba_deploy.quantization.arrays import arrays_given
 from vmamba_deploy.quantization.plan import QuantizationPlan
 from vmamba_deploy.quantization.quantize import (
@@ -130,6 +132,19 @@ def test_the_ranges_are_those_of_the_smooth_file(gated: Gated) -> None:
     form = smooth_form(gated.base, exponents_of(found))
     anew = calibrate(form, gated.samples, lambda *_: None, precision="int8")
     assert anew.quantized == pytest.approx(found.quantized, rel=1e-6)
+
+
+def test_channels_are_seen_over_all_images(gated: Gated, monkeypatch) -> None:
+    seen: list[Channels] = []
+    monkeypatch.setattr(smoothing, "best_exponents", lambda channels, _w: seen.append(channels))
+    smoothed(gated)
+    probed = ProbeOutputs({"y": "probe"})(gated.base.ir.clone()).model
+    session = create_session(probed)
+    maps = [session.run(["probe"], {"pixel_values": one[None]})[0] for one in gated.pixels]
+    rows = np.concatenate(maps).reshape(-1, K).astype(float)
+    (found,) = seen
+    np.testing.assert_allclose(found.largest, np.abs(rows).max(axis=0), rtol=1e-5)
+    np.testing.assert_allclose(found.square, np.square(rows).mean(axis=0), rtol=1e-4)
 
 
 def test_even_channels_stay(tmp_path: Path) -> None:
