@@ -41,7 +41,7 @@ def test_it_configures_the_native_libraries_by_their_preset(tmp_path):
     assert "build lib/libvmamba_cpu.so:" in configure(ROOT / "plugins", tmp_path, "--preset", "cpu")
 
 
-@pytest.mark.parametrize("file", ["samples/cpp", "samples/aoti", "plugins"])
+@pytest.mark.parametrize("file", ["samples/cpp", "samples/aoti", "samples/openvino", "plugins"])
 def test_no_project_asks_for_more(file):
     text = (ROOT / file / "CMakeLists.txt").read_text()
     assert re.findall(r"cmake_minimum_required\(VERSION (.+)\)", text) == [FLOOR]
