@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +80,7 @@ def test_compare_proves_the_folder_anew(folder: Path) -> None:
     assert checks == {
         "structure": "passed",
         "onnxruntime": "passed",
+        "openvino": "passed" if find_spec("openvino") else "skipped",
         "engine": "skipped",
         "launches": "skipped",
     }

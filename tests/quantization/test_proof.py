@@ -12,8 +12,14 @@ import pytest
 
 from tests.quantization.linear_chain import pictures
 from vmamba_deploy.artifacts.quantization_facts import QuantizationFacts
+from vmamba_deploy.exporting.dequantize import dequantized as dequantized_weight
 from vmamba_deploy.exporting.onnx_model import OnnxModel
-from vmamba_deploy.quantization.proof import check_engine, check_fused, optimized_ops
+from vmamba_deploy.quantization.proof import (
+    check_engine,
+    check_fused,
+    check_openvino,
+    optimized_ops,
+)
 from vmamba_deploy.quantization.quantize import calibrate, kept, write_quantized
 from vmamba_deploy.quantization.structure import check_structure
 
@@ -129,3 +135,38 @@ def test_products_that_share_a_weight_are_counted_one_by_one(tmp_path: Path) -> 
     engine = SimpleNamespace(built=True, launches=5, narrow_products=("second",))
     seen = check_engine(file, facts, engine)
     assert (seen.status, seen.reason) == ("failed", "1 of 2 layers multiply in int8; not fc")
+
+
+def test_openvino_multiplies_every_layer_in_8_bits(quantized_digits) -> None:
+    pytest.importorskip("openvino")
+    made = quantized_digits()
+    found = check_openvino(made.file, made.facts)
+    linear = len(made.facts.quantized) - len(made.facts.results)
+    assert (found.name, found.status) == ("openvino", "passed")
+    expected = f"in 8 bits {linear} of {linear} are FullyConnected, 2 of 2 are Convolution"
+    assert found.reason == expected
+
+
+def test_a_layer_that_openvino_does_not_multiply_in_8_bits_is_told(
+    quantized_digits, tmp_path: Path
+) -> None:
+    """It is as right, so that an export does not fail of it."""
+    pytest.importorskip("openvino")
+    made = quantized_digits()
+    copy = made.file.ir.clone()
+    no_pair(copy)
+    product = [node for node in copy.graph if node.op_type == "MatMul"][2]
+    weight = ir.tensor(dequantized_weight(product.inputs[1].producer()), name="whole")
+    whole = ir.Value(name="whole", const_value=weight, type=ir.TensorType(weight.dtype))
+    copy.graph.register_initializer(whole)
+    product.replace_input_with(1, whole)
+    ir.save(copy, tmp_path / "model.onnx")
+    found = check_openvino(OnnxModel.read(tmp_path / "model.onnx"), made.facts)
+    linear = len(made.facts.quantized) - len(made.facts.results)
+    assert found.status == "slow"
+    assert f"{linear - 1} of {linear} are FullyConnected" in found.reason
+
+
+def test_openvino_is_not_asked_where_nothing_is_multiplied_in_8_bits(quantized_digits) -> None:
+    made = quantized_digits("int8", "fp16")
+    assert check_openvino(made.file, made.facts).status == "skipped"

@@ -10,8 +10,7 @@ import onnx_ir as ir
 
 from vmamba_deploy.ops.registry import OPS
 
-CONVOLUTION = "Conv"
-_LINEAR = "MatMul"
+LINEAR, CONVOLUTION = "MatMul", "Conv"
 _SUFFIXES = ("_transposed", ".weight", "_weight")
 _FEWEST_CHANNELS = 16
 """That a convolution reads: those of an image are few, and its product is small."""
@@ -75,7 +74,7 @@ def quantizable_layers(model: ir.Model) -> Iterator[Layer]:
     a map is pooled or resized, and C follows from the sizes, in float32 in every precision.
     """
     for node in model.graph:
-        if node.domain or node.op_type not in (_LINEAR, CONVOLUTION):
+        if node.domain or node.op_type not in (LINEAR, CONVOLUTION):
             continue
         source, weight = node.inputs[:2]
         if source is None or weight is None or not weight.is_initializer():
@@ -86,7 +85,7 @@ def quantizable_layers(model: ir.Model) -> Iterator[Layer]:
 
 
 def _can_be(node: ir.Node, shape: Sequence[int]) -> bool:
-    if node.op_type == _LINEAR:
+    if node.op_type == LINEAR:
         source = node.inputs[0]
         assert source is not None
         return len(shape) == 2 and not _multiplies_rows(source.producer())
@@ -99,7 +98,7 @@ def _can_be(node: ir.Node, shape: Sequence[int]) -> bool:
 
 def _multiplies_rows(node: ir.Node | None) -> bool:
     """Whether a node is the product of a constant with a map."""
-    if node is None or node.op_type != _LINEAR or node.domain:
+    if node is None or node.op_type != LINEAR or node.domain:
         return False
     left = node.inputs[0]
     return left is not None and left.is_initializer()

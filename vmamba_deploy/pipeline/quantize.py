@@ -29,7 +29,12 @@ from vmamba_deploy.quantization.arrays import (
 from vmamba_deploy.quantization.foreign import check_foreign_structure
 from vmamba_deploy.quantization.images import CalibrationImages, calibration_images
 from vmamba_deploy.quantization.plan import QuantizationPlan
-from vmamba_deploy.quantization.proof import check_engine, check_fused, check_launches
+from vmamba_deploy.quantization.proof import (
+    check_engine,
+    check_fused,
+    check_launches,
+    check_openvino,
+)
 from vmamba_deploy.quantization.quantize import (
     calibrate,
     calibrate_scans,
@@ -218,6 +223,7 @@ def prove_quantized(
     checks = (
         check_structure(base, quantized, facts),
         check_fused(quantized, facts),
+        check_openvino(quantized, facts),
         check_engine(quantized, facts, engine),
         check_launches(quantized, engine),
     )

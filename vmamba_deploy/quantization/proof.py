@@ -20,12 +20,13 @@ from vmamba_deploy import native
 from vmamba_deploy.artifacts.engine_facts import EngineFacts
 from vmamba_deploy.artifacts.quantization_facts import QuantizationFacts
 from vmamba_deploy.exporting.dequantize import StripQuantization
-from vmamba_deploy.exporting.layers import CONVOLUTION, Layer, quantizable_layers
+from vmamba_deploy.exporting.layers import CONVOLUTION, LINEAR, Layer, quantizable_layers
 from vmamba_deploy.exporting.onnx_model import OnnxModel
 from vmamba_deploy.quantization.results import Check
 from vmamba_deploy.runtimes.onnxruntime import CUSTOM_OP_LIBRARY, create_session
+from vmamba_deploy.runtimes.openvino import PRODUCTS, OpenVinoRuntime
 
-FUSED = {"MatMul": "MatMulIntegerToFloat", CONVOLUTION: "QLinearConv"}
+FUSED = {LINEAR: "MatMulIntegerToFloat", CONVOLUTION: "QLinearConv"}
 _NAMED = 5
 
 
@@ -36,11 +37,28 @@ def check_fused(quantized: OnnxModel, facts: QuantizationFacts) -> Check:
         text = f"on a CPU {quantized.precision} over {facts.base} runs unfused"
         return Check(name, "skipped", f"{text}: true, and slow")
     found = optimized_ops(quantized)
-    layers = [layer for layer in _layers(quantized) if layer.name in facts.quantized]
-    expected = Counter(FUSED[layer.node.op_type] for layer in layers)
+    expected = {FUSED[op_type]: count for op_type, count in _products(facts).items()}
     text = ", ".join(f"{found[op]} of {count} layers are {op}" for op, count in expected.items())
     fused = all(found[op] == count for op, count in expected.items())
     return Check(name, "passed" if fused else "failed", text)
+
+
+def check_openvino(quantized: OnnxModel, facts: QuantizationFacts) -> Check:
+    """Count the products of 8 bits in the network that OpenVINO makes of the file.
+
+    Where some are missing the file is as right there, and slower: a CPU may have no such products.
+    """
+    name, runtime = "openvino", OpenVinoRuntime(quantized.path)
+    status = runtime.status()
+    if facts.base != "fp32" or quantized.precision != "int8" or not quantized.our_nodes:
+        return Check(name, "skipped", "8 bits are for int8 over fp32 there, and for our ops")
+    if not status.available:
+        return Check(name, "skipped", status.reason)
+    found = runtime.load().narrow_products()
+    expected = {PRODUCTS[op_type]: count for op_type, count in _products(facts).items()}
+    text = ", ".join(f"{found[kind]} of {count} are {kind}" for kind, count in expected.items())
+    narrow = all(found[kind] >= count for kind, count in expected.items())
+    return Check(name, "passed" if narrow else "slow", f"in 8 bits {text}")
 
 
 def check_engine(quantized: OnnxModel, facts: QuantizationFacts, engine: EngineFacts) -> Check:
@@ -90,6 +108,15 @@ def _unlisted(name: str, engine: EngineFacts) -> Check | None:
 def _first(names: list[str]) -> str:
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
     return ", ".join(names[:_NAMED]) + more
+
+
+def _products(facts: QuantizationFacts) -> Counter[str]:
+    """How many nodes of each operator are in 8 bits, by the record."""
+    return Counter(
+        LINEAR if layer.largest_result is None else CONVOLUTION
+        for layer in facts.layers
+        if layer.kept is None
+    )
 
 
 def _layers(quantized: OnnxModel) -> Iterator[Layer]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
@@ -52,6 +53,9 @@ if TYPE_CHECKING:
     Shapes = tuple[tuple[int, ...], ...]
 
 EXTENSION = "vmamba_openvino"
+PRODUCTS = {"MatMul": "FullyConnected", "Conv": "Convolution"}
+"""What OpenVINO's plugin for the CPU makes of an operator of ONNX."""
+_NARROW = ("i8", "u8")
 INSTALL_HINT = "pip install 'vmamba-deploy[openvino]'"
 _SHAPES_OF_THEIR_OWN = 2
 _MAX_LIBRARY_BYTES = 64 << 20
@@ -148,6 +152,21 @@ class OpenVinoNetwork:
             if self._for_others is None:
                 self._for_others = self._compile(self._model.clone())
             return self._for_others
+
+    def narrow_products(self) -> Counter[str]:
+        """How many nodes of each type the network runs in 8 bits, compiled for free sizes.
+
+        Raises:
+            BuildError: the network cannot be compiled.
+            ResourceError: there is not enough memory.
+        """
+        executed = self._compile(self._model.clone()).get_runtime_model().get_ops()
+        said = [node.get_rt_info() for node in executed]
+        return Counter(
+            info["layerType"].astype(str)
+            for info in said
+            if info["runtimePrecision"].astype(str) in _NARROW
+        )
 
     def _fixed(self, shapes: Shapes) -> Any:
         """The network for these shapes alone."""
