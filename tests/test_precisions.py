@@ -74,7 +74,7 @@ def test_a_new_entry_is_a_new_flag(monkeypatch: pytest.MonkeyPatch) -> None:
     ("said", "precision", "budget"),
     [
         (["--precision", "fp16"], "fp16", None),
-        (["--precision", "auto"], "int8", PRECISIONS["int8"].thresholds.nmse / 2),
+        (["--precision", "auto"], "int8", PRECISIONS["int8"].thresholds.nmse / 4),
         (["--precision", "auto", "--max-nmse", "1e-3"], "int8", 1e-3),
         (["--int8"], "int8", None),
     ],

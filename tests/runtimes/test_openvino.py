@@ -19,6 +19,7 @@ from vmamba_deploy.exporting.options import ExportOptions
 from vmamba_deploy.inference import load
 from vmamba_deploy.models import load_weights
 from vmamba_deploy.runtimes import openvino as runtime
+from vmamba_deploy.runtimes import openvino_flatten, openvino_graph
 from vmamba_deploy.runtimes.base import ModelFiles
 from vmamba_deploy.runtimes.onnxruntime import OnnxRuntimeLibrary
 from vmamba_deploy.runtimes.openvino import OPENVINO, OpenVinoNetwork, OpenVinoRuntime, misfit
@@ -127,15 +128,15 @@ def test_norms_are_those_of_sequences_and_less_is_copied(path, extension, monkey
     for compiled in (fixed, shared):
         norms = runtime_nodes(compiled, "MVN")
         assert {len(node.output(0).get_partial_shape()) for node in norms} == {3}
-    monkeypatch.setattr(runtime, "flatten_maps", lambda model: 0)
+    monkeypatch.setattr(openvino_flatten, "flatten_maps", lambda model: 0)
     unchanged = OpenVinoNetwork(path, extension=extension).compiled_for(((2, 3, SIZE, SIZE),))
     assert len(copies(fixed)) < len(copies(unchanged))
 
 
 def test_networks_without_our_ops_stay_as_they_are(path, tmp_path, extension, monkeypatch):
     rewritten = []
-    monkeypatch.setattr(runtime, "rewrite", rewritten.append)
-    monkeypatch.setattr(runtime, "flatten_maps", rewritten.append)
+    monkeypatch.setattr(openvino_graph, "rewrite", rewritten.append)
+    monkeypatch.setattr(openvino_flatten, "flatten_maps", rewritten.append)
     free = OpenVinoNetwork(free_matmul(tmp_path / "f.onnx"), extension=extension)
     free.compiled_for(((1, 3),))
     assert not rewritten

@@ -41,8 +41,6 @@ from vmamba_deploy.runtimes.base import (
     given,
 )
 from vmamba_deploy.runtimes.onnxruntime import check_onnx, served
-from vmamba_deploy.runtimes.openvino_flatten import flatten_maps
-from vmamba_deploy.runtimes.openvino_graph import rewrite
 
 if TYPE_CHECKING:
     import numpy as np
@@ -121,6 +119,9 @@ class OpenVinoNetwork:
         # What others' networks gain or lose by it was not tried.
         self._is_ours = _has_our_ops(self._model)
         if self._is_ours:
+            # Here, for commands that open no network do without NumPy.
+            from vmamba_deploy.runtimes.openvino_graph import rewrite
+
             rewrite(self._model)
         self._options = {"INFERENCE_PRECISION_HINT": "f32", "NUM_STREAMS": str(streams)}
         if threads:
@@ -184,6 +185,8 @@ class OpenVinoNetwork:
 
     def _compile(self, model: Any) -> Any:
         if self._is_ours:
+            from vmamba_deploy.runtimes.openvino_flatten import flatten_maps
+
             flatten_maps(model)
         with explained("compile the network", BuildError):
             return self._core.compile_model(model, "CPU", self._options)
