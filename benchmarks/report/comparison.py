@@ -64,9 +64,9 @@ def speeds(record: Json, batch: int) -> Iterator[Json]:
 
 
 def sides(record: Json) -> Iterator[Json]:
-    """Of each network and larger size its row in every column, at the smallest batch."""
+    """Of each larger size and network its row in every column, at the smallest batch."""
     batch = min(batches(record), default=1)
-    for group in record["groups"]:
+    for group in sorted(record["groups"], key=lambda group: group["side"]):
         if group["side"] != SIDE:
             cells = _cells(record, group["network"], batch, group["side"])
             yield {"name": group["network"], "side": group["side"]} | cells
