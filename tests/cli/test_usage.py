@@ -4,6 +4,7 @@ import secrets
 import pytest
 from click.testing import CliRunner
 
+from vmamba_deploy.artifacts.engine_facts import EngineFacts
 from vmamba_deploy.cli import cli
 from vmamba_deploy.cli.app import main
 from vmamba_deploy.errors import ExitCode
@@ -73,6 +74,8 @@ def test_unknown_preset_is_answered_with_suggestions():
         (["--target-sm", "ampere"], ["not a compute capability"]),
         (["--seed", "-1"], ["--seed"]),
         (["--trt", "onnx"], ["--trt"]),
+        (["--require", "trt"], ["--require", "tensorrt_rtx"]),
+        (["--require", "openvino", "--no-parity"], ["--require openvino", "drop one"]),
         (["--no-such-option"], ["--no-such-option"]),
     ],
 )
@@ -182,7 +185,7 @@ def refuse_constant(name):
 def test_with_json_a_figure_that_is_not_finite_is_null(monkeypatch, tmp_path):
     broken = Metrics.unknown(images=3, non_finite=5)
     told = RunResult("tensorrt", "failed", "5 values", PRECISIONS["fp32"].thresholds, (), broken)
-    outcome = CompareOutcome((told,))
+    outcome = CompareOutcome((told,), EngineFacts(built=False, reason="none"))
     monkeypatch.setattr("vmamba_deploy.pipeline.compare.run_compare", lambda *_, **__: outcome)
     result = run("compare", "--json", tmp_path)
     assert result.exit_code == ExitCode.PARITY_FAILED

@@ -146,6 +146,27 @@ def test_a_runtime_that_disagrees_raises(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
+def test_a_runtime_that_must_run_and_does_not_is_a_failure(tmp_path: Path) -> None:
+    with pytest.raises(ParityError, match="AOTInductor is required and did not run") as told:
+        vmamba_deploy.export(
+            Tokens(),
+            tokens(1, 4),
+            tmp_path / "out",
+            engine=False,
+            require=("aotinductor", "onnxruntime-body"),
+        )
+    assert "ONNX Runtime is required" not in told.value.message
+    failed = tmp_path / "out.failed"
+    assert not (tmp_path / "out").exists()
+    manifest = json.loads((failed / "manifest.json").read_text())
+    report = json.loads((failed / "report.json").read_text())
+    assert manifest["status"] == report["verdict"] == "failed"
+    for said in (manifest["status_reason"], report["statement"]):
+        assert "AOTInductor is required and did not run: there is no file for it" in said
+    assert report["required"] == ["aotinductor", "onnxruntime-body"]
+    assert report["statement"] in (failed / "report.html").read_text()
+
+
 @pytest.mark.parametrize(
     ("examples", "options", "words"),
     [

@@ -100,14 +100,10 @@ def human_size(size_bytes: int) -> str:
 
 def _verdict(outcome: ExportOutcome) -> str:
     what = f"{outcome.manifest.preset} in {outcome.manifest.precision}"
-    engine = outcome.manifest.engine
-    built = "with a TensorRT engine" if engine.built else f"no engine: {engine.reason}"
+    said = f"{what}: {outcome.verdict.sentence}"
     if outcome.exit_code != ExitCode.OK:
-        text = f"{what}: {outcome.manifest.status_reason}; see report.html in {outcome.folder}"
-        return text + _instead(outcome)
-    if outcome.manifest.status == "unproven":
-        return f"{what}: written to {outcome.folder}, not compared with PyTorch; {built}"
-    return f"{what}: agrees with PyTorch; written to {outcome.folder}, {built}"
+        return f"{said}; see report.html in {outcome.folder}{_instead(outcome)}"
+    return f"{said}; written to {outcome.folder}"
 
 
 def _instead(outcome: ExportOutcome) -> str:

@@ -12,6 +12,7 @@ from vmamba_deploy.artifacts.manifest import ENGINE_NAME, MANIFEST_NAME, read_ma
 from vmamba_deploy.errors import ExitCode, IntegrityError
 from vmamba_deploy.exporting.onnx_model import OnnxModel
 from vmamba_deploy.parity.exhibits import Exhibits
+from vmamba_deploy.parity.verdict import Verdict
 from vmamba_deploy.pipeline.engine import onnx_file_of
 from vmamba_deploy.pipeline.events import OnEvent, Steps
 from vmamba_deploy.pipeline.parity import (
@@ -28,6 +29,7 @@ from vmamba_deploy.quantization.results import QuantizationProof
 from vmamba_deploy.runtimes.base import check_batches
 from vmamba_deploy.runtimes.polygraphy_data import save_polygraphy_io
 from vmamba_deploy.runtimes.pytorch import PyTorchSession
+from vmamba_deploy.runtimes.registry import check_required
 
 if TYPE_CHECKING:
     from vmamba_deploy.models import LoadedModel
@@ -43,26 +45,31 @@ class CompareOutcome:
 
     Attributes:
         parity: one result per runtime.
+        engine: beside the ONNX file.
         proof: of what was quantized, if it was.
+        required: runtimes that had to execute the files.
     """
 
     parity: tuple[RunResult, ...]
+    engine: EngineFacts
     proof: QuantizationProof | None = None
+    required: tuple[str, ...] = ()
 
     @property
-    def failures(self) -> list[str]:
-        """What disagrees, a runtime or a part of the proof each."""
-        failed = [run.runtime for run in self.parity if run.status == "failed"]
-        return failed + (self.proof.failures if self.proof is not None else [])
+    def verdict(self) -> Verdict:
+        """What was proven, and what was not."""
+        faults = self.proof.failures if self.proof is not None else ()
+        return Verdict(self.parity, self.engine, self.required, faults)
 
     @property
     def exit_code(self) -> ExitCode:
         """6 when anything failed, else 0."""
-        return ExitCode.PARITY_FAILED if self.failures else ExitCode.OK
+        return ExitCode.PARITY_FAILED if self.verdict.failures else ExitCode.OK
 
     def as_json(self) -> dict[str, Any]:
         """The fields of the `result` line."""
         return {
+            **self.verdict.as_json(),
             "parity": [parity_fields(result) for result in self.parity],
             **({"quantization": self.proof.as_json()} if self.proof is not None else {}),
             "exit_code": int(self.exit_code),
@@ -80,6 +87,7 @@ def run_compare(
     seed: int = 0,
     report: Path | None = None,
     polygraphy: Path | None = None,
+    require: tuple[str, ...] = (),
 ) -> CompareOutcome:
     """Compare PATH, an artefact folder (verified first) or an ONNX file, with PyTorch in fp32.
 
@@ -96,12 +104,14 @@ def run_compare(
         report: folder for report.json and report.html.
         polygraphy: first part of the names of two files for `polygraphy run`, with the inputs and
             with the reference's outputs.
+        require: runtimes that must execute the files here; one that does not is a failure.
 
     Raises:
         IntegrityError: the folder is not what its manifest says.
         InputFileError: not a file of ours, or its weights are gone (name them with `weights`).
-        UsageError: bad batch sizes, or a builder that is missing or has no place.
+        UsageError: bad batch sizes, a builder that is missing or has no place, or no such runtime.
     """
+    check_required(require)
     if batches is not None:
         check_batches(batches)
     for folder in (report, polygraphy and polygraphy.parent):
@@ -123,6 +133,7 @@ def run_compare(
             seed=seed,
             progress=steps.progress,
             witness=exhibits,
+            required=require,
         )
         failed = sum(result.status == "failed" for result in results)
         told.append(f"{failed} of {len(results)} runtimes failed")
@@ -154,9 +165,10 @@ def run_compare(
                 seconds=steps.seconds,
                 exhibits=exhibits.kept,
                 proof=proof,
+                required=require,
             )
             told.append(str(report))
-    return CompareOutcome(results, proof)
+    return CompareOutcome(results, engine, proof, require)
 
 
 def _save_reference(

@@ -27,6 +27,7 @@ from vmamba_deploy.models import load_weights, resolve_preset
 from vmamba_deploy.ops.torch_registration import LIBRARY as TORCH_LIBRARY
 from vmamba_deploy.parity.compare import check_judged
 from vmamba_deploy.parity.exhibits import Exhibits
+from vmamba_deploy.parity.verdict import Verdict
 from vmamba_deploy.pipeline.engine import (
     add_libraries,
     build_engine_file,
@@ -68,6 +69,7 @@ class ExportOutcome:
         parity: one result per runtime; empty when it was not asked for.
         seconds: of each step.
         proof: of what was quantized, if it was and was to be proven.
+        required: runtimes that had to execute the files.
     """
 
     folder: Path
@@ -75,6 +77,12 @@ class ExportOutcome:
     parity: tuple[RunResult, ...] = ()
     seconds: dict[str, float] = field(default_factory=dict)
     proof: QuantizationProof | None = None
+    required: tuple[str, ...] = ()
+
+    @property
+    def verdict(self) -> Verdict:
+        """What was proven, and what was not."""
+        return _verdict(self.manifest.engine, self.parity, self.proof, self.required)
 
     @property
     def exit_code(self) -> ExitCode:
@@ -88,6 +96,7 @@ class ExportOutcome:
         return {
             **{key: described[key] for key in ("status", "preset", "precision", "weights")},
             **{key: described[key] for key in ("files", "engine")},
+            **self.verdict.as_json(),
             "folder": str(self.folder),
             "parity": [parity_fields(result) for result in self.parity],
             **({"quantization": self.proof.as_json()} if self.proof is not None else {}),
@@ -226,20 +235,25 @@ def _finish(
             seconds=steps.seconds,
             exhibits=exhibits.kept,
             proof=proof,
+            required=plan.require,
         )
     with steps.step("manifest", "describing the files"):
-        failures = _failures(results, proof)
-        described = describe(facts, engine, *_proof(plan, failures), source=loaded.source)
+        verdict = _verdict(engine, results, proof, plan.require)
+        described = describe(facts, engine, *_status(plan, verdict), source=loaded.source)
         manifest = write_manifest(output.staging, described)
     with steps.step("publish", "moving the files into place") as told:
-        folder = output.publish(output.failed if failures else None)
+        folder = output.publish(output.failed if verdict.failures else None)
         told.append(str(folder))
-    return ExportOutcome(folder, manifest, results, steps.seconds, proof)
+    return ExportOutcome(folder, manifest, results, steps.seconds, proof, plan.require)
 
 
-def _failures(results: Sequence[RunResult], proof: QuantizationProof | None) -> list[str]:
-    runs = [f"{run.runtime}: {run.reason}" for run in results if run.status == "failed"]
-    return runs + (proof.failures if proof is not None else [])
+def _verdict(
+    engine: EngineFacts,
+    results: Sequence[RunResult],
+    proof: QuantizationProof | None,
+    required: tuple[str, ...],
+) -> Verdict:
+    return Verdict(results, engine, required, proof.failures if proof is not None else ())
 
 
 def _prove_quantized(
@@ -265,11 +279,13 @@ def _prove_quantized(
     return proof
 
 
-def _proof(plan: ExportPlan, failures: list[str]) -> tuple[Status, str | None]:
-    if failures:
-        return "failed", f"parity failed: {'; '.join(failures)}"
+def _status(plan: ExportPlan, verdict: Verdict) -> tuple[Status, str | None]:
+    if verdict.failures:
+        return "failed", f"parity failed: {'; '.join(verdict.failures)}"
     if not plan.check_parity:
         return "unproven", "not compared with PyTorch (--no-parity)"
+    if verdict.status == "unproven":
+        return "unproven", verdict.sentence
     return "complete", None
 
 
@@ -332,6 +348,7 @@ def _prove(
             progress=steps.progress,
             witness=witness,
             given=plan.network.examples if plan.network is not None else None,
+            required=plan.require,
         )
         told.append(_tally(results))
     return results

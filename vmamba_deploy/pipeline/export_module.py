@@ -42,6 +42,7 @@ def export(
     std: Sequence[float] | None = None,
     engine: bool | EnginePlan = True,
     parity: bool = True,
+    require: Sequence[str] = (),
     seed: int = 0,
     on_event: OnEvent = lambda _event: None,
 ) -> ExportOutcome:
@@ -77,6 +78,8 @@ def export(
         std: likewise.
         engine: whether to build an engine, or how.
         parity: False: compare nothing; the manifest says so.
+        require: runtimes that must execute the files on this machine, `tensorrt_rtx`; one that is
+            skipped is a failure then.
         seed: of what is random.
         on_event: told every step.
 
@@ -87,7 +90,8 @@ def export(
         UsageError: inputs, axes or outputs that the network does not have.
         InputFileError: the network raises, or nothing in it is known; weights that do not fit.
         BuildError: PyTorch cannot export it, or TensorRT not build it.
-        ParityError: a file disagrees with the network; the folder is `<output>.failed`.
+        ParityError: a file disagrees with the network, or a required runtime did not run; the
+            folder is `<output>.failed`.
         VmambaError: whatever else cannot be done, by its class.
     """
     given = _named(module, example_inputs)
@@ -101,6 +105,7 @@ def export(
         seed=seed,
         build_engine=bool(engine) and not inline,
         check_parity=parity,
+        require=(require,) if isinstance(require, str) else tuple(require),
         preprocessing=PreprocessingOptions(mean=_floats(mean), std=_floats(std)),
         quantization=_quantization(module, calibration),
         engine=engine if isinstance(engine, EnginePlan) else EnginePlan(),

@@ -27,9 +27,9 @@ from vmamba_deploy.parity.kinds import shakes_of
 from vmamba_deploy.parity.named_inputs import build_named_inputs
 from vmamba_deploy.pipeline.engine import axis_ranges, size_profile
 from vmamba_deploy.precisions import BaseName
-from vmamba_deploy.runtimes.base import ModelFiles
+from vmamba_deploy.runtimes.base import AbsentRuntime, ModelFiles
 from vmamba_deploy.runtimes.pytorch import PyTorchRuntime
-from vmamba_deploy.runtimes.registry import runtimes_on
+from vmamba_deploy.runtimes.registry import RUNTIMES, runtimes_on
 from vmamba_deploy.tasks import TASKS, Task
 from vmamba_deploy.tasks.custom import BATCH
 from vmamba_deploy.user_network.loading import UserWeights, load_user_network
@@ -56,6 +56,7 @@ def check_parity(
     progress: Progress,
     witness: Witness | None = None,
     given: Arrays | None = None,
+    required: Sequence[str] = (),
 ) -> tuple[RunResult, ...]:
     """Compare every runtime that can execute the files with PyTorch in fp32.
 
@@ -69,6 +70,7 @@ def check_parity(
         progress: told what runs and the fraction done.
         witness: told of the outputs, to show them.
         given: inputs by name to compare with as well, of a network whose inputs are its own.
+        required: runtimes that have a result in any case, `skipped` where nothing is for them.
 
     Raises:
         InputFileError: the reference itself gives outputs that are not finite.
@@ -79,9 +81,14 @@ def check_parity(
     )
     inputs = parity_inputs(facts, loaded, batches, seed, engine, given)
     full = facts.task.with_optional(output.name for output in facts.task.optional)
+    there = runtimes_on(files)
+    names = {runtime.name for runtime in there}
     results = compare_runtimes(
         PyTorchRuntime(reference_network(facts, loaded, full), full),
-        runtimes_on(files),
+        [
+            *there,
+            *(AbsentRuntime(name, _why_absent(name)) for name in required if name not in names),
+        ],
         inputs,
         facts.precision,
         task=facts.task,
@@ -89,6 +96,14 @@ def check_parity(
         witness=witness,
     )
     return tuple(results)
+
+
+def _why_absent(name: str) -> str:
+    """Why a runtime has nothing to compare: the machine lacks it, or there is no file for it."""
+    for ability in RUNTIMES[name].abilities():
+        if not ability.status.available:
+            return ability.status.reason
+    return "there is no file for it"
 
 
 def parity_fields(result: RunResult) -> dict[str, Any]:

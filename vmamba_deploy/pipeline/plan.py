@@ -14,6 +14,7 @@ from vmamba_deploy.precisions import BaseName, PrecisionName, precision_named
 from vmamba_deploy.preprocessing import IMAGENET_PREPROCESSING
 from vmamba_deploy.preprocessing.options import PreprocessingOptions
 from vmamba_deploy.quantization.plan import QuantizationPlan
+from vmamba_deploy.runtimes.registry import check_required
 from vmamba_deploy.runtimes.tensorrt.plan import EnginePlan
 from vmamba_deploy.tasks import FEATURES
 from vmamba_deploy.tasks.classification import Activation
@@ -73,6 +74,7 @@ class ExportPlan:
         output: artefact folder; None takes `artifacts/<preset>-<precision>`.
         build_engine: False for `--no-engine`.
         check_parity: False for `--no-parity`.
+        require: runtimes that must execute the files here, or the export fails as if it disagreed.
         aoti: also write an AOTInductor package, for `aoti_device`.
         network: a user's own; then nothing that is of our networks alone may be asked for.
         quantization: how, where the precision is a quantized one; on what fp16 is calibrated.
@@ -94,6 +96,7 @@ class ExportPlan:
     num_classes: int | None = None
     build_engine: bool = True
     check_parity: bool = True
+    require: tuple[str, ...] = ()
     aoti: bool = False
     aoti_device: AotiDevice = "auto"
     choice: WeightsChoice | None = None
@@ -112,6 +115,12 @@ class ExportPlan:
         elif self.weights == "random":
             raise UsageError(
                 "random weights need a preset", hint="name one with --model, e.g. --model t"
+            )
+        check_required(self.require)
+        if self.require and not self.check_parity:
+            raise UsageError(
+                f"--require {self.require[0]} is of the comparison, and --no-parity leaves it out",
+                hint="drop one of them",
             )
         if self.num_classes is not None and not 1 <= self.num_classes <= MAX_CLASSES:
             raise UsageError(

@@ -40,6 +40,7 @@ def write_reports(
     seconds: dict[str, float],
     exhibits: Sequence[Exhibit] = (),
     proof: QuantizationProof | None = None,
+    required: tuple[str, ...] = (),
 ) -> None:
     """Write report.json and report.html.
 
@@ -51,6 +52,7 @@ def write_reports(
         seconds: by step.
         exhibits: photographs with the answers to them, for the page alone.
         proof: of what was quantized.
+        required: runtimes that had to run.
 
     Raises:
         ResourceError: the disk is full.
@@ -78,6 +80,7 @@ def write_reports(
         layers=tuple(_layer_errors(facts, loaded, kind) for kind in _to_localise(results)),
         quantization=proof,
         calibration=facts.calibration,
+        required=required,
     )
     write_json(report, folder / JSON_NAME)
     pictures = draw(exhibits, facts.task.name, loaded.model.palette)

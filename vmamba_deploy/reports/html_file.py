@@ -62,7 +62,6 @@ def render_html(report: Report, pictures: Sequence[Picture] = ()) -> str:
         plot=plot,
         curve=Markup(curve) if curve is not None else None,
         pictures=pictures,
-        headline=headline(report),
         kinds=figure_kinds(report.runs),
         columns=COLUMNS,
         furthest_of=furthest_of,
@@ -87,24 +86,6 @@ def page_template(name: str, filters: Mapping[str, Callable[..., Any]]) -> jinja
     )
     environment.filters |= dict(filters)
     return environment.get_template(name)
-
-
-def headline(report: Report) -> str:
-    """One sentence: what was proven."""
-    count = {
-        status: sum(run.status == status for run in report.runs)
-        for status in ("passed", "failed", "skipped")
-    }
-    if report.verdict == "unproven":
-        return "Nothing was compared: no runtime ran" if report.runs else "Parity was not checked"
-    ran = count["passed"] + count["failed"]
-    if count["failed"]:
-        text = f"{count['failed']} of {ran} runtimes disagree with PyTorch fp32"
-    elif ran == 1:
-        text = "The runtime that ran agrees with PyTorch fp32"
-    else:
-        text = f"All {ran} runtimes that ran agree with PyTorch fp32"
-    return text + (f"; {count['skipped']} skipped" if count["skipped"] else "")
 
 
 def mib(size: int | None) -> str:

@@ -10,6 +10,7 @@ from vmamba_deploy.artifacts.manifest import Sha256
 from vmamba_deploy.artifacts.quantization_facts import CalibrationFacts
 from vmamba_deploy.parity.localise import LayerError
 from vmamba_deploy.parity.results import RunResult
+from vmamba_deploy.parity.verdict import Verdict
 from vmamba_deploy.precisions import PrecisionName
 from vmamba_deploy.quantization.results import QuantizationProof
 from vmamba_deploy.tasks import CLASSIFICATION
@@ -82,8 +83,10 @@ class Report:
     Version 1.0. A field may be added within version 1; a change of meaning raises the first number.
 
     Attributes:
-        verdict: `failed` if any run, or a part of the quantization's proof, failed; `passed` if a
-            run passed and none failed; else `unproven`.
+        verdict: `failed` if any run, or a part of the quantization's proof, failed, or a required
+            runtime did not run; `passed` if nothing failed and a runtime executed an exported file
+            as PyTorch does; else `unproven`.
+        statement: the same in a sentence, with what did not run here and why.
         preset: None for an architecture that is no preset.
         task: what the network is for.
         created: UTC time, ISO 8601.
@@ -92,10 +95,12 @@ class Report:
         runs: one per runtime; empty when parity was not asked for.
         quantization: what shows that a quantized file is right, beside the runs.
         calibration: of a file in fp16, where it was calibrated.
+        required: runtimes that had to run.
     """
 
     schema_version: Literal["1.0"] = "1.0"
     verdict: Literal["passed", "failed", "unproven"] = field(init=False)
+    statement: str = field(init=False)
     preset: str | None
     precision: PrecisionName
     created: str
@@ -109,9 +114,10 @@ class Report:
     task: str = CLASSIFICATION.name
     quantization: QuantizationProof | None = None
     calibration: CalibrationFacts | None = None
+    required: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        statuses = {run.status for run in self.runs}
-        proven = "passed" if "passed" in statuses else "unproven"
-        failed = "failed" in statuses or (self.quantization and self.quantization.failures)
-        object.__setattr__(self, "verdict", "failed" if failed else proven)
+        faults = self.quantization.failures if self.quantization is not None else ()
+        found = Verdict(self.runs, self.engine, self.required, faults)
+        object.__setattr__(self, "verdict", found.status)
+        object.__setattr__(self, "statement", found.sentence)

@@ -120,4 +120,6 @@ def _on_files(files: ModelFiles) -> AotInductorRuntime | None:
     return AotInductorRuntime(package, files.onnx.task) if package is not None else None
 
 
-AOTINDUCTOR = RuntimeKind(AotInductorRuntime.name, _on_files)
+AOTINDUCTOR = RuntimeKind(
+    AotInductorRuntime.name, _on_files, title="AOTInductor", executes="package"
+)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from vmamba_deploy.artifacts.manifest import MANIFEST_NAME, ORT_LIBRARY_NAME, read_manifest
 from vmamba_deploy.artifacts.verification import verify_file
@@ -89,6 +89,22 @@ class Runtime(Protocol):
     def open(self) -> Session:
         """Load the model from disk, as a user would."""
         ...
+
+
+class AbsentRuntime:
+    """Stands for a runtime that has nothing to open anywhere, so that the report says why."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        self.name = name
+        self._reason = reason
+
+    def status(self) -> RuntimeStatus:
+        """Never available."""
+        return RuntimeStatus(False, self._reason)
+
+    def open(self) -> Session:
+        """There is nothing to open; `status` says so first."""
+        raise FileNotFoundError(self._reason)
 
 
 def fed(
@@ -234,6 +250,8 @@ class RuntimeKind:
 
     Attributes:
         name: in reports.
+        title: the name for people; none: `name`.
+        executes: which of the exported files, or the network itself in their precision.
         on_files: opens it on exported files, to compare and to time it; None when there is nothing
             of its kind beside the file. What cannot run here is a `Runtime` whose status says so.
         service: None where no application opens it.
@@ -247,3 +265,5 @@ class RuntimeKind:
     service: Service | None = None
     layer_session: Callable[[ir.Model], Any] | None = None
     abilities: Callable[[], Sequence[Ability]] = tuple
+    title: str = ""
+    executes: Literal["network", "onnx", "engine", "package"] = "onnx"

@@ -353,6 +353,7 @@ ONNXRUNTIME_BODY = RuntimeKind(
     OnnxRuntimeBody.name,
     lambda files: OnnxRuntimeBody(files.onnx, threads=files.threads),
     layer_session=create_session,
+    title="ONNX Runtime",
 )
 ONNXRUNTIME_LIBRARY = RuntimeKind(
     OnnxRuntimeLibrary.name,
@@ -363,4 +364,5 @@ ONNXRUNTIME_LIBRARY = RuntimeKind(
     ),
     Service("ort", lambda _serving: _onnxruntime_status(), _open_folder),
     layer_session=_layer_session,
+    title="ONNX Runtime with our library",
 )

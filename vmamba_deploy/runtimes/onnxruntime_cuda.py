@@ -268,4 +268,5 @@ ONNXRUNTIME_CUDA = RuntimeKind(
     Service("ort-cuda", _folder_status, _open_folder, needs_gpu=True),
     layer_session=_layer_session,
     abilities=_abilities,
+    title="ONNX Runtime on CUDA",
 )

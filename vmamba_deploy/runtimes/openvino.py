@@ -374,4 +374,5 @@ OPENVINO = RuntimeKind(
     _on_files,
     Service(OpenVinoRuntime.name, _folder_status, _open_folder),
     abilities=_abilities,
+    title="OpenVINO",
 )

@@ -91,4 +91,9 @@ def _on_files(files: ModelFiles) -> PyTorchRuntime | None:
     return PyTorchRuntime(files.network, files.onnx.task)
 
 
-PYTORCH = RuntimeKind(PyTorchRuntime.name, _on_files)
+PYTORCH = RuntimeKind(
+    PyTorchRuntime.name,
+    _on_files,
+    title="PyTorch in the file's precision",
+    executes="network",
+)

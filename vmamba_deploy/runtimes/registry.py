@@ -5,6 +5,9 @@ Importing this imports none of the packages that run something.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from vmamba_deploy.errors import UsageError
 from vmamba_deploy.runtimes.aotinductor import AOTINDUCTOR
 from vmamba_deploy.runtimes.base import ModelFiles, Runtime, RuntimeKind, Service
 from vmamba_deploy.runtimes.onnxruntime import ONNXRUNTIME_BODY, ONNXRUNTIME_LIBRARY
@@ -27,6 +30,25 @@ RUNTIMES: dict[str, RuntimeKind] = {
     )
 }
 """By name, in the order of reports."""
+
+
+def file_runtimes() -> tuple[str, ...]:
+    """Names of those that execute an exported file, not the network itself."""
+    return tuple(name for name, kind in RUNTIMES.items() if kind.executes != "network")
+
+
+def check_required(names: Sequence[str]) -> None:
+    """Refuse requirements that no run could meet.
+
+    Raises:
+        UsageError: a name that is of no runtime for exported files.
+    """
+    known = file_runtimes()
+    for name in names:
+        if name not in known:
+            raise UsageError(
+                f"there is no runtime named {name!r} to require", hint=f"one of {', '.join(known)}"
+            )
 
 
 def runtimes_on(files: ModelFiles) -> list[Runtime]:

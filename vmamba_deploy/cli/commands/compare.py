@@ -7,7 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vmamba_deploy.cli.parameters import BatchList, network_option, weights_options
+from vmamba_deploy.cli.parameters import (
+    BatchList,
+    network_option,
+    require_option,
+    weights_options,
+)
 from vmamba_deploy.cli.reporting import reporting
 from vmamba_deploy.errors import ExitCode
 
@@ -37,6 +42,7 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path),
     help="Save PREFIX-inputs.json and PREFIX-outputs.json for `polygraphy run`.",
 )
+@require_option
 @reporting
 @network_option
 @weights_options
@@ -51,7 +57,8 @@ def command(
     """Compare PATH, an artefact folder or an ONNX file, with PyTorch in fp32.
 
     The folder is verified against its manifest first. Of a quantized file the base is exported anew
-    and compared as well. Ends with 6 when a runtime disagrees.
+    and compared as well. Ends with 6 when a runtime disagrees, or
+    one that --require names did not run.
     """
     from vmamba_deploy.cli.summary import parity_table, proof_table
     from vmamba_deploy.pipeline.compare import run_compare
@@ -60,8 +67,7 @@ def command(
     terminal.show(parity_table(outcome.parity))
     if outcome.proof is not None:
         terminal.show(proof_table(outcome.proof))
-    wrong = outcome.failures
-    text = f"{', '.join(wrong)} disagrees with PyTorch" if wrong else "agrees with PyTorch"
-    terminal.verdict(f"{path}: {text}", good=not wrong)
+    said = f"{path}: {outcome.verdict.sentence}"
+    terminal.verdict(said, good=outcome.exit_code == ExitCode.OK)
     terminal.result(outcome.as_json())
     return outcome.exit_code

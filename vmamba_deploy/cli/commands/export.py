@@ -18,6 +18,7 @@ from vmamba_deploy.cli.parameters import (
     precision_flags,
     preprocessing_options,
     quantization_options,
+    require_option,
     weights_options,
 )
 from vmamba_deploy.cli.reporting import reporting
@@ -105,6 +106,7 @@ if TYPE_CHECKING:
     help="What to compile it for; auto: CUDA where PyTorch sees a GPU.",
 )
 @click.option("--no-parity", is_flag=True, help="Do not compare with PyTorch.")
+@require_option
 @reporting
 @network_option
 @weights_options

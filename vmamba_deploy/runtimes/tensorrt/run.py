@@ -20,6 +20,7 @@ from vmamba_deploy.errors import EnvironmentProblem, IntegrityError, UsageError,
 from vmamba_deploy.files import read_file
 from vmamba_deploy.runtimes.base import (
     Ability,
+    AbsentRuntime,
     ModelFiles,
     Runtime,
     RuntimeKind,
@@ -27,7 +28,6 @@ from vmamba_deploy.runtimes.base import (
     ServedModel,
     Service,
     Serving,
-    Session,
 )
 from vmamba_deploy.runtimes.cuda_driver import GpuSearch, find_gpus
 from vmamba_deploy.runtimes.tensorrt.callbacks import make_logger
@@ -206,31 +206,15 @@ class TensorRTSession:
         self._engine.close()
 
 
-class AbsentEngine:
-    """Stands for the engine that was not built, so that the report says why it did not run."""
-
-    def __init__(self, name: str, reason: str) -> None:
-        self.name = name
-        self._reason = reason
-
-    def status(self) -> RuntimeStatus:
-        """Never available."""
-        return RuntimeStatus(False, f"no engine: {self._reason}")
-
-    def open(self) -> Session:
-        """There is nothing to open; `status` says so first."""
-        raise FileNotFoundError(self._reason)
-
-
 def _on_files(flavour: Flavour, files: ModelFiles) -> Runtime | None:
     """In a folder with a manifest, the files are verified before TensorRT reads them."""
     engine, path = files.engine, files.onnx.path.with_name(ENGINE_NAME)
     if engine is None or (engine.flavour or likely_flavour("auto").name) != flavour.name:
         return None
     if not engine.built:
-        return AbsentEngine(flavour.name, str(engine.reason))
+        return AbsentRuntime(flavour.name, f"no engine: {engine.reason}")
     if engine.weights_stripped:
-        return AbsentEngine(flavour.name, _STRIPPED)
+        return AbsentRuntime(flavour.name, _STRIPPED)
     if path.with_name(MANIFEST_NAME).exists():
         return TensorRTRuntime.from_folder(path.parent)
     library = path.with_name(TRT_LIBRARY_NAME)
@@ -282,6 +266,8 @@ def _kind(flavour: Flavour, choice: str) -> RuntimeKind:
             choice, partial(_folder_status, flavour), partial(_open_folder, flavour), needs_gpu=True
         ),
         abilities=partial(_abilities, flavour),
+        title=flavour.title,
+        executes="engine",
     )
 
 
