@@ -102,6 +102,15 @@ def test_a_library_is_kept_by_its_compilers_architectures_and_headers(monkeypatc
     assert len(places) == 8
 
 
+def test_a_cache_that_two_kinds_of_machines_share_keeps_a_library_for_each(monkeypatch):
+    wanted, kept = layout.library("vmamba_cpu"), set()
+    for machine in ("x86_64", "aarch64"):
+        monkeypatch.setattr(building.platform, "machine", lambda machine=machine: machine)
+        plan = BuildPlan.find([wanted])
+        kept |= {plan.output(wanted), plan.tree()}
+    assert len(kept) == 4
+
+
 def test_libraries_share_a_tree_in_which_the_kernels_are_compiled_once():
     ort, trt = (
         BuildPlan.find([layout.library(name)], fetch=False) for name in ("vmamba_ort", "vmamba_trt")

@@ -84,6 +84,14 @@ def test_the_variable_for_headers_wins(tmp_path, monkeypatch):
     assert headers.TENSORRT.require() == tmp_path
 
 
+@pytest.mark.parametrize("known", ["", None])
+def test_tensorrts_headers_of_a_jetson(tmp_path, monkeypatch, known):
+    """Where NVIDIA's packages put them, also for a Python that comes from elsewhere."""
+    monkeypatch.setattr(headers.platform, "machine", lambda: "aarch64")
+    monkeypatch.setattr(headers.sysconfig, "get_config_var", lambda name: known)
+    assert Path("/usr/include/aarch64-linux-gnu") in headers.TENSORRT.usual_folders()
+
+
 def test_a_variable_that_names_the_wrong_folder_is_told(tmp_path, monkeypatch):
     monkeypatch.setenv("ONNXRUNTIME_INCLUDE_DIR", str(tmp_path))
     with pytest.raises(EnvironmentProblem, match=r"has no onnxruntime_c_api\.h"):

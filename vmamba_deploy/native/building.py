@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import platform
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -88,7 +89,7 @@ class BuildPlan:
 
     def output(self, wanted: Library) -> Path:
         """Where the library built by this plan lies."""
-        settings = [wanted.name, self.host.version]
+        settings = [wanted.name, platform.machine(), self.host.version]
         if wanted.cuda != "OFF" and self.cuda is not None:
             settings += [self.cuda.version, self.archs]
         folder = self.includes[wanted.headers] if wanted.headers else None
@@ -98,7 +99,8 @@ class BuildPlan:
 
     def tree(self) -> Path:
         """The CMake tree for these compilers: what the libraries share is compiled once in it."""
-        settings = [self.host.version, self.cuda.version if self.cuda else ""]
+        cuda_version = self.cuda.version if self.cuda else ""
+        settings = [platform.machine(), self.host.version, cuda_version]
         text = "\n".join([*settings, *self._compiler_options()])
         return cache_folder() / "native" / f"tree-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import platform
 import re
 import sysconfig
 from collections.abc import Callable, Iterator, Mapping
@@ -29,7 +30,6 @@ ONNXRUNTIME_HEADER_URL = (
 )
 ONNXRUNTIME_HEADER_SHA256 = "7783e9664bdb0b1b36145b5c8587dd1bc9a399aa000edf2e3dd03003cafc6882"
 _SYSTEM_INCLUDES = (Path("/usr/include"), Path("/usr/local/include"))
-_MULTIARCH = sysconfig.get_config_var("MULTIARCH") or "x86_64-linux-gnu"
 
 
 @dataclass(frozen=True)
@@ -115,11 +115,19 @@ class Headers:
         return ".".join(part[1] for part in parts if part) or "unknown"
 
 
+def _multiarch() -> str:
+    """The folder of this kind of machine, as Debian, Ubuntu and JetPack name it.
+
+    A Python that was not built there does not know it.
+    """
+    return sysconfig.get_config_var("MULTIARCH") or f"{platform.machine()}-linux-gnu"
+
+
 def _tensorrt_folders() -> Iterator[Path]:
     root = os.environ.get("TENSORRT_ROOT")
     if root:
         yield Path(root) / "include"
-    yield Path("/usr/include") / _MULTIARCH
+    yield Path("/usr/include") / _multiarch()
     yield Path("/usr/include")
     for prefix in ("/usr/local/tensorrt", "/usr/local/TensorRT", "/opt/tensorrt"):
         yield Path(prefix) / "include"

@@ -46,8 +46,9 @@ VMAMBA_API uint32_t vmamba_abi_version(void);
 /* The text of the calling thread's last error; never NULL, "" when there was none. */
 VMAMBA_API const char *vmamba_last_error(void);
 
-/* "avx512", "avx2" or "portable": what the CPU kernels run. VMAMBA_CPU_ISA=portable|avx2|avx512
- * in the environment asks for one; what the machine lacks is refused with VMAMBA_UNSUPPORTED. */
+/* What the CPU kernels run: "avx512", "avx2" or "portable" on x86-64, "neon" or "portable" on
+ * aarch64. VMAMBA_CPU_ISA in the environment asks for one; what the machine lacks is refused with
+ * VMAMBA_UNSUPPORTED. */
 VMAMBA_API const char *vmamba_cpu_isa(void);
 
 #ifdef __cplusplus

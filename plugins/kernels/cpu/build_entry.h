@@ -18,6 +18,22 @@ class FlushDenormals {
 
  private:
   unsigned int saved_;
+#elif defined(__aarch64__)
+  FlushDenormals() : saved_(control()) { set_control(saved_ | uint64_t{1} << 24); }
+  ~FlushDenormals() { set_control(saved_); }
+
+ private:
+  // No arithmetic on what lies in memory is moved across them.
+  static uint64_t control() {
+    uint64_t value;
+    __asm__ volatile("mrs %0, fpcr" : "=r"(value)::"memory");
+    return value;
+  }
+  static void set_control(uint64_t value) {
+    __asm__ volatile("msr fpcr, %0" ::"r"(value) : "memory");
+  }
+
+  uint64_t saved_;
 #else
   FlushDenormals() {}
   ~FlushDenormals() {}

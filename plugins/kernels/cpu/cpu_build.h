@@ -53,6 +53,8 @@ extern const CpuBuild kPortableBuild;
 #if defined(__x86_64__)
 extern const CpuBuild kAvx2Build;
 extern const CpuBuild kAvx512Build;
+#elif defined(__aarch64__)
+extern const CpuBuild kNeonBuild;
 #endif
 
 }  // namespace vmamba

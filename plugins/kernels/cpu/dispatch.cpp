@@ -19,6 +19,14 @@ struct Selection {
   const char *asked = "";
 };
 
+#if defined(__x86_64__)
+constexpr const char *kExpected = "expected portable, avx2 or avx512";
+#elif defined(__aarch64__)
+constexpr const char *kExpected = "expected portable or neon";
+#else
+constexpr const char *kExpected = "expected portable";
+#endif
+
 Selection select() {
 #if defined(__x86_64__)
   __builtin_cpu_init();
@@ -29,6 +37,8 @@ Selection select() {
                       __builtin_cpu_supports("avx512vl");
   const Candidate best_first[] = {
       {&kAvx512Build, avx512}, {&kAvx2Build, avx2}, {&kPortableBuild, true}};
+#elif defined(__aarch64__)
+  const Candidate best_first[] = {{&kNeonBuild, true}, {&kPortableBuild, true}};
 #else
   const Candidate best_first[] = {{&kPortableBuild, true}};
 #endif
@@ -43,7 +53,7 @@ Selection select() {
     }
     selection.problem = any ? nullptr : "this machine lacks these instructions";
   }
-  if (selection.problem == nullptr) selection.problem = "expected portable, avx2 or avx512";
+  if (selection.problem == nullptr) selection.problem = kExpected;
   static char name[32];
   std::strncpy(name, asked, sizeof(name) - 1);
   selection.asked = name;

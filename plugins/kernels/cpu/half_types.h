@@ -55,6 +55,14 @@ VMAMBA_INLINE void store(Half *target, Vec v) {
   const __m128i raw = _mm256_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT);
   memcpy(target, &raw, sizeof(raw));
 }
+#elif VMAMBA_NEON
+VMAMBA_INLINE Vec load(const Half *source) {
+  return vcvt_f32_f16(vreinterpret_f16_u16(reinterpret_cast<uint16x4_t>(load_raw(source))));
+}
+VMAMBA_INLINE void store(Half *target, Vec v) {
+  const float16x4_t raw = vcvt_f16_f32(v);
+  memcpy(target, &raw, sizeof(raw));
+}
 #else
 // No step makes a float denormal, so the result does not depend on flush-to-zero.
 VMAMBA_INLINE Vec load(const Half *source) {

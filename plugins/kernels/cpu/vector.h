@@ -14,6 +14,8 @@
 
 #if defined(__x86_64__)
 #include <immintrin.h>
+#elif defined(__aarch64__)
+#include <arm_neon.h>
 #endif
 
 #if VMAMBA_LANES == 16 && defined(__AVX512F__)
@@ -55,6 +57,10 @@ VMAMBA_INLINE Vec at_most(float bound, Vec v) { return _mm512_min_ps(splat(bound
 VMAMBA_INLINE Vec fma(Vec a, Vec b, Vec c) { return _mm256_fmadd_ps(a, b, c); }
 VMAMBA_INLINE Vec at_least(float bound, Vec v) { return _mm256_max_ps(splat(bound), v); }
 VMAMBA_INLINE Vec at_most(float bound, Vec v) { return _mm256_min_ps(splat(bound), v); }
+#elif VMAMBA_NEON
+VMAMBA_INLINE Vec fma(Vec a, Vec b, Vec c) { return vfmaq_f32(c, a, b); }
+VMAMBA_INLINE Vec at_least(float bound, Vec v) { return vmaxq_f32(splat(bound), v); }
+VMAMBA_INLINE Vec at_most(float bound, Vec v) { return vminq_f32(splat(bound), v); }
 #else
 VMAMBA_INLINE Vec fma(Vec a, Vec b, Vec c) {
 #if defined(__FMA__) || defined(__aarch64__)

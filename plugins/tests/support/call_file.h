@@ -24,9 +24,9 @@ struct CallTensor {
   std::vector<char> bytes;
 
   size_t size_in_bytes() const {
-    size_t bytes = dtype == VMAMBA_FLOAT32 ? 4 : 2;
-    for (const int64_t extent : extents) bytes *= static_cast<size_t>(extent);
-    return bytes;
+    size_t size = dtype == VMAMBA_FLOAT32 ? 4 : 2;
+    for (const int64_t extent : extents) size *= static_cast<size_t>(extent);
+    return size;
   }
 };
 
