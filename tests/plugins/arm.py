@@ -13,6 +13,7 @@ import pytest
 from filelock import FileLock
 
 from vmamba_deploy.native import layout, toolchain
+from vmamba_deploy.native.headers import ONNXRUNTIME
 
 COMPILER, EMULATOR = "aarch64-linux-gnu-g++", "qemu-aarch64"
 DISASSEMBLER = "aarch64-linux-gnu-objdump"
@@ -47,17 +48,18 @@ class ArmBuild:
 
 
 def arm_build() -> ArmBuild:
-    """Built as the README of the native sources says; kept for the next run. Skips without tools."""
+    """Built as docs/edge.md says, and kept for the next run; skips without the tools."""
     missing = [package for tool, package in _PACKAGES.items() if shutil.which(tool) is None]
     if missing:
         pytest.skip(f"needs {' '.join(missing)} of Debian or Ubuntu")
     tree = layout.cache_folder() / "cmake" / "aarch64-pytest"
     tree.parent.mkdir(parents=True, exist_ok=True)
     cmake, ninja = toolchain.require_tool("cmake"), toolchain.require_tool("ninja")
-    generator = ["-G", "Ninja", f"-DCMAKE_MAKE_PROGRAM={ninja}", "-DVMAMBA_WERROR=ON"]
+    options = ["-G", "Ninja", f"-DCMAKE_MAKE_PROGRAM={ninja}", "-DVMAMBA_WERROR=ON"]
+    options += ["-DVMAMBA_ONNXRUNTIME=ON", f"-DONNXRUNTIME_INCLUDE_DIR={ONNXRUNTIME.require()}"]
     with FileLock(tree.with_name(".aarch64-pytest.lock")):
-        run([cmake, "--preset", "aarch64", "-B", tree, *generator])
-        wanted = ("vmamba_cpu", "call_program", "cpu_vector_math_neon")
+        run([cmake, "--preset", "aarch64", "-B", tree, *options])
+        wanted = ("vmamba_cpu", "vmamba_ort", "call_program", "cpu_vector_math_neon")
         run([cmake, "--build", tree, "--target", *wanted])
     return ArmBuild(tree)
 

@@ -97,7 +97,6 @@ def arm() -> ArmBuild:
 @pytest.mark.parametrize("dtypes", DTYPE_PAIRS, ids=str)
 def test_every_op_in_every_dtype(arm: ArmBuild, tmp_path: Path, dtypes: tuple[int, int]) -> None:
     seed = secrets.randbits(32)
-    print(f"seed {seed}")  # pytest shows it where the test fails
     calls = [
         *scans("SelectiveScan2D", TWO_D, dtypes, seed),
         *scans("SelectiveScan", FORMS, dtypes, seed),
@@ -120,10 +119,14 @@ def test_every_op_in_every_dtype(arm: ArmBuild, tmp_path: Path, dtypes: tuple[in
     fuses = load_native("vmamba_cpu").function("vmamba_cpu_isa")() != b"portable"
     for call, neon, portable in zip(calls, answers["neon"], answers["portable"], strict=True):
         y = np.frombuffer(neon, numpy_dtype(call.out_dtype)).reshape(call.expected.shape)
-        check_accuracy(y, call.expected, call.out_dtype)
+        told = f"{call.op}, {call.name}, seed {seed}"
+        try:
+            check_accuracy(y, call.expected, call.out_dtype)
+        except AssertionError as error:
+            raise AssertionError(f"{told}: {error}") from error
         # The same operations in the same order, fused alike.
-        assert neon == portable, (call.op, call.name)
-        assert not fuses or neon == call.run_here().tobytes(), (call.op, call.name)
+        assert neon == portable, told
+        assert not fuses or neon == call.run_here().tobytes(), told
 
 
 def test_the_special_functions_over_their_whole_range(arm: ArmBuild) -> None:
@@ -134,7 +137,12 @@ def test_the_special_functions_over_their_whole_range(arm: ArmBuild) -> None:
 
 def test_its_instructions_are_those_of_neon(arm: ArmBuild) -> None:
     neon, portable = arm.disassembled("neon"), arm.disassembled("portable")
-    for instruction in (r"fmla\tv\d+\.4s", r"fmax\tv\d+\.4s", r"fmin\tv\d+\.4s", r"fcvtl\tv\d+\.4s"):
+    for instruction in (
+        r"fmla\tv\d+\.4s",
+        r"fmax\tv\d+\.4s",
+        r"fmin\tv\d+\.4s",
+        r"fcvtl\tv\d+\.4s",
+    ):
         assert re.search(instruction, neon), instruction
     assert not re.search(r"fcvtl\tv\d+\.4s|fmax\tv\d+\.4s", portable)
     # A product that is not fused with its sum would be rounded by itself.
@@ -150,6 +158,7 @@ def test_an_unknown_kernel_is_refused_with_those_of_this_machine(
         arm.call([call.op, tmp_path / "call", tmp_path / "y"], "avx2")
 
 
-def test_its_library_is_one_for_that_machine(arm: ArmBuild) -> None:
+@pytest.mark.parametrize("name", ["vmamba_cpu", "vmamba_ort"])
+def test_its_libraries_are_for_that_machine(arm: ArmBuild, name: str) -> None:
     with pytest.raises(EnvironmentProblem, match="is made for aarch64"):
-        check_loadable(arm.tree / "lib" / "libvmamba_cpu.so")
+        check_loadable(arm.tree / "lib" / f"lib{name}.so")
