@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import posixpath
+import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from pathlib import Path
@@ -15,19 +17,31 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 from mkdocs.config import load_config
+from selenium.webdriver.support.ui import WebDriverWait
 
+from tests.chromium import MISSING, open_browser
 from tests.docs.pages import CHECKOUT, site_pages
 from tests.processes import HANG_S
 
 # What a browser would fetch by itself. A plain link to elsewhere is fine.
-_FETCHED = {("script", "src"), ("link", "href"), ("img", "src"), ("source", "src")}
+_FETCHED = {
+    *((tag, "src") for tag in ("script", "img", "source", "iframe", "video", "audio", "embed")),
+    *((tag, "srcset") for tag in ("img", "source")),
+    *((tag, "href") for tag in ("link", "image", "use")),
+    *((tag, "style") for tag in ("div", "span", "svg", "img")),
+    ("object", "data"),
+}
+_ELSEWHERE = re.compile(r"(?:https?:)?//[\w.-]+\.\w")
+# A page's own style, and what a stylesheet fetches.
+_FETCHED_BY_STYLE = re.compile(r"""(?:url\(|@import)\s*["']?(?:https?:)?//""")
 
 
 @dataclass
 class Document:
-    """The ids and references of an HTML file."""
+    """The ids and references of an HTML file, and the attributes that a browser fetches from."""
 
     ids: set[str] = field(default_factory=set)
+    fetched: list[str] = field(default_factory=list)
     references: list[tuple[str, str, str]] = field(default_factory=list)
 
 
@@ -44,6 +58,8 @@ class _Reader(HTMLParser):
                 self.document.ids.add(value)
             elif name in {"href", "src"}:
                 self.document.references.append((tag, name, value))
+            if (tag, name) in _FETCHED:
+                self.document.fetched.append(value)
 
 
 def read_document(path: Path) -> Document:
@@ -97,8 +113,7 @@ def page_names(entry: Any) -> list[str]:
 
 
 def test_every_page_is_built(documents: dict[str, Document]) -> None:
-    stems = {page.stem for page in site_pages()} - {"index"}
-    assert {"index.html", *(f"{stem}/index.html" for stem in stems)} <= set(documents)
+    assert {f"{page.stem}.html" for page in site_pages()} <= set(documents)
 
 
 def test_every_link_and_anchor_leads_somewhere(site: Path, documents: dict[str, Document]) -> None:
@@ -123,28 +138,43 @@ def test_every_link_and_anchor_leads_somewhere(site: Path, documents: dict[str, 
 def _target(page: str, path: str) -> str:
     if not path:
         return page
-    target = posixpath.normpath(posixpath.join(posixpath.dirname(page), path))
-    folder = path.endswith("/") or posixpath.basename(path) in {".", ".."}
-    return posixpath.normpath(posixpath.join(target, "index.html")) if folder else target
+    # A folder is no page: nothing chooses its index.html when the site is opened from a disk.
+    return posixpath.normpath(posixpath.join(posixpath.dirname(page), path))
 
 
-def test_a_page_fetches_nothing_from_elsewhere(documents: dict[str, Document]) -> None:
+def test_a_page_fetches_nothing_from_elsewhere(site: Path, documents: dict[str, Document]) -> None:
     fetched = [
         f"{name}: {value}"
         for name, document in documents.items()
-        for tag, attribute, value in document.references
-        if (tag, attribute) in _FETCHED and urlsplit(value).netloc
+        for value in document.fetched
+        if _ELSEWHERE.search(value)
     ]
-    assert not fetched
+    styled = [
+        f"{file.relative_to(site)}: {found[0]}"
+        for file in sorted(site.rglob("*"))
+        if file.suffix in {".css", ".html", ".svg"}
+        for found in [_FETCHED_BY_STYLE.search(file.read_text(encoding="utf-8"))]
+        if found
+    ]
+    assert not fetched + styled
+
+
+def test_a_diagram_is_an_svg_in_its_page(site: Path) -> None:
+    pages = [page for page in site_pages() if "```mermaid" in page.read_text(encoding="utf-8")]
+    assert pages
+    for page in pages:
+        text = (site / f"{page.stem}.html").read_text(encoding="utf-8")
+        assert '<figure class="diagram"><svg' in text
+        # The theme fetches mermaid from another host for an element of this class.
+        assert 'class="mermaid"' not in text
 
 
 def test_what_pages_link_to_outside_docs_is_in_the_site(
     site: Path, documents: dict[str, Document]
 ) -> None:
     assert "repository/plugins/index.html" in documents
-    links = [value for _, _, value in documents["architecture/index.html"].references]
-    assert "../repository/plugins/" in links
-    assert (site / "repository/LICENSE").is_file() or "repository/index.html" not in documents
+    links = [value for _, _, value in documents["architecture.html"].references]
+    assert "repository/plugins/index.html" in links
 
 
 def test_links_that_lead_nowhere_stop_the_build(tmp_path: Path) -> None:
@@ -169,3 +199,102 @@ def test_links_that_lead_nowhere_stop_the_build(tmp_path: Path) -> None:
     assert sum("MISSING.md" in line for line in warned) == 1
     assert sum("'nav'" in line or '"nav"' in line for line in warned) == 1
     assert not any("samples" in line for line in warned)
+
+
+# Every request to a host fails, as without a network.
+_NO_NETWORK = "--host-resolver-rules=MAP * ~NOTFOUND"
+_FETCHED_NAMES = "return performance.getEntriesByType('resource').map((one) => one.name)"
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    if MISSING:
+        pytest.skip(MISSING)
+    with open_browser(tmp_path_factory.mktemp("profile"), _NO_NETWORK) as opened:
+        yield opened
+
+
+@pytest.mark.parametrize("page", ["architecture.html", "repository/plugins/index.html"])
+def test_search_works_on_a_page_opened_from_a_disk(site: Path, browser: Any, page: str) -> None:
+    browser.get((site / page).as_uri())
+    field = browser.find_element("css selector", ".md-search__input")
+    # In a narrow window the field is behind a button; a key of the theme's opens it in any.
+    browser.find_element("tag name", "body").send_keys("f")
+    field.send_keys("calibration")
+    WebDriverWait(browser, HANG_S).until(
+        lambda it: it.find_elements("css selector", ".md-search-result__link")
+    )
+    links = browser.find_elements("css selector", ".md-search-result__link")
+    found = [urlsplit(link.get_attribute("href")) for link in links]
+    assert any(posixpath.basename(one.path) == "quantization.html" for one in found)
+    assert all(Path(unquote(one.path)).is_file() for one in found)
+    assert browser.get_log("browser") == []
+    assert all(name.startswith("file:") for name in browser.execute_script(_FETCHED_NAMES))
+
+
+_COLOURS = """
+return [[".diagram .node p", "color"], [".diagram .node rect", "fill"], ["body", "backgroundColor"]]
+  .map(([selector, name]) => getComputedStyle(document.querySelector(selector))[name]);
+"""
+
+
+def test_a_diagram_is_readable_light_and_dark(site: Path, browser: Any) -> None:
+    browser.get((site / "architecture.html").as_uri())
+    diagram = browser.find_element("css selector", ".diagram svg")
+    assert diagram.is_displayed()
+    assert "kernels/cuda" in diagram.text
+    for scheme in ("default", "slate"):
+        browser.execute_script(f"document.body.dataset.mdColorScheme = '{scheme}'")
+        text, box, page = map(rgba, browser.execute_script(_COLOURS))
+        assert contrast(text, over(box, page)) >= 4.5, f"{scheme}: {text} on {box} on {page}"
+
+
+_WRAPPED = """
+return [...document.querySelectorAll("td code")]
+  .filter((code) => code.getClientRects().length > 1).map((code) => code.textContent);
+"""
+
+
+def test_on_a_phone_names_stay_whole_and_nothing_leaves_the_page(site: Path, browser: Any) -> None:
+    width = 400
+    phone = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": True}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", phone)
+    try:
+        for page in ("export.html", "quantization.html", "architecture.html"):
+            browser.get((site / page).as_uri())
+            # A phone widens its window to a page that is wider.
+            assert browser.execute_script("return innerWidth") == width, page
+            assert browser.execute_script(_WRAPPED) == [], page
+    finally:
+        browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+Colour = tuple[float, float, float, float]
+
+
+def rgba(name: str) -> Colour:
+    """A colour as a browser names it, `rgb(1, 2, 3)` or `rgba(1, 2, 3, 0.5)`, each from 0 to 1."""
+    red, green, blue, *alpha = (float(part) for part in re.findall(r"[\d.]+", name))
+    return red / 255, green / 255, blue / 255, alpha[0] if alpha else 1.0
+
+
+def over(front: Colour, back: Colour) -> Colour:
+    """What is seen of a colour on an opaque one."""
+    alpha = front[3]
+    red, green, blue = (
+        alpha * a + (1 - alpha) * b for a, b in zip(front[:3], back[:3], strict=True)
+    )
+    return red, green, blue, 1.0
+
+
+def contrast(first: Colour, second: Colour) -> float:
+    """The ratio of WCAG 2 between two opaque colours."""
+    low, high = sorted(_luminance(colour) for colour in (first, second))
+    return (high + 0.05) / (low + 0.05)
+
+
+def _luminance(colour: Colour) -> float:
+    linear = [
+        part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in colour
+    ]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]

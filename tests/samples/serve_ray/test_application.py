@@ -286,15 +286,16 @@ def test_loses_no_request_while_a_replica_is_killed(server, images):
 
 
 def test_the_page_shows_the_digit_and_the_error(server, digits_folder, tmp_path):
-    chromium = pytest.importorskip("tests.samples.serve_ray.chromium")
+    chromium = pytest.importorskip("tests.chromium")
     if chromium.MISSING:
         pytest.skip(chromium.MISSING)
+    served_page = pytest.importorskip("tests.samples.serve_ray.served_page")
     three, eight = (sorted((digits_folder / digit).iterdir())[0] for digit in "38")
     text = tmp_path / "notes.txt"
     text.write_text("no image at all")
     large = tmp_path / "large.png"
     large.write_bytes(three.read_bytes() + bytes(MAX_BYTES))
-    with chromium.open_page(f"{server.url}/", tmp_path / "profile") as page:
+    with served_page.open_page(f"{server.url}/", tmp_path / "profile") as page:
         page.wait_for_text("model", "10 classes")
         page.choose(three)
         assert page.texts("#predictions .label")[0] == "3"

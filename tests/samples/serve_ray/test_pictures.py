@@ -69,14 +69,15 @@ def test_answers_what_the_python_api_answers_in_batches_of_one_frame(served):
 
 @pytest.mark.slow
 def test_the_page_shows_what_was_found_on_the_picture(served, tmp_path):
-    chromium = pytest.importorskip("tests.samples.serve_ray.chromium")
+    chromium = pytest.importorskip("tests.chromium")
     if chromium.MISSING:
         pytest.skip(chromium.MISSING)
+    served_page = pytest.importorskip("tests.samples.serve_ray.served_page")
     task, folder, url = served
     picture = tmp_path / "picture.png"
     picture.write_bytes(png(120, 160))
     (wanted,) = expected(task, folder, [picture.read_bytes()])
-    with chromium.open_page(f"{url}/", tmp_path / "profile") as page:
+    with served_page.open_page(f"{url}/", tmp_path / "profile") as page:
         page.wait_for_text("model", task)
         page.choose(picture)
         assert page.texts("#predictions .label")[: len(wanted)] == [name for name, _ in wanted]

@@ -3,30 +3,16 @@
 from __future__ import annotations
 
 import base64
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from selenium import webdriver
-from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
+from tests.chromium import open_browser
 from tests.processes import HANG_S
-
-CHROMIUM = shutil.which("chromium")
-DRIVER = shutil.which("chromedriver")
-MISSING = (
-    None
-    if CHROMIUM and DRIVER
-    else "no Chromium with its driver (Debian: apt-get install chromium chromium-driver)"
-)
-
-_FLAGS = (
-    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-sync "
-    "--disable-background-networking --disable-component-update --window-size=1000,720"
-)
 
 _DROP = """
 const [id, name, type, encoded] = arguments;
@@ -86,14 +72,6 @@ class Page:
 
 @contextmanager
 def open_page(url: str, profile: Path) -> Iterator[Page]:
-    """A browser with an empty profile folder, closed at the end."""
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    for flag in (*_FLAGS.split(), f"--user-data-dir={profile}"):
-        options.add_argument(flag)
-    # The driver's path is given, so that selenium does not look for one elsewhere.
-    browser = webdriver.Chrome(options, Service(DRIVER))
-    try:
+    """The page in a browser with an empty profile folder, closed at the end."""
+    with open_browser(profile) as browser:
         yield Page(browser, url)
-    finally:
-        browser.quit()
