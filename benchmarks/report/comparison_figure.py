@@ -9,10 +9,10 @@ from matplotlib.figure import Figure
 
 from benchmarks.compare.bars import SIDE, row_of
 from benchmarks.report.comparison import TITLES
+from vmamba_deploy.reports.plots import COLOURS
 
 Json = dict[str, Any]
 _BATCH = 1
-_COLOURS = ("#d1495b", "#edae49", "#30638e", "#6a994e", "#7b6d8d", "#b08968", "#8d99ae")
 _LINES = {"fp32": ("o", "-"), "int8": ("^", ":")}
 
 
@@ -21,7 +21,7 @@ def accuracy_over_time(record: Json) -> Figure:
     runtimes = record["runtimes"]
     figure = Figure(figsize=(5 * len(runtimes), 4.6), layout="constrained")
     families = dict.fromkeys(told["family"] for told in record["networks"].values())
-    colours = dict(zip(families, _COLOURS * len(families), strict=False))
+    colours = dict(zip(families, COLOURS * len(families), strict=False))
     for axes, runtime in zip(
         figure.subplots(1, len(runtimes), sharey=True, squeeze=False)[0], runtimes, strict=True
     ):

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from benchmarks.gpu_check.bars import FLATNESS
@@ -15,13 +14,11 @@ from benchmarks.network_floor import SECTIONS
 from benchmarks.network_ops import KINDS
 from benchmarks.report.comparison_figure import accuracy_over_time
 from benchmarks.report.results import Json, Results
-from vmamba_deploy.artifacts.atomic import atomic_write
+from vmamba_deploy.reports.plots import COLOURS
+from vmamba_deploy.reports.svg_file import save_svg
 
-# Equal results give equal files: no date, and ids that do not change.
-_METADATA = {"Date": None, "Creator": None}
-_COLOURS = ("#30638e", "#00798c", "#6a994e", "#d1495b", "#edae49", "#b8b8b8")
 _CHAIN, _OURS, _FLOOR = "reference chain, same run", "ours", "floor"
-_OP_COLOURS = {_CHAIN: "#b8b8b8", _OURS: "#30638e", _FLOOR: "#6a994e"}
+_OP_COLOURS = {_CHAIN: COLOURS[6], _OURS: COLOURS[0], _FLOOR: COLOURS[2]}
 
 
 def draw_figures(results: Results, op_rows: Sequence[Json], folder: Path) -> list[Path]:
@@ -34,14 +31,8 @@ def draw_figures(results: Results, op_rows: Sequence[Json], folder: Path) -> lis
     if results.comparison:
         figures["comparison.svg"] = accuracy_over_time(results.comparison)
     for name, figure in figures.items():
-        save(figure, folder / name)
+        save_svg(figure, folder / name)
     return [folder / name for name in figures]
-
-
-def save(figure: Figure, path: Path) -> None:
-    """Write an SVG file that appears whole or not at all."""
-    with mpl.rc_context({"svg.hashsalt": path.name}), atomic_write(path) as partial:
-        figure.savefig(partial, format="svg", metadata=_METADATA, bbox_inches="tight")
 
 
 def op_times(rows: Sequence[Json]) -> Figure:
@@ -99,7 +90,7 @@ def _stack(
 ) -> None:
     places = [i + shift for i in range(len(SECTIONS))]
     bottom = [0.0] * len(SECTIONS)
-    for kind, colour in zip(KINDS, _COLOURS, strict=True):
+    for kind, colour in zip(KINDS, COLOURS, strict=False):
         values = [cells[name][kind] for name in SECTIONS]
         label = None if hatch else kind
         axes.bar(places, values, width, bottom=bottom, label=label, color=colour, hatch=hatch)
@@ -110,6 +101,7 @@ def cost_per_pixel(results: Results) -> Figure:
     """Cost per pixel at each size of image, each curve relative to its first point."""
     figure = Figure(figsize=(8, 4), layout="constrained")
     axes = figure.subplots()
+    axes.set_prop_cycle(color=COLOURS)
     if results.cpu_op:
         rows = results.cpu_op["resolutions"]
         _curve(axes, rows, [row["ns_per_pixel"]["median"] for row in rows], "the op on a CPU")
@@ -119,7 +111,7 @@ def cost_per_pixel(results: Results) -> Figure:
         if rows:
             costs = [row["ns_per_pixel"] for row in rows]
             _curve(axes, rows, costs, f"VMamba-T on a GPU, {label}")
-    axes.axhspan(1 / FLATNESS, FLATNESS, color="#dddddd", zorder=0, label="within 25%")
+    axes.axhspan(1 / FLATNESS, FLATNESS, color=COLOURS[6], alpha=0.25, zorder=0, label="within 25%")
     axes.set_ylim(bottom=0)
     axes.set_xlabel("image")
     axes.set_ylabel("cost per pixel, relative")

@@ -20,6 +20,7 @@ from mkdocs.config import load_config
 from selenium.webdriver.support.ui import WebDriverWait
 
 from tests.chromium import MISSING, open_browser
+from tests.contrast import contrast, over, rgba
 from tests.docs.pages import CHECKOUT, site_pages
 from tests.processes import HANG_S
 
@@ -267,34 +268,3 @@ def test_on_a_phone_names_stay_whole_and_nothing_leaves_the_page(site: Path, bro
             assert browser.execute_script(_WRAPPED) == [], page
     finally:
         browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
-
-
-Colour = tuple[float, float, float, float]
-
-
-def rgba(name: str) -> Colour:
-    """A colour as a browser names it, `rgb(1, 2, 3)` or `rgba(1, 2, 3, 0.5)`, each from 0 to 1."""
-    red, green, blue, *alpha = (float(part) for part in re.findall(r"[\d.]+", name))
-    return red / 255, green / 255, blue / 255, alpha[0] if alpha else 1.0
-
-
-def over(front: Colour, back: Colour) -> Colour:
-    """What is seen of a colour on an opaque one."""
-    alpha = front[3]
-    red, green, blue = (
-        alpha * a + (1 - alpha) * b for a, b in zip(front[:3], back[:3], strict=True)
-    )
-    return red, green, blue, 1.0
-
-
-def contrast(first: Colour, second: Colour) -> float:
-    """The ratio of WCAG 2 between two opaque colours."""
-    low, high = sorted(_luminance(colour) for colour in (first, second))
-    return (high + 0.05) / (low + 0.05)
-
-
-def _luminance(colour: Colour) -> float:
-    linear = [
-        part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in colour
-    ]
-    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]

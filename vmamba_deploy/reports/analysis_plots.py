@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from vmamba_deploy.analysis.receptive_field import centre_of
-from vmamba_deploy.artifacts.atomic import atomic_write
 from vmamba_deploy.reports.plots import COLOURS, short
+from vmamba_deploy.reports.svg_file import save_svg
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
     from vmamba_deploy.analysis.receptive_field import Field
     from vmamba_deploy.analysis.resolution import SizeCurve, SizeFigures
@@ -23,15 +22,6 @@ if TYPE_CHECKING:
 _DECADES = 4
 """Of the largest contribution, below which a pixel is drawn as none."""
 _LARGEST_MAP = 128
-_METADATA = {"Date": None, "Creator": None}
-
-
-def save_svg(figure: Figure, path: Path) -> None:
-    """Write an SVG file that appears whole or not at all; equal drawings are equal bytes."""
-    import matplotlib as mpl
-
-    with mpl.rc_context({"svg.hashsalt": path.name}), atomic_write(path) as partial:
-        figure.savefig(partial, format="svg", metadata=_METADATA, bbox_inches="tight")
 
 
 def draw_receptive_fields(fields: Mapping[FieldFacts, Field], path: Path) -> None:

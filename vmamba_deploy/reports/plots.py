@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 INK = "#123456"
 """Colour of text and lines in the drawing; replaced by the page's own, light or dark."""
-COLOURS = ("#2f6fdf", "#d9822b", "#1f9d6b", "#a855c7", "#c23b4b")
+COLOURS = ("#2f6fdf", "#d17a22", "#1f9d6b", "#a855c7", "#c23b4b", "#0e8f9e", "#7d8590")
+"""Of lines and areas; each has a contrast of 3 with a white page and with a dark one."""
 _FLOOR = 1e-18
 """Where an error of exactly zero is drawn on the logarithmic axis."""
 _WRONG = (0.76, 0.23, 0.29)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
-from vmamba_deploy.reports.plots import INK, inline_svg, svg_style
+from vmamba_deploy.reports.plots import COLOURS, INK, inline_svg, svg_style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from vmamba_deploy.artifacts.quantization_facts import LayerFacts, QuantizationFacts
 
-_SUM, _MEASURED, _TAKEN, _BUDGET = "#2f6fdf", "#d9822b", "#1f9d6b", "#c23b4b"
+_SUM, _MEASURED, _TAKEN, _BUDGET = COLOURS[0], COLOURS[1], COLOURS[2], COLOURS[4]
 _NAMED = 4
 
 
