@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from vmamba_deploy.evaluation.intervals import proportion
+from vmamba_deploy.evaluation.intervals import percent, proportion
 
 Results = Mapping[str, Any]
 
@@ -49,7 +49,7 @@ def _accuracy_row(row: Results, reference: Results) -> str:
     lost = (reference["correct"] - row["correct"]) / row["images"]
     return (
         f"{head} {interval_text(row)} | {100 * lost + 0:.2f} | "
-        f"{row['agreeing'] / row['images']:.2%} | {row['lost']} / {row['gained']} | "
+        f"{percent(row['agreeing'] / row['images'])} | {row['lost']} / {row['gained']} | "
         f"{row['largest_difference']:.1e} |"
     )
 
@@ -57,7 +57,7 @@ def _accuracy_row(row: Results, reference: Results) -> str:
 def interval_text(row: Results) -> str:
     """`97.33 % (95.42 to 98.47)`, in percent: the right answers of a row, and Wilson's interval."""
     found = proportion(row["correct"], row["images"])
-    return f"{found.share:.2%} ({100 * found.low:.2f} to {100 * found.high:.2f})"
+    return f"{percent(found.share)} ({100 * found.low:.2f} to {100 * found.high:.2f})"
 
 
 def op_text(report: Results) -> str:

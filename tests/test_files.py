@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from vmamba_deploy.errors import InputFileError, IntegrityError, UsageError
-from vmamba_deploy.files import file_sha256, open_file, read_file, shown, understood
+from vmamba_deploy.files import file_sha256, human_size, open_file, read_file, shown, understood
 
 
 def test_a_file_and_a_link_to_it_are_read(tmp_path: Path) -> None:
@@ -81,3 +81,11 @@ def test_what_a_terminal_would_obey_is_shown_escaped() -> None:
     assert shown("plain é") == "plain é"
     assert "\x1b" not in shown("red \x1b[31m")
     assert "\\xff" in shown(Path(os.fsdecode(b"bytes \xff")))
+
+
+@pytest.mark.parametrize(
+    ("size_bytes", "text"),
+    [(999, "999 B"), (1000, "1.0 kB"), (71_939_676, "71.9 MB"), (8 << 30, "8.59 GB")],
+)
+def test_sizes_are_told_in_decimal_units(size_bytes: int, text: str) -> None:
+    assert human_size(size_bytes) == text

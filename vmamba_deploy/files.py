@@ -164,3 +164,13 @@ def _kind(mode: int) -> str:
         (stat.S_ISBLK, "a device"),
     )
     return next((name for has, name in kinds if has(mode)), "no regular file")
+
+
+def human_size(size_bytes: int) -> str:
+    """1234567 -> '1.2 MB': decimal units, as disks and downloads have them."""
+    size = float(size_bytes)
+    for unit in ("B", "kB", "MB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.2f} GB"

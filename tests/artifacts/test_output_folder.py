@@ -111,7 +111,7 @@ def test_too_little_space_is_said_in_advance(tmp_path, monkeypatch):
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(10**9, 10**9, 5_000_000))
     with (
-        pytest.raises(ResourceError, match="5 MB free; this run needs about 70 MB"),
+        pytest.raises(ResourceError, match=r"5\.0 MB free; this run needs about 70\.0 MB"),
         open_output_folder(tmp_path / "out", needed_bytes=70_000_000),
     ):
         pass

@@ -49,6 +49,8 @@ def test_page_is_well_formed_and_tells_what_ran_and_what_not(make_report, tmp_pa
     )
     assert "no NVIDIA GPU on this machine" in text
     assert "The weights are random." in text
+    assert "63.0 MB" in text
+    assert not re.search(r"[KMG]iB", text)
     assert "layers.2" not in text.split("Error by layer")[0]
     assert "svg" in page.tags
 

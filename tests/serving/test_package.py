@@ -235,6 +235,6 @@ def test_no_artefacts_no_space_and_two_writers(digits, tmp_path, monkeypatch):
     ):
         package(digits, tmp_path / "repo")
     monkeypatch.setattr("shutil.disk_usage", lambda place: SimpleNamespace(free=1000))
-    with pytest.raises(ResourceError, match="MB free"):
+    with pytest.raises(ResourceError, match="free; the models need"):
         package(digits, tmp_path / "repo")
     assert not (tmp_path / "repo").exists()

@@ -22,6 +22,7 @@ from vmamba_deploy.artifacts.locking import exclusive
 from vmamba_deploy.artifacts.manifest import MANIFEST_NAME
 from vmamba_deploy.artifacts.verification import listed_files
 from vmamba_deploy.errors import IntegrityError, ResourceError, UsageError
+from vmamba_deploy.files import human_size
 
 _REPLACED_PREFIX = ".replaced-"
 
@@ -154,8 +155,8 @@ def _require_space(place: Path, needed_bytes: int) -> None:
     free = shutil.disk_usage(place).free
     if free < needed_bytes:
         raise ResourceError(
-            f"the disk of {place} has {free / 1e6:.0f} MB free; this run needs about "
-            f"{needed_bytes / 1e6:.0f} MB",
+            f"the disk of {place} has {human_size(free)} free; this run needs about "
+            f"{human_size(needed_bytes)}",
             hint="free some space, or write to another disk with --output",
         )
 

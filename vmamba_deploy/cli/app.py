@@ -28,7 +28,7 @@ Exit codes:
   6  parity failed
   7  integrity: an artefact is not what its manifest says
   8  resources: disk, memory or a lock
-  130  interrupted; nothing half-written stays"""
+  130  interrupted, 143 by SIGTERM; nothing half-written stays"""
 
 _COMMANDS = {
     "export": "Export a VMamba model: ONNX file, TensorRT engine, parity report.",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from vmamba_deploy.errors import ExitCode
+from vmamba_deploy.files import human_size
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -86,16 +87,6 @@ def proof_table(proof: QuantizationProof) -> Table:
     for part, status, reason in [*runs, *checks]:
         drawn.add_row(part, Text(status, _STATUS_STYLE[status]), reason)
     return drawn
-
-
-def human_size(size_bytes: int) -> str:
-    """1234567 -> '1.2 MB'."""
-    size = float(size_bytes)
-    for unit in ("B", "kB", "MB"):
-        if size < 1000:
-            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1000
-    return f"{size:.2f} GB"
 
 
 def _verdict(outcome: ExportOutcome) -> str:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Literal
 
 from vmamba_deploy.errors import EnvironmentProblem
+from vmamba_deploy.files import human_size
 from vmamba_deploy.native import LIBRARIES, available
 from vmamba_deploy.native.cuda import require_cuda
 from vmamba_deploy.native.headers import ONNXRUNTIME, OPENVINO, TENSORRT, TORCH, Headers
@@ -59,7 +60,7 @@ def _system() -> Iterator[Finding]:
     yield Finding("system", "machine", "ok", f"{platform.machine()}, {os.cpu_count()} CPUs")
     yield Finding("system", "Python", "ok", platform.python_version())
     free = shutil.disk_usage(Path.cwd()).free
-    yield Finding("system", "free disk", "ok", f"{free / 1e9:.1f} GB in {Path.cwd()}")
+    yield Finding("system", "free disk", "ok", f"{human_size(free)} in {Path.cwd()}")
     search = find_gpus()
     found = ", ".join(str(gpu) for gpu in search.gpus)
     yield Finding("system", "GPU", "ok" if found else "optional", found or search.reason)

@@ -25,6 +25,7 @@ from vmamba_deploy.artifacts.output_folder import open_output_folder
 from vmamba_deploy.artifacts.verification import verify
 from vmamba_deploy.errors import InputFileError, UsageError, printable
 from vmamba_deploy.exporting.onnx_model import OnnxModel
+from vmamba_deploy.files import human_size
 from vmamba_deploy.pipeline.events import OnEvent, Steps
 from vmamba_deploy.precisions import PRECISIONS, PrecisionName
 from vmamba_deploy.runtimes.onnxruntime import CUSTOM_OP_LIBRARY
@@ -123,7 +124,7 @@ def build_engine_file(facts: OnnxModel, plan: EnginePlan, steps: Steps) -> Engin
         told.append(f"{engine.plugin_layers} plugin layers{of_kinds}")
         if engine.launches is not None:
             told.append(f"{engine.launches} launches")
-        told.append(f"{output.stat().st_size / 1e6:.1f} MB")
+        told.append(human_size(output.stat().st_size))
     if engine.launches is not None:
         _warn_of_slow_layers(facts, engine, steps)
     return engine
@@ -364,7 +365,7 @@ def add_libraries(folder: Path, steps: Steps) -> None:
         for name in able:
             library = native.library_path(name, progress=steps.progress)
             shutil.copyfile(library, folder / library.name)
-            told.append(f"{library.name}, {library.stat().st_size / 1e6:.1f} MB")
+            told.append(f"{library.name}, {human_size(library.stat().st_size)}")
 
 
 _ENGINE_OVERHEAD_BYTES = 50_000_000

@@ -23,6 +23,7 @@ from vmamba_deploy.errors import EnvironmentProblem, ExitCode
 from vmamba_deploy.exporting.aoti_package import choose_device, export_aoti
 from vmamba_deploy.exporting.onnx_file import chosen_task, export_onnx
 from vmamba_deploy.exporting.onnx_model import OnnxModel
+from vmamba_deploy.files import human_size
 from vmamba_deploy.models import load_weights, resolve_preset
 from vmamba_deploy.ops.torch_registration import LIBRARY as TORCH_LIBRARY
 from vmamba_deploy.parity.compare import check_judged
@@ -197,7 +198,7 @@ def _export(loaded: LoadedModel, path: Path, plan: ExportPlan, steps: Steps) -> 
         facts = export_onnx(loaded, path, plan.export_options(), warn=steps.warn)
         told.append(f"opset {facts.opset}")
         told += [f"{count} {op_type}" for op_type, count in facts.nodes_by_op.items()]
-        told.append(f"{facts.size_bytes / 1e6:.1f} MB")
+        told.append(human_size(facts.size_bytes))
     return facts
 
 
@@ -402,4 +403,4 @@ def compile_package(folder: Path, loaded: LoadedModel, plan: ExportPlan, steps: 
         )
         shutil.copyfile(library, folder / library.name)
         told += [package.device, f"batches 1 to {package.largest_batch}"]
-        told.append(f"{package.size_bytes / 1e6:.1f} MB")
+        told.append(human_size(package.size_bytes))

@@ -71,7 +71,7 @@ class ExportPlan:
             preset: 224 x 224 of a classifier, 512 x 512 for segmentation, 800 x 1088 for detection.
         preprocessing: how images are prepared, where it is not as the weights say.
         inline: see `ExportOptions.inline`; without an engine, which needs the op's nodes.
-        output: artefact folder; None takes `artifacts/<preset>-<precision>`.
+        output: artefact folder; None takes what `output_folder` says.
         build_engine: False for `--no-engine`.
         check_parity: False for `--no-parity`.
         require: runtimes that must execute the files here, or the export fails as if it disagreed.

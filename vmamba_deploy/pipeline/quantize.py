@@ -17,6 +17,7 @@ from vmamba_deploy.exporting.metadata import tool_versions
 from vmamba_deploy.exporting.onnx_file import export_onnx
 from vmamba_deploy.exporting.onnx_model import OnnxModel
 from vmamba_deploy.exporting.options import ExportOptions
+from vmamba_deploy.files import human_size
 from vmamba_deploy.pipeline.events import Steps
 from vmamba_deploy.pipeline.parity import check_parity, optional_outputs
 from vmamba_deploy.precisions import PrecisionName
@@ -103,7 +104,7 @@ def quantize(
         quantized = write_quantized(base, facts, precision, path)
         told.append(f"{facts.products} of {len(facts.layers)} layers")
         told.append(f"{facts.share:.0%} of their multiply-adds")
-        told.append(f"{quantized.size_bytes / 1e6:.1f} MB")
+        told.append(human_size(quantized.size_bytes))
     return base, quantized
 
 

@@ -9,7 +9,7 @@ from vmamba_deploy.evaluation.intervals import images, percent
 from vmamba_deploy.evaluation.report_data import EvaluationReport
 from vmamba_deploy.reports.columns import figure
 from vmamba_deploy.reports.evaluation_views import view_of
-from vmamba_deploy.reports.html_file import gib, page_template
+from vmamba_deploy.reports.html_file import page_template, size
 from vmamba_deploy.reports.machine import describe_machine, tool_versions
 
 SKIPPED_SHOWN = 50
@@ -20,7 +20,7 @@ def render_evaluation(report: EvaluationReport[Any]) -> str:
     view = view_of(report)
     filters: dict[str, Callable[..., Any]] = {
         "figure": figure,
-        "gib": gib,
+        "size": size,
         "images": images,
         "ms": milliseconds,
         "percent": share_or_dash,

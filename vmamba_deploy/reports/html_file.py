@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vmamba_deploy.artifacts.atomic import atomic_write
+from vmamba_deploy.files import human_size
 from vmamba_deploy.precisions import precision_named
 from vmamba_deploy.reports.columns import (
     COLUMNS,
@@ -48,8 +49,7 @@ def render_html(report: Report, pictures: Sequence[Picture] = ()) -> str:
     filters = {
         "figure": figure,
         "percent": percent,
-        "mib": mib,
-        "gib": gib,
+        "size": size,
         "seconds": seconds,
     }
     drawn = [series for series in report.layers if series.errors]
@@ -88,14 +88,9 @@ def page_template(name: str, filters: Mapping[str, Callable[..., Any]]) -> jinja
     return environment.get_template(name)
 
 
-def mib(size: int | None) -> str:
-    """Bytes as MiB."""
-    return _DASH if size is None else f"{size / 2**20:,.1f} MiB"
-
-
-def gib(size: int) -> str:
-    """Bytes as GiB."""
-    return f"{size / 2**30:.1f} GiB"
+def size(size_bytes: int | None) -> str:
+    """Bytes as `human_size` writes them."""
+    return _DASH if size_bytes is None else human_size(size_bytes)
 
 
 def seconds(value: float | None) -> str:

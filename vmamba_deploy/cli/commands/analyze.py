@@ -125,8 +125,9 @@ def resolution(terminal: Terminal, **options: Any) -> None:
 
     One image a call in ONNX Runtime, fp32, on the CPU. Writes resolution.json and .svg.
     """
-    from vmamba_deploy.cli.summary import human_size, table
+    from vmamba_deploy.cli.summary import table
     from vmamba_deploy.evaluation.intervals import percent
+    from vmamba_deploy.files import human_size
     from vmamba_deploy.pipeline.analyze import SizesPlan, analyze_resolution
 
     networks = _networks_plan(options)

@@ -82,7 +82,8 @@ if TYPE_CHECKING:
     "-o",
     "--output",
     type=click.Path(path_type=Path),
-    help="Artefact folder; default artifacts/<preset>-<precision>.",
+    help="Artefact folder.  [default: artifacts/NAME-PRECISION, where NAME is the preset, else the "
+    "name of the weights file or of --network's file]",
 )
 @click.option(
     "--image-size",

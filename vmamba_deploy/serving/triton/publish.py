@@ -21,7 +21,7 @@ from vmamba_deploy.artifacts.atomic import PARTIAL_PREFIX, flush_to_disk, make_f
 from vmamba_deploy.artifacts.locking import exclusive
 from vmamba_deploy.artifacts.manifest import describe_file
 from vmamba_deploy.errors import InputFileError, ResourceError, UsageError
-from vmamba_deploy.files import read_file
+from vmamba_deploy.files import human_size, read_file
 
 RECORD_NAME = "vmamba.json"
 _MAX_RECORD_BYTES = 1 << 20
@@ -91,8 +91,8 @@ def staging_folder(repository: Path, *, needed_bytes: int) -> Iterator[Path]:
         free = shutil.disk_usage(place).free
         if free < needed_bytes + _RESERVE_BYTES:
             raise ResourceError(
-                f"the disk of {place} has {free / 1e6:.0f} MB free; the models need "
-                f"{needed_bytes / 1e6:.0f} MB",
+                f"the disk of {place} has {human_size(free)} free; the models need "
+                f"{human_size(needed_bytes)}",
                 hint="free some space, or name a repository on another disk",
             )
         with exclusive(place / f".{repository.name}.lock", what=f"repository {repository}"):
