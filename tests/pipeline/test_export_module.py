@@ -187,3 +187,24 @@ def test_what_makes_no_sense_is_refused(
     with pytest.raises(UsageError, match=words):
         vmamba_deploy.export(Tokens(), examples, tmp_path / "out", **options)
     assert not (tmp_path / "out").exists()
+
+
+def test_labels_are_of_the_output_of_logits(tmp_path: Path) -> None:
+    def export(outputs: Any, labels: Any) -> Any:
+        return vmamba_deploy.export(
+            Tokens(),
+            tokens(1, 24),
+            tmp_path / "out",
+            outputs=outputs,
+            labels=labels,
+            engine=False,
+            parity=False,
+        )
+
+    with pytest.raises(UsageError, match="no output tells classes apart") as caught:
+        export({"tokens": "map", "mean": "map"}, ["a"])
+    assert "--outputs NAME:logits" in (caught.value.hint or "")
+    with pytest.raises(UsageError, match="1 labels were given for 8 classes"):
+        export({"tokens": "map", "mean": "logits"}, ["a"])
+    done = export({"tokens": "map", "mean": "logits"}, list("abcdefgh"))
+    assert done.manifest.labels == tuple("abcdefgh")

@@ -13,7 +13,6 @@ from vmamba_deploy.tasks.classification import chosen_activation
 
 if TYPE_CHECKING:
     from vmamba_deploy.exporting.checks import Asked
-    from vmamba_deploy.exporting.options import ExportOptions
     from vmamba_deploy.models import LoadedModel
 
 _TOOLS = ("torch", "onnx", "onnxscript", "onnxruntime")
@@ -25,9 +24,9 @@ def model_metadata(loaded: LoadedModel, asked: Asked) -> dict[str, str]:
     Keys: preset, task, precision, weights_source, weights_sha256, architecture, opsets,
     preprocessing and tool_versions; weights_key, weights_other_keys and weights_prefix of the
     network within its file, weights_assumed of what that does not tell; activation of a classifier;
-    labels, and the palette [r,g,b] of each, when known and the file says classes; num_classes where
-    its outputs do not show how many the weights have; interface of a network with inputs of its
-    own.
+    labels, and the palette [r,g,b] of each, when known and the file tells classes; num_classes
+    where its outputs do not show how many the weights have; interface of a network with inputs of
+    its own.
     """
     options, task = asked.options, asked.task
     metadata: dict[str, str] = {
@@ -51,7 +50,7 @@ def model_metadata(loaded: LoadedModel, asked: Asked) -> dict[str, str]:
     elif asked.classes is not None:
         metadata["num_classes"] = str(asked.classes)
     if task is not FEATURES:
-        metadata |= _classes(loaded, options)
+        metadata |= _classes(loaded)
     return metadata
 
 
@@ -74,11 +73,8 @@ def _interface(loaded: LoadedModel, asked: Asked) -> dict[str, Any]:
     return described
 
 
-def _classes(loaded: LoadedModel, options: ExportOptions) -> dict[str, str]:
-    said = {
-        "labels": options.labels or loaded.model.class_labels,
-        "palette": loaded.model.palette,
-    }
+def _classes(loaded: LoadedModel) -> dict[str, str]:
+    said = {"labels": loaded.model.class_labels, "palette": loaded.model.palette}
     return {key: _json(list(values)) for key, values in said.items() if values}
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
@@ -46,7 +46,6 @@ class ExportOptions:
         channels: C, of an image; an export takes it from its network.
         inline: write standard ops alone, without nodes and functions of ours, for runtimes that
             do not expand functions; no kernel of ours can then take their place.
-        labels: class names, kept in the metadata of a classifier.
         activation: of a classifier, kept in the metadata; None takes the usual one
             (`vmamba_deploy.tasks.classification.chosen_activation`).
         task: what the file is for, a name of `vmamba_deploy.tasks.TASKS`; None takes
@@ -70,7 +69,6 @@ class ExportOptions:
     preprocess: bool = False
     inline: bool = False
     channels: int = 3
-    labels: Sequence[str] | None = None
     activation: Activation | None = None
     task: str | None = None
     outputs: tuple[str, ...] = ()

@@ -55,10 +55,12 @@ class ClassNames:
     Attributes:
         names: one a class.
         palette: (red, green, blue) of each class, 0 to 255; None where there is none.
+        data_set: its name for a person.
     """
 
     names: tuple[str, ...]
     palette: tuple[tuple[int, int, int], ...] | None
+    data_set: str = ""
 
 
 @dataclass(frozen=True)
@@ -115,6 +117,8 @@ class Family(Protocol[C]):
         tasks: names of what its networks can do, the one that they are made for first.
         parts: of a network over another family's backbone, what the names of its weights begin
             with behind the prefix; other names are left out. None for a network by itself.
+        published: how files with published weights are named: only such a file has the usual
+            classes, if it names none itself. None: every file of as many classes has them.
         contains: name of the family whose layers its networks have among their own, so that the
             names of both are in a file of it.
     """
@@ -128,6 +132,7 @@ class Family(Protocol[C]):
     preprocessing: Preprocessing = IMAGENET_PREPROCESSING
     tasks: tuple[str, ...] = (CLASSIFICATION.name, FEATURES.name)
     parts: Pattern[str] | None = None
+    published: Pattern[str] | None = None
     contains: str | None = None
 
     def over(self, backbone: Preset[Any]) -> Preset[C] | None:
@@ -135,7 +140,7 @@ class Family(Protocol[C]):
         return None
 
     def usual_classes(self, config: C) -> ClassNames | None:
-        """What the classes are called where the file does not say; None where nobody knows."""
+        """What the classes of the published networks are called, where there are as many."""
         return None
 
     def build(self, config: C) -> Network:

@@ -45,6 +45,12 @@ class Network(nn.Module):
     palette: tuple[tuple[int, int, int], ...] | None = None
 
     @property
+    def classes(self) -> int | None:
+        """How many classes its first task tells apart; None where it tells none."""
+        logits = self.config.num_classes
+        return None if logits is None else TASKS[self.tasks[0]].classes(logits)
+
+    @property
     def masks(self) -> frozenset[str]:
         """Names of buffers that hold infinities on purpose."""
         return frozenset()

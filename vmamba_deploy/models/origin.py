@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,13 +10,13 @@ from typing import Any
 from vmamba_deploy.artifacts.strict_json import require_plain_texts
 from vmamba_deploy.errors import InputFileError, printable
 from vmamba_deploy.files import shown
-from vmamba_deploy.models.checkpoints.contents import CheckpointContents, labels_in, palette_in
+from vmamba_deploy.models.checkpoints.contents import CheckpointContents
 from vmamba_deploy.models.checkpoints.images import declared_preprocessing
+from vmamba_deploy.models.checkpoints.labels import labels_in, palette_in
 from vmamba_deploy.models.checkpoints.prefixes import is_counter
 from vmamba_deploy.models.family import Agreement, ClassNames, Family, Preset
 from vmamba_deploy.models.network import Network
 from vmamba_deploy.preprocessing.specification import Preprocessing
-from vmamba_deploy.tasks import TASKS
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,7 @@ class Origin:
         preprocessing: how images are prepared; None: nobody knows.
         notes: what else a person should know, a sentence each.
         assumed: by the user, because the file does not tell it.
+        names_to_install: of which data set its classes are, where no package here has their names.
     """
 
     key: str
@@ -40,6 +41,7 @@ class Origin:
     preprocessing: Preprocessing | None
     notes: tuple[str, ...]
     assumed: tuple[tuple[str, str], ...] = ()
+    names_to_install: str | None = None
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,7 @@ def origin_of(
             control characters.
     """
     agreement = family.agreement(model.config, contents.settings, path)
-    labels = labels_in(contents.settings)
+    labels = labels_in(contents.settings, model.classes)
     # They travel with the artefacts, whose manifest takes no others.
     try:
         require_plain_texts([contents.key, *contents.other_keys, contents.prefix, *(labels or ())])
@@ -90,8 +92,8 @@ def origin_of(
             f"{shown(path)} has a name or class label that cannot be shown: {error}."
         ) from error
     name_classes(model, ClassNames(labels or (), palette_in(contents.settings)))
-    if model.class_labels is None:
-        name_classes(model, family.usual_classes(model.config))
+    published = _published_names(family, model, path) if labels is None else None
+    name_classes(model, published)
     usual = usual_preprocessing(family, model)
     preprocessing, told = declared_preprocessing(contents.settings, usual, model.image_size)
     notes = (
@@ -100,6 +102,7 @@ def origin_of(
         *told,
         *known.told.notes,
         *agreement.notes,
+        *_told_of_names(model, labels, published),
         *(f"too large to be looked through: {printable(place)}" for place in contents.unread),
     )
     return Origin(
@@ -110,6 +113,7 @@ def origin_of(
         preprocessing,
         notes,
         tuple(known.assumed.items()),
+        published.data_set if published is not None and not published.names else None,
     )
 
 
@@ -120,13 +124,36 @@ def notes_of(contents: CheckpointContents) -> tuple[str, ...]:
 
 def name_classes(model: Network, classes: ClassNames | None) -> None:
     """Give a network the names and colours of its classes, where there are as many."""
-    logits = model.config.num_classes
-    count = None if logits is None else TASKS[model.tasks[0]].classes(logits)
-    if classes is None or count is None or len(classes.names) != count:
+    if classes is None or not classes.names or len(classes.names) != model.classes:
         return
     model.class_labels = classes.names
-    if classes.palette is not None and len(classes.palette) == count:
+    if classes.palette is not None and len(classes.palette) == model.classes:
         model.palette = classes.palette
+
+
+def _published_names(family: Family[Any], model: Network, path: Path) -> ClassNames | None:
+    """What the classes are called, of a file that names none, where it is a published one.
+
+    A thousand classes alone are no sign of ImageNet-1k: many data sets have as many.
+    """
+    usual, named = family.usual_classes(model.config), family.published
+    if named is None:
+        return usual
+    return usual if model.preset_name is not None and named.search(path.name) else None
+
+
+def _told_of_names(
+    model: Network, said: tuple[str, ...] | None, published: ClassNames | None
+) -> Iterator[str]:
+    """What a person should know of the names of the classes, a sentence each."""
+    count = model.classes
+    if said is not None and count is not None and len(said) != count:
+        yield f"the file names {len(said):,} classes and has {count:,}: its names are left out"
+    if published is not None and published.names:
+        yield (
+            f"the file names no class: its {count:,} are called as those of {published.data_set} "
+            "(--labels says other names)"
+        )
 
 
 def usual_preprocessing(family: Family[Any], model: Network) -> Preprocessing:

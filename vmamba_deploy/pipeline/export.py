@@ -29,6 +29,7 @@ from vmamba_deploy.ops.torch_registration import LIBRARY as TORCH_LIBRARY
 from vmamba_deploy.parity.compare import check_judged
 from vmamba_deploy.parity.exhibits import Exhibits
 from vmamba_deploy.parity.verdict import Verdict
+from vmamba_deploy.pipeline.class_names import name_as_planned
 from vmamba_deploy.pipeline.engine import (
     add_libraries,
     build_engine_file,
@@ -325,6 +326,7 @@ def _load_weights(plan: ExportPlan, steps: Steps) -> LoadedModel:
         told += [f"{parameters:,} parameters", f"architecture {loaded.architecture}"]
     for note in loaded.origin.notes if loaded.origin is not None else ():
         steps.warn(note)
+    name_as_planned(loaded, plan, steps)
     if plan.weights == "random":
         steps.warn("the weights are random: the files are good for tests, not for predictions")
     return loaded

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from torch import Tensor, nn
 
 from vmamba_deploy.errors import ParityError, UsageError
+from vmamba_deploy.models.labels import asked_labels
 from vmamba_deploy.pipeline.events import OnEvent
 from vmamba_deploy.pipeline.export import ExportOutcome, run_export
 from vmamba_deploy.pipeline.plan import ExportPlan, UserNetworkPlan
@@ -44,6 +45,7 @@ def export(
     parity: bool = True,
     require: Sequence[str] = (),
     seed: int = 0,
+    labels: str | Path | Sequence[str] | None = None,
     on_event: OnEvent = lambda _event: None,
 ) -> ExportOutcome:
     """Export a network with selective scans: ONNX file, engine, manifest, and the proof of them.
@@ -81,13 +83,15 @@ def export(
         require: runtimes that must execute the files on this machine, `tensorrt_rtx`; one that is
             skipped is a failure then.
         seed: of what is random.
+        labels: what the classes of the output of logits are called: a list of names; a text, JSON
+            or CSV file; or `imagenet-1k`, `coco`, `ade20k`.
         on_event: told every step.
 
     Returns:
         The folder, its manifest and what was compared.
 
     Raises:
-        UsageError: inputs, axes or outputs that the network does not have.
+        UsageError: inputs, axes or outputs that the network does not have; not one label a class.
         InputFileError: the network raises, or nothing in it is known; weights that do not fit.
         BuildError: PyTorch cannot export it, or TensorRT not build it.
         ParityError: a file disagrees with the network, or a required runtime did not run; the
@@ -108,6 +112,7 @@ def export(
         require=(require,) if isinstance(require, str) else tuple(require),
         preprocessing=PreprocessingOptions(mean=_floats(mean), std=_floats(std)),
         quantization=_quantization(module, calibration),
+        labels=None if labels is None else asked_labels(labels),
         engine=engine if isinstance(engine, EnginePlan) else EnginePlan(),
         network=UserNetworkPlan(
             module,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from vmamba_deploy.errors import UsageError
 from vmamba_deploy.exporting.options import MAX_SIDE, AotiDevice, ExportOptions
 from vmamba_deploy.models.checkpoints.choice import WeightsChoice
+from vmamba_deploy.models.family import ClassNames
 from vmamba_deploy.precisions import BaseName, PrecisionName, precision_named
 from vmamba_deploy.preprocessing import IMAGENET_PREPROCESSING
 from vmamba_deploy.preprocessing.options import PreprocessingOptions
@@ -78,6 +79,7 @@ class ExportPlan:
         aoti: also write an AOTInductor package, for `aoti_device`.
         network: a user's own; then nothing that is of our networks alone may be asked for.
         quantization: how, where the precision is a quantized one; on what fp16 is calibrated.
+        labels: what the classes are called, one name each; None: what the weights call them.
     """
 
     model: str | None = "t"
@@ -104,6 +106,7 @@ class ExportPlan:
     engine: EnginePlan = field(default_factory=EnginePlan)
     network: UserNetworkPlan | None = None
     quantization: QuantizationPlan = field(default_factory=QuantizationPlan)
+    labels: ClassNames | None = None
 
     def __post_init__(self) -> None:
         from vmamba_deploy.models import resolve_preset

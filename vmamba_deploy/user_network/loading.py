@@ -188,7 +188,8 @@ def _run_once(
     facts = output_facts(outputs, interface.outputs, fixed=not interface.axes)
     parts = dict.fromkeys(path for path, _ in module.named_children())
     layers = tuple(path for path in {**parts, **recorder.modules} if path) or ("",)
-    architecture = UserArchitecture(name, recorder.calls, layers, watched.names)
+    logits = (outputs[fact.name].shape[-1] for fact in facts if fact.kind == "logits")
+    architecture = UserArchitecture(name, recorder.calls, layers, watched.names, next(logits, None))
     return custom_task(interface.freed, facts), architecture
 
 

@@ -39,6 +39,8 @@ class UserArchitecture:
         calls: of our ops.
         layers: paths of the modules whose outputs are compared to find where a file drifts.
         rounded: names of the parameters that enter products alone, see `products`.
+        logits: how many its first output of logits had when it was run; None without such an
+            output.
         num_classes: nobody knows.
     """
 
@@ -46,6 +48,7 @@ class UserArchitecture:
     calls: tuple[OpCalls, ...]
     layers: tuple[str, ...]
     rounded: frozenset[str]
+    logits: int | None = None
     num_classes: None = None
 
 
@@ -76,6 +79,12 @@ class UserNetwork(Network):
         """Its own."""
         assert name == CUSTOM
         return self.own_task
+
+    @property
+    def classes(self) -> int | None:
+        """As many as its first output of logits has; None without such an output."""
+        config: UserArchitecture = self.config
+        return config.logits
 
     def forward(self, first: Tensor, **others: Tensor) -> dict[str, Tensor]:
         """Map the inputs, the others by their names, to the outputs by name; floats are float32."""

@@ -16,8 +16,8 @@ import torch
 
 from vmamba_deploy.errors import InputFileError
 from vmamba_deploy.models.checkpoints import download
-from vmamba_deploy.models.checkpoints.contents import as_class_labels, labels_in, palette_in
 from vmamba_deploy.models.checkpoints.images import declared_preprocessing
+from vmamba_deploy.models.checkpoints.labels import as_labels, labels_in, palette_in
 from vmamba_deploy.models.checkpoints.pickled import read_pickled
 from vmamba_deploy.models.checkpoints.prefixes import without_prefix
 from vmamba_deploy.models.checkpoints.reading import read_checkpoint
@@ -90,9 +90,9 @@ def test_a_module_with_a_part_that_is_none(tmp_path: Path) -> None:
 
 
 def test_labels_by_something_that_is_no_number() -> None:
-    assert as_class_labels({"a": "x"}) is None
-    assert as_class_labels({None: "x"}) is None
-    assert as_class_labels({"1": "b", 0: "a"}) == ("a", "b")
+    assert as_labels({"a": "x"}) is None
+    assert as_labels({None: "x"}) is None
+    assert as_labels({"1": "b", 0: "a"}) == ("a", "b")
 
 
 def test_settings_in_an_object_and_in_a_value_too_large_for_them(

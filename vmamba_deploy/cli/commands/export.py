@@ -76,6 +76,12 @@ if TYPE_CHECKING:
     type=click.Choice(ACTIVATIONS),
     help="What makes probabilities of logits.  [default: softmax, of a single logit sigmoid]",
 )
+@click.option(
+    "--labels",
+    metavar="FILE|imagenet-1k|coco|ade20k",
+    help="What the classes are called: a text file with one name a line, JSON, or CSV (index,name)."
+    "  [default: the weights' own names]",
+)
 @precision_flags
 @quantization_options
 @click.option(
@@ -124,6 +130,10 @@ def command(terminal: Terminal, **options: Any) -> ExitCode:
     from vmamba_deploy.pipeline.plan import ExportPlan
 
     options["network"] = _network(options)
+    if options["labels"] is not None:
+        from vmamba_deploy.models.labels import asked_labels
+
+        options["labels"] = asked_labels(options["labels"])
     plan = ExportPlan(
         precision=pop_precision(options),
         quantization=pop_quantization(options),

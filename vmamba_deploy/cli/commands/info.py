@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from vmamba_deploy.cli.terminal import Terminal
     from vmamba_deploy.models.checkpoints.choice import WeightsChoice
 
+# Of a long list; `--json` has all of it.
+_SHOWN = 8
+
 
 @click.command("info")
 @click.argument("path", type=click.Path(path_type=Path))
@@ -43,7 +46,9 @@ def _flat(facts: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
         elif isinstance(value, list | tuple) and value and isinstance(value[0], dict):
             rows += [(f"{prefix}{key}", _in_a_line(entry)) for entry in value]
         elif isinstance(value, list | tuple):
-            shown = ", ".join(map(str, value[:8])) + (", ..." if len(value) > 8 else "")
+            shown = ", ".join(map(str, value[:_SHOWN]))
+            if len(value) > _SHOWN:
+                shown = f"{len(value):,}: {shown}, ..."
             rows.append((prefix + key, shown))
         else:
             rows.append((prefix + key, str(value)))

@@ -1,4 +1,4 @@
-"""What a checkpoint file holds: finding the weights, the labels and the settings in it."""
+"""What a checkpoint file holds: finding the weights and the settings in it."""
 
 from __future__ import annotations
 
@@ -24,9 +24,6 @@ from vmamba_deploy.models.families import FAMILIES
 
 # In this order: where a file has both, `model` is the one with the published accuracy.
 WEIGHT_KEYS = ("model", "state_dict", "model_ema", "state_dict_ema")
-
-_CLASS_KEYS = ("classes", "CLASSES")
-_PALETTE_KEYS = ("palette", "PALETTE")
 
 
 @dataclass(frozen=True)
@@ -61,18 +58,6 @@ class CheckpointContents:
         return {name: stored.read() for name, stored in self.stored.items()}
 
 
-def as_class_labels(value: object) -> tuple[str, ...] | None:
-    """Return value as labels if it is a list or tuple of strings, or numbers mapped to strings."""
-    if isinstance(value, Mapping):
-        try:
-            value = [value[key] for key in sorted(value, key=int)]
-        except (TypeError, ValueError):
-            return None
-    if isinstance(value, list | tuple) and value and all(isinstance(v, str) for v in value):
-        return tuple(value)
-    return None
-
-
 def unwrap(loaded: object, path: Path, choice: WeightsChoice | None = None) -> CheckpointContents:
     """Find the weights in a loaded checkpoint: the dict itself, or one up to two levels within.
 
@@ -102,40 +87,6 @@ def unwrap(loaded: object, path: Path, choice: WeightsChoice | None = None) -> C
         left_out=found.left_out,
         settings=settings,
         unread=unread,
-    )
-
-
-def labels_in(settings: tuple[Settings, ...]) -> tuple[str, ...] | None:
-    """The class labels of the first of the sections that has them."""
-    for section in settings:
-        keys = _CLASS_KEYS if _is_of_a_data_set(section) else ()
-        for key in ("class_labels", "id2label", *keys):
-            labels = as_class_labels(section.values.get(key))
-            if labels:
-                return labels
-    return None
-
-
-def palette_in(settings: tuple[Settings, ...]) -> tuple[tuple[int, int, int], ...] | None:
-    """The colours of the classes in the first of the sections that has them."""
-    for section in filter(_is_of_a_data_set, settings):
-        for key in _PALETTE_KEYS:
-            colours = section.values.get(key)
-            if isinstance(colours, list | tuple) and colours and all(map(_is_colour, colours)):
-                return tuple((red, green, blue) for red, green, blue in colours)
-    return None
-
-
-def _is_of_a_data_set(section: Settings) -> bool:
-    """Where mmengine, and mmcv before it, write what they trained on."""
-    return section.place.rpartition(".")[2] in ("dataset_meta", "meta")
-
-
-def _is_colour(value: object) -> bool:
-    return (
-        isinstance(value, list | tuple)
-        and len(value) == 3
-        and all(type(part) is int and 0 <= part <= 255 for part in value)
     )
 
 

@@ -9,8 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from vmamba_deploy.models.class_names import ade20k, coco
 from vmamba_deploy.models.dense import declared
-from vmamba_deploy.models.dense.class_names import ade20k, coco
 from vmamba_deploy.models.dense.config import LEVELS, DetectorConfig, UperNetConfig
 from vmamba_deploy.models.dense.declared import Computed, refuse_other_heads, windows_noted
 from vmamba_deploy.models.dense.relatives import (

@@ -8,7 +8,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from vmamba_deploy.models.family import Agreement, Family, NotThisFamilyError, OpCalls
+from vmamba_deploy.models.class_names import usual_imagenet_1k
+from vmamba_deploy.models.family import (
+    Agreement,
+    ClassNames,
+    Family,
+    NotThisFamilyError,
+    OpCalls,
+)
 from vmamba_deploy.models.vim.config import VimConfig
 from vmamba_deploy.models.vim.presets import ALIASES, PRESETS
 from vmamba_deploy.ops.selective_scan.specification import SELECTIVE_SCAN
@@ -34,6 +41,11 @@ class VimFamily(Family[VimConfig]):
     )
     layers = re.compile(r"patch_embed|layers\.\d+")
     tasks = (CLASSIFICATION.name,)
+    published = re.compile(r"(?:^|-)vim_[tsb]_midclstok_(?:ft_)?\d+p\dacc")
+
+    def usual_classes(self, config: VimConfig) -> ClassNames | None:
+        """Those of ImageNet-1k."""
+        return usual_imagenet_1k(config.num_classes)
 
     def build(self, config: VimConfig) -> Network:
         """The layers."""

@@ -9,7 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from vmamba_deploy.errors import printable
-from vmamba_deploy.models.family import Agreement, Family, NotThisFamilyError, OpCalls
+from vmamba_deploy.models.class_names import usual_imagenet_1k
+from vmamba_deploy.models.family import (
+    Agreement,
+    ClassNames,
+    Family,
+    NotThisFamilyError,
+    OpCalls,
+)
 from vmamba_deploy.models.vmamba.config import VMambaConfig
 from vmamba_deploy.models.vmamba.heads import HEAD, sequential_heads
 from vmamba_deploy.models.vmamba.presets import ALIASES, PRESETS
@@ -35,6 +42,11 @@ class VMambaFamily(Family[VMambaConfig]):
         rf"|(?:classifier\.)?norm\.(?:weight|bias)$|pos_embed$|{HEAD}"
     )
     layers = re.compile(r"patch_embed|layers\.\d+\.(blocks\.\d+|downsample)|classifier")
+    published = re.compile(r"(?:^|-)vssm1?_?(?:tiny|small|base)_\w+_ckpt_epoch_\d+")
+
+    def usual_classes(self, config: VMambaConfig) -> ClassNames | None:
+        """Those of ImageNet-1k."""
+        return usual_imagenet_1k(config.num_classes)
 
     def build(self, config: VMambaConfig) -> Network:
         """The layers."""
