@@ -52,21 +52,21 @@ COMMANDS: dict[str, list[str]] = {
     "bench": ["bench", "{}.onnx"],
     "build": ["build", "{}.onnx", "-o", "{out}"],
     "export": ["export", "--weights", "{}.pth", "--no-engine", "-o", "{out}"],
-    "evaluate data": ["evaluate", "--data", "{}.csv", "--artifact", "{artifact}", "-o", "{out}"],
+    "evaluate data": ["evaluate", "--data", "{}.csv", "{artifact}", "-o", "{out}"],
     "evaluate classes": [
-        *("evaluate", "--data", "{digits}", "--artifact", "{artifact}", "-o", "{out}"),
+        *("evaluate", "--data", "{digits}", "{artifact}", "-o", "{out}"),
         *("--classes", "{}.txt"),
     ],
-    "predict": ["predict", "{}.png", "--artifact", "{artifact}", "--runtime", "ort"],
+    "predict": ["predict", "{artifact}", "{}.png", "--runtime", "ort"],
 }
 OF_FOLDERS: dict[str, list[str]] = {
     "info": ["info", "{folder}"],
     "compare": ["compare", "{folder}"],
     "bench": ["bench", "{folder}"],
     "build": ["build", "{folder}", "-o", "{out}"],
-    "evaluate": ["evaluate", "--data", "{digits}", "--artifact", "{folder}", "-o", "{out}"],
-    "predict": ["predict", "{image}", "--artifact", "{folder}"],
-    "package": ["package", "--triton", "{out}", "--artifact", "{folder}"],
+    "evaluate": ["evaluate", "--data", "{digits}", "{folder}", "-o", "{out}"],
+    "predict": ["predict", "{folder}", "{image}"],
+    "package": ["package", "--triton", "{out}", "{folder}"],
 }
 
 

@@ -33,7 +33,7 @@ def many_digits(tmp_path_factory):
 
 
 def evaluation(artifact, data, output, *more):
-    options = ("--runtime", "ort", "--artifact", artifact, "--data", data, "--output", output)
+    options = ("--runtime", "ort", artifact, "--data", data, "--output", output)
     return ["evaluate", *map(str, options), *map(str, more)]
 
 
@@ -118,7 +118,6 @@ def test_a_bar_that_is_missed(artifact, digits_folder, tmp_path):
         (["--against", "onnx"], 2, "--against"),
         (["--classes", "absent.txt"], 3, "absent.txt cannot be read"),
         (["--data", "absent"], 3, "no data set absent"),
-        (["--artifact", "absent"], 3, "no artefact folder absent"),
         (["--layout", "imagenet"], 3, "is not ImageNet-1K's validation set: these are no class"),
         (["--runtime", "trt"], 7, "engine"),
         (["--ray", "--ray-address", "127.0.0.1:1"], 4, "no Ray cluster at 127.0.0.1:1"),
@@ -133,7 +132,7 @@ def test_errors_have_their_codes(artifact, digits_folder, tmp_path, more, code, 
 
 def test_predictions_for_a_look(artifact, digits_folder):
     images = sorted((digits_folder / "7").iterdir())[:40]
-    result = invoke("predict", *images, "--artifact", artifact, "--top-k", 2, "--json")
+    result = invoke("predict", artifact, *images, "--top-k", 2, "--json")
     assert result.exit_code == 0, result.output
     told = json.loads(result.stdout.splitlines()[-1])
     assert [one["image"] for one in told["predictions"]] == [str(image) for image in images]
@@ -141,7 +140,7 @@ def test_predictions_for_a_look(artifact, digits_folder):
     assert sum(one["label"] == "7" for one in best) >= 39
     assert all(len(one["classes"]) == 2 for one in told["predictions"])
     assert best[0]["probability"] > 0.5
-    drawn = invoke("predict", images[0], "--artifact", artifact)
+    drawn = invoke("predict", artifact, images[0])
     assert "share" in drawn.stdout
     assert images[0].name in drawn.stdout
 
@@ -158,7 +157,7 @@ def test_predictions_for_a_look(artifact, digits_folder):
 )
 def test_what_cannot_be_predicted(artifact, monkeypatch, arguments, code, words):
     monkeypatch.chdir(ROOT)
-    result = invoke("predict", *arguments, "--artifact", artifact, "--runtime", "ort")
+    result = invoke("predict", artifact, *arguments, "--runtime", "ort")
     assert result.exit_code == code, result.output
     assert words in result.output
 
@@ -168,7 +167,7 @@ def test_neither_needs_what_exports_a_model(artifact, digits_folder, tmp_path, c
     image = next((digits_folder / "1").iterdir())
     arguments = {
         "evaluate": evaluation(artifact, digits_folder, tmp_path / "out", "--limit", 10),
-        "predict": ["predict", str(image), "--artifact", str(artifact), "--runtime", "ort"],
+        "predict": ["predict", str(artifact), str(image), "--runtime", "ort"],
     }[command]
     script = f"""
 import sys

@@ -20,13 +20,13 @@ def test_choices_are_those_of_the_package():
 def test_help_tells_every_option():
     result = run("--help")
     assert result.exit_code == 0
-    for option in ("--triton", "--artifact", "--backend", "--max-queue-delay-us", "--no-ensemble"):
+    for option in ("ARTIFACT", "--triton", "--backend", "--max-queue-delay-us", "--no-ensemble"):
         assert option in result.output
 
 
 def test_a_package_and_what_is_told_of_it(digits_artifact, tmp_path):
     artifact = digits_artifact(engine=False)
-    arguments = ["--triton", tmp_path / "repo", "--artifact", artifact, "--backend", "python"]
+    arguments = ["--triton", tmp_path / "repo", artifact, "--backend", "python"]
     arguments += ["--name", "digits", "--max-batch", 8, "--instances", 2, "--no-ensemble"]
     result = run(*arguments, "--preferred-batch", "4,8", "--json")
     assert result.exit_code == 0, result.output
@@ -48,11 +48,11 @@ def test_a_package_and_what_is_told_of_it(digits_artifact, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "code", "word"),
     [
-        (["--triton", "repo"], ExitCode.USAGE, "--artifact"),
-        (["--artifact", "x"], ExitCode.USAGE, "--triton"),
-        (["--triton", "r", "--artifact", "x", "--name", "a b"], ExitCode.USAGE, "cannot name"),
-        (["--triton", "r", "--artifact", "x", "--backend", "tf"], ExitCode.USAGE, "--backend"),
-        (["--triton", "r", "--artifact", "nothing"], ExitCode.BAD_INPUT, "there is no folder"),
+        (["--triton", "repo"], ExitCode.USAGE, "no artefact folder was given"),
+        (["x"], ExitCode.USAGE, "--triton"),
+        (["--triton", "r", "x", "--name", "a b"], ExitCode.USAGE, "cannot name"),
+        (["--triton", "r", "x", "--backend", "tf"], ExitCode.USAGE, "--backend"),
+        (["--triton", "r", "nothing"], ExitCode.BAD_INPUT, "there is no folder"),
     ],
 )
 def test_arguments_that_make_no_sense(tmp_path, monkeypatch, arguments, code, word):

@@ -48,7 +48,7 @@ def told(*words):
 
 def test_pixels_get_classes_an_overlay_and_a_label_map(folders, images, tmp_path):
     out = tmp_path / "out"
-    said = told(*images, "--artifact", folders["segmentation"], "-o", out, "--top-k", 2)
+    said = told(folders["segmentation"], *images, "-o", out, "--top-k", 2)
     assert said["runtime"] == "onnxruntime"
     with load(folders["segmentation"], runtime="ort") as model:
         results = model.segment(images)
@@ -70,12 +70,12 @@ def test_pixels_get_classes_an_overlay_and_a_label_map(folders, images, tmp_path
 
 
 def test_a_file_of_labels_alone_is_said_to_be_less_exact(folders, images):
-    (one, _) = told(*images, "--artifact", folders["labels"])["predictions"]
+    (one, _) = told(folders["labels"], *images)["predictions"]
     assert (one["exact"], one["overlay"], one["labels"]) == (False, None, None)
 
 
 def test_windows_are_those_that_were_asked_for(folders, images, tmp_path):
-    arguments = (images[0], "--artifact", folders["segmentation"], "-o", tmp_path / "out")
+    arguments = (folders["segmentation"], images[0], "-o", tmp_path / "out")
     told(*arguments, "--window", "48x64", "--stride", "30x40")
     with (
         load(folders["segmentation"], runtime="ort") as model,
@@ -88,7 +88,7 @@ def test_windows_are_those_that_were_asked_for(folders, images, tmp_path):
 
 
 def test_things_are_found_and_drawn(folders, images, tmp_path):
-    arguments = (*images, "--artifact", folders["detection"], "-o", tmp_path / "out")
+    arguments = (folders["detection"], *images, "-o", tmp_path / "out")
     said = told(*arguments, "--score-threshold", 0.5)
     with load(folders["detection"], runtime="ort") as model:
         results = model.detect(images, score_threshold=0.5)
@@ -103,17 +103,17 @@ def test_things_are_found_and_drawn(folders, images, tmp_path):
             assert each["mask"] == coco_rle(expected.mask)
         with Image.open(one["overlay"]) as opened:
             assert opened.size == (150, 110)
-    drawn = invoke(*images, "--artifact", folders["detection"])
+    drawn = invoke(folders["detection"], *images)
     assert drawn.exit_code == 0
     assert "Detections (onnxruntime)" in drawn.stdout
     assert "0.0, 0.0, 150.0, 110.0" in drawn.stdout
     assert "building" not in drawn.stdout  # 0.2 is below what is shown
-    nothing = invoke(images[0], "--artifact", folders["detection"], "--score-threshold", 1)
+    nothing = invoke(folders["detection"], images[0], "--score-threshold", 1)
     assert "nothing was found" in nothing.stdout
 
 
 def test_the_table_of_classes(folders, images):
-    drawn = invoke(images[0], "--artifact", folders["segmentation"])
+    drawn = invoke(folders["segmentation"], images[0])
     assert drawn.exit_code == 0
     assert "Classes of the pixels (onnxruntime)" in drawn.stdout
     assert any(name in drawn.stdout for name in NAMES)
@@ -131,14 +131,14 @@ def test_the_table_of_classes(folders, images):
     ],
 )
 def test_what_does_not_fit_the_task_is_refused(folders, images, task, words, code, message):
-    result = invoke(images[0], "--artifact", folders[task], *words)
+    result = invoke(folders[task], images[0], *words)
     assert result.exit_code == code, result.output
     assert message in result.output
 
 
 def test_what_a_classifier_says_is_not_drawn(digits_artifact, images, tmp_path):
     folder = digits_artifact("fp32")
-    result = invoke(images[0], "--artifact", folder, "-o", tmp_path / "out")
+    result = invoke(folder, images[0], "-o", tmp_path / "out")
     assert result.exit_code == 2
     assert "names classes, which are not drawn" in result.output
     assert not (tmp_path / "out").exists()

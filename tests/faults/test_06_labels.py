@@ -43,7 +43,7 @@ def test_labels_that_cannot_be(
     refuses: Refuses, copied: Path, image: Path, command: str, kind: str
 ) -> None:
     with_labels(WRONG[kind])(copied)
-    asked = {"info": ["info", copied], "predict": ["predict", image, "--artifact", copied]}
+    asked = {"info": ["info", copied], "predict": ["predict", copied, image]}
     refuses(list(asked[command]), ExitCode.INTEGRITY, "manifest.json")
 
 
@@ -53,7 +53,7 @@ ODD = ["[/b]", "[red]", "ä ö ü", "数字", "🐍", " ", "a" * 60, "{}%s", "--
 @pytest.mark.parametrize("label", ODD, ids=lambda label: ascii(label[:12]))
 def test_a_label_of_any_text_is_shown_as_it_is(copied: Path, image: Path, label: str) -> None:
     rewrite(copied, labels=[label, *TEN[1:]])
-    answer = ask("predict", image, "--artifact", copied, "--runtime", "ort")
+    answer = ask("predict", copied, image, "--runtime", "ort")
     assert answer.code == ExitCode.OK, answer.err
     assert_plain(answer)
     assert label[:40].strip() in answer.out
@@ -61,6 +61,6 @@ def test_a_label_of_any_text_is_shown_as_it_is(copied: Path, image: Path, label:
 
 def test_without_labels_a_class_is_its_number(copied: Path, image: Path) -> None:
     rewrite(copied, labels=None)
-    answer = ask("predict", image, "--artifact", copied, "--runtime", "ort")
+    answer = ask("predict", copied, image, "--runtime", "ort")
     assert answer.code == ExitCode.OK, answer.err
     assert image.parent.name in answer.out

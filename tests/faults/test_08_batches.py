@@ -81,5 +81,5 @@ def test_memory_that_runs_out_in_a_command(
         raise MemoryError
 
     monkeypatch.setattr("vmamba_deploy.inference.model.preprocess", full)
-    answer = ask("predict", image, "--artifact", artifact, "--runtime", "ort")
+    answer = ask("predict", artifact, image, "--runtime", "ort")
     assert_refused(answer, ExitCode.RESOURCES, "not enough memory")

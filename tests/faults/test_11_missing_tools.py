@@ -132,7 +132,7 @@ def test_a_compiler_that_is_named_and_is_none(
 def test_a_package_that_is_missing(
     monkeypatch: pytest.MonkeyPatch, artifact: Path, image: Path, package: str
 ) -> None:
-    ended = run_without(package, "predict", image, "--artifact", artifact)
+    ended = run_without(package, "predict", artifact, image)
     assert ended.returncode == ExitCode.ENVIRONMENT, ended.stderr
     assert "Traceback" not in ended.stderr
     assert "hint: pip install" in ended.stderr
@@ -159,7 +159,7 @@ def test_a_package_that_is_broken(
     for name in [name for name in sys.modules if name.partition(".")[0] == "onnxruntime"]:
         monkeypatch.delitem(sys.modules, name)
     importlib.invalidate_caches()
-    arguments = ["predict", image, "--artifact", artifact, "--runtime", "ort"]
+    arguments = ["predict", artifact, image, "--runtime", "ort"]
     refuses(arguments, ExitCode.ENVIRONMENT, "cannot be imported")
 
 

@@ -68,7 +68,7 @@ def test_an_engine_for_another_machine(
 ) -> None:
     changes, code, words = OTHERS[other]
     rewrite(engine_folder, engine=FACTS | changes)
-    asked = ["predict", image, "--artifact", engine_folder, "--runtime", "rtx"]
+    asked = ["predict", engine_folder, image, "--runtime", "rtx"]
     refuses(asked, code, words)
 
 
@@ -76,7 +76,7 @@ def test_an_engine_for_another_machine(
 @pytest.mark.parametrize("other", list(OTHERS))
 def test_auto_runs_elsewhere_and_says_where(engine_folder: Path, image: Path, other: str) -> None:
     rewrite(engine_folder, engine=FACTS | OTHERS[other][0])
-    answer = ask("predict", image, "--artifact", engine_folder)
+    answer = ask("predict", engine_folder, image)
     assert answer.code == ExitCode.OK
     assert "Predictions (onnxruntime)" in answer.out
 
@@ -115,5 +115,5 @@ def test_a_machine_that_runs_no_engine(
     search: GpuSearch, words: str,
 ) -> None:  # fmt: skip
     monkeypatch.setattr(run, "find_gpus", lambda: search)
-    asked = ["predict", image, "--artifact", engine_folder, "--runtime", "rtx"]
+    asked = ["predict", engine_folder, image, "--runtime", "rtx"]
     refuses(asked, ExitCode.ENVIRONMENT, words)

@@ -62,7 +62,7 @@ def test_a_library_that_cannot_be_loaded(
     library = copied / ORT_LIBRARY_NAME
     library.write_bytes(damage(library.read_bytes()))
     rewrite(copied)
-    asked = ["predict", image, "--artifact", copied, "--runtime", "ort"]
+    asked = ["predict", copied, image, "--runtime", "ort"]
     refuses(asked, ExitCode.ENVIRONMENT, ORT_LIBRARY_NAME, words)
 
 
@@ -86,7 +86,7 @@ def test_a_library_that_is_not_ours(
 ) -> None:
     compile_library(copied / ORT_LIBRARY_NAME, source)
     rewrite(copied)
-    asked = ["predict", image, "--artifact", copied, "--runtime", "ort"]
+    asked = ["predict", copied, image, "--runtime", "ort"]
     refuses(asked, ExitCode.ENVIRONMENT, "cannot use", words)
 
 
@@ -103,8 +103,8 @@ def test_a_changed_library_is_refused_before_it_runs(
     canary = tmp_path / "canary"
     compile_library(copied / ORT_LIBRARY_NAME, CANARY % canary)
     asked: dict[str, list[object]] = {
-        "predict": [image, "--artifact", copied],
-        "evaluate": ["--artifact", copied, "--data", image.parents[1], "-o", tmp_path / "out"],
+        "predict": [copied, image],
+        "evaluate": [copied, "--data", image.parents[1], "-o", tmp_path / "out"],
     }
     arguments = [command, *asked.get(command, [copied])]
     refuses(arguments, ExitCode.INTEGRITY, ORT_LIBRARY_NAME, "the manifest says")

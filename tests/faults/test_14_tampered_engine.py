@@ -88,7 +88,7 @@ def test_every_reader_refuses_it(
     for asked in (
         ["info", engine_folder],
         ["compare", engine_folder],
-        ["predict", image, "--artifact", engine_folder, "--runtime", "ort"],
+        ["predict", engine_folder, image, "--runtime", "ort"],
     ):
         refuses(list(asked), ExitCode.INTEGRITY)
 

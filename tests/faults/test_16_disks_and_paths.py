@@ -49,8 +49,8 @@ def test_a_disk_that_fills_under_a_command(
 ) -> None:
     data = images[0].parents[1]
     asked: dict[str, list[object]] = {
-        "package": ["package", "--artifact", artifact, "--triton", tmp_path / "out"],
-        "evaluate": ["evaluate", "--artifact", artifact, "--data", data, "-o", tmp_path / "out"],
+        "package": ["package", artifact, "--triton", tmp_path / "out"],
+        "evaluate": ["evaluate", artifact, "--data", data, "-o", tmp_path / "out"],
     }
     with files_of_at_most(300):
         answer = ask(*asked[command])
@@ -70,8 +70,8 @@ def test_a_place_that_holds_no_folders(
     data = images[0].parents[1]
     asked: dict[str, list[object]] = {
         "export": ["export", "-m", "t", "--no-engine", "-o", place],
-        "package": ["package", "--artifact", artifact, "--triton", place],
-        "evaluate": ["evaluate", "--artifact", artifact, "--data", data, "-o", place],
+        "package": ["package", artifact, "--triton", place],
+        "evaluate": ["evaluate", artifact, "--data", data, "-o", place],
         "report": ["compare", artifact, "--report", f"{place}/report"],
     }
     # Of /proc and /sys some commands say that they are full, which is true.
@@ -148,7 +148,7 @@ def test_a_folder_with_an_odd_name_is_written_and_read(
     image = Path(shutil.copyfile(images[0], folder.with_name(f"{ODD[kind]}.png"[-200:])))
     monkeypatch.chdir(tmp_path)
     # `./` as a shell's user would write it, where a name looks like an option.
-    answer = ask("predict", f"./{image.name}", "--artifact", f"./{folder.name}", "--runtime", "ort")
+    answer = ask("predict", f"./{folder.name}", f"./{image.name}", "--runtime", "ort")
     assert answer.code == ExitCode.OK, answer.err
     assert images[0].parent.name in answer.out
     assert_plain(answer)
@@ -162,7 +162,7 @@ def test_a_path_that_is_no_text_is_named(tmp_path: Path, refuses: Refuses, copie
     folder = tmp_path / os.fsdecode(b"bytes \xff\xfe")
     copied.rename(folder)
     image = tmp_path / "image.png"
-    asked = ["predict", image, "--artifact", folder, "--runtime", "ort"]
+    asked = ["predict", folder, image, "--runtime", "ort"]
     refuses(asked, ExitCode.BAD_INPUT, "image.png")
     image.write_bytes(b"x")
     refuses(asked, ExitCode.USAGE, "bytes \\xff\\xfe", "is not a path in UTF-8")
@@ -184,8 +184,8 @@ def test_a_path_that_is_too_long(
     asked: dict[str, list[object]] = {
         "info": ["info", path],
         "export": ["export", "-m", "t", "--no-engine", "-o", path],
-        "package": ["package", "--artifact", artifact, "--triton", path],
-        "evaluate": ["evaluate", "--artifact", artifact, "--data", data, "-o", path],
+        "package": ["package", artifact, "--triton", path],
+        "evaluate": ["evaluate", artifact, "--data", data, "-o", path],
     }
     code = ExitCode.BAD_INPUT if command == "info" else ExitCode.USAGE
     if command != "info" and what == "a name with ours before it":

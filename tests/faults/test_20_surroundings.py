@@ -50,7 +50,7 @@ SURROUNDINGS: dict[str, dict[str, str]] = {
 
 @pytest.mark.parametrize("where", list(SURROUNDINGS))
 def test_a_prediction_is_the_same_anywhere(artifact: Path, image: Path, where: str) -> None:
-    asked = ["predict", image, "--artifact", artifact, "--runtime", "ort"]
+    asked = ["predict", artifact, image, "--runtime", "ort"]
     here = run(*asked, env=SURROUNDINGS[where])
     assert here.returncode == 0, here.stderr
     assert b"Traceback" not in here.stderr
@@ -76,9 +76,7 @@ def test_an_output_on_a_full_disk(artifact: Path) -> None:
 @pytest.mark.parametrize("mask", ["000", "077", "777"])
 def test_a_mask(tmp_path: Path, artifact: Path, mask: str) -> None:
     repository = tmp_path / "models"
-    ended = run(
-        "package", "--artifact", artifact, "--triton", repository, shell=f'umask {mask}; "$@"'
-    )
+    ended = run("package", artifact, "--triton", repository, shell=f'umask {mask}; "$@"')
     assert ended.returncode in (0, 2), ended.stderr
     assert b"Traceback" not in ended.stderr
 

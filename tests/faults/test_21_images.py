@@ -64,7 +64,7 @@ def test_what_is_no_image_for_us(
 ) -> None:
     path = tmp_path / "image.png"
     path.write_bytes(BAD[kind])
-    asked = ["predict", path, "--artifact", artifact, "--runtime", "ort"]
+    asked = ["predict", artifact, path, "--runtime", "ort"]
     refuses(list(asked), ExitCode.BAD_INPUT, "image.png")
 
 
@@ -82,7 +82,7 @@ def test_what_is_no_file(tmp_path: Path, artifact: Path, refuses: Refuses, place
     PLACES[place](path)
     from tests.faults.asking import assert_refused
 
-    answer = ask("predict", path, "--artifact", artifact, "--runtime", "ort")
+    answer = ask("predict", artifact, path, "--runtime", "ort")
     assert_refused(answer, ExitCode.BAD_INPUT, "image.png")
 
 
@@ -98,7 +98,7 @@ def test_an_image_of_any_kind_of_samples(
     deep = Image.fromarray(grey.astype(np.uint16) * 257)
     made = deep if mode == "I;16" else Image.fromarray(grey).convert(mode)
     made.save(tmp_path / "image.png")
-    answer = ask("predict", tmp_path / "image.png", "--artifact", artifact, "--runtime", "ort")
+    answer = ask("predict", artifact, tmp_path / "image.png", "--runtime", "ort")
     assert answer.code == ExitCode.OK, answer.err
     if mode != "1":
         first = answer.out[answer.out.index("image.png") :].split()

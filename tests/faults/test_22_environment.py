@@ -32,7 +32,7 @@ SHARE = re.compile(rb"(\d+\.\d\d)%")
 
 @pytest.fixture(scope="module")
 def expected(artifact: Path, images: list[Path]) -> list[bytes]:
-    ended = run("predict", images[0], "--artifact", artifact, "--runtime", "ort")
+    ended = run("predict", artifact, images[0], "--runtime", "ort")
     return SHARE.findall(ended.stdout)
 
 
@@ -40,7 +40,7 @@ def expected(artifact: Path, images: list[Path]) -> list[bytes]:
 def test_a_prediction_is_the_same(
     artifact: Path, images: list[Path], expected: list[bytes], what: str
 ) -> None:
-    asked = ["predict", images[0], "--artifact", artifact, "--runtime", "ort"]
+    asked = ["predict", artifact, images[0], "--runtime", "ort"]
     ended = run(*asked, env=POISON[what])
     assert ended.returncode == 0, ended.stderr
     assert b"Traceback" not in ended.stderr
@@ -55,14 +55,14 @@ def test_modules_beside_the_data_are_not_imported(
     """Only Python's own path counts, not the folder of an artefact or of an image."""
     canary = tmp_path / "canary"
     (copied / f"{name}.py").write_text(f"open({str(canary)!r}, 'w')")
-    ended = run("predict", image, "--artifact", copied, "--runtime", "ort")
+    ended = run("predict", copied, image, "--runtime", "ort")
     assert ended.returncode == 0, ended.stderr
     assert not canary.exists()
 
 
 def test_a_path_of_broken_modules_is_told(tmp_path: Path, artifact: Path, image: Path) -> None:
     (tmp_path / "onnxruntime.py").write_text("raise RuntimeError('poisoned')")
-    asked = ["predict", image, "--artifact", artifact, "--runtime", "ort"]
+    asked = ["predict", artifact, image, "--runtime", "ort"]
     ended = run(*asked, env={"PYTHONPATH": str(tmp_path)})
     assert ended.returncode == 4, ended.stderr
     assert b"error: the Python module onnxruntime cannot be imported: poisoned" in ended.stderr

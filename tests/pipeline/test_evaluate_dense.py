@@ -22,7 +22,7 @@ SIZES = ((60, 80), (90, 50), (48, 48), (70, 120))
 
 
 def evaluate(artifact: Path, data: Path, output: Path, *more: object) -> Any:
-    options = ("--runtime", "ort", "--artifact", artifact, "--data", data, "--output", output)
+    options = ("--runtime", "ort", artifact, "--data", data, "--output", output)
     return CliRunner().invoke(cli, ["evaluate", *map(str, (*options, *more))])
 
 

@@ -244,12 +244,10 @@ def test_a_single_logit_is_proven_and_its_probability_is_its_sigmoid(one_logit, 
         shares = [best.probability for (best,) in model.top(logits, 5)]
     assert shares == pytest.approx((1 / (1 + np.exp(-logits[:, 0]))).tolist(), abs=1e-6)
     load_photo("cat").save(tmp_path / "photo.png")
-    arguments = ["--artifact", str(one_logit.folder), "--runtime", "ort", "--json"]
-    told = CliRunner().invoke(cli, ["predict", str(tmp_path / "photo.png"), *arguments])
+    arguments = [str(one_logit.folder), str(tmp_path / "photo.png"), "--runtime", "ort", "--json"]
+    told = CliRunner().invoke(cli, ["predict", *arguments])
     assert json.loads(told.stdout.splitlines()[-1])["activation"] == "sigmoid"
-    refused = CliRunner().invoke(
-        cli, ["evaluate", "--artifact", str(one_logit.folder), "--data", str(tmp_path)]
-    )
+    refused = CliRunner().invoke(cli, ["evaluate", str(one_logit.folder), "--data", str(tmp_path)])
     assert (refused.exit_code, "single logit" in refused.output) == (ExitCode.USAGE, True)
 
 

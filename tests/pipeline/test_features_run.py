@@ -117,12 +117,12 @@ def test_what_needs_classes_says_so_at_once(outcome, tmp_path):
     load_photo("cat").save(image)
     (tmp_path / "data" / "cat").mkdir(parents=True)
     load_photo("cat").save(tmp_path / "data" / "cat" / "cat.png")
-    artifact = ("--artifact", str(outcome.folder))
+    artifact = str(outcome.folder)
     data, out = str(tmp_path / "data"), str(tmp_path / "out")
     for command, said in (
-        (("predict", str(image), *artifact), "is no classifier"),
-        (("evaluate", "--data", data, *artifact, "-o", out), "features gives cannot be evaluated"),
-        (("package", "--triton", str(tmp_path / "repository"), *artifact), "is no classifier"),
+        (("predict", artifact, str(image)), "is no classifier"),
+        (("evaluate", artifact, "--data", data, "-o", out), "features gives cannot be evaluated"),
+        (("package", "--triton", str(tmp_path / "repository"), artifact), "is no classifier"),
     ):
         result = CliRunner().invoke(cli, command)
         assert result.exit_code == 2, command

@@ -53,7 +53,7 @@ def test_bench_says_why_there_is_no_pytorch_and_what_the_ratios_are_to(folder: P
 
 def test_predict_gives_the_classes(folder: Path, digits_folder: Path) -> None:
     images = [sorted((digits_folder / str(digit)).glob("*.png"))[0] for digit in range(10)]
-    said = told("predict", *images, "--artifact", folder, "--runtime", "ort")
+    said = told("predict", folder, *images, "--runtime", "ort")
     best = [one["classes"][0]["label"] for one in said["predictions"]]
     assert sum(label == image.parent.name for label, image in zip(best, images, strict=True)) >= 9
 
@@ -61,7 +61,7 @@ def test_predict_gives_the_classes(folder: Path, digits_folder: Path) -> None:
 @pytest.mark.slow
 def test_evaluate_agrees_with_pytorch(folder: Path, digits_folder: Path, tmp_path: Path) -> None:
     words = ("--data", digits_folder, "--runtime", "ort", "--output", tmp_path / "out")
-    told("evaluate", "--artifact", folder, *words, "--against", "pytorch")
+    told("evaluate", folder, *words, "--against", "pytorch")
     written = json.loads((tmp_path / "out" / "evaluation.json").read_text())
     assert (written["verdict"], written["artifact"]["precision"]) == ("passed", "int8")
     # Not the very answers of PyTorch in fp32, or nothing was in 8 bits.

@@ -204,9 +204,9 @@ def test_the_other_commands_take_it_or_say_why_not(folder: Path, place: Path) ->
     info = run("info", folder, "--json")
     assert last_line(info)["interface"]["network"] == "net.py:build"
     for words, message in (
-        (("predict", SOURCE, "--artifact", folder), "custom"),
-        (("evaluate", "--artifact", folder, "--data", place), "custom"),
-        (("package", "--triton", place / "repo", "--artifact", folder), "is no classifier"),
+        (("predict", folder, SOURCE), "custom"),
+        (("evaluate", folder, "--data", place), "custom"),
+        (("package", "--triton", place / "repo", folder), "is no classifier"),
     ):
         refused = run(*words)
         assert refused.exit_code in (ExitCode.USAGE, ExitCode.BAD_INPUT), refused.output

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vmamba_deploy.cli.parameters import max_pixels_option
+from vmamba_deploy.cli.parameters import artifact_argument, max_pixels_option
 from vmamba_deploy.cli.reporting import reporting
 from vmamba_deploy.errors import ExitCode, UsageError
 from vmamba_deploy.evaluation.layouts import LAYOUTS
@@ -47,7 +47,6 @@ if TYPE_CHECKING:
     type=click.Choice(list(LAYOUTS)),
     help="Refuse the data, before anything runs, where they are not laid out as this set is.",
 )
-@click.option("--artifact", required=True, type=click.Path(path_type=Path), metavar="DIR")
 @click.option("--against", type=click.Choice(["pytorch"]), help="Compare with PyTorch in fp32.")
 @click.option("--weights", help="Weights for PyTorch, when they have moved.")
 @click.option("--runtime", type=click.Choice(runtime_choices()), default="auto", show_default=True)
@@ -89,7 +88,7 @@ if TYPE_CHECKING:
     "--output",
     "-o",
     type=click.Path(path_type=Path),
-    help="Folder of journal and reports.  [default: evaluations/NAME-OF-DIR]",
+    help="Folder of journal and reports.  [default: evaluations/NAME-OF-ARTIFACT]",
 )
 @click.option(
     "--resume/--no-resume",
@@ -105,6 +104,7 @@ if TYPE_CHECKING:
 )
 @click.option("--ray-address", metavar="ADDRESS", help="Of a running cluster: `auto`, host:port.")
 @reporting
+@artifact_argument
 def command(
     terminal: Terminal,
     *,
@@ -118,7 +118,7 @@ def command(
     min_mask_ap: float | None,
     **options: Any,
 ) -> ExitCode:
-    """Measure the accuracy of an artefact folder on images of which the truth is known.
+    """Measure the accuracy of ARTIFACT, a folder, on images of which the truth is known.
 
     Writes journal.jsonl, evaluation.json and evaluation.html. The same command goes on where an
     interrupted one stopped. Ends with 6 when a stated bar is missed.

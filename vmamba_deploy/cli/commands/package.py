@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vmamba_deploy.cli.parameters import BatchList
+from vmamba_deploy.cli.parameters import BatchList, artifact_argument
 from vmamba_deploy.cli.reporting import reporting
 from vmamba_deploy.serving.triton.plan import BACKENDS, DEVICES, TritonPlan
 
@@ -24,13 +24,12 @@ if TYPE_CHECKING:
     metavar="REPO",
     help="Triton's model repository, made if it is missing.",
 )
-@click.option("--artifact", required=True, type=click.Path(path_type=Path), metavar="DIR")
 @click.option(
     "--backend",
     type=click.Choice(BACKENDS),
     default="auto",
     show_default=True,
-    help="auto: TensorRT if DIR has an engine for it, else ONNX Runtime.",
+    help="auto: TensorRT if ARTIFACT has an engine for it, else ONNX Runtime.",
 )
 @click.option("--name", default="vmamba", show_default=True, help="Of the model.")
 @click.option(
@@ -77,8 +76,9 @@ if TYPE_CHECKING:
 )
 @click.option("--force", is_flag=True, help="Replace the models of an earlier run.")
 @reporting
+@artifact_argument
 def command(terminal: Terminal, **options: Any) -> None:
-    """Write a model repository of Triton Inference Server from an artefact folder.
+    """Write a model repository of Triton Inference Server from ARTIFACT, a folder.
 
     The folder is verified first. The models appear whole or not at all, and nothing that this
     command did not write is replaced.

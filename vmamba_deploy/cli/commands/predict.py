@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vmamba_deploy.cli.parameters import ImageSize, max_pixels_option
+from vmamba_deploy.cli.parameters import ImageSize, artifact_and_images, max_pixels_option
 from vmamba_deploy.cli.reporting import reporting
 from vmamba_deploy.errors import UsageError
 from vmamba_deploy.runtimes.registry import runtime_choices
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
 
 @click.command("predict")
-@click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--artifact", required=True, type=click.Path(path_type=Path), metavar="DIR")
 @click.option("--runtime", type=click.Choice(runtime_choices()), default="auto", show_default=True)
 @click.option("--top-k", type=int, default=5, show_default=True, help="Classes per image.")
 @click.option(
@@ -40,6 +38,7 @@ if TYPE_CHECKING:
 @click.option("--stride", type=ImageSize(), help="From one window to the next.")
 @max_pixels_option
 @reporting
+@artifact_and_images
 def command(
     terminal: Terminal,
     *,
@@ -50,7 +49,7 @@ def command(
     stride: tuple[int, int] | None,
     **options: Any,
 ) -> None:
-    """Show what an artefact says of IMAGES: classes, or what is where in them."""
+    """Show what ARTIFACT, a folder, says of images: classes, or what is where in them."""
     from vmamba_deploy.cli.prediction_tables import as_fields, predictions_table
     from vmamba_deploy.pipeline.predict import Look, run_predict
 

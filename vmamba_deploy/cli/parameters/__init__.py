@@ -1,5 +1,6 @@
 """Options that commands share, one file an idea."""
 
+from vmamba_deploy.cli.parameters.artifact import artifact_and_images, artifact_argument
 from vmamba_deploy.cli.parameters.comparison import require_option
 from vmamba_deploy.cli.parameters.engine import engine_options
 from vmamba_deploy.cli.parameters.images import max_pixels_option, preprocessing_options
@@ -30,6 +31,8 @@ __all__ = [
     "Names",
     "Numbers",
     "Shapes",
+    "artifact_and_images",
+    "artifact_argument",
     "engine_options",
     "max_pixels_option",
     "network_option",
