@@ -9,7 +9,7 @@ import pytest
 
 from vmamba_deploy.errors import UsageError
 from vmamba_deploy.inference import load
-from vmamba_deploy.pipeline.bench import run_bench
+from vmamba_deploy.pipeline.bench import BenchPlan, run_bench
 from vmamba_deploy.pipeline.compare import run_compare
 from vmamba_deploy.pipeline.doctor import examine
 from vmamba_deploy.runtimes.base import (
@@ -103,8 +103,8 @@ def test_when_it_is_wrong_it_fails_and_its_layers_are_looked_at(artifact, tmp_pa
 
 def test_it_is_timed(artifact, monkeypatch):
     monkeypatch.setitem(RUNTIMES, "toy", toy())
-    latencies, _ = run_bench(artifact / "model.onnx", repeats=1)
-    assert "toy" in [row.runtime for row in latencies]
+    outcome = run_bench(artifact / "model.onnx", BenchPlan(repeats=1))
+    assert "toy" in [row.runtime for row in outcome.latencies]
 
 
 def test_doctor_shows_it(monkeypatch):

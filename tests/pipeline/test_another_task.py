@@ -21,7 +21,7 @@ from vmamba_deploy.exporting.onnx_model import OnnxModel
 from vmamba_deploy.exporting.options import ExportOptions
 from vmamba_deploy.inference import load
 from vmamba_deploy.models import LoadedModel, create_model, load_weights
-from vmamba_deploy.pipeline.bench import run_bench
+from vmamba_deploy.pipeline.bench import BenchPlan, run_bench
 from vmamba_deploy.pipeline.compare import run_compare
 from vmamba_deploy.pipeline.export import ExportOutcome, run_export
 from vmamba_deploy.pipeline.plan import ExportPlan
@@ -143,8 +143,8 @@ def test_it_is_compared_and_timed_again(outcome: ExportOutcome, tmp_path: Path) 
     assert "layers" in json.loads((tmp_path / "report.json").read_text())
     text = (tmp_path / "data-inputs.json").read_text()
     assert '"sizes"' in text
-    latencies, _skipped = run_bench(outcome.folder / "model.onnx", repeats=1)
-    assert {"pytorch", "onnxruntime-body"} <= {one.runtime for one in latencies}
+    measured = run_bench(outcome.folder / "model.onnx", BenchPlan(repeats=1))
+    assert {"pytorch", "onnxruntime-body"} <= {one.runtime for one in measured.latencies}
 
 
 def test_a_file_of_standard_ops_alone_takes_the_same(loaded: LoadedModel, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from vmamba_deploy.errors import ExitCode, InputFileError, IntegrityError, Usage
 from vmamba_deploy.exporting.onnx_model import OnnxModel
 from vmamba_deploy.inference import load
 from vmamba_deploy.parity.inputs import load_photo
-from vmamba_deploy.pipeline.bench import run_bench
+from vmamba_deploy.pipeline.bench import BenchPlan, run_bench
 from vmamba_deploy.pipeline.compare import run_compare
 from vmamba_deploy.pipeline.engine import run_build
 from vmamba_deploy.pipeline.events import Steps
@@ -120,15 +120,19 @@ def test_a_tampered_folder_is_refused_by_every_command(exported, tmp_path, victi
         assert "Traceback" not in result.output
 
 
-def test_bench_times_three_runtimes_with_ratios(exported):
-    latencies, skipped = run_bench(exported[0].folder / "model.onnx", batches=(1, 2), repeats=2)
-    assert skipped == {}
-    assert [row.runtime for row in latencies[:3]] == [
-        "pytorch", "onnxruntime-body", "onnxruntime-library"
-    ]  # fmt: skip
-    assert {row.batch for row in latencies} == {1, 2}
-    assert all(0 < row.fastest_ms <= row.median_ms for row in latencies)
-    assert latencies[0].ratio == 1.0
+def test_bench_measures_all_that_lies_in_the_folder(exported):
+    outcome = run_bench(exported[0].folder, BenchPlan(batches=(1, 2), repeats=2))
+    rows = {(row.runtime, row.batch): row for row in outcome.latencies}
+    here = ["pytorch", "onnxruntime-body", "onnxruntime-library"]
+    assert {(name, batch) for name in here for batch in (1, 2)} <= rows.keys()
+    for row in rows.values():
+        times = row.times
+        assert 0 < times.min_ms <= times.p50_ms <= times.p90_ms <= times.p99_ms <= times.max_ms
+        yardstick = rows["pytorch", row.batch].images_per_second
+        assert row.speedup == pytest.approx(row.images_per_second / yardstick)
+    # On a machine without a GPU, an engine is told of and not left out in silence.
+    engine = exported[0].manifest.engine
+    assert not engine.built or engine.flavour in {*outcome.skipped, *(name for name, _ in rows)}
 
 
 @pytest.mark.skipif(not HAS_RTX, reason="tensorrt_rtx is not installed")

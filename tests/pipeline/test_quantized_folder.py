@@ -41,12 +41,12 @@ def test_info_tells_what_is_in_eight_bits(folder: Path) -> None:
     assert len(said["quantization"]["layers"]) == 22
 
 
-def test_bench_says_why_there_is_no_pytorch_and_what_the_ratios_are_to(folder: Path) -> None:
+def test_bench_says_why_there_is_no_pytorch_and_what_the_speed_ups_are_over(folder: Path) -> None:
     said = told("bench", folder, "--repeats", 1)
     timed = {row["runtime"]: row for row in said["latencies"]}
     assert timed.keys() >= ON_THE_CPU
     assert "pytorch" not in timed
-    assert said["latencies"][0]["ratio"] == 1.0
+    assert said["latencies"][0]["speedup"] == 1.0
     assert "no layers in int8" in said["skipped"]["pytorch"]
     assert "first row" in said["skipped"]["pytorch"]
 

@@ -13,7 +13,14 @@ from vmamba_deploy.parity.kinds.label_map import LabelMetrics
 from vmamba_deploy.parity.metrics import Metrics
 from vmamba_deploy.parity.results import InputResult, OutputResult, RunResult
 from vmamba_deploy.precisions import PRECISIONS
-from vmamba_deploy.reports.columns import COLUMNS, EXPLANATIONS, figure_kinds, furthest_of, percent
+from vmamba_deploy.reports.columns import (
+    COLUMNS,
+    EXPLANATIONS,
+    digits,
+    figure_kinds,
+    furthest_of,
+    percent,
+)
 from vmamba_deploy.reports.html_file import render_html
 from vmamba_deploy.reports.pictures import Part, Picture
 
@@ -110,3 +117,14 @@ def test_a_share_of_nothing_is_no_share() -> None:
     found, *_ = COLUMNS[DetectionMetrics]
     assert found.text(DETECTIONS) == "100 %"
     assert found.text(replace(DETECTIONS, decided=0)) == "\N{EN DASH}"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.001234, "0.00123"), (0.5, "0.500"), (1.0, "1.00"), (12.345, "12.3"), (99.96, "100"),
+        (100.4, "100"), (12345.6, "12346"),
+    ],
+)  # fmt: skip
+def test_times_and_ratios_have_three_digits(value: float, text: str) -> None:
+    assert digits(value) == text

@@ -8,12 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from vmamba_deploy.artifacts.atomic import make_folder
 from vmamba_deploy.artifacts.engine_facts import EngineFacts
-from vmamba_deploy.artifacts.manifest import ENGINE_NAME, MANIFEST_NAME, read_manifest
-from vmamba_deploy.errors import ExitCode, IntegrityError
+from vmamba_deploy.errors import ExitCode
 from vmamba_deploy.exporting.onnx_model import OnnxModel
 from vmamba_deploy.parity.exhibits import Exhibits
 from vmamba_deploy.parity.verdict import Verdict
-from vmamba_deploy.pipeline.engine import onnx_file_of
 from vmamba_deploy.pipeline.events import OnEvent, Steps
 from vmamba_deploy.pipeline.parity import (
     check_parity,
@@ -24,6 +22,7 @@ from vmamba_deploy.pipeline.parity import (
 )
 from vmamba_deploy.pipeline.quantize import prove_anew
 from vmamba_deploy.pipeline.report import write_reports
+from vmamba_deploy.pipeline.source import engine_of, onnx_file_of
 from vmamba_deploy.precisions import PRECISIONS
 from vmamba_deploy.quantization.results import QuantizationProof
 from vmamba_deploy.runtimes.base import check_batches
@@ -124,7 +123,7 @@ def run_compare(
         told.append(loaded.source)
     batches = batches or facts.task.batches[:2]
     with steps.step("parity", "comparing with PyTorch") as told:
-        engine, exhibits = _engine_of(path), Exhibits(loaded.preprocessing)
+        engine, exhibits = engine_of(path), Exhibits(loaded.preprocessing)
         results = check_parity(
             facts,
             loaded,
@@ -183,13 +182,3 @@ def _save_reference(
         [session(one.pixel_values, **one.others) for one in inputs],
     )
     return [str(file) for file in files]
-
-
-def _engine_of(path: Path) -> EngineFacts:
-    """The engine as the folder's manifest describes it; a lone ONNX file has none."""
-    if not path.is_dir() or not (path / MANIFEST_NAME).exists():
-        return EngineFacts(built=False, reason="no manifest describes one")
-    engine = read_manifest(path).engine
-    if engine.built and not (path / ENGINE_NAME).is_file():
-        raise IntegrityError(f"the manifest of {path} describes an engine that it does not list")
-    return engine

@@ -12,7 +12,6 @@ from vmamba_deploy import native
 from vmamba_deploy.artifacts.engine_facts import EngineFacts
 from vmamba_deploy.artifacts.manifest import (
     ENGINE_NAME,
-    MANIFEST_NAME,
     ONNX_NAME,
     TRT_LIBRARY_NAME,
     Description,
@@ -22,11 +21,11 @@ from vmamba_deploy.artifacts.manifest import (
     write_manifest,
 )
 from vmamba_deploy.artifacts.output_folder import open_output_folder
-from vmamba_deploy.artifacts.verification import verify
 from vmamba_deploy.errors import InputFileError, UsageError, printable
 from vmamba_deploy.exporting.onnx_model import OnnxModel
 from vmamba_deploy.files import human_size
 from vmamba_deploy.pipeline.events import OnEvent, Steps
+from vmamba_deploy.pipeline.source import has_manifest, onnx_file_of
 from vmamba_deploy.precisions import PRECISIONS, PrecisionName
 from vmamba_deploy.runtimes.onnxruntime import CUSTOM_OP_LIBRARY
 from vmamba_deploy.runtimes.openvino import EXTENSION
@@ -260,27 +259,6 @@ def engine_profile(facts: OnnxModel, plan: EnginePlan) -> Profile:
     return smallest, usual, largest
 
 
-def onnx_file_of(path: Path) -> Path:
-    """The ONNX file itself, or that of an artefact folder, whose manifest is verified first.
-
-    Raises:
-        InputFileError: no such file or folder, or a folder without an ONNX file.
-        IntegrityError: the folder is not what its manifest says.
-    """
-    if not path.exists():
-        raise InputFileError(f"there is no file or folder {path}")
-    if not path.is_dir():
-        return path
-    if (path / MANIFEST_NAME).exists():
-        verify(path)
-    files = sorted(path.glob("*.onnx"))
-    if len(files) != 1:
-        raise InputFileError(
-            f"{path} holds {len(files)} ONNX files, expected one", hint="name the file itself"
-        )
-    return files[0]
-
-
 def describe(
     facts: OnnxModel,
     engine: EngineFacts,
@@ -405,7 +383,7 @@ def run_build(
         add_libraries(folder.staging, steps)
         engine = build_engine_file(copy, plan, steps)
         with steps.step("manifest", "describing the files"):
-            typed = read_manifest(source).weights.source if _has_manifest(source) else None
+            typed = read_manifest(source).weights.source if has_manifest(source) else None
             reason = "the engine was not compared"
             described = describe(facts, engine, "unproven", reason, source=typed)
             manifest = write_manifest(folder.staging, described)
@@ -416,10 +394,6 @@ def run_build(
 
 
 def _default_output(source: Path, onnx_path: Path) -> Path:
-    if _has_manifest(source):
+    if has_manifest(source):
         return source
     return onnx_path.with_name(f"{onnx_path.stem}-engine")
-
-
-def _has_manifest(source: Path) -> bool:
-    return source.is_dir() and (source / MANIFEST_NAME).exists()

@@ -147,6 +147,11 @@ def figure(value: float | None) -> str:
     return f"{value:.3g}"
 
 
+def digits(value: float) -> str:
+    """A time, rate or ratio in three digits at the least, without an exponent from 0.0001 up."""
+    return f"{value:.0f}" if value >= 100 else f"{value:#.3g}".rstrip(".")
+
+
 def percent(value: float | None) -> str:
     """A fraction in percent, and never 100 unless it is."""
     if value is None or not math.isfinite(value):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 from vmamba_deploy.artifacts.manifest import MANIFEST_NAME, ORT_LIBRARY_NAME, read_manifest
 from vmamba_deploy.artifacts.verification import verify_file
@@ -107,6 +107,18 @@ class AbsentRuntime:
         raise FileNotFoundError(self._reason)
 
 
+@runtime_checkable
+class Concurrent(Protocol):
+    """A runtime whose sessions can be called side by side, each by a thread of its own."""
+
+    def open_streams(self, count: int) -> Sequence[Session]:
+        """Load the model once where the runtime can, for so many sessions.
+
+        They are closed in the reverse order: the first may hold what all share. Raises like `open`.
+        """
+        ...
+
+
 def fed(
     names: Sequence[str], pixel_values: npt.NDArray[Any], others: Mapping[str, npt.NDArray[Any]]
 ) -> dict[str, npt.NDArray[Any]]:
@@ -142,7 +154,8 @@ class ModelFiles:
 
     Attributes:
         onnx: the ONNX file, read.
-        network: PyTorch's, in the file's precision; it takes what the file takes.
+        network: PyTorch's, in the file's precision; it takes what the file takes. None leaves
+            PyTorch out.
         engine: of `model.engine` beside the file; None leaves engines out.
         threads: of a session on the CPU; 0 leaves the number to the runtime.
         cuda_graphs: capture the network, where a runtime can.
@@ -150,7 +163,7 @@ class ModelFiles:
     """
 
     onnx: OnnxModel
-    network: nn.Module
+    network: nn.Module | None = None
     engine: EngineFacts | None = None
     threads: int = 0
     cuda_graphs: bool = False

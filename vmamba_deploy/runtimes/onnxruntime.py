@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     import onnx_ir as ir
 
     from vmamba_deploy.runtimes.base import Outputs
+    from vmamba_deploy.runtimes.profiles import NodeTime
 
 CUSTOM_OP_LIBRARY = "vmamba_ort"
 _USUAL_LARGEST_BATCH = 32
@@ -60,6 +61,7 @@ def create_session(
     cuda_graph: bool = False,
     precision: PrecisionName | None = None,
     optimized_file: Path | None = None,
+    profile_prefix: Path | None = None,
 ) -> Any:
     """An `onnxruntime.InferenceSession`.
 
@@ -72,6 +74,7 @@ def create_session(
         precision: of the model where it is known, so that the package onnx_ir is not needed; None
             looks into the model.
         optimized_file: where ONNX Runtime writes the graph that it runs.
+        profile_prefix: where it writes a profile: begin of the file's name.
 
     Raises:
         InputFileError: ONNX Runtime does not accept the model.
@@ -91,6 +94,8 @@ def create_session(
     options.log_severity_level = 3
     if optimized_file is not None:
         options.optimized_model_filepath = str(optimized_file)
+    if profile_prefix is not None:
+        options.enable_profiling, options.profile_file_prefix = True, str(profile_prefix)
     if library is not None:
         _require_text(library)
         check_loadable(library)
@@ -228,7 +233,22 @@ class OnnxRuntimeBody:
 
     def open(self) -> OnnxRuntimeSession:
         """Load the file; the scan runs through its function body."""
-        return OnnxRuntimeSession(create_session(self._model, threads=self._threads))
+        return self.open_streams(1)[0]
+
+    def open_streams(self, count: int) -> list[OnnxRuntimeSession]:
+        """Load the file once: ONNX Runtime's own session takes calls of many threads."""
+        return turns_in(self._create(), count)
+
+    def profile(
+        self, pixel_values: npt.NDArray[Any], others: Mapping[str, npt.NDArray[Any]], calls: int
+    ) -> list[NodeTime]:
+        """See `Profiling`."""
+        from vmamba_deploy.runtimes.onnxruntime_profile import profiled_nodes
+
+        return profiled_nodes(self._create, pixel_values, others, calls)
+
+    def _create(self, profile_prefix: Path | None = None) -> Any:
+        return create_session(self._model, threads=self._threads, profile_prefix=profile_prefix)
 
 
 class OnnxRuntimeLibrary:
@@ -253,11 +273,28 @@ class OnnxRuntimeLibrary:
 
     def open(self) -> OnnxRuntimeSession:
         """Load the file with the library registered, building the library on first use."""
+        return self.open_streams(1)[0]
+
+    def open_streams(self, count: int) -> list[OnnxRuntimeSession]:
+        """See `OnnxRuntimeBody.open_streams`."""
+        return turns_in(self._create(), count)
+
+    def profile(
+        self, pixel_values: npt.NDArray[Any], others: Mapping[str, npt.NDArray[Any]], calls: int
+    ) -> list[NodeTime]:
+        """See `Profiling`."""
+        from vmamba_deploy.runtimes.onnxruntime_profile import profiled_nodes
+
+        return profiled_nodes(self._create, pixel_values, others, calls)
+
+    def _create(self, profile_prefix: Path | None = None) -> Any:
         from vmamba_deploy import native
 
-        library = self._library or native.library_path(CUSTOM_OP_LIBRARY)
-        return OnnxRuntimeSession(
-            create_session(self._model, library=library, threads=self._threads)
+        return create_session(
+            self._model,
+            library=self._library or native.library_path(CUSTOM_OP_LIBRARY),
+            threads=self._threads,
+            profile_prefix=profile_prefix,
         )
 
 
@@ -290,6 +327,11 @@ class OnnxRuntimeSession:
     def close(self) -> None:
         """Free the session."""
         self._session = None
+
+
+def turns_in(session: Any, count: int) -> list[OnnxRuntimeSession]:
+    """So many sessions, which share one `onnxruntime.InferenceSession` and its threads."""
+    return [OnnxRuntimeSession(session) for _ in range(count)]
 
 
 def _onnxruntime_status() -> RuntimeStatus:
@@ -337,10 +379,7 @@ def _open_folder(serving: Serving) -> ServedModel:
         threads=serving.threads,
         precision=serving.manifest.precision,
     )
-    # ONNX Runtime's own session takes calls of many threads; each stream gets a turn in it.
-    return served(
-        "onnxruntime", serving, [OnnxRuntimeSession(session) for _ in range(serving.streams)]
-    )
+    return served("onnxruntime", serving, turns_in(session, serving.streams))
 
 
 def _layer_session(model: ir.Model) -> Any:

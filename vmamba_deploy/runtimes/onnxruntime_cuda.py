@@ -104,6 +104,10 @@ class OnnxRuntimeCuda:
             )
         return BoundSession(session, "cuda", cuda_graph=self._cuda_graph)
 
+    def open_streams(self, count: int) -> list[BoundSession]:
+        """Load the file for each stream: a session holds the buffers and graphs of one."""
+        return [self.open() for _ in range(count)]
+
 
 class BoundSession:
     """A session whose inputs and outputs stay on the device: a set of buffers for each shape.
@@ -247,7 +251,7 @@ def _open_folder(serving: Serving) -> ServedModel:
         hint = None if library else "export again with this release"
         raise EnvironmentProblem(status.reason, hint=hint)
     runtime = OnnxRuntimeCuda(path, library=library, cuda_graph=serving.cuda_graphs)
-    return served(runtime.name, serving, [runtime.open() for _ in range(serving.streams)])
+    return served(runtime.name, serving, runtime.open_streams(serving.streams))
 
 
 def _layer_session(model: ir.Model) -> Any:

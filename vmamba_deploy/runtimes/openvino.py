@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
@@ -41,6 +41,7 @@ from vmamba_deploy.runtimes.base import (
     given,
 )
 from vmamba_deploy.runtimes.onnxruntime import check_onnx, served
+from vmamba_deploy.runtimes.profiles import NodeTime, NodeTimes
 
 if TYPE_CHECKING:
     import numpy as np
@@ -103,6 +104,7 @@ class OpenVinoNetwork:
         extension: our library; None for a file of standard ops alone.
         threads: of each stream, 0 for OpenVINO's own choice.
         streams: calls that run side by side.
+        profiled: let every call time its nodes.
 
     Raises:
         InputFileError: OpenVINO does not accept the file.
@@ -112,7 +114,13 @@ class OpenVinoNetwork:
     """
 
     def __init__(
-        self, path: Path, *, extension: Path | None = None, threads: int = 0, streams: int = 1
+        self,
+        path: Path,
+        *,
+        extension: Path | None = None,
+        threads: int = 0,
+        streams: int = 1,
+        profiled: bool = False,
     ) -> None:
         self._core = _core(extension)
         self._model = _read(self._core, path)
@@ -124,6 +132,8 @@ class OpenVinoNetwork:
 
             rewrite(self._model)
         self._options = {"INFERENCE_PRECISION_HINT": "f32", "NUM_STREAMS": str(streams)}
+        if profiled:
+            self._options["PERF_COUNT"] = "YES"
         if threads:
             self._options["INFERENCE_NUM_THREADS"] = str(threads * streams)
         self._compiled: dict[Shapes, Any] = {}
@@ -309,14 +319,42 @@ class OpenVinoRuntime:
 
     def open(self) -> OpenVinoSession:
         """Read the file, building the extension on first use; the first call compiles it."""
-        return OpenVinoSession(self.load())
+        return self.open_streams(1)[0]
 
-    def load(self, streams: int = 1) -> OpenVinoNetwork:
+    def open_streams(self, count: int) -> list[OpenVinoSession]:
+        """Read the file once, for as many streams of OpenVINO's."""
+        network = self.load(count)
+        return [OpenVinoSession(network) for _ in range(count)]
+
+    def load(self, streams: int = 1, *, profiled: bool = False) -> OpenVinoNetwork:
         """See `OpenVinoNetwork`."""
         extension = self._extension or native.library_path(EXTENSION)
         return OpenVinoNetwork(
-            self._model, extension=extension, threads=self._threads, streams=streams
+            self._model,
+            extension=extension,
+            threads=self._threads,
+            streams=streams,
+            profiled=profiled,
         )
+
+    def profile(
+        self, pixel_values: npt.NDArray[Any], others: Mapping[str, npt.NDArray[Any]], calls: int
+    ) -> list[NodeTime]:
+        """See `Profiling`; the nodes are those that OpenVINO made of the file's."""
+        network = self.load(profiled=True)
+        feed = fed(network.inputs, pixel_values, others)
+        request = network.compiled_for(
+            tuple(array.shape for array in feed.values())
+        ).create_infer_request()
+        times = NodeTimes()
+        for call in range(1 + calls):
+            with explained(f"run a batch of {len(pixel_values)}", BuildError):
+                request.infer([*feed.values()])
+            for node in request.profiling_info if call else ():
+                if node.status == node.Status.EXECUTED:
+                    ms = node.real_time.total_seconds() * 1e3
+                    times.add(node.node_name, node.node_type, ms)
+        return times.per_call(calls)
 
 
 def package_status() -> RuntimeStatus:
@@ -360,8 +398,7 @@ def _open_folder(serving: Serving) -> ServedModel:
     runtime = _of_folder(serving, check_onnx(serving))
     if not (status := _folder_status(serving)).available:
         raise EnvironmentProblem(status.reason)
-    network = runtime.load(serving.streams)
-    return served(runtime.name, serving, [OpenVinoSession(network) for _ in range(serving.streams)])
+    return served(runtime.name, serving, runtime.open_streams(serving.streams))
 
 
 def _abilities() -> list[Ability]:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from vmamba_deploy.precisions import precision_named
 from vmamba_deploy.runtimes.base import ModelFiles, RuntimeKind, RuntimeStatus, fed
+from vmamba_deploy.runtimes.profiles import NodeTimes, Span
 from vmamba_deploy.tasks import CLASSIFICATION, Task
 
 if TYPE_CHECKING:
@@ -15,6 +19,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from vmamba_deploy.runtimes.base import Outputs
+    from vmamba_deploy.runtimes.profiles import NodeTime
 
 
 class PyTorchRuntime:
@@ -40,6 +45,43 @@ class PyTorchRuntime:
     def open(self) -> PyTorchSession:
         """A session over the module; nothing is loaded."""
         return PyTorchSession(self._module, self._task)
+
+    def open_streams(self, count: int) -> list[PyTorchSession]:
+        """Sessions over the same module: a call in eval mode changes nothing in it."""
+        return [self.open() for _ in range(count)]
+
+    def profile(
+        self, pixel_values: npt.NDArray[Any], others: Mapping[str, npt.NDArray[Any]], calls: int
+    ) -> list[NodeTime]:
+        """See `Profiling`; the nodes are modules, each without those inside of it."""
+        session, times = self.open(), NodeTimes()
+        session(pixel_values, **others)
+        for _ in range(calls):
+            with _noting(self._module) as spans:
+                session(pixel_values, **others)
+            times.add_spans(spans)
+        return times.per_call(calls)
+
+
+@contextmanager
+def _noting(module: nn.Module) -> Iterator[list[Span]]:
+    """The calls of a module and of those inside of it, while it is called by one thread."""
+    spans, starts, handles = list[Span](), list[float](), []
+
+    def begin(*_arguments: object) -> None:
+        starts.append(time.perf_counter() * 1e3)
+
+    def end(name: str, called: nn.Module, *_arguments: object) -> None:
+        spans.append(Span(name, type(called).__name__, starts.pop(), time.perf_counter() * 1e3))
+
+    for name, each in module.named_modules():
+        handles.append(each.register_forward_pre_hook(begin))
+        handles.append(each.register_forward_hook(partial(end, name or "the network")))
+    try:
+        yield spans
+    finally:
+        for handle in handles:
+            handle.remove()
 
 
 class PyTorchSession:
@@ -86,7 +128,7 @@ def named_arrays(given: Tensor | Sequence[Tensor], task: Task) -> Outputs:
 
 def _on_files(files: ModelFiles) -> PyTorchRuntime | None:
     """The network itself; there is none with quantized layers."""
-    if precision_named(files.onnx.precision).quantized:
+    if files.network is None or precision_named(files.onnx.precision).quantized:
         return None
     return PyTorchRuntime(files.network, files.onnx.task)
 

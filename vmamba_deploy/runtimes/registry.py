@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from vmamba_deploy.errors import UsageError
+from vmamba_deploy.errors import UsageError, printable
 from vmamba_deploy.runtimes.aotinductor import AOTINDUCTOR
 from vmamba_deploy.runtimes.base import ModelFiles, Runtime, RuntimeKind, Service
 from vmamba_deploy.runtimes.onnxruntime import ONNXRUNTIME_BODY, ONNXRUNTIME_LIBRARY
@@ -55,6 +55,24 @@ def runtimes_on(files: ModelFiles) -> list[Runtime]:
     """Every runtime that there are files for, whether or not it can run here."""
     found = (kind.on_files(files) for kind in RUNTIMES.values())
     return [runtime for runtime in found if runtime is not None]
+
+
+def runtime_names(asked: Sequence[str]) -> tuple[str, ...]:
+    """The names in `RUNTIMES` of those asked for, in its order; of all where none is.
+
+    Args:
+        asked: such names, or what an application calls a runtime: `ort`, `trt`.
+
+    Raises:
+        UsageError: there is no such runtime.
+    """
+    called = {kind.service.choice: name for name, kind in RUNTIMES.items() if kind.service}
+    wanted = {called.get(one, one) for one in asked}
+    for one in sorted(wanted - RUNTIMES.keys()):
+        raise UsageError(
+            f"there is no runtime {printable(one)!r}", hint=f"one of {', '.join(RUNTIMES)}"
+        )
+    return tuple(name for name in RUNTIMES if name in wanted or not asked)
 
 
 def services() -> dict[str, Service]:

@@ -96,6 +96,12 @@ class TensorRT:
     class TensorIOMode:
         INPUT, OUTPUT = "in", "out"
 
+    class LayerInformationFormat:
+        JSON = "json"
+
+    class IProfiler:
+        pass
+
     @staticmethod
     def nptype(dtype):
         return dtype
@@ -109,6 +115,7 @@ class Context:
 
     def __init__(self, engine):
         self.engine, self.addresses, self.shape, self.sizes = engine, {}, None, None
+        self.profiler = None
 
     def set_input_shape(self, name, shape):
         assert self.engine.get_tensor_mode(name) == "in"
@@ -134,6 +141,9 @@ class Context:
             return False
         shape, addresses = self.shape, dict(self.addresses)
         STREAMS[handle].waiting.append(lambda: self._compute(shape, addresses))
+        if self.profiler is not None:  # it waits for the layers then
+            self.profiler.report_layer_time("sums", 0.25)
+            self.profiler.report_layer_time("largest", 0.5)
         return True
 
     @staticmethod
@@ -180,3 +190,15 @@ class Engine:
     def create_execution_context(self, *config):
         self.configs = config
         return Context(self)
+
+    def create_engine_inspector(self):
+        return Inspector()
+
+
+class Inspector:
+    """Of an engine that was built with the details of one layer alone."""
+
+    @staticmethod
+    def get_engine_information(written):
+        assert written == TensorRT.LayerInformationFormat.JSON
+        return '{"Layers": [{"Name": "sums", "LayerType": "kgen"}, "largest"], "Bindings": []}'

@@ -8,7 +8,9 @@ import pytest
 from tests.processes import HANG_S
 from tests.runtimes.tensorrt import host_device as host
 from vmamba_deploy.errors import BuildError, ClosedError, IntegrityError, UsageError
+from vmamba_deploy.runtimes.profiles import NodeTime
 from vmamba_deploy.runtimes.tensorrt.lane import EngineLane, LoadedEngine
+from vmamba_deploy.runtimes.tensorrt.run import profiled_layers
 
 
 @pytest.fixture
@@ -175,3 +177,9 @@ def test_each_input_has_buffers_of_its_own(cuda_graphs):
 def test_an_engine_of_other_tensors_is_refused(names):
     with pytest.raises(IntegrityError, match="expected inputs and outputs"):
         LoadedEngine(host.TensorRT, None, host.Engine(names), host.HostDevice())
+
+
+def test_a_profile_is_of_the_layers_of_single_calls(engine):
+    pixels = images(2)
+    nodes = profiled_layers(engine, EngineLane(engine), pixels, {}, calls=3)
+    assert nodes == [NodeTime("sums", "kgen", 0.25), NodeTime("largest", "layer", 0.5)]

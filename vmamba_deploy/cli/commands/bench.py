@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,12 +14,50 @@ if TYPE_CHECKING:
     from vmamba_deploy.cli.terminal import Terminal
     from vmamba_deploy.user_network.request import Builder
 
+_MAX_SECONDS = 86400
+
 
 @click.command("bench")
 @click.argument("path", type=click.Path(path_type=Path))
-@click.option("--batch", type=BatchList(), default="1", show_default=True)
-@click.option("--repeats", type=int, default=10, show_default=True, help="Rounds per batch size.")
+@click.option("--batch", type=BatchList(), default="1", show_default=True, help="Batch sizes.")
+@click.option(
+    "--runtime",
+    "runtimes",
+    multiple=True,
+    metavar="NAME",
+    help="Measure this one; may be given several times: pytorch, onnxruntime-body, "
+    "onnxruntime-library (ort), onnxruntime-cuda, openvino, tensorrt (trt), tensorrt_rtx (rtx), "
+    "aotinductor.  [default: all that there is]",
+)
+@click.option(
+    "--repeats",
+    "--iterations",
+    "repeats",
+    type=click.IntRange(1),
+    help="At least so many rounds per batch size.  [default: 10, with --duration 1]",
+)
+@click.option(
+    "--duration",
+    type=click.FloatRange(0, _MAX_SECONDS, min_open=True),
+    metavar="SECONDS",
+    help="Measure each runtime at least so long at each batch size.",
+)
+@click.option(
+    "--warmup",
+    type=click.IntRange(1),
+    default=2,
+    show_default=True,
+    help="Calls of each stream before the first round.",
+)
+@click.option(
+    "--streams",
+    type=click.IntRange(1, 1024),
+    default=1,
+    show_default=True,
+    help="Sessions of each runtime that are called side by side.",
+)
 @click.option("--threads", type=click.IntRange(0, 1024), default=0, help="0: each runtime's own.")
+@click.option("--profile", is_flag=True, help="Show which nodes and layers take the time.")
 @click.option("--weights", help="Weights for PyTorch, when they have moved.")
 @reporting
 @network_option
@@ -28,47 +66,31 @@ def command(
     *,
     path: Path,
     batch: tuple[int, ...],
-    repeats: int,
-    threads: int,
-    weights: str | None,
     network: Builder | None,
+    **options: Any,
 ) -> None:
     """Measure latencies of the runtimes of PATH, an ONNX file or an artefact folder.
 
-    Every round runs each of them once, so that a noisy machine disturbs all alike: PyTorch, ONNX
-    Runtime with the function body and with our library, the same on CUDA where onnxruntime-gpu is,
-    and AOTInductor where a package was exported. Ratios are to the first row: PyTorch, or stock
-    ONNX Runtime where PATH is quantized.
+    Every round runs each of them, so that a noisy machine disturbs all alike: PyTorch, ONNX Runtime
+    with the function body and with our library, the same on CUDA where onnxruntime-gpu is,
+    OpenVINO, a folder's TensorRT engine where it fits the GPU, and AOTInductor where a package was
+    exported. Speed-ups are over the first row: PyTorch, or stock ONNX Runtime where PATH is
+    quantized.
     """
-    from vmamba_deploy.cli.summary import table
-    from vmamba_deploy.pipeline.bench import run_bench
-    from vmamba_deploy.pipeline.engine import onnx_file_of
+    from vmamba_deploy.cli.bench_tables import latency_table, profile_tables
+    from vmamba_deploy.pipeline.bench import BenchPlan, run_bench
     from vmamba_deploy.pipeline.events import Steps
 
+    plan = BenchPlan(batches=batch, builder=network, **options)
     steps = Steps(terminal.on_event)
     with steps.step("bench", f"measuring {path}"):
-        latencies, skipped = run_bench(
-            onnx_file_of(path),
-            batches=batch,
-            repeats=repeats,
-            threads=threads,
-            weights=weights,
-            builder=network,
-            progress=steps.progress,
-        )
-    drawn = table(
-        "\nLatency", "runtime", ">batch", ">median ms", ">fastest ms", ">images/s", ">ratio"
-    )
-    for row in latencies:
-        drawn.add_row(
-            row.runtime,
-            str(row.batch),
-            f"{row.median_ms:.1f}",
-            f"{row.fastest_ms:.1f}",
-            f"{row.images_per_second:.1f}",
-            f"{row.ratio:.2f}",
-        )
-    terminal.show(drawn)
-    for name, reason in skipped.items():
+        outcome = run_bench(path, plan, steps.progress)
+    terminal.show(latency_table(outcome.latencies))
+    for profile in outcome.profiles:
+        for drawn in profile_tables(profile):
+            terminal.show(drawn)
+    for name, reason in outcome.skipped.items():
         steps.warn(f"{name} was left out: {reason}")
-    terminal.result({"latencies": latencies, "skipped": skipped})
+    for name, reason in outcome.unprofiled.items():
+        steps.warn(f"{name} has no profile: {reason}")
+    terminal.result(vars(outcome))

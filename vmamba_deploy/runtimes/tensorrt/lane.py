@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -74,6 +75,13 @@ class LoadedEngine:
 
         dtype: np.dtype[Any] = np.dtype(self.trt.nptype(self._engine.get_tensor_dtype(name)))
         return dtype
+
+    def layer_kinds(self) -> dict[str, str]:
+        """TensorRT's type of each layer by its name, where the engine was built to tell it."""
+        written = self.trt.LayerInformationFormat.JSON
+        text = self._engine.create_engine_inspector().get_engine_information(written)
+        layers = json.loads(text).get("Layers", [])
+        return {each["Name"]: each["LayerType"] for each in layers if isinstance(each, dict)}
 
     def new_context(self, *, cuda_graphs: bool) -> tuple[Any, bool]:
         """An execution context, and whether it replays CUDA graphs by itself.
@@ -148,6 +156,11 @@ class EngineLane:
         """
         with self._turn:
             return self._run(fed(self._engine.input_names, pixel_values, others))
+
+    def report_to(self, profiler: Any) -> None:
+        """Let TensorRT tell an IProfiler what each layer takes; only without CUDA graphs."""
+        with self._turn:
+            self._context.profiler = profiler
 
     def close(self) -> None:
         """Wait for the call under way; free the context, its buffers and the stream."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from collections.abc import Mapping
+from contextlib import ExitStack, closing
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,7 +31,8 @@ from vmamba_deploy.runtimes.base import (
     Serving,
 )
 from vmamba_deploy.runtimes.cuda_driver import GpuSearch, find_gpus
-from vmamba_deploy.runtimes.tensorrt.callbacks import make_logger
+from vmamba_deploy.runtimes.profiles import NodeTime, NodeTimes
+from vmamba_deploy.runtimes.tensorrt.callbacks import make_logger, make_profiler
 from vmamba_deploy.runtimes.tensorrt.cuda_device import CudaDevice
 from vmamba_deploy.runtimes.tensorrt.flavour import (
     FLAVOURS,
@@ -66,6 +68,7 @@ class TensorRTRuntime:
         facts: what it was built by and for.
         plugin_library: `libvmamba_trt.so` beside it; None builds or finds it.
         first: name of the input that comes first in a call.
+        cuda_graphs: see `EngineLane`.
     """
 
     def __init__(
@@ -75,18 +78,19 @@ class TensorRTRuntime:
         *,
         plugin_library: Path | None = None,
         first: str = PIXEL_VALUES,
+        cuda_graphs: bool = False,
     ) -> None:
         if not facts.built or facts.flavour is None:
             raise IntegrityError(f"this folder has no engine: {facts.reason}")
         if facts.weights_stripped:
             raise UsageError(f"{engine} has no weights", hint="refit it from the ONNX file first")
         self._engine, self._facts, self._library = engine, facts, plugin_library
-        self._first = first
+        self._first, self._cuda_graphs = first, cuda_graphs
         self._flavour = FLAVOURS[facts.flavour]
         self._folder: Path | None = None
 
     @classmethod
-    def from_folder(cls, folder: Path) -> TensorRTRuntime:
+    def from_folder(cls, folder: Path, *, cuda_graphs: bool = False) -> TensorRTRuntime:
         """The engine of an artefact folder.
 
         Every file is checked against the manifest by `open`, before TensorRT reads a byte of it.
@@ -98,7 +102,13 @@ class TensorRTRuntime:
         manifest = read_manifest(folder)
         library = folder / TRT_LIBRARY_NAME
         first = manifest.onnx.inputs[0].name
-        runtime = cls(folder / ENGINE_NAME, manifest.engine, plugin_library=library, first=first)
+        runtime = cls(
+            folder / ENGINE_NAME,
+            manifest.engine,
+            plugin_library=library,
+            first=first,
+            cuda_graphs=cuda_graphs,
+        )
         if ENGINE_NAME not in manifest.files:
             raise IntegrityError(f"the manifest of {folder} does not list {ENGINE_NAME}")
         runtime._folder = folder
@@ -126,7 +136,20 @@ class TensorRTRuntime:
 
     def open(self) -> TensorRTSession:
         """Load the engine for calls of one thread; see `load`."""
-        return TensorRTSession(self.load())
+        return self.open_streams(1)[0]
+
+    def open_streams(self, count: int) -> list[TensorRTSession]:
+        """Load the engine once; every session has a lane of its own in it."""
+        engine = self.load()
+        lanes = _lanes(engine, count, cuda_graphs=self._cuda_graphs)
+        return [TensorRTSession(lane, engine if lane is lanes[0] else None) for lane in lanes]
+
+    def profile(
+        self, pixel_values: npt.NDArray[Any], others: Mapping[str, npt.NDArray[Any]], calls: int
+    ) -> list[NodeTime]:
+        """See `Profiling`; the nodes are the engine's layers, kernel by kernel."""
+        with closing(self.load()) as engine, closing(EngineLane(engine)) as lane:
+            return profiled_layers(engine, lane, pixel_values, others, calls)
 
     def load(self) -> LoadedEngine:
         """Load the plugin, then the engine.
@@ -187,12 +210,34 @@ def _deserialised(runtime: Any, content: bytes, logger: Any) -> Any:
         return None
 
 
-class TensorRTSession:
-    """A loaded engine with one lane; not for two threads at a time."""
+def profiled_layers(
+    engine: LoadedEngine,
+    lane: EngineLane,
+    pixel_values: npt.NDArray[Any],
+    others: Mapping[str, npt.NDArray[Any]],
+    calls: int,
+) -> list[NodeTime]:
+    """What the layers of an engine take, in a lane without CUDA graphs."""
+    lane(pixel_values, **others)
+    profiler, kinds, times = make_profiler(engine.trt), engine.layer_kinds(), NodeTimes()
+    lane.report_to(profiler)
+    for _ in range(calls):
+        lane(pixel_values, **others)
+    for name, ms in profiler.layers:
+        times.add(name, kinds.get(name, "layer"), ms)
+    return times.per_call(calls)
 
-    def __init__(self, engine: LoadedEngine) -> None:
-        self._engine = engine
-        self._lane = EngineLane(engine)
+
+class TensorRTSession:
+    """A lane through an engine; not for two threads at a time.
+
+    Args:
+        lane: that is called.
+        engine: which is freed with the session; None where another one owns it.
+    """
+
+    def __init__(self, lane: EngineLane, engine: LoadedEngine | None) -> None:
+        self._lane, self._engine = lane, engine
 
     def __call__(
         self, pixel_values: npt.NDArray[np.generic], **others: npt.NDArray[Any]
@@ -201,9 +246,22 @@ class TensorRTSession:
         return self._lane(pixel_values, **others)
 
     def close(self) -> None:
-        """Free the engine, its buffers and the stream."""
+        """Free the buffers and the stream, and the engine where it is the session's own."""
         self._lane.close()
-        self._engine.close()
+        if self._engine is not None:
+            self._engine.close()
+
+
+def _lanes(engine: LoadedEngine, count: int, *, cuda_graphs: bool) -> list[EngineLane]:
+    """So many lanes; where one cannot be made, all that was opened is freed."""
+    lanes = []
+    with ExitStack() as opened:
+        opened.callback(engine.close)
+        for _ in range(count):
+            lanes.append(EngineLane(engine, cuda_graphs=cuda_graphs))
+            opened.callback(lanes[-1].close)
+        opened.pop_all()
+    return lanes
 
 
 def _on_files(flavour: Flavour, files: ModelFiles) -> Runtime | None:
@@ -216,9 +274,15 @@ def _on_files(flavour: Flavour, files: ModelFiles) -> Runtime | None:
     if engine.weights_stripped:
         return AbsentRuntime(flavour.name, _STRIPPED)
     if path.with_name(MANIFEST_NAME).exists():
-        return TensorRTRuntime.from_folder(path.parent)
+        return TensorRTRuntime.from_folder(path.parent, cuda_graphs=files.cuda_graphs)
     library = path.with_name(TRT_LIBRARY_NAME)
-    return TensorRTRuntime(path, engine, plugin_library=library, first=files.onnx.inputs[0].name)
+    return TensorRTRuntime(
+        path,
+        engine,
+        plugin_library=library,
+        first=files.onnx.inputs[0].name,
+        cuda_graphs=files.cuda_graphs,
+    )
 
 
 def _folder_status(flavour: Flavour, serving: Serving) -> RuntimeStatus:
@@ -239,13 +303,7 @@ def _open_folder(flavour: Flavour, serving: Serving) -> ServedModel:
             hint=f"use runtime='auto', or build one with `vmamba-deploy build --trt {asked}`",
         )
     engine = TensorRTRuntime.from_folder(serving.folder).load()
-    lanes = []
-    with ExitStack() as opened:
-        opened.callback(engine.close)
-        for _ in range(serving.streams):
-            lanes.append(EngineLane(engine, cuda_graphs=serving.cuda_graphs))
-            opened.callback(lanes[-1].close)
-        opened.pop_all()
+    lanes = _lanes(engine, serving.streams, cuda_graphs=serving.cuda_graphs)
     batches = engine.smallest[0], engine.largest[0]
     return ServedModel(flavour.name, lanes, batches, fixed=True, release=engine.close)
 

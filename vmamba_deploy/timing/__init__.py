@@ -1,0 +1,1 @@
+"""How long calls take: in rounds, so that a noisy machine disturbs all alike, and as statistics."""
