@@ -141,6 +141,11 @@ def shown(path: Path | str) -> str:
     return printable(os.fsencode(path).decode("utf-8", "backslashreplace"))
 
 
+def readable(text: str) -> str:
+    """Text with names of files in it as UTF-8 can hold it: a byte that is none is written out."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
 def _identity(path: Path) -> tuple[int, ...] | None:
     """None of a file that cannot be opened either, which its reader tells."""
     try:

@@ -61,6 +61,8 @@ def test_a_cluster_gives_what_one_process_gives_though_a_worker_dies(
 
     assert lasting(there.output) == lasting(here.output)
     assert outcome.report.summary.agreement == expected.report.summary.agreement
+    table = (there.output / "predictions.csv").read_bytes()
+    assert table == (here.output / "predictions.csv").read_bytes()
     assert sorted(done(there.output)) == list(range(150))
     run = outcome.report.run
     assert (run.images, run.resumed, run.distributed) == (120, 30, True)

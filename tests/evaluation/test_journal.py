@@ -1,4 +1,5 @@
 import json
+import re
 import resource
 from dataclasses import replace
 
@@ -13,7 +14,8 @@ IDENTITY = Identity("a" * 64, "b" * 64, images=7, batch=3, top_k=2, against="PyT
 
 def result(index, **changes):
     reference = ReferenceResult(1, 0.1 + index, 1e-13, 26.1, 2e-7, 0.9999999999999953, 1.25)
-    return ImageResult(index, 4.5, 0.25, top=(1, 0), margin=0.1 / 3, reference=reference, **changes)
+    known = {"top": (1, 0), "margin": 0.1 / 3, "probability": 0.7 + 0.1 / 3}
+    return ImageResult(index, 4.5, 0.25, reference=reference, **known, **changes)
 
 
 def batch(start):
@@ -154,8 +156,8 @@ def test_a_damaged_journal_is_refused(tmp_path, what):
     [
         ("[]\n", "not a journal"),
         ("text\n", "not a journal"),
-        ('{"journal": 1, "colour": "red"}\n', "not a journal"),
-        ('{"journal": 2}\n', "journal of version 2"),
+        ('{"journal": 2, "colour": "red"}\n', "not a journal"),
+        ('{"journal": 3}\n', "journal of version 3, written by another release"),
     ],
 )
 def test_another_file_is_no_journal(tmp_path, text, words):
@@ -165,13 +167,24 @@ def test_another_file_is_no_journal(tmp_path, text, words):
         reopened(path)
 
 
+def test_a_journal_without_probabilities_is_refused_and_left_alone(tmp_path):
+    path = tmp_path / "journal.jsonl"
+    write(path, 0)
+    older = re.sub(r',"probability":[^,]*', "", path.read_text()).replace(":2,", ":1,", 1)
+    path.write_text(older)
+    with pytest.raises(InputFileError, match=r"version 1, .* goes on from version 2") as caught:
+        reopened(path)
+    assert "--no-resume" in caught.value.hint
+    assert path.read_text() == older
+
+
 def test_what_is_not_finite_or_absent_survives(tmp_path):
     path = tmp_path / "journal.jsonl"
     nan = float("nan")
     odd = [
         ImageResult(0, error="0.png is damaged"),
         ImageResult(1, reference=ReferenceResult(1, 2.0, nan, 4.0, nan, nan, 1.0)),
-        ImageResult(2, top=(4, 2), margin=1.0),
+        ImageResult(2, top=(4, 2), margin=1.0, probability=0.5),
     ]
     with open_journal(path, IDENTITY, ImageResult, resume=True) as journal:
         journal.append("onnxruntime", odd)
@@ -205,10 +218,10 @@ def test_a_full_disk_ends_the_run_and_loses_no_whole_batch(tmp_path, largest_fil
 
 def test_a_result_is_read_by_its_names_in_whatever_order_a_release_wrote_them():
     earlier = (
-        '{"index":3,"top":[1,0],"margin":0.5,"preprocess_ms":4.5,"inference_ms":0.25,"reference":'
+        '{"index":3,"top":[1,0],"margin":0.5,"probability":0.75,"preprocess_ms":4.5,"inference_ms":0.25,"reference":'
         '{"first":1,"margin":0.25,"squared_error":1e-13,"squared_reference":26.1,"max_abs":2e-07,'
         '"cosine":1.0,"milliseconds":1.25}}'
     )
     reference = ReferenceResult(1, 0.25, 1e-13, 26.1, 2e-7, 1.0, 1.25)
-    expected = ImageResult(3, 4.5, 0.25, top=(1, 0), margin=0.5, reference=reference)
+    expected = ImageResult(3, 4.5, 0.25, None, (1, 0), 0.5, 0.75, reference)
     assert ImageResult.from_json(json.loads(earlier)) == expected

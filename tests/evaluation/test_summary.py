@@ -1,6 +1,8 @@
 import math
 import random
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from vmamba_deploy.evaluation.intervals import percent, proportion
@@ -16,7 +18,8 @@ def answer(index, *top, expected=None, margin=1.0):
     reference = None
     if expected is not None:
         reference = ReferenceResult(expected, margin, 1e-6, 4.0, 1e-3 * (1 + index), 0.999, 2.0)
-    return ImageResult(index, float(index), 2.0 * index, top=top, margin=0.5, reference=reference)
+    known = {"top": top, "margin": 0.5, "probability": 0.8}
+    return ImageResult(index, float(index), 2.0 * index, reference=reference, **known)
 
 
 def test_wilson_s_interval():
@@ -65,37 +68,29 @@ def test_the_order_of_results_does_not_show(sample_set):
     assert summarise(data, shuffled, top_k=2) == summarise(data, results, top_k=2)
 
 
-def test_classes_and_what_they_are_taken_for(sample_set):
-    data = sample_set([0, 0, 0, 0, 1, 2], NAMES)
-    answers = [answer(n, first) for n, first in enumerate([3, 3, 5, 0, 1, 6])]
-    summary = summarise(data, answers, top_k=1)
-    first, second, third = summary.classes
-    assert (first.name, first.images, first.correct, first.accuracy) == ("a", 4, 1, 0.25)
-    assert first.taken_for == ((3, 2), (5, 1))
-    assert second.taken_for == ()
-    assert summary.worst == (2, 0)
-    assert third.taken_for == ((6, 1),)
-    confusion = summary.confusion
-    assert confusion.rows == (2, 0)
-    assert confusion.columns == (2, 0, 3, 5, 6)
-    assert confusion.counts == ((0, 0, 0, 0, 1), (0, 1, 2, 1, 0))
-    assert confusion.elsewhere == (0, 0)
+def test_wrong_images_are_told_with_the_most_confident_first(sample_set):
+    data = sample_set([0, 1, 2, 3], NAMES)
+    results = [
+        ImageResult(0),
+        *(replace(answer(n, n % 2), probability=p) for n, p in ((1, 0.9), (2, 0.3), (3, 0.8))),
+    ]
+    wrong = summarise(data, results, top_k=1).wrong
+    assert [(one.name, one.label, one.candidate) for one in wrong] == [
+        ("3.png", 3, 1),
+        ("2.png", 2, 0),
+        ("0.png", 0, None),
+    ]
+    assert [one.probability for one in wrong[:2]] == [0.8, 0.3]
 
 
-def test_the_confusion_is_bounded_and_counts_the_rest(sample_set):
-    names = tuple(str(index) for index in range(100))
-    data = sample_set([index // 3 for index in range(300)], names)
-    answers = [answer(n, (n * 37) % 100) for n in range(300)]
-    confusion = summarise(data, answers, top_k=1).confusion
-    assert len(confusion.rows) == 10
-    assert len(confusion.columns) == 20
-    for counts, rest in zip(confusion.counts, confusion.elsewhere, strict=True):
-        assert sum(counts) + rest == 3
-
-
-def test_nothing_wrong_has_no_confusion(sample_set):
-    summary = summarise(sample_set([1], NAMES), [answer(0, 1)], top_k=1)
-    assert (summary.worst, summary.confusion) == ((), None)
+def test_of_many_wrong_images_some_are_told(sample_set):
+    data = sample_set([0] * 1000, NAMES)
+    generator = np.random.default_rng()
+    probabilities = generator.random(1000)
+    results = [replace(answer(n, 1), probability=float(p)) for n, p in enumerate(probabilities)]
+    generator.shuffle(results)
+    wrong = summarise(data, results, top_k=1).wrong
+    assert [one.index for one in wrong] == np.argsort(-probabilities, kind="stable")[:48].tolist()
 
 
 def test_agreement_and_the_images_that_changed(sample_set):
@@ -125,19 +120,13 @@ def test_skipped_images_do_not_count_and_broken_logits_count_as_wrong(sample_set
     assert summary.skipped == (("1.png", "1.png is damaged"),)
     assert summary.not_finite == 1
     assert summary.classes[1].taken_for == ((None, 1),)
-
-
-def test_times_are_percentiles_over_images(sample_set):
-    data = sample_set([0] * 101, NAMES)
-    timing = summarise(data, [answer(n, 0, expected=0) for n in range(101)], top_k=1).timing
-    assert (timing.preprocess.p50, timing.preprocess.p90, timing.preprocess.p99) == (50, 90, 99)
-    assert timing.inference.mean == 100
-    assert timing.reference.p99 == 2.0
+    assert summary.confusion.not_finite == (0, 1)
 
 
 def test_nothing_that_could_be_read(sample_set):
     summary = summarise(sample_set([0], NAMES), [ImageResult(0, error="damaged")], top_k=1)
     assert (summary.top1.total, summary.timing, summary.agreement) == (0, None, None)
+    assert (summary.classes, summary.confusion, summary.calibration) == ((), None, None)
     assert shortfalls(summary, Bars(min_top1_percent=0.0)) == [
         "top-1 is \N{EN DASH}, asked for is 0 %"
     ]

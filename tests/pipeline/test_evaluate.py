@@ -1,3 +1,5 @@
+import csv
+import json
 import re
 import shutil
 from dataclasses import replace
@@ -60,7 +62,7 @@ def test_the_digits_model_keeps_its_accuracy_and_agrees_with_pytorch(compared):
 def test_files_and_times(compared):
     plan, outcome = compared
     names = {entry.name for entry in plan.output.iterdir()}
-    assert names == {"evaluation.html", "evaluation.json", "journal.jsonl"}
+    assert names == {"evaluation.html", "evaluation.json", "journal.jsonl", "predictions.csv"}
     assert lasting(plan.output)["top1"]["count"] == outcome.report.summary.top1.count
     run_info, timing = outcome.report.run, outcome.report.summary.timing
     assert (run_info.images, run_info.resumed, run_info.workers) == (450, 0, 1)
@@ -68,6 +70,34 @@ def test_files_and_times(compared):
     assert 0 < timing.preprocess.p50 <= timing.preprocess.p90 <= timing.preprocess.p99
     assert timing.inference.p50 > 0 < timing.reference.p50
     assert done(plan.output) == list(range(450))
+
+
+def test_the_table_of_predictions_has_every_image(compared):
+    plan, outcome = compared
+    with (plan.output / "predictions.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    summary = outcome.report.summary
+    assert len(rows) == 450
+    assert sum(row["correct"] == "true" for row in rows) == summary.top1.count
+    assert sum(row["pytorch"] == row["prediction"] for row in rows) == summary.agreement.same.count
+    for row in rows:
+        assert row["file"].startswith(f"{row['truth']}/")
+        assert (row["correct"] == "true") == (row["truth"] == row["prediction"])
+        assert 0.1 < float(row["probability"]) <= 1
+    wrong = [row for row in rows if row["correct"] == "false"]
+    wrong.sort(key=lambda row: -float(row["probability"]))
+    assert [row["file"] for row in wrong] == [one.name for one in summary.wrong]
+
+
+def test_each_network_is_timed_alone(compared):
+    plan, outcome = compared
+    timing, run_info = outcome.report.summary.timing, outcome.report.run
+    lines = [json.loads(one) for one in (plan.output / "journal.jsonl").read_text().splitlines()]
+    seconds = sum(line["inference_ms"] for line in lines[1:]) / 1e3
+    assert timing.inference.images_per_second == pytest.approx(450 / seconds)
+    # Each of the two is faster than both and the reading of files together.
+    assert timing.inference.images_per_second > run_info.images_per_second
+    assert timing.reference.images_per_second > run_info.images_per_second
 
 
 def test_a_run_that_is_done_does_nothing_again(compared):
@@ -103,6 +133,8 @@ def test_a_run_that_goes_on_ends_as_if_it_had_never_stopped(compared, tmp_path):
     assert (resumed.report.run.images, resumed.report.run.resumed) == (450 - 64, 64)
     assert done(output) == list(range(450))
     assert lasting(output) == lasting(plan.output)
+    table = (output / "predictions.csv").read_bytes()
+    assert table == (plan.output / "predictions.csv").read_bytes()
 
 
 def test_a_weight_that_was_lost_is_caught(compared, artifact, tmp_path):
@@ -118,7 +150,8 @@ def test_a_weight_that_was_lost_is_caught(compared, artifact, tmp_path):
         assert one.candidate != one.reference
         assert (plan.source.data / one.name).is_file()
     page = (tmp_path / "out" / "evaluation.html").read_text()
-    shown = min(len(agreement.changed), 48)
+    wrong = outcome.report.summary.wrong
+    shown = min(len(agreement.changed), 48) + len(wrong)
     assert page.count('<img src="data:image/png;base64,') == shown
     assert lasting(tmp_path / "out")["agreement"]["changed_images"] == len(agreement.changed)
 

@@ -14,12 +14,14 @@ from vmamba_deploy.evaluation.report_data import (
     EvaluationReport,
     RunInfo,
     Thumbnail,
+    data_name,
 )
 from vmamba_deploy.evaluation.results import ImageResult, ReferenceResult
 from vmamba_deploy.evaluation.samples import DataSet, Sample
 from vmamba_deploy.evaluation.summary import summarise
 from vmamba_deploy.reports.evaluation_page import render_evaluation
 from vmamba_deploy.reports.evaluation_views import evaluation_document
+from vmamba_deploy.reports.evaluation_views.classification import CLASSIFICATION_VIEW
 from vmamba_deploy.reports.html_file import write_page
 from vmamba_deploy.reports.json_file import plain, write_json
 from vmamba_deploy.reports.plots import short
@@ -46,28 +48,27 @@ def results(count, *, against):
         if index == 1:
             yield ImageResult(index, error="bee/1.png is damaged")
         else:
-            yield ImageResult(
-                index, 3.5, 1.25, top=(first, 6 - first), margin=0.5, reference=reference
-            )
+            known = {"top": (first, 6 - first), "margin": 0.5, "probability": 0.9}
+            yield ImageResult(index, 3.5, 1.25, reference=reference, **known)
 
 
-def make(*, against=True, shortfalls=(), count=70, **changes):
+def make(*, against=True, shortfalls=(), count=70, names=NAMES, **changes):
     samples = tuple(
-        Sample(Path(f"/d/{n}.png"), f"{NAMES[n % 7]}/{n}.png", n % 7) for n in range(count)
+        Sample(Path(f"/d/{n}.png"), f"{names[n % 7]}/{n}.png", n % 7) for n in range(count)
     )
-    data = DataSet(Path("/d"), "folder", samples, NAMES, "folder names are the model's labels")
+    data = DataSet(Path("/d"), "folder", samples, names, "folder names are the model's labels")
     summary = summarise(data, results(count, against=against), top_k=2)
-    shown = summary.agreement.changed[:3] if summary.agreement else ()
+    shown = CLASSIFICATION_VIEW.pictured(summary)
     report = EvaluationReport(
-        artifact=ArtifactInfo("artifacts/x", "ab" * 32, "custom", "fp16", "onnxruntime"),
-        data=DataInfo("/d", "folder", 200, count, NAMES, data.rule, "cd" * 32),
+        artifact=ArtifactInfo("artifacts/x", "pets-fp16", "ab" * 32, "custom", "fp16", "ort"),
+        data=DataInfo("/d", "pets/test", "folder", 200, count, names, data.rule, "cd" * 32),
         run=RunInfo(count, 2.0, 32, 1, False, 2, 0),
         summary=summary,
         bars=Bars(min_top1_percent=75.0),
         against="PyTorch fp32, weights 0123456789abcdef" if against else None,
         shortfalls=shortfalls,
         created="2026-11-24T12:00:00+00:00",
-        thumbnails=tuple(Thumbnail(one.index, PIXEL) for one in shown),
+        thumbnails=tuple(Thumbnail(index, PIXEL) for index in sorted(shown)),
     )
     return replace(report, **changes)
 
@@ -79,7 +80,7 @@ class Page(HTMLParser):
 
     def __init__(self, html):
         super().__init__()
-        self.open, self.text, self.references, self.tags = [], [], [], []
+        self.open, self.text, self.references, self.tags, self.title = [], [], [], [], ""
         self.feed(html)
         assert self.open == []
 
@@ -102,6 +103,7 @@ class Page(HTMLParser):
 
     def handle_data(self, data):
         self.text.append(data)
+        self.title += data if self.open[-1:] == ["title"] else ""
 
     def words(self):
         return re.sub(r"\s+", " ", " ".join(self.text))
@@ -114,26 +116,72 @@ def test_the_page_tells_what_was_measured():
         "passed",
         "79.71 %",  # 55 of 69
         "55 of 69",
+        "pets-fp16 on pets/test",
         "7 of 69 images changed class",
-        "3 of 7 are shown",
+        "truth gnu with a very long name indeed prediction bee probability 90.00 %",
+        "PyTorch alone: 133/s",
+        "ort, batches of 32, one process",
         "Unreadable: 1 image ",
         "bee/1.png is damaged",
         "70 of 200, evenly spread",
-        "35.0/s",
+        "800/s",  # 1.25 ms
+        "35/s",
         "3.5 ms",
         "top-1 at least 75.0 %; at most 0 images changed",
     ):
         assert text in words, text
-    assert page.references.count(PIXEL) == 3
+    # 14 wrong images, and 7 that changed class.
+    assert page.references.count(PIXEL) == 21
+    assert "pets-fp16 on pets/test" in page.title
 
 
 def test_the_page_needs_nothing_from_elsewhere():
     html = render_evaluation(make())
     page = Page(html)
-    assert all(one.startswith(("#", "data:image/png;base64,")) for one in page.references)
+    beside = {"predictions.csv", "evaluation.json"}
+    others = [one for one in page.references if one not in beside]
+    assert all(one.startswith(("#", "data:image/png;base64,")) for one in others)
     assert not {"script", "link", "iframe", "object"} & set(page.tags)
     assert "@import" not in html
     assert "url(http" not in html
+
+
+def cells(html, table):
+    """Of the table whose class starts so: text by row, without the row's name."""
+    body = html.split(f'<table class="{table}')[1].split("<tbody>")[1].split("</tbody>")[0]
+    return [re.findall(r"<td[^>]*>([^<]*)</td>", line) for line in body.split("<tr>")[1:]]
+
+
+def test_the_whole_confusion_matrix_of_a_few_classes():
+    report = make()
+    drawn = [[int(one or 0) for one in row] for row in cells(render_evaluation(report), "matrix")]
+    assert drawn == [list(row) for row in report.summary.confusion.counts]
+    assert sum(map(sum, drawn)) == 69
+
+
+def test_of_many_classes_the_worst_pairs_are_told():
+    names = tuple(f"class {index}" for index in range(60))
+    samples = tuple(Sample(Path(f"/d/{n}.png"), f"{n}.png", n % 60) for n in range(240))
+    data = DataSet(Path("/d"), "folder", samples, names, "rule")
+    found = [
+        ImageResult(n, 3.5, 1.25, top=(7 if n % 60 == 3 else n % 60,), margin=1, probability=0.9)
+        for n in range(240)
+    ]
+    summary = summarise(data, found, top_k=1)
+    report = make(against=False, summary=summary, thumbnails=())
+    report = replace(report, data=replace(report.data, class_names=names))
+    words = Page(render_evaluation(report)).words()
+    assert "Confusion matrix" not in words
+    assert "Truth Prediction Images Share class 3 class 7 4 100.00 % Classes" in words
+    assert "class 7 4 8 50.00 % 100.00 % 66.66 % 7" in words
+
+
+def test_a_dozen_images_are_open_and_the_others_on_demand():
+    html = render_evaluation(make(against=False, bars=Bars()))
+    before, after = html.split('<details class="more"><summary>2 more</summary>')
+    assert (before.count("<img"), after.count("<img")) == (12, 2)
+    many = Page(render_evaluation(make(count=700, against=False))).words()
+    assert "48 of 140 are shown, predictions.csv has all" in many
 
 
 def test_names_are_escaped_in_text_and_drawing():
@@ -162,14 +210,15 @@ def test_nothing_left_to_do_and_nothing_wrong():
     assert "every image was in the journal already" in words
     assert "None: every image is right." in words
     assert "None: every image has the class that PyTorch gives." in words
-    assert "Confusion" not in words
 
 
 def test_no_image_could_be_read():
     data = DataSet(Path("/d"), "folder", (Sample(Path("/d/0"), "0", 0),), NAMES, "rule")
     summary = summarise(data, [ImageResult(0, error="damaged")], top_k=2)
     report = make(count=2, summary=summary, thumbnails=())
-    assert "Time per image" not in Page(render_evaluation(report)).words()
+    words = Page(render_evaluation(report)).words()
+    for absent in ("Time per image", "Artefact alone", "Confusion", "Calibration"):
+        assert absent not in words
     assert evaluation_as_json(report)["top1"]["share"] is None
 
 
@@ -211,6 +260,23 @@ def test_files_appear_whole_or_not_at_all(tmp_path, monkeypatch):
         write_page(render_evaluation(make()), tmp_path / "evaluation.html")
     assert [one.name for one in tmp_path.iterdir()] == ["evaluation.html"]
     assert (tmp_path / "evaluation.html").read_bytes() == b"older"
+
+
+@pytest.mark.parametrize(
+    ("path", "split", "name"),
+    [
+        ("flowers", None, "flowers"),
+        ("flowers/Test", None, "flowers/Test"),
+        ("flowers", "validation", "flowers/validation"),
+        ("flowers/instances_val2017.json", None, "instances_val2017"),
+    ],
+)
+def test_what_a_data_set_is_called(tmp_path, monkeypatch, path, split, name):
+    (tmp_path / "flowers" / "Test").mkdir(parents=True)
+    (tmp_path / "flowers" / "instances_val2017.json").touch()
+    assert data_name(tmp_path / path, split) == name
+    monkeypatch.chdir(tmp_path / path if (tmp_path / path).is_dir() else tmp_path / "flowers")
+    assert data_name(Path(), split).startswith("flowers")
 
 
 def test_long_names_are_cut_on_the_axes():

@@ -19,15 +19,18 @@ from vmamba_deploy.evaluation.report_data import (
 )
 from vmamba_deploy.evaluation.scorers import SCORERS
 from vmamba_deploy.evaluation.scorers.detection import ClassPrecision, DetectionSummary
+from vmamba_deploy.evaluation.scorers.detection import WorstImage as WorstDetection
 from vmamba_deploy.evaluation.scorers.segmentation import ClassIou, SegmentationSummary
-from vmamba_deploy.evaluation.summary import Percentiles, Timing
+from vmamba_deploy.evaluation.scorers.segmentation import WorstImage as WorstSegmentation
+from vmamba_deploy.evaluation.timing import Histogram, Percentiles, Timing
 from vmamba_deploy.reports.evaluation_page import headline, render_evaluation
 from vmamba_deploy.reports.evaluation_views import VIEWS, evaluation_document, view_of
 from vmamba_deploy.reports.json_file import plain, write_json
 from vmamba_deploy.reports.schema import schema_of
 
 NAMES = ("sky", "<b>sea</b>", "gull")
-TIMING = Timing(Percentiles(1, 2, 3, 1), Percentiles(10, 20, 30, 12), None)
+TIMES = Histogram((10.0, 20.0, 30.0), (7, 2), 1)
+TIMING = Timing(Percentiles(1, 2, 3, 1), Percentiles(10, 20, 30, 12), None, TIMES)
 SEGMENTED = SegmentationSummary(
     mean_iou=0.5432,
     pixel_accuracy=0.8,
@@ -37,6 +40,10 @@ SEGMENTED = SegmentationSummary(
         ClassIou(0, "sky", 100000, 0.9, 0.95),
         ClassIou(1, "<b>sea</b>", 23456, 0.7, 0.27),
         ClassIou(2, "gull", 0, 0.0, math.nan),
+    ),
+    worst_images=(
+        WorstSegmentation(7, "<b>7</b>.png", 0.25, 0.875, (1, 12345), (2, 12000)),
+        WorstSegmentation(8, "8.png", 0.5, 0.75, (0, 9), None),
     ),
     skipped=(("3.png", "it is no image"),),
     timing=TIMING,
@@ -51,6 +58,7 @@ DETECTED = DetectionSummary(
         ClassPrecision(0, "sky", 70, 0.6, 0.5),
         ClassPrecision(2, "gull", 0, math.nan, math.nan),
     ),
+    worst_images=(WorstDetection(4, "<b>4</b>.png", 9, 6, 3, 2, 0.7),),
     skipped=(),
     timing=TIMING,
 )
@@ -58,8 +66,8 @@ DETECTED = DetectionSummary(
 
 def report(summary: Any, task: str, **changes: Any) -> EvaluationReport[Any]:
     fields = {
-        "artifact": ArtifactInfo("artifacts/x", "ab" * 32, "upernet", "fp16", "onnxruntime"),
-        "data": DataInfo("/d", "label_maps", 9, 9, NAMES, "label 0 is class 0", "cd" * 32),
+        "artifact": ArtifactInfo("artifacts/x", "x", "ab" * 32, "upernet", "fp16", "onnxruntime"),
+        "data": DataInfo("/d", "beaches", "label_maps", 9, 9, NAMES, "rule", "cd" * 32),
         "run": RunInfo(9, 2.0, 1, 1, False, 2, 0),
         "bars": Bars(),
         "against": None,
@@ -104,6 +112,11 @@ def test_a_page_of_label_maps() -> None:
         "gull 2 0.00 % \N{EN DASH} 0",
         "it is no image",
         "Bars none",
+        "x on beaches",
+        "mean IoU 25.00 % right pixels 87.50 % missed most: &lt;b&gt;sea&lt;/b&gt; , 12,345 pixels "
+        "given wrongly: gull , 12,000 pixels",
+        "83.3/s onnxruntime, batches of 1",  # 12 ms
+        "Not drawn: 1 image above 30 ms",
     ):
         assert part in text
     assert "&lt;b&gt;sea" in source
@@ -118,9 +131,11 @@ def test_a_page_of_detections() -> None:
         "AP 0.50 to 0.95 small 100 41.00 % 41.00 %",
         "AR 0.50 to 0.95 all 1 32.00 %",
         "gull 2 \N{EN DASH} \N{EN DASH} 0",
+        "F1 70.00 % found 6 of 9 missed 3 , false 2",
+        "boxes that score 0.5 or more, matched at IoU 0.5",
     ):
         assert part in text
-    none = DetectionSummary(NUMBERS, None, 77, 5, (), (), None)
+    none = DetectionSummary(NUMBERS, None, 77, 5, (), (), (), None)
     text = text_of(render_evaluation(report(none, "detection")))
     assert "the data have no masks" in text
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from vmamba_deploy.cli.terminal import Terminal
     from vmamba_deploy.evaluation.report_data import EvaluationReport
-    from vmamba_deploy.evaluation.summary import Timing
+    from vmamba_deploy.evaluation.timing import Timing
     from vmamba_deploy.pipeline.evaluate import EvaluationOutcome
 
 _SHOWN = 10
@@ -35,7 +35,7 @@ def show_evaluation(terminal: Terminal, outcome: EvaluationOutcome) -> None:
 
 
 def _times(report: EvaluationReport[Any], timing: Timing) -> Table:
-    drawn = table("\nMilliseconds per image", "what", ">p50", ">p90", ">p99", ">mean")
+    drawn = table("\nMilliseconds per image", "what", ">p50", ">p90", ">p99", ">mean", ">images/s")
     rows = {
         "read and preprocess": timing.preprocess,
         report.artifact.runtime: timing.inference,
@@ -44,7 +44,8 @@ def _times(report: EvaluationReport[Any], timing: Timing) -> Table:
     for name, times in rows.items():
         if times is not None:
             figures = (times.p50, times.p90, times.p99, times.mean)
-            drawn.add_row(name, *(f"{figure:.2f}" for figure in figures))
+            rate = f"{times.images_per_second:.1f}"
+            drawn.add_row(name, *(f"{figure:.2f}" for figure in figures), rate)
     return drawn
 
 

@@ -13,6 +13,9 @@ import numpy as np
 
 from vmamba_deploy.evaluation.coco import CocoFile
 
+MATCH_IOU, MATCH_SCORE = 0.5, 0.5
+"""From which IoU an object of an image counts as found, and from which score a detection counts."""
+
 
 @dataclass(frozen=True)
 class AveragePrecision:
@@ -43,6 +46,33 @@ class Scored:
 
     overall: AveragePrecision
     by_category: dict[int, float]
+
+
+@dataclass(frozen=True)
+class Matches:
+    """One image: which of its objects were found at IoU 0.5 by detections that score 0.5 or more.
+
+    Attributes:
+        objects: in the data, crowds left out.
+        found: of those, by a detection of their class.
+        false: detections that are of no object; those in a crowd do not count.
+        f1: 2 found / (objects + detections that count); 1 where there are neither.
+    """
+
+    objects: int = 0
+    found: int = 0
+    false: int = 0
+
+    @property
+    def missed(self) -> int:
+        """Objects that were not found."""
+        return self.objects - self.found
+
+    @property
+    def f1(self) -> float:
+        """See the class."""
+        either = self.objects + self.found + self.false
+        return 2 * self.found / either if either else 1.0
 
 
 def average_precision(
@@ -80,6 +110,42 @@ def average_precision(
     }
     overall = {name: _known(value) for name, value in zip(names, judged.stats, strict=True)}
     return Scored(AveragePrecision(**overall), by_category)
+
+
+def matches_by_image(
+    truth: CocoFile, detections: Sequence[dict[str, Any]], images: Sequence[int]
+) -> dict[int, Matches]:
+    """Matches by the boxes of some images, by their id; as COCO matches, the surest first.
+
+    Args:
+        truth, detections, images: as of `average_precision`.
+    """
+    from pycocotools.cocoeval import COCOeval
+
+    with redirect_stdout(io.StringIO()):
+        expected = _indexed(msgspec.to_builtins(truth))
+        judged = COCOeval(expected, _results(expected, detections, "bbox"), "bbox")
+        judged.params.imgIds = sorted(images)
+        judged.params.iouThrs = np.array([MATCH_IOU])
+        # Of all sizes.
+        judged.params.areaRng = judged.params.areaRng[:1]
+        judged.evaluate()
+    found = dict.fromkeys(images, Matches())
+    for one in judged.evalImgs:
+        if one is not None:
+            found[one["image_id"]] = _added(found[one["image_id"]], one)
+    return found
+
+
+def _added(matches: Matches, category: dict[str, Any]) -> Matches:
+    """With the objects of a category, as COCOeval tells of an image."""
+    counts = (np.array(category["dtScores"]) >= MATCH_SCORE) & ~category["dtIgnore"][0].astype(bool)
+    matched = category["dtMatches"][0] > 0
+    return Matches(
+        matches.objects + int((~np.array(category["gtIgnore"], bool)).sum()),
+        matches.found + int((counts & matched).sum()),
+        matches.false + int((counts & ~matched).sum()),
+    )
 
 
 def _indexed(dataset: dict[str, Any]) -> Any:

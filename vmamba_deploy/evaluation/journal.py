@@ -22,7 +22,8 @@ from vmamba_deploy.evaluation.results import Result
 from vmamba_deploy.files import read_file
 from vmamba_deploy.tasks import CLASSIFICATION
 
-JOURNAL_VERSION = 1
+JOURNAL_VERSION = 2
+"""1 had no probability of the top-1 class."""
 _MAX_BYTES = 4 << 30
 _ANEW = "--no-resume starts anew and replaces it; --output keeps both"
 
@@ -192,7 +193,11 @@ def _read_header(path: Path, line: bytes) -> Identity:
             return Identity(**fields)
     except (ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:
         raise InputFileError(f"{path} is not a journal of an evaluation", hint=_ANEW) from error
-    raise InputFileError(f"{path} is a journal of version {version!r}", hint=_ANEW)
+    raise InputFileError(
+        f"{path} is a journal of version {version!r}, written by another release; this one goes on "
+        f"from version {JOURNAL_VERSION}",
+        hint=_ANEW,
+    )
 
 
 def _require_same(path: Path, found: Identity, wanted: Identity) -> None:

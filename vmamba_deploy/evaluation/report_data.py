@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Generic, Literal, TypeVar
 
 from vmamba_deploy.artifacts.manifest import Sha256
@@ -11,14 +12,17 @@ from vmamba_deploy.evaluation.samples import Kind
 from vmamba_deploy.evaluation.summary import AnySummary
 from vmamba_deploy.tasks import CLASSIFICATION
 
-SCHEMA_VERSION = "1.0"
+SCHEMA_VERSION = "2.0"
+_SPLITS = frozenset({"images", "labels", "test", "testing", "train", "training", "val", "valid"})
+_SPLITS |= {"annotations", "validation"}
 
 
 @dataclass(frozen=True)
 class ArtifactInfo:
-    """What was evaluated: the folder, the sha256 of its manifest, and how it ran."""
+    """What was evaluated: the folder, its name, the sha256 of its manifest, and how it ran."""
 
     folder: str
+    name: str
     manifest_sha256: Sha256
     preset: str
     precision: str
@@ -30,11 +34,13 @@ class DataInfo:
     """On what: the data set, its number of images and classes, and its fingerprint.
 
     Attributes:
+        name: for people; see `data_name`.
         available: images in the data set; `images` of them were evaluated.
         rule: how names became classes.
     """
 
     source: str
+    name: str
     kind: Kind
     available: int
     images: int
@@ -43,9 +49,27 @@ class DataInfo:
     fingerprint: Sha256
 
 
+def data_name(source: Path, split: str | None = None) -> str:
+    """What people call a data set: its folder or file, and the folder above one named as a split.
+
+    `cifar10` for /data/cifar10, `cifar10/test` for /data/cifar10/test.
+
+    Args:
+        source: the folder or the file.
+        split: of a data set with several, the folder's name.
+    """
+    path = source.resolve()
+    name = path.stem if path.is_file() else path.name
+    if name.lower() in _SPLITS:
+        name = f"{path.parent.name}/{name}"
+    return name if split is None else f"{name}/{split}"
+
+
 @dataclass(frozen=True)
 class RunInfo:
     """How the last process of the run worked; an earlier, interrupted one is not in it.
+
+    How fast the network alone is, says `Timing`.
 
     Attributes:
         images: that it evaluated.
@@ -55,7 +79,8 @@ class RunInfo:
         distributed: whether Ray ran them.
         loader_threads: that read images, per process.
         resumed: images that the journal already had.
-        images_per_second: throughput of everything together; None when nothing was left to do.
+        images_per_second: throughput of everything together: reading, the artefact, and PyTorch
+            where it is compared with; None when nothing was left to do.
     """
 
     images: int
@@ -114,7 +139,7 @@ F = TypeVar("F", bound=AnySummary)
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluationReport(EvaluationFacts, Generic[F]):
-    """An evaluation; `thumbnails` are of some images that changed class, for the page.
+    """An evaluation; `thumbnails` are of the images that the page shows.
 
     `summary` has the figures of the task.
     """

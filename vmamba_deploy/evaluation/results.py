@@ -73,11 +73,13 @@ class ImageResult(Result):
     Attributes:
         top: the first classes by logit, best first; empty when there are no finite logits.
         margin: first minus second logit; NaN likewise.
+        probability: softmax of the first class, 0 to 1; NaN likewise.
         reference: PyTorch's answer, when it was asked for.
     """
 
     top: tuple[int, ...] = ()
     margin: float = math.nan
+    probability: float = math.nan
     reference: ReferenceResult | None = None
 
     @property
@@ -101,7 +103,7 @@ class ImageResult(Result):
     def from_json(cls, fields: Mapping[str, Any]) -> Self:
         """See `Result`."""
         values = dict(fields)
-        values["margin"] = _number(values["margin"])
+        values |= {key: _number(values[key]) for key in ("margin", "probability")}
         reference = values.get("reference")
         if reference is not None:
             numbers = {key: _number(value) for key, value in reference.items()}

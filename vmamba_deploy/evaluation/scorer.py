@@ -105,6 +105,19 @@ class Judge(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Table:
+    """One row an image.
+
+    Attributes:
+        columns: their names.
+        rows: text, numbers, and None where nothing is known.
+    """
+
+    columns: tuple[str, ...]
+    rows: Iterable[tuple[str | float | None, ...]]
+
+
 class Tally(ABC):
     """Figures so far, for the progress."""
 
@@ -176,6 +189,10 @@ class Scorer(ABC):
     @abstractmethod
     def summarise(self, data: DataSet[Any], results: Iterable[Any], *, top_k: int) -> AnySummary:
         """The figures of all results, whatever their order."""
+
+    @abstractmethod
+    def table(self, data: DataSet[Any], results: Iterable[Any]) -> Table:
+        """What predictions.csv says of all results, in the order of the set."""
 
     @abstractmethod
     def shortfalls(self, summary: Any, bars: Bars) -> list[str]:

@@ -1,7 +1,8 @@
-"""From results to figures: accuracy, agreement, classes, confusions, times."""
+"""From results to figures: accuracy, agreement, classes, calibration, wrong images, times."""
 
 from __future__ import annotations
 
+import heapq
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -10,53 +11,39 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from vmamba_deploy.evaluation.calibration import Calibration, calibration_of
+from vmamba_deploy.evaluation.class_figures import (
+    ClassAccuracy,
+    ConfusedPair,
+    Confusion,
+    class_figures,
+)
 from vmamba_deploy.evaluation.intervals import Proportion, proportion
 from vmamba_deploy.evaluation.results import ImageResult, ReferenceResult, Result
 from vmamba_deploy.evaluation.samples import DataSet, Sample
+from vmamba_deploy.evaluation.timing import Timing, timing_of
 
-WORST_CLASSES = 10
-_TAKEN_FOR = 3
+WORST_IMAGES = 48
+"""Wrong images that are told one by one; all of them are counted."""
 
 
 @dataclass(frozen=True)
-class ClassAccuracy:
-    """One class.
+class WrongImage:
+    """An image whose top-1 class is not its label.
 
     Attributes:
-        index, name: of the class.
-        images: of it that were evaluated.
-        correct: of those.
-        taken_for: the classes that its other images were taken for, with their number, the most
-            frequent first, three at most; class None stands for logits that were not finite.
+        index: position of the sample.
+        name: of the file, relative to the data set.
+        label, candidate: class indices: the truth, the prediction (None when the logits were not
+            finite).
+        probability: of the prediction, 0 to 1; NaN likewise.
     """
 
     index: int
     name: str
-    images: int
-    correct: int
-    taken_for: tuple[tuple[int | None, int], ...]
-
-    @property
-    def accuracy(self) -> float:
-        """Share of its images that were right."""
-        return self.correct / self.images
-
-
-@dataclass(frozen=True)
-class Confusion:
-    """How often images of some classes were taken for others.
-
-    Attributes:
-        rows: true classes, the worst first.
-        columns: predicted classes: the rows, and what else they were taken for.
-        counts: [rows][columns] images.
-        elsewhere: [rows] images that were taken for a class outside of the columns.
-    """
-
-    rows: tuple[int, ...]
-    columns: tuple[int, ...]
-    counts: tuple[tuple[int, ...], ...]
-    elsewhere: tuple[int, ...]
+    label: int
+    candidate: int | None
+    probability: float
 
 
 @dataclass(frozen=True)
@@ -104,51 +91,42 @@ class Agreement:
 
 
 @dataclass(frozen=True)
-class Percentiles:
-    """Milliseconds per image."""
-
-    p50: float
-    p90: float
-    p99: float
-    mean: float
-
-
-@dataclass(frozen=True)
-class Timing:
-    """Times per image; of inference and reference, an image's share of its batch."""
-
-    preprocess: Percentiles
-    inference: Percentiles
-    reference: Percentiles | None
-
-
-@dataclass(frozen=True)
 class Summary:
     """The figures of an evaluation.
 
     Attributes:
-        top1: images whose first class is their label.
-        top_k: images whose label is among the first `k`; None when the model has so few classes
+        top1: images whose top-1 class, the one of the largest logit, is their label.
+        top_k: images whose label is among the `k` largest; None when the model has so few classes
             that it says nothing.
         k: how many.
+        macro_f1: mean F1 of the classes that have images or were predicted.
+        balanced_accuracy: mean recall of the classes that have images.
         not_finite: images whose logits were NaN or infinite; they count as wrong.
         skipped: (name, reason) of images that could not be read; they do not count.
         agreement: with PyTorch; None when not asked for.
-        classes: all classes that have images, by index.
-        worst: indices of those that are not all right, worst first, ten at most.
-        confusion: of the worst; None when every image is right.
+        classes: all classes that have images or were predicted, by index.
+        worst: indices of those that are not all right, lowest recall first, ten at most.
+        confusion: of all of `classes`; None of more than 50, and of no image.
+        confused_pairs: the most frequent first, 50 at most.
+        calibration: of the images with finite logits; None when there are none.
+        wrong: wrong images, the most confident first, 48 at most.
         timing: None when no image could be read.
     """
 
     top1: Proportion
     top_k: Proportion | None
     k: int
+    macro_f1: float
+    balanced_accuracy: float
     not_finite: int
     skipped: tuple[tuple[str, str], ...]
     agreement: Agreement | None
     classes: tuple[ClassAccuracy, ...]
     worst: tuple[int, ...]
     confusion: Confusion | None
+    confused_pairs: tuple[ConfusedPair, ...]
+    calibration: Calibration | None
+    wrong: tuple[WrongImage, ...]
     timing: Timing | None
 
 
@@ -181,8 +159,7 @@ def summarise(data: DataSet[Sample], results: Iterable[ImageResult], *, top_k: i
     correct = sum(one.first == label for one, label in zip(scored, labels, strict=True))
     among = sum(label in one.top for one, label in zip(scored, labels, strict=True))
     meaningful = 1 < top_k < len(data.class_names)
-    classes = _by_class(data, scored, labels)
-    worst = _worst(classes)
+    pairs = Counter((label, one.first) for one, label in zip(scored, labels, strict=True))
     return Summary(
         top1=proportion(correct, len(scored)),
         top_k=proportion(among, len(scored)) if meaningful else None,
@@ -190,64 +167,37 @@ def summarise(data: DataSet[Sample], results: Iterable[ImageResult], *, top_k: i
         not_finite=sum(not one.top for one in scored),
         skipped=skipped_of(data, ordered),
         agreement=_agreement(data, scored, labels),
-        classes=classes,
-        worst=worst,
-        confusion=_confusion(scored, labels, worst) if worst else None,
+        **vars(class_figures(pairs, data.class_names)),
+        calibration=calibration_of(
+            (one.probability, one.first == label)
+            for one, label in zip(scored, labels, strict=True)
+            if one.top
+        ),
+        wrong=_wrong(data, scored),
         timing=timing_of(
             scored, [one.reference.milliseconds for one in scored if one.reference is not None]
         ),
     )
 
 
-def _by_class(
-    data: DataSet[Sample], scored: Sequence[ImageResult], labels: Sequence[int]
-) -> tuple[ClassAccuracy, ...]:
-    answers: dict[int, Counter[int | None]] = {}
-    for one, label in zip(scored, labels, strict=True):
-        answers.setdefault(label, Counter())[one.first] += 1
-    classes = []
-    for label, counted in sorted(answers.items()):
-        wrong = Counter({first: times for first, times in counted.items() if first != label})
-        classes.append(
-            ClassAccuracy(
-                index=label,
-                name=data.class_names[label],
-                images=counted.total(),
-                correct=counted[label],
-                taken_for=tuple(_most_common(wrong, _TAKEN_FOR)),
-            )
-        )
-    return tuple(classes)
-
-
-def _most_common(counted: Counter[int | None], count: int) -> list[tuple[int | None, int]]:
-    """Ties by index, so that the order of the results does not show."""
-    order = sorted(counted.items(), key=lambda item: (-item[1], -1 if item[0] is None else item[0]))
-    return order[:count]
-
-
-def _worst(classes: Sequence[ClassAccuracy]) -> tuple[int, ...]:
-    flawed = [one for one in classes if one.correct < one.images]
-    flawed.sort(key=lambda one: (one.accuracy, -one.images, one.index))
-    return tuple(one.index for one in flawed[:WORST_CLASSES])
-
-
-def _confusion(
-    scored: Sequence[ImageResult], labels: Sequence[int], rows: tuple[int, ...]
-) -> Confusion:
-    pairs = Counter(
-        (label, one.first)
-        for one, label in zip(scored, labels, strict=True)
-        if label in set(rows) and one.first is not None
+def _wrong(data: DataSet[Sample], scored: Iterable[ImageResult]) -> tuple[WrongImage, ...]:
+    """The most confident first; those without finite logits last."""
+    mistakes = (one for one in scored if one.first != data.samples[one.index].label)
+    surest = heapq.nsmallest(
+        WORST_IMAGES,
+        mistakes,
+        key=lambda one: (not one.top, -one.probability if one.top else 0.0, one.index),
     )
-    confused = Counter({one: times for one, times in pairs.items() if one[0] != one[1]})
-    frequent = sorted(confused.items(), key=lambda item: (-item[1], item[0]))
-    others = dict.fromkeys(pair[1] for pair, _ in frequent if pair[1] not in rows)
-    columns = (*rows, *list(others)[:WORST_CLASSES])
-    counts = tuple(tuple(pairs[row, column] for column in columns) for row in rows)
-    totals = Counter(labels)
-    elsewhere = tuple(totals[row] - sum(line) for row, line in zip(rows, counts, strict=True))
-    return Confusion(rows, columns, counts, elsewhere)
+    return tuple(
+        WrongImage(
+            index=one.index,
+            name=data.samples[one.index].name,
+            label=data.samples[one.index].label,
+            candidate=one.first,
+            probability=one.probability,
+        )
+        for one in surest
+    )
 
 
 def _agreement(
@@ -296,19 +246,3 @@ def skipped_of(data: DataSet[Any], results: Iterable[Result]) -> tuple[tuple[str
         for one in sorted(results, key=lambda one: one.index)
         if one.error is not None
     )
-
-
-def timing_of(scored: Sequence[Result], references: Sequence[float] = ()) -> Timing | None:
-    """The times of images that were run, and of a reference; None of no image."""
-    if not scored:
-        return None
-    return Timing(
-        preprocess=_percentiles([one.preprocess_ms for one in scored]),
-        inference=_percentiles([one.inference_ms for one in scored]),
-        reference=_percentiles(references) if references else None,
-    )
-
-
-def _percentiles(values: Sequence[float]) -> Percentiles:
-    p50, p90, p99 = np.percentile(values, [50, 90, 99])
-    return Percentiles(float(p50), float(p90), float(p99), float(np.mean(values)))

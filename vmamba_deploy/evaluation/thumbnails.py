@@ -1,20 +1,21 @@
-"""Small pictures of images that changed class, to stand in a page."""
+"""Small pictures of images, to stand in a page."""
 
 from __future__ import annotations
 
 import base64
 import io
 from collections.abc import Iterable
+from typing import Any
 
 from vmamba_deploy.errors import InputFileError
 from vmamba_deploy.evaluation.report_data import Thumbnail
-from vmamba_deploy.evaluation.samples import DataSet, Sample
+from vmamba_deploy.evaluation.samples import DataSet
 from vmamba_deploy.preprocessing import read_image
 
 SIDE_PIXELS = 96
 
 
-def make_thumbnails(data: DataSet[Sample], indices: Iterable[int]) -> tuple[Thumbnail, ...]:
+def make_thumbnails(data: DataSet[Any], indices: Iterable[int]) -> tuple[Thumbnail, ...]:
     """PNGs whose longer side has 96 pixels, as data URIs.
 
     Smaller images are enlarged pixel by pixel, so that one sees what the network saw. An image that
@@ -30,7 +31,7 @@ def make_thumbnails(data: DataSet[Sample], indices: Iterable[int]) -> tuple[Thum
     return tuple(made)
 
 
-def _thumbnail(data: DataSet[Sample], index: int) -> str:
+def _thumbnail(data: DataSet[Any], index: int) -> str:
     from PIL import Image
 
     image = Image.fromarray(read_image(data.samples[index].path))

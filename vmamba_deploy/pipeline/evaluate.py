@@ -17,37 +17,41 @@ from vmamba_deploy.artifacts.verification import verify
 from vmamba_deploy.errors import ExitCode, InputFileError, UsageError
 from vmamba_deploy.evaluation.journal import Identity, open_journal
 from vmamba_deploy.evaluation.judging import Bars
-from vmamba_deploy.evaluation.report_data import ArtifactInfo, DataInfo, EvaluationReport, RunInfo
+from vmamba_deploy.evaluation.report_data import (
+    ArtifactInfo,
+    DataInfo,
+    EvaluationReport,
+    RunInfo,
+    data_name,
+)
 from vmamba_deploy.evaluation.running import open_evaluator
 from vmamba_deploy.evaluation.samples import DataSet
 from vmamba_deploy.evaluation.scorer import Source, Work
 from vmamba_deploy.evaluation.scorers import scorer_of
-from vmamba_deploy.evaluation.summary import Summary
 from vmamba_deploy.evaluation.thumbnails import make_thumbnails
 from vmamba_deploy.extras import require_modules
 from vmamba_deploy.pipeline.events import OnEvent, Steps
+from vmamba_deploy.pipeline.pytorch_reference import PyTorchReference
 from vmamba_deploy.preprocessing import MAX_PIXELS
+from vmamba_deploy.reports.csv_file import write_csv
 from vmamba_deploy.reports.evaluation_page import render_evaluation
-from vmamba_deploy.reports.evaluation_views import evaluation_document
+from vmamba_deploy.reports.evaluation_views import evaluation_document, view_of
 from vmamba_deploy.reports.html_file import write_page
 from vmamba_deploy.reports.json_file import write_json
 from vmamba_deploy.reports.machine import utc_now
 from vmamba_deploy.tasks import CLASSIFICATION
-from vmamba_deploy.tasks.classification import LOGITS
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-
     from vmamba_deploy.evaluation.distributed import Cluster
     from vmamba_deploy.evaluation.journal import Journal
     from vmamba_deploy.evaluation.running import BatchOutcome
     from vmamba_deploy.evaluation.samples import Batch
-    from vmamba_deploy.evaluation.scorer import Network
+    from vmamba_deploy.evaluation.timing import Timing
 
 
-JOURNAL_NAME, JSON_NAME, HTML_NAME = "journal.jsonl", "evaluation.json", "evaluation.html"
-THUMBNAILS = 48
+JOURNAL_NAME = "journal.jsonl"
+JSON_NAME, HTML_NAME, CSV_NAME = "evaluation.json", "evaluation.html", "predictions.csv"
+REPORT_NAMES = (JSON_NAME, HTML_NAME, CSV_NAME)
 
 
 @dataclass(frozen=True)
@@ -64,7 +68,8 @@ class EvaluationOutcome:
 
 
 def run_evaluation(plan: EvaluationPlan, on_event: OnEvent) -> EvaluationOutcome:
-    """Evaluate an artefact on labelled images and write evaluation.json and evaluation.html.
+    """Evaluate an artefact on labelled images and write evaluation.json, its page and
+    predictions.csv.
 
     What is done is in the journal at once: an interrupted run goes on from there when it is called
     again with an equal plan.
@@ -95,13 +100,13 @@ def run_evaluation(plan: EvaluationPlan, on_event: OnEvent) -> EvaluationOutcome
     ):
         with steps.step("evaluate", "evaluating") as told:
             run = evaluate_pending(plan, manifest, data, journal, steps)
-            told.append(_told(run))
-        with steps.step("report", "writing the report") as told:
             summary = scorer.summarise(data, journal.results.values(), top_k=identity.top_k)
+            told += _told(run, summary.timing, journal.runtime)
+        with steps.step("report", "writing the report") as told:
             report = EvaluationReport(
                 task=manifest.task,
                 artifact=_artifact_info(plan, manifest, identity, journal),
-                data=_data_info(every, data, identity),
+                data=_data_info(plan, every, data, identity),
                 run=run,
                 summary=summary,
                 bars=plan.bars,
@@ -109,6 +114,7 @@ def run_evaluation(plan: EvaluationPlan, on_event: OnEvent) -> EvaluationOutcome
                 shortfalls=tuple(scorer.shortfalls(summary, plan.bars)),
                 created=utc_now(),
             )
+            write_csv(scorer.table(data, journal.results.values()), folder / CSV_NAME)
             told.append(str(_write(folder, report, data)))
     return EvaluationOutcome(report, folder)
 
@@ -172,13 +178,18 @@ def _locked(folder: Path) -> Iterator[Path]:
         yield folder
 
 
-def _told(run: RunInfo) -> str:
+def _told(run: RunInfo, timing: Timing | None, runtime: str | None) -> list[str]:
+    """How many images, and how fast: each network alone, then everything together."""
     parts = [f"{run.images} images"]
     if run.resumed:
         parts.append(f"{run.resumed} from the journal")
+    if timing is not None:
+        parts.append(f"{runtime} alone {timing.inference.images_per_second:.1f} images/s")
+        if timing.reference is not None:
+            parts.append(f"PyTorch alone {timing.reference.images_per_second:.1f} images/s")
     if run.images_per_second is not None:
-        parts.append(f"{run.images_per_second:.1f} images/s")
-    return ", ".join(parts)
+        parts.append(f"the whole run {run.images_per_second:.1f} images/s")
+    return parts
 
 
 def _artifact_info(
@@ -186,6 +197,7 @@ def _artifact_info(
 ) -> ArtifactInfo:
     return ArtifactInfo(
         folder=str(plan.artifact),
+        name=plan.artifact.resolve().name,
         manifest_sha256=identity.manifest_sha256,
         preset=manifest.preset,
         precision=manifest.precision,
@@ -193,9 +205,12 @@ def _artifact_info(
     )
 
 
-def _data_info(every: DataSet[Any], data: DataSet[Any], identity: Identity) -> DataInfo:
+def _data_info(
+    plan: EvaluationPlan, every: DataSet[Any], data: DataSet[Any], identity: Identity
+) -> DataInfo:
     return DataInfo(
         source=str(data.source),
+        name=data_name(data.source, plan.source.split),
         kind=data.kind,
         available=len(every.samples),
         images=len(data.samples),
@@ -206,12 +221,9 @@ def _data_info(every: DataSet[Any], data: DataSet[Any], identity: Identity) -> D
 
 
 def _write(folder: Path, report: EvaluationReport[Any], data: DataSet[Any]) -> Path:
-    """Write both files, each whole or not at all; returns the page."""
-    summary = report.summary
-    agreement = summary.agreement if isinstance(summary, Summary) else None
-    shown = agreement.changed[:THUMBNAILS] if agreement is not None else ()
+    """Write JSON and page, each whole or not at all; returns the page."""
     write_json(evaluation_document(report), folder / JSON_NAME)
-    thumbnails = make_thumbnails(data, (one.index for one in shown))
+    thumbnails = make_thumbnails(data, view_of(report).pictured(report.summary))
     write_page(render_evaluation(replace(report, thumbnails=thumbnails)), folder / HTML_NAME)
     return folder / HTML_NAME
 
@@ -353,7 +365,6 @@ def _outcomes(
 
 
 def _work(plan: EvaluationPlan, manifest: Manifest) -> Work:
-
     cores = 1 if plan.cluster is not None else len(os.sched_getaffinity(0))
     threads = plan.threads or (plan.cluster.cores if plan.cluster is not None else 0)
     artifact = plan.artifact.resolve()
@@ -369,45 +380,7 @@ def _work(plan: EvaluationPlan, manifest: Manifest) -> Work:
     )
     if plan.against is None:
         return work
-
     source = Path(plan.weights or manifest.weights.source)
     # Workers may stand in another folder than this process.
     weights = str(source.resolve()) if source.exists() else plan.weights
     return replace(work, reference=PyTorchReference(artifact / ONNX_NAME, weights, threads))
-
-
-@dataclass(frozen=True)
-class PyTorchReference:
-    """Opens PyTorch in fp32 with the weights that an ONNX file was exported from.
-
-    Attributes:
-        onnx_file: of the artefact.
-        weights: where they are now; None: where the file says.
-        threads: of PyTorch; 0 leaves the number to it.
-    """
-
-    onnx_file: Path
-    weights: str | None = None
-    threads: int = 0
-
-    def __call__(self) -> Network:
-        """The network, from the artefact's own input to float32 logits [B, K].
-
-        Raises:
-            InputFileError: the weights are gone, or are others than those of the artefact.
-        """
-        import torch
-
-        from vmamba_deploy.exporting.onnx_model import OnnxModel
-        from vmamba_deploy.pipeline.parity import load_reference, network
-        from vmamba_deploy.runtimes.pytorch import PyTorchSession
-
-        if self.threads:
-            torch.set_num_threads(self.threads)
-        facts = OnnxModel.read(self.onnx_file)
-        session = PyTorchSession(network(facts, load_reference(facts, self.weights), "fp32"))
-
-        def run(pixel_values: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-            return session(pixel_values)[LOGITS]
-
-        return run

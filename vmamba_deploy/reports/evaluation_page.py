@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -17,12 +18,17 @@ SKIPPED_SHOWN = 50
 
 def render_evaluation(report: EvaluationReport[Any]) -> str:
     """The page, with style, drawing and thumbnails inside; every value is escaped."""
-    view = view_of(report)
+    from markupsafe import Markup
+
+    from vmamba_deploy.reports.evaluation_plots import latency_svg
+
+    view, timing = view_of(report), report.summary.timing
     filters: dict[str, Callable[..., Any]] = {
         "figure": figure,
         "size": size,
         "images": images,
         "ms": milliseconds,
+        "rate": rate,
         "percent": share_or_dash,
     }
     return page_template(view.template, filters).render(
@@ -30,6 +36,9 @@ def render_evaluation(report: EvaluationReport[Any]) -> str:
         summary=report.summary,
         headline=headline(report),
         bars=view.bars(report),
+        thumbnails={one.index: one.uri for one in report.thumbnails},
+        # matplotlib escapes the labels in the SVG that it writes.
+        latency=Markup(latency_svg(timing)) if timing is not None else None,
         skipped=report.summary.skipped[:SKIPPED_SHOWN],
         machine=describe_machine(),
         tools=tool_versions(),
@@ -52,3 +61,10 @@ def share_or_dash(value: float | None) -> str:
 def milliseconds(value: float) -> str:
     """Milliseconds in three digits."""
     return f"{value:.3g} ms" if value < 1000 else f"{value:.0f} ms"
+
+
+def rate(value: float) -> str:
+    """Images per second: whole ones from a hundred on; a dash where no time was measured."""
+    if not math.isfinite(value):
+        return "\N{EN DASH}"
+    return f"{value:,.0f}/s" if value >= 100 else f"{value:.3g}/s"

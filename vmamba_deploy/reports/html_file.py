@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vmamba_deploy.artifacts.atomic import atomic_write
-from vmamba_deploy.files import human_size
+from vmamba_deploy.files import human_size, readable
 from vmamba_deploy.precisions import precision_named
 from vmamba_deploy.reports.columns import (
     COLUMNS,
@@ -34,9 +34,7 @@ def write_page(text: str, path: Path) -> None:
         ResourceError, UsageError: the disk is full, or the place not writable.
     """
     with atomic_write(path) as temporary:
-        # A byte of a file name that is no UTF-8 is written out, as in messages.
-        readable = text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-        temporary.write_text(readable, encoding="utf-8")
+        temporary.write_text(readable(text), encoding="utf-8")
 
 
 def render_html(report: Report, pictures: Sequence[Picture] = ()) -> str:

@@ -6,14 +6,13 @@ import io
 import itertools
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from vmamba_deploy.evaluation.summary import Confusion
     from vmamba_deploy.reports.model import LayerSeries
 
 INK = "#123456"
@@ -22,11 +21,7 @@ COLOURS = ("#2f6fdf", "#d17a22", "#1f9d6b", "#a855c7", "#c23b4b", "#0e8f9e", "#7
 """Of lines and areas; each has a contrast of 3 with a white page and with a dark one."""
 _FLOOR = 1e-18
 """Where an error of exactly zero is drawn on the logarithmic axis."""
-_WRONG = (0.76, 0.23, 0.29)
-_RIGHT = (0.12, 0.61, 0.42)
 _LONGEST_NAME = 22
-_LONGEST_UPRIGHT = 6
-_INCHES_PER_CELL = 0.42
 
 
 def layer_error_svg(series: Sequence[LayerSeries]) -> str:
@@ -91,60 +86,11 @@ def _draw(axes: Axes, series: LayerSeries, labels: list[str], colour: str) -> No
         axes.axhline(series.drift_nmse, color=colour, linestyle="--", linewidth=1, alpha=0.7)
 
 
-def confusion_svg(confusion: Confusion, name: Callable[[int], str]) -> str:
-    """Draw one row per true class and one column per answer, shaded by the row's share.
-
-    Right answers are green, wrong ones red; each cell has its count. A last column counts what went
-    to other classes, if anything did.
-
-    Args:
-        confusion: what to draw.
-        name: of a class by its index.
-    """
-    from matplotlib.figure import Figure
-
-    labels = [short(name(column)) for column in confusion.columns]
-    labels += ["others"] if any(confusion.elsewhere) else []
-    rows, columns = len(confusion.rows), len(labels)
-    with svg_style():
-        size = (3.2 + _INCHES_PER_CELL * columns, 1.9 + _INCHES_PER_CELL * rows)
-        figure = Figure(figsize=size, layout="constrained")
-        axes = figure.subplots()
-        _draw_cells(axes, confusion)
-        axes.set_xlim(-0.5, columns - 0.5)
-        axes.set_ylim(rows - 0.5, -0.5)
-        axes.set_aspect("equal")
-        side_by_side = max(map(len, labels)) <= _LONGEST_UPRIGHT
-        axes.set_xticks(range(columns), labels, rotation=0 if side_by_side else 90)
-        axes.set_yticks(range(rows), [short(name(row)) for row in confusion.rows])
-        axes.set_xlabel("taken for")
-        axes.set_ylabel("true class, the worst first")
-        axes.tick_params(length=0)
-        axes.spines[:].set_visible(False)
-        return inline_svg(figure)
-
-
 def short(name: str) -> str:
     """A name that fits an axis."""
     if len(name) <= _LONGEST_NAME:
         return name
     return name[: _LONGEST_NAME - 1] + "\N{HORIZONTAL ELLIPSIS}"
-
-
-def _draw_cells(axes: Axes, confusion: Confusion) -> None:
-    from matplotlib.patches import Rectangle
-
-    for y, (row, counts, rest) in enumerate(
-        zip(confusion.rows, confusion.counts, confusion.elsewhere, strict=True)
-    ):
-        total = sum(counts) + rest
-        for x, count in enumerate((*counts, rest)):
-            if not count:
-                continue
-            right = x < len(confusion.columns) and confusion.columns[x] == row
-            colour = (*(_RIGHT if right else _WRONG), 0.15 + 0.7 * count / total)
-            axes.add_patch(Rectangle((x - 0.47, y - 0.47), 0.94, 0.94, color=colour, linewidth=0))
-            axes.text(x, y, str(count), ha="center", va="center", fontsize=8, color=INK)
 
 
 def svg_style() -> Any:

@@ -5,7 +5,7 @@ import pytest
 
 from vmamba_deploy.errors import InputFileError, IntegrityError
 from vmamba_deploy.evaluation.results import ImageResult
-from vmamba_deploy.evaluation.scorers.classification import score
+from vmamba_deploy.evaluation.scorers.classification import ClassificationScorer, score
 from vmamba_deploy.parity.kinds.logits import compute_metrics
 
 
@@ -22,6 +22,37 @@ def test_first_classes_margins_and_shares_of_time():
     assert (first.margin, second.margin) == (1.0, 2.5)
     assert (first.inference_ms, first.preprocess_ms) == (2.5, 1.5)
     assert first.reference is None
+
+
+def test_the_probability_is_the_softmax_of_the_first_class():
+    logits = np.random.default_rng().normal(0, 4, (9, 7)).astype(np.float32)
+    logits[0] += 1e4
+    exact = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
+    expected = (np.exp(exact) / np.exp(exact).sum(axis=1, keepdims=True)).max(axis=1)
+    found = [one.probability for one in score(images(9), logits, top_k=1, milliseconds=1.0)]
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+
+def test_a_table_has_a_row_for_each_image_in_their_order(sample_set):
+    data = sample_set([0, 1, 1, 2], ("ant", "bee", "cow"))
+    logits = np.array([[3, 1, 0], [4, 1, 0], [0, math.nan, 0]], np.float32)
+    reference = np.array([[3, 1, 0], [1, 4, 0], [0, 1, 0]], np.float32)
+    scored = score(images(3), logits, top_k=2, milliseconds=3.0, reference=reference)
+    unreadable = ImageResult(3, error="3.png is damaged")
+    table = ClassificationScorer().table(data, [unreadable, *reversed(scored)])
+    first, second, broken, skipped = (
+        dict(zip(table.columns, row, strict=True)) for row in table.rows
+    )
+    assert (first["file"], first["truth"], first["prediction"]) == ("0.png", "ant", "ant")
+    assert (first["correct"], first["pytorch"], first["error"]) == ("true", "ant", None)
+    assert first["probability"] == scored[0].probability
+    assert (second["truth_index"], second["prediction_index"], second["pytorch_index"]) == (1, 0, 1)
+    assert second["correct"] == "false"
+    assert (broken["prediction"], broken["probability"], broken["correct"]) == (None, None, "false")
+    assert (skipped["truth"], skipped["error"]) == ("cow", "3.png is damaged")
+    assert (skipped["prediction"], skipped["correct"]) == (None, None)
+    alone = score(images(3), logits, top_k=2, milliseconds=3.0)
+    assert "pytorch" not in ClassificationScorer().table(data, alone).columns
 
 
 def test_a_single_class_has_no_margin():
@@ -55,6 +86,7 @@ def test_logits_that_are_not_finite_have_no_class(bad):
     broken, fine = score(images(2), logits, top_k=2, milliseconds=1.0, reference=reference)
     assert (broken.first, broken.changed) == (None, True)
     assert math.isnan(broken.margin)
+    assert math.isnan(broken.probability)
     assert math.isnan(broken.reference.max_abs)
     assert (fine.first, fine.changed) == (2, False)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -112,6 +113,34 @@ def test_wrong_answers_lose_points(scene, monkeypatch, change) -> None:
     assert summary.masks.ap < 0.9
 
 
+def test_the_matches_of_each_image_and_the_worst_of_them(scene, monkeypatch) -> None:
+    """Of image 1 one detection scores too little to count; of image 2 two are elsewhere."""
+    source, truth = scene
+    right = answering(truth)
+
+    def answer(image: np.ndarray) -> list[Box]:
+        found = right(image)
+        if image[0, 0, 2] == 1:
+            found[0] = replace(found[0], score=0.49)
+        if image[0, 0, 2] == 2:
+            found[:2] = [replace(one, box=(70.0, 50.0, 78.0, 58.0)) for one in found[:2]]
+        return found
+
+    data, results, _ = results_of(monkeypatch, "detection", source, answer)
+    table = SCORER.table(data, reversed(as_read_again("detection", results)))
+    assert table.columns == ("file", "objects", "found", "missed", "false", "f1", "error")
+    assert list(table.rows) == [
+        ("0.png", 4, 4, 0, 0, 1.0, None),
+        ("1.png", 4, 3, 1, 0, 6 / 7, None),
+        ("2.png", 4, 2, 2, 2, 0.5, None),
+    ]
+    worst = SCORER.summarise(data, results, top_k=4).worst_images
+    assert [(one.name, one.missed, one.false) for one in worst] == [
+        ("2.png", 2, 2),
+        ("1.png", 1, 0),
+    ]
+
+
 def test_boxes_alone_have_no_mask_figures(scene, monkeypatch) -> None:
     source, _ = scene
     content = json.loads(source.data.read_text())
@@ -134,7 +163,10 @@ def test_an_image_that_cannot_be_read_and_its_objects_do_not_count(scene, monkey
     )
     summary = SCORER.summarise(data, results, top_k=4)
     assert (summary.objects, summary.boxes.ap) == (8, pytest.approx(1))
-    assert [name for name, _ in summary.skipped] == ["1.png"]
+    ((name, reason),) = summary.skipped
+    assert name == "1.png"
+    rows = list(SCORER.table(data, results).rows)
+    assert rows[1] == ("1.png", None, None, None, None, None, reason)
 
 
 def test_bars_and_progress(scene, monkeypatch) -> None:
@@ -162,3 +194,5 @@ def test_crowds_are_not_counted_as_objects(scene, monkeypatch) -> None:
     source.data.write_text(json.dumps(content))
     summary, _ = summary_of(monkeypatch, scene)
     assert (summary.objects, summary.boxes.ap) == (11, pytest.approx(1))
+    # The detection in the crowd is neither found nor false.
+    assert summary.worst_images == ()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from tests.evaluation.scorers.dense import NAMES, as_read_again, results_of, save_image
 from vmamba_deploy.errors import InputFileError
@@ -42,8 +43,6 @@ def test_figures_of_a_data_set_against_all_its_pixels(scene, monkeypatch) -> Non
     summary = SCORER.summarise(data, reversed(as_read_again("segmentation", results)), top_k=4)
     pairs = []
     for sample in data.samples:
-        from PIL import Image
-
         pixels = np.asarray(Image.open(sample.path)).reshape(-1, 3).astype(float)
         pairs.append(pixels[pixels[:, 0] != 2, :2])  # sand does not count
     true, given = np.concatenate(pairs).T
@@ -63,6 +62,35 @@ def test_figures_of_a_data_set_against_all_its_pixels(scene, monkeypatch) -> Non
     assert summary.timing.reference is None
 
 
+def test_the_figures_of_each_image_and_the_worst_of_them(scene, monkeypatch) -> None:
+    data, results, _ = results_of(monkeypatch, "segmentation", scene, green)
+    table = SCORER.table(data, reversed(as_read_again("segmentation", results)))
+    rows = [dict(zip(table.columns, row, strict=True)) for row in table.rows]
+    assert [row["file"] for row in rows] == [sample.name for sample in data.samples]
+    missed = {}
+    for row, sample in zip(rows, data.samples, strict=True):
+        pixels = np.asarray(Image.open(sample.path)).reshape(-1, 3).astype(int)
+        true, given = pixels[pixels[:, 0] != 2, :2].T  # sand does not count
+        ious = [
+            ((true == name) & (given == name)).sum() / ((true == name) | (given == name)).sum()
+            for name in np.union1d(true, given)
+        ]
+        assert row["mean_iou"] == pytest.approx(np.mean(ious))
+        assert row["pixel_accuracy"] == pytest.approx((true == given).mean())
+        assert (row["pixels"], row["error"]) == (len(true), None)
+        missed[sample.name] = max(((true == name) & (given != name)).sum() for name in (0, 1))
+    worst = SCORER.summarise(data, results, top_k=4).worst_images
+    expected = sorted(rows, key=lambda row: row["mean_iou"])
+    assert [one.name for one in worst] == [row["file"] for row in expected]
+    assert [one.missed[1] for one in worst] == [missed[one.name] for one in worst]
+
+
+def test_images_that_are_right_are_not_among_the_worst(scene, monkeypatch) -> None:
+    answer = lambda image: image[..., 0].astype(np.int32)  # noqa: E731
+    data, results, _ = results_of(monkeypatch, "segmentation", scene, answer)
+    assert SCORER.summarise(data, results, top_k=4).worst_images == ()
+
+
 def test_a_shifted_answer_has_a_lower_iou(scene, monkeypatch) -> None:
     figures = []
     for answer in (green, lambda image: np.roll(green(image), 1, axis=1)):
@@ -79,6 +107,8 @@ def test_an_unreadable_file_ends_the_run_or_is_left_out(scene, monkeypatch) -> N
     summary = SCORER.summarise(data, as_read_again("segmentation", results), top_k=4)
     ((name, reason),) = summary.skipped
     assert (name, "3.png" in reason) == ("3.png", True)
+    rows = list(SCORER.table(data, results).rows)
+    assert rows[3] == ("3.png", None, None, None, reason)
 
 
 def test_images_of_which_none_can_be_read_have_no_figure(scene, monkeypatch) -> None:

@@ -120,13 +120,13 @@ def command(
 ) -> ExitCode:
     """Measure the accuracy of ARTIFACT, a folder, on images of which the truth is known.
 
-    Writes journal.jsonl, evaluation.json and evaluation.html. The same command goes on where an
-    interrupted one stopped. Ends with 6 when a stated bar is missed.
+    Writes journal.jsonl, evaluation.json, evaluation.html and predictions.csv. The same command
+    goes on where an interrupted one stopped. Ends with 6 when a stated bar is missed.
     """
     from vmamba_deploy.cli.evaluation_tables import show_evaluation
     from vmamba_deploy.evaluation.judging import Bars
     from vmamba_deploy.evaluation.scorer import Source
-    from vmamba_deploy.pipeline.evaluate import HTML_NAME, JSON_NAME, EvaluationPlan, run_evaluation
+    from vmamba_deploy.pipeline.evaluate import REPORT_NAMES, EvaluationPlan, run_evaluation
     from vmamba_deploy.reports.evaluation_views import evaluation_document
 
     source = Source(**{one.name: options.pop(one.name) for one in fields(Source)})
@@ -141,7 +141,7 @@ def command(
     terminal.result(
         {
             "evaluation": evaluation_document(outcome.report),
-            "files": [outcome.folder / name for name in (JSON_NAME, HTML_NAME)],
+            "files": [outcome.folder / name for name in REPORT_NAMES],
             "exit_code": outcome.exit_code,
         }
     )

@@ -19,7 +19,7 @@ from vmamba_deploy.evaluation.judging import Bars, shortfalls
 from vmamba_deploy.evaluation.layouts import check_layout
 from vmamba_deploy.evaluation.results import ImageResult, ReferenceResult
 from vmamba_deploy.evaluation.samples import DataSet, Sample, read_samples
-from vmamba_deploy.evaluation.scorer import Scorer, Source, Tally, Work
+from vmamba_deploy.evaluation.scorer import Scorer, Source, Table, Tally, Work
 from vmamba_deploy.evaluation.summary import Summary, summarise
 from vmamba_deploy.parity.metrics import cosine
 from vmamba_deploy.preprocessing import preprocess
@@ -31,6 +31,13 @@ if TYPE_CHECKING:
     from vmamba_deploy.evaluation.loading import LoadedBatch
     from vmamba_deploy.inference import Classifier
     from vmamba_deploy.tasks.classification import Logits
+
+
+_COLUMNS = (
+    *("file", "truth", "truth_index", "prediction", "prediction_index", "probability"),
+    "correct",
+)
+_REFERENCE_COLUMNS = ("pytorch", "pytorch_index")
 
 
 class ClassificationScorer(Scorer):
@@ -81,6 +88,15 @@ class ClassificationScorer(Scorer):
         """See `Scorer`."""
         return summarise(data, results, top_k=top_k)
 
+    def table(self, data: DataSet[Sample], results: Iterable[ImageResult]) -> Table:
+        """See `Scorer`."""
+        ordered = sorted(results, key=lambda one: one.index)
+        compared = any(one.reference is not None for one in ordered)
+        return Table(
+            (*_COLUMNS, *(_REFERENCE_COLUMNS if compared else ()), "error"),
+            (_row(data, one, compared=compared) for one in ordered),
+        )
+
     def shortfalls(self, summary: Summary, bars: Bars) -> list[str]:
         """See `Scorer`."""
         return shortfalls(summary, bars)
@@ -125,6 +141,30 @@ class ClassificationJudge:
             reference=expected,
             reference_ms=(time.perf_counter() - between) * 1e3,
         )
+
+
+def _row(
+    data: DataSet[Sample], result: ImageResult, *, compared: bool
+) -> tuple[str | float | None, ...]:
+    """Of an image that could not be read, and of logits that are not finite, no prediction."""
+    sample = data.samples[result.index]
+    known = result.top != ()
+    correct = None if result.error is not None else str(result.first == sample.label).lower()
+    reference = result.reference.first if result.reference is not None else None
+    return (
+        sample.name,
+        data.class_names[sample.label],
+        sample.label,
+        *_named(data, result.first),
+        result.probability if known else None,
+        correct,
+        *(_named(data, reference) if compared else ()),
+        result.error,
+    )
+
+
+def _named(data: DataSet[Sample], index: int | None) -> tuple[str | None, int | None]:
+    return (None, None) if index is None else (data.class_names[index], index)
 
 
 class _Top1(Tally):
@@ -179,7 +219,12 @@ def score(
     for position, (image, row) in enumerate(zip(images, logits, strict=True)):
         scored = replace(image, inference_ms=share)
         if np.isfinite(row).all():
-            scored = replace(scored, top=_first_classes(row, top_k), margin=_margin(row))
+            scored = replace(
+                scored,
+                top=_first_classes(row, top_k),
+                margin=_margin(row),
+                probability=_largest_probability(row),
+            )
         if reference is not None:
             compared = _compare(reference[position], row, reference_ms / len(images))
             scored = replace(scored, reference=compared)
@@ -197,6 +242,12 @@ def _margin(row: Logits) -> float:
         return 0.0
     second, first = np.partition(row.astype(np.float64), -2)[-2:]
     return float(first - second)
+
+
+def _largest_probability(row: Logits) -> float:
+    """The softmax of the largest logit."""
+    exact = row.astype(np.float64)
+    return float(1 / np.exp(exact - exact.max()).sum())
 
 
 def _compare(reference: Logits, candidate: Logits, milliseconds: float) -> ReferenceResult:

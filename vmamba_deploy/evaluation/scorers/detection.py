@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -10,15 +11,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vmamba_deploy.evaluation.average_precision import AveragePrecision, average_precision
+from vmamba_deploy.evaluation.average_precision import (
+    AveragePrecision,
+    Matches,
+    average_precision,
+    matches_by_image,
+)
 from vmamba_deploy.evaluation.classes import ModelClasses, read_class_list
 from vmamba_deploy.evaluation.coco import CocoImage, CocoSet, read_coco
 from vmamba_deploy.evaluation.judging import Bars, missed
 from vmamba_deploy.evaluation.results import Result
 from vmamba_deploy.evaluation.samples import DataSet
-from vmamba_deploy.evaluation.scorer import Scorer, Source, Tally, Work
+from vmamba_deploy.evaluation.scorer import Scorer, Source, Table, Tally, Work
 from vmamba_deploy.evaluation.scorers.pictures import PictureJudge, opened_model
-from vmamba_deploy.evaluation.summary import Timing, skipped_of, timing_of
+from vmamba_deploy.evaluation.summary import WORST_IMAGES, skipped_of
+from vmamba_deploy.evaluation.timing import Timing, timing_of
 from vmamba_deploy.extras import require_modules
 from vmamba_deploy.tasks import DETECTION
 from vmamba_deploy.tasks.masks import coco_rle
@@ -28,6 +35,8 @@ if TYPE_CHECKING:
     from vmamba_deploy.evaluation.loading import LoadedBatch
     from vmamba_deploy.preprocessing.decode import ByteArray
     from vmamba_deploy.tasks.detection import Detections
+
+_COLUMNS = ("file", "objects", "found", "missed", "false", "f1", "error")
 
 
 @dataclass(frozen=True)
@@ -78,6 +87,25 @@ class ClassPrecision:
 
 
 @dataclass(frozen=True)
+class WorstImage:
+    """An image with objects that were missed, or detections of none.
+
+    Attributes:
+        index: position of the sample.
+        name: of the file, relative to the data set.
+        objects, found, missed, false, f1: see `Matches`.
+    """
+
+    index: int
+    name: str
+    objects: int
+    found: int
+    missed: int
+    false: int
+    f1: float
+
+
+@dataclass(frozen=True)
 class DetectionSummary:
     """The figures of an evaluation of detections.
 
@@ -87,6 +115,7 @@ class DetectionSummary:
         objects: in the images that were evaluated, crowds left out.
         detections: that the network gave for them.
         classes: that the data have, by index.
+        worst_images: that are not all right, lowest F1 first, 48 at most.
         skipped: (name, reason) of images that could not be read; they do not count.
         timing: None when no image could be read.
     """
@@ -96,6 +125,7 @@ class DetectionSummary:
     objects: int
     detections: int
     classes: tuple[ClassPrecision, ...]
+    worst_images: tuple[WorstImage, ...]
     skipped: tuple[tuple[str, str], ...]
     timing: Timing | None
 
@@ -158,6 +188,7 @@ class DetectionScorer(Scorer):
                 for index, category in enumerate(data.categories)
                 if category is not None
             ),
+            worst_images=_worst(data, scored),
             skipped=skipped_of(data, every),
             timing=timing_of(scored),
         )
@@ -169,6 +200,13 @@ class DetectionScorer(Scorer):
             *missed("box AP", summary.boxes.ap, bars.min_box_ap_percent),
             *missed("mask AP", mask_ap, bars.min_mask_ap_percent),
         ]
+
+    def table(self, data: DataSet[CocoImage], results: Iterable[DetectionResult]) -> Table:
+        """See `Scorer`."""
+        assert isinstance(data, CocoSet)
+        ordered = sorted(results, key=lambda one: one.index)
+        matches = _matches(data, [one for one in ordered if one.error is None])
+        return Table(_COLUMNS, (_row(data, one, matches) for one in ordered))
 
 
 class DetectionJudge(PictureJudge):
@@ -234,6 +272,39 @@ def _as_coco(result: DetectionResult, data: CocoSet) -> Iterator[dict[str, Any]]
                 "bbox": list(one.box),
                 "segmentation": {"size": list(result.size), "counts": one.mask},
             }
+
+
+def _matches(data: CocoSet, scored: Sequence[DetectionResult]) -> dict[int, Matches]:
+    images = [data.samples[one.index].image_id for one in scored]
+    detections = [found for one in scored for found in _as_coco(one, data)]
+    return matches_by_image(data.file, detections, images)
+
+
+def _worst(data: CocoSet, scored: Sequence[DetectionResult]) -> tuple[WorstImage, ...]:
+    """Of equal ones that with the most mistakes first."""
+    matches = _matches(data, scored)
+    judged = ((one.index, matches[data.samples[one.index].image_id]) for one in scored)
+    worst = heapq.nsmallest(
+        WORST_IMAGES,
+        (one for one in judged if one[1].missed or one[1].false),
+        key=lambda one: (one[1].f1, -one[1].missed - one[1].false, one[0]),
+    )
+    return tuple(
+        WorstImage(
+            index, data.samples[index].name, one.objects, one.found, one.missed, one.false, one.f1
+        )
+        for index, one in worst
+    )
+
+
+def _row(
+    data: CocoSet, result: DetectionResult, matches: dict[int, Matches]
+) -> tuple[str | float | None, ...]:
+    sample = data.samples[result.index]
+    if result.error is not None:
+        return (sample.name, None, None, None, None, None, result.error)
+    one = matches[sample.image_id]
+    return (sample.name, one.objects, one.found, one.missed, one.false, one.f1, None)
 
 
 def _objects(data: CocoSet, images: set[int]) -> Counter[int]:

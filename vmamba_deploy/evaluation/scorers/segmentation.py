@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import math
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -19,12 +20,13 @@ from vmamba_deploy.evaluation.label_maps import (
     read_annotation,
     read_label_maps,
 )
-from vmamba_deploy.evaluation.pixel_counts import Counts, accuracy_of, count_pixels
+from vmamba_deploy.evaluation.pixel_counts import Accuracy, Counts, accuracy_of, count_pixels
 from vmamba_deploy.evaluation.results import Result
 from vmamba_deploy.evaluation.samples import DataSet
-from vmamba_deploy.evaluation.scorer import Scorer, Source, Tally, Work
+from vmamba_deploy.evaluation.scorer import Scorer, Source, Table, Tally, Work
 from vmamba_deploy.evaluation.scorers.pictures import PictureJudge, opened_model
-from vmamba_deploy.evaluation.summary import Timing, skipped_of, timing_of
+from vmamba_deploy.evaluation.summary import WORST_IMAGES, skipped_of
+from vmamba_deploy.evaluation.timing import Timing, timing_of
 from vmamba_deploy.tasks import SEGMENTATION
 
 if TYPE_CHECKING:
@@ -32,6 +34,9 @@ if TYPE_CHECKING:
     from vmamba_deploy.evaluation.loading import LoadedBatch
     from vmamba_deploy.preprocessing.decode import ByteArray
     from vmamba_deploy.tasks.segmentation import Segmentation
+
+
+_COLUMNS = ("file", "mean_iou", "pixel_accuracy", "pixels", "error")
 
 
 @dataclass(frozen=True)
@@ -64,6 +69,28 @@ class ClassIou:
 
 
 @dataclass(frozen=True)
+class WorstImage:
+    """An image with a low mean IoU.
+
+    Attributes:
+        index: position of the sample.
+        name: of the file, relative to the data set.
+        mean_iou: over the classes that its truth or its answer has.
+        pixel_accuracy: share of its pixels that have their class.
+        missed: (class, pixels) of the class of which most pixels were not found; None when every
+            pixel was.
+        added: (class, pixels) of the class that most pixels were wrongly given; None likewise.
+    """
+
+    index: int
+    name: str
+    mean_iou: float
+    pixel_accuracy: float
+    missed: tuple[int, int] | None
+    added: tuple[int, int] | None
+
+
+@dataclass(frozen=True)
 class SegmentationSummary:
     """The figures of an evaluation of label maps.
 
@@ -72,6 +99,7 @@ class SegmentationSummary:
         pixel_accuracy: share of all pixels that have their class.
         pixels: that count.
         classes: that the data or the answers have, by index.
+        worst_images: that are not all right, lowest mean IoU first, 48 at most.
         skipped: (name, reason) of images that could not be read; they do not count.
         timing: None when no image could be read.
     """
@@ -81,6 +109,7 @@ class SegmentationSummary:
     mean_accuracy: float
     pixels: int
     classes: tuple[ClassIou, ...]
+    worst_images: tuple[WorstImage, ...]
     skipped: tuple[tuple[str, str], ...]
     timing: Timing | None
 
@@ -137,9 +166,15 @@ class SegmentationScorer(Scorer):
                 )
                 for index in either
             ),
+            worst_images=_worst(data, scored),
             skipped=skipped_of(data, every),
             timing=timing_of(scored),
         )
+
+    def table(self, data: DataSet[SegmentedImage], results: Iterable[SegmentationResult]) -> Table:
+        """See `Scorer`."""
+        ordered = sorted(results, key=lambda one: one.index)
+        return Table(_COLUMNS, (_row(data, one) for one in ordered))
 
     def shortfalls(self, summary: SegmentationSummary, bars: Bars) -> list[str]:
         """See `Scorer`."""
@@ -194,6 +229,51 @@ class _MeanIou(Tally):
     def figures(self) -> str:
         mean = accuracy_of(self._counts).mean_iou
         return f"mIoU {percent(mean)}" if math.isfinite(mean) else "no pixel that counts"
+
+
+def _worst(
+    data: DataSet[SegmentedImage], scored: Iterable[SegmentationResult]
+) -> tuple[WorstImage, ...]:
+    judged = (_judged(data, one) for one in scored if one.counts)
+    flawed = (one for one in judged if one.missed is not None)
+    worst = heapq.nsmallest(WORST_IMAGES, flawed, key=lambda one: (one.mean_iou, one.index))
+    return tuple(worst)
+
+
+def _judged(data: DataSet[SegmentedImage], result: SegmentationResult) -> WorstImage:
+    found = _accuracy(result)
+    return WorstImage(
+        index=result.index,
+        name=data.samples[result.index].name,
+        mean_iou=found.mean_iou,
+        pixel_accuracy=found.pixel_accuracy,
+        missed=_most((index, true - shared) for index, shared, _, true in result.counts),
+        added=_most((index, given - shared) for index, shared, given, _ in result.counts),
+    )
+
+
+def _most(pixels: Iterable[tuple[int, int]]) -> tuple[int, int] | None:
+    """The class with most pixels, the first of equal ones; None when none has any."""
+    most = max(pixels, key=lambda item: item[1], default=(0, 0))
+    return most if most[1] else None
+
+
+def _accuracy(result: SegmentationResult) -> Accuracy:
+    """Of one image, over the classes that it has."""
+    counts = np.array([pixels for _, *pixels in result.counts], np.int64).reshape(-1, 3)
+    return accuracy_of(counts.T)
+
+
+def _row(
+    data: DataSet[SegmentedImage], result: SegmentationResult
+) -> tuple[str | float | None, ...]:
+    """No figure of an image that could not be read, or of which no pixel counts."""
+    name = data.samples[result.index].name
+    if not result.counts:
+        return (name, None, None, 0 if result.error is None else None, result.error)
+    found = _accuracy(result)
+    pixels = sum(true for *_, true in result.counts)
+    return (name, found.mean_iou, found.pixel_accuracy, pixels, None)
 
 
 def _nothing(data: DataSet[SegmentedImage]) -> Counts:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
+from vmamba_deploy.evaluation.class_figures import Confusion
 from vmamba_deploy.evaluation.intervals import Proportion, percent
 from vmamba_deploy.evaluation.report_data import EvaluationFacts, EvaluationReport
-from vmamba_deploy.evaluation.summary import ChangedImage, Summary
+from vmamba_deploy.evaluation.summary import WORST_IMAGES, ChangedImage, Summary
 from vmamba_deploy.reports.evaluation_views.view import MadeWith, TextTable, View
 
 LISTED_CHANGES = 1000
@@ -52,24 +53,60 @@ def interval(value: Proportion) -> str:
     return f"{percent(value.low)} to {percent(value.high)}"
 
 
+def _pictured(summary: Summary) -> set[int]:
+    """The wrong images, and as many of those that changed class."""
+    changed = summary.agreement.changed[:WORST_IMAGES] if summary.agreement is not None else ()
+    return {one.index for one in summary.wrong} | {one.index for one in changed}
+
+
+@dataclass(frozen=True)
+class _Cell:
+    """Of the confusion matrix: the predicted class, the images, and how dark it is, 0 to 1."""
+
+    column: int
+    images: int
+    part: float
+
+
+@dataclass(frozen=True)
+class _Row:
+    """Of the confusion matrix: the true class, and images whose logits were not finite."""
+
+    row: int
+    cells: tuple[_Cell, ...]
+    not_finite: int
+
+
+def _matrix(confusion: Confusion | None) -> list[_Row]:
+    if confusion is None:
+        return []
+    rows = []
+    for row, counts, broken in zip(
+        confusion.classes, confusion.counts, confusion.not_finite, strict=True
+    ):
+        total = max(sum(counts) + broken, 1)
+        cells = (
+            _Cell(column, count, 0.15 + 0.7 * count / total)
+            for column, count in zip(confusion.classes, counts, strict=True)
+        )
+        rows.append(_Row(row, tuple(cells), broken))
+    return rows
+
+
 def _context(report: Report) -> dict[str, Any]:
     from markupsafe import Markup
 
-    from vmamba_deploy.reports.plots import confusion_svg
+    from vmamba_deploy.reports.evaluation_plots import calibration_svg
 
-    confusion = report.summary.confusion
+    summary = report.summary
+    calibration = summary.calibration
     # matplotlib escapes the labels in the SVG that it writes.
-    drawing = (
-        Markup(confusion_svg(confusion, lambda index: class_name(report, index)))
-        if confusion is not None
-        else None
-    )
-    by_index = {one.index: one for one in report.summary.classes}
+    curve = Markup(calibration_svg(calibration)) if calibration is not None else None
     return {
-        "worst": [by_index[index] for index in report.summary.worst],
-        "plot": drawing,
-        "thumbnails": {one.index: one.uri for one in report.thumbnails},
-        "shown": len(report.thumbnails),
+        "curve": curve,
+        "matrix": _matrix(summary.confusion),
+        "classes": sorted(summary.classes, key=lambda one: (one.f1, -one.images, one.index)),
+        "changed": summary.agreement.changed[:WORST_IMAGES] if summary.agreement else (),
         "share": share,
         "interval": interval,
         "class_name": lambda index: class_name(report, index),
@@ -122,7 +159,7 @@ def _worst(report: Report) -> TextTable:
     for index in report.summary.worst:
         one = classes[index]
         taken = ", ".join(f"{class_name(report, other)} ({n})" for other, n in one.taken_for)
-        rows.append((one.name, str(one.correct), str(one.images), f"{one.accuracy:.1%}", taken))
+        rows.append((one.name, str(one.correct), str(one.images), f"{one.recall:.1%}", taken))
     columns = ("class", ">right", ">images", ">accuracy", "taken for")
     return TextTable("Worst classes", columns, tuple(rows))
 
@@ -152,5 +189,6 @@ CLASSIFICATION_VIEW = View(
     headline=_headline,
     bars=_bars,
     tables=_tables,
+    pictured=_pictured,
     listed=_listed,
 )

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from vmamba_deploy.evaluation.average_precision import MATCH_IOU, MATCH_SCORE
 from vmamba_deploy.evaluation.intervals import percent
 from vmamba_deploy.evaluation.report_data import EvaluationFacts, EvaluationReport
 from vmamba_deploy.evaluation.scorers.detection import ClassPrecision, DetectionSummary
@@ -67,7 +68,12 @@ def _lowest_first(report: Report) -> list[ClassPrecision]:
 
 
 def _context(report: Report) -> dict[str, Any]:
-    return {"classes": _lowest_first(report), "rows": _rows(report)}
+    return {
+        "classes": _lowest_first(report),
+        "rows": _rows(report),
+        "iou": MATCH_IOU,
+        "score": MATCH_SCORE,
+    }
 
 
 def _headline(report: Report) -> str:
@@ -114,4 +120,5 @@ DETECTION_VIEW = View(
     headline=_headline,
     bars=_bars,
     tables=_tables,
+    pictured=lambda summary: [one.index for one in summary.worst_images],
 )

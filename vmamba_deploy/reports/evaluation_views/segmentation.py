@@ -29,7 +29,11 @@ def _lowest_first(report: Report) -> list[ClassIou]:
 
 def _context(report: Report) -> dict[str, Any]:
     known = sum(math.isfinite(one.iou) for one in report.summary.classes)
-    return {"classes": _lowest_first(report), "known": known}
+    return {
+        "classes": _lowest_first(report),
+        "known": known,
+        "class_name": lambda index: report.data.class_names[index],
+    }
 
 
 def _headline(report: Report) -> str:
@@ -69,4 +73,5 @@ SEGMENTATION_VIEW = View(
     headline=_headline,
     bars=_bars,
     tables=_tables,
+    pictured=lambda summary: [one.index for one in summary.worst_images],
 )

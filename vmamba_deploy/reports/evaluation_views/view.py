@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,6 +38,7 @@ class View:
         headline: one sentence: what was measured.
         bars: what was asked for, as texts.
         tables: what the terminal shows.
+        pictured: positions of the images that the page shows, of its figures.
         listed: the figures as evaluation.json has them.
     """
 
@@ -47,4 +48,5 @@ class View:
     headline: Callable[[EvaluationReport[Any]], str]
     bars: Callable[[EvaluationReport[Any]], list[str]]
     tables: Callable[[EvaluationReport[Any]], Sequence[TextTable]]
+    pictured: Callable[[Any], Iterable[int]]
     listed: Callable[[Any], Any] = lambda summary: summary
