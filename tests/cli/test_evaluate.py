@@ -152,7 +152,7 @@ def test_predictions_for_a_look(artifact, digits_folder):
         (["absent.png"], 3, "no file absent.png"),
         (["README.md"], 3, "README.md is not an image"),
         (["README.md", "--top-k", "0"], 2, "--top-k must be at least 1"),
-        ([], 2, "IMAGES"),
+        ([], 2, "no image was given"),
     ],
 )
 def test_what_cannot_be_predicted(artifact, monkeypatch, arguments, code, words):

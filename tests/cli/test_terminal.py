@@ -77,7 +77,7 @@ def test_an_argument_is_shown_and_not_obeyed(capsys: pytest.CaptureFixture[str])
         main(["info", "--\x1b[2J"])
     shown = capsys.readouterr().err
     assert ended.value.code == 2
-    assert "Usage: vmamba-deploy info" in shown
+    assert "error: vmamba-deploy info has no option --\\x1b[2J" in shown
     assert "\x1b" not in shown
 
 

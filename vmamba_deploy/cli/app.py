@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import sys
 from collections.abc import Sequence
@@ -11,9 +10,9 @@ from importlib import import_module
 import click
 
 import vmamba_deploy
-from vmamba_deploy.cli import stopping
+from vmamba_deploy.cli import stopping, words
+from vmamba_deploy.cli.mistakes import UnknownCommand, explained, print_error
 from vmamba_deploy.cli.streams import outlive_readers
-from vmamba_deploy.errors import printable
 
 INTERRUPTED = 130
 
@@ -57,6 +56,14 @@ class _LazyGroup(click.Group):
         command: click.Command = module.command
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = words.ours(args[0])
+        if name not in _COMMANDS and not name.startswith("-") and not ctx.resilient_parsing:
+            raise UnknownCommand(name, ctx, self.list_commands(ctx))
+        return super().resolve_command(ctx, [name, *args[1:]])
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl(list(_COMMANDS.items()))
@@ -65,7 +72,11 @@ class _LazyGroup(click.Group):
 @click.group(
     cls=_LazyGroup,
     epilog=EXIT_CODES,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    context_settings={
+        "help_option_names": ["-h", "--help"],
+        "max_content_width": 100,
+        "token_normalize_func": words.ours,
+    },
 )
 @click.version_option(vmamba_deploy.__version__, prog_name="vmamba-deploy")
 def cli() -> None:
@@ -88,13 +99,15 @@ def main(arguments: Sequence[str] | None = None, *, command: str | None = None) 
             called = import_module(f"vmamba_deploy.cli.commands.{command}").command
         # Not standalone: click would end an interrupted run with 1.
         result = called.main(
-            given, prog_name=None if command else "vmamba-deploy", standalone_mode=False
+            given,
+            prog_name=None if command else "vmamba-deploy",
+            standalone_mode=False,
+            token_normalize_func=words.ours,
         )
     except click.ClickException as error:
-        _print_json_error(given, error.format_message(), error.exit_code)
-        shown = io.StringIO()
-        error.show(shown)
-        click.echo(printable(shown.getvalue(), keep="\n"), err=True, nl=False)
+        told = explained(error)
+        _print_json_error(given, told.message, error.exit_code, hint=told.hint)
+        print_error(told)
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         _print_json_error(given, "interrupted", INTERRUPTED)
@@ -105,7 +118,10 @@ def main(arguments: Sequence[str] | None = None, *, command: str | None = None) 
     sys.exit(result if isinstance(result, int) else 0)
 
 
-def _print_json_error(arguments: Sequence[str], message: str, exit_code: int) -> None:
+def _print_json_error(
+    arguments: Sequence[str], message: str, exit_code: int, *, hint: str | None = None
+) -> None:
     """What ends a run from outside a command is told on stdout too where `--json` is asked for."""
     if "--json" in arguments:
-        click.echo(json.dumps({"event": "error", "message": message, "exit_code": exit_code}))
+        fields = {"message": message, "hint": hint, "exit_code": exit_code}
+        click.echo(json.dumps({"event": "error", **fields}))

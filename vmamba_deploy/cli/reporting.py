@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vmamba_deploy.artifacts.atomic import explain_system_error
+from vmamba_deploy.cli.mistakes import print_error
 from vmamba_deploy.cli.stopping import ends_if_asked
-from vmamba_deploy.errors import ExitCode, ResourceError, VmambaError, printable
+from vmamba_deploy.errors import ExitCode, ResourceError, VmambaError
 from vmamba_deploy.extras import failed_import
 
 if TYPE_CHECKING:
@@ -86,7 +87,5 @@ def run_program(command: click.Command, name: str) -> None:
     try:
         command(prog_name=name)
     except VmambaError as error:
-        click.echo(printable(f"error: {error.message}", keep="\n"), err=True)
-        if error.hint:
-            click.echo(printable(f"hint: {error.hint}", keep="\n"), err=True)
+        print_error(error)
         sys.exit(int(error.exit_code))

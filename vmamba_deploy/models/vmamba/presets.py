@@ -49,4 +49,7 @@ ALIASES: dict[str, str] = {
     "t": "vmamba_tiny_s1l8",
     "s": "vmamba_small_s1l20",
     "b": "vmamba_base_s1l20",
+    "tiny": "vmamba_tiny_s1l8",
+    "small": "vmamba_small_s1l20",
+    "base": "vmamba_base_s1l20",
 }
