@@ -6,7 +6,6 @@ weights that were trained: what a user would see lost, if anything were.
 
 from __future__ import annotations
 
-import hashlib
 import tempfile
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
@@ -217,11 +216,13 @@ def measure_accuracy(
             outcome = measure(runtime, precision, images, reference)
             progress(f"{precision} {runtime.name}: {outcome.skipped or f'{outcome.accuracy:.2%}'}")
             outcomes.append(outcome)
+    from vmamba_deploy.models.loading import load_model, weights_sha256
+
     return {
         "schema_version": 1,
         "sample": sample.name,
         "machine": machine_text(),
-        "weights_sha256": hashlib.sha256(sample.weights.read_bytes()).hexdigest(),
+        "weights_sha256": weights_sha256(load_model(sample.weights).state_dict()),
         "weights_bytes": sample.weights.stat().st_size,
         "calibration_images": CALIBRATION_IMAGES,
         "reference": asdict(judged("pytorch", "fp32", images, reference, reference)),

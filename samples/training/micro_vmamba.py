@@ -56,8 +56,18 @@ def _start_with_memory(scan: SS2D) -> None:
     scan.Ds.zero_()
 
 
-def save_network(network: nn.Module, class_labels: Sequence[str], path: Path) -> None:
-    """Write the weights, float32, with the labels; the file appears whole or not at all.
+def save_network(
+    network: nn.Module, class_labels: Sequence[str], image_size: tuple[int, int], path: Path
+) -> None:
+    """Write the weights, float32, with what an export has to know of them.
+
+    The file appears whole or not at all.
+
+    Args:
+        network: that was trained.
+        class_labels: name of each class.
+        image_size: (height, width) in pixels of the images that it was trained on.
+        path: safetensors.
 
     Raises:
         UsageError: the place is not writable.
@@ -66,6 +76,8 @@ def save_network(network: nn.Module, class_labels: Sequence[str], path: Path) ->
     from safetensors.torch import save
 
     weights = {name: weight.contiguous() for name, weight in network.state_dict().items()}
-    content = save(weights, metadata={"class_labels": json.dumps(class_labels)})
+    known = {"input_size": (3, *image_size), "label_names": class_labels}
+    # One key, as timm has it: safetensors writes several in an order that changes.
+    content = save(weights, metadata={"pretrained_cfg": json.dumps(known)})
     with atomic_write(path) as temporary:
         temporary.write_bytes(content)

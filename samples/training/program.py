@@ -109,6 +109,6 @@ def train_and_save(sample: Sample, output: Path, images: int | None = None) -> N
     train(network, learned, sample.plan, tell)
     for name, part in ((learned_name, learned), (judged_name, judged)):
         click.echo(f"{name} accuracy {accuracy(network, part):.2%} of {len(part)} images")
-    save_network(network, learned.class_labels, output)
+    save_network(network, learned.class_labels, sample.preprocessing.crop_pixels, output)
     content = output.read_bytes()
     click.echo(f"{output}: {len(content):,} bytes, sha256 {hashlib.sha256(content).hexdigest()}")

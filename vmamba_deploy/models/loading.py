@@ -90,14 +90,16 @@ def load_weights(
         preset: name or alias. A checkpoint must fit it; without it the shapes tell. Random weights
             need it. Of a network over a backbone, the backbone's preset may be named.
         task: what random weights are for, see `resolve_preset`; a checkpoint knows its own.
-        num_classes: of random weights, None for as many as published; a checkpoint knows its own.
+        num_classes: of random weights, None for as many as published; a checkpoint knows its own,
+            and must have as many.
         seed: of random weights.
         choice: which network of a file to take, where it has several.
         progress: called during a download with the bytes so far and the total, None if unknown.
 
     Raises:
         UsageError: unknown preset, no preset for random weights, a URL that is not https, a path
-            with control characters, a choice that the file does not have.
+            with control characters, a choice that the file does not have, another number of
+            classes than the file's.
         InputFileError: the file cannot be had, read or understood, or does not fit.
     """
     if spec == RANDOM:
@@ -121,8 +123,19 @@ def load_weights(
     with unchanged(path):
         digest = weights_file_sha256(path)
         family, model, origin = _load(path, preset, choice)
+    _require_classes(model, num_classes, spec)
     source = spec.partition("#sha256=")[0]
     return LoadedModel(model, family, source, digest, origin.preprocessing, origin)
+
+
+def _require_classes(model: Network, asked: int | None, spec: str) -> None:
+    if asked in (None, model.config.num_classes, model.classes):
+        return
+    own = "no classes" if model.classes is None else f"{model.classes:,} classes"
+    raise UsageError(
+        f"{shown(spec)} has {own}, and --num-classes {asked:,} asks for others",
+        hint="leave --num-classes out: a checkpoint knows its own",
+    )
 
 
 def create_model(

@@ -11,7 +11,7 @@ from vmamba_deploy.artifacts.strict_json import require_plain_texts
 from vmamba_deploy.errors import InputFileError, printable
 from vmamba_deploy.files import shown
 from vmamba_deploy.models.checkpoints.contents import CheckpointContents
-from vmamba_deploy.models.checkpoints.images import declared_preprocessing
+from vmamba_deploy.models.checkpoints.images import declared_preprocessing, declared_size
 from vmamba_deploy.models.checkpoints.labels import labels_in, palette_in
 from vmamba_deploy.models.checkpoints.prefixes import is_counter
 from vmamba_deploy.models.family import Agreement, ClassNames, Family, Preset
@@ -31,6 +31,8 @@ class Origin:
         preprocessing: how images are prepared; None: nobody knows.
         notes: what else a person should know, a sentence each.
         assumed: by the user, because the file does not tell it.
+        image_size: (height, width) that the file says it was trained at; None: it does not, or its
+            network takes one size alone.
         names_to_install: of which data set its classes are, where no package here has their names.
     """
 
@@ -41,6 +43,7 @@ class Origin:
     preprocessing: Preprocessing | None
     notes: tuple[str, ...]
     assumed: tuple[tuple[str, str], ...] = ()
+    image_size: tuple[int, int] | None = None
     names_to_install: str | None = None
 
 
@@ -113,6 +116,7 @@ def origin_of(
         preprocessing,
         notes,
         tuple(known.assumed.items()),
+        declared_size(contents.settings) if model.image_size is None else None,
         published.data_set if published is not None and not published.names else None,
     )
 

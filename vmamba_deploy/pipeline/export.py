@@ -24,12 +24,11 @@ from vmamba_deploy.exporting.aoti_package import choose_device, export_aoti
 from vmamba_deploy.exporting.onnx_file import chosen_task, export_onnx
 from vmamba_deploy.exporting.onnx_model import OnnxModel
 from vmamba_deploy.files import human_size
-from vmamba_deploy.models import load_weights, resolve_preset
+from vmamba_deploy.models import resolve_preset
 from vmamba_deploy.ops.torch_registration import LIBRARY as TORCH_LIBRARY
 from vmamba_deploy.parity.compare import check_judged
 from vmamba_deploy.parity.exhibits import Exhibits
 from vmamba_deploy.parity.verdict import Verdict
-from vmamba_deploy.pipeline.class_names import name_as_planned
 from vmamba_deploy.pipeline.engine import (
     add_libraries,
     build_engine_file,
@@ -43,11 +42,11 @@ from vmamba_deploy.pipeline.parity import check_parity, parity_fields
 from vmamba_deploy.pipeline.plan import ExportPlan
 from vmamba_deploy.pipeline.quantize import narrow_scans, prove_quantized, quantize
 from vmamba_deploy.pipeline.report import write_reports
+from vmamba_deploy.pipeline.weights import find_operators, load_planned
 from vmamba_deploy.precisions import PRECISIONS
 from vmamba_deploy.preprocessing import IMAGENET_PREPROCESSING, Preprocessing
 from vmamba_deploy.preprocessing.specification import RGB
 from vmamba_deploy.quantization.results import QuantizationProof
-from vmamba_deploy.user_network.loading import UserWeights, load_user_network
 
 if TYPE_CHECKING:
     from vmamba_deploy.exporting.options import AotiDevice
@@ -125,8 +124,8 @@ def run_export(plan: ExportPlan, on_event: OnEvent) -> ExportOutcome:
         check_aoti_plan(plan.aoti_device)
     with open_output_folder(plan.output_folder(preset)) as output:
         if plan.network is not None:  # it is run when it is loaded
-            _find_operators(steps)
-        loaded = _load_weights(plan, steps)
+            find_operators(steps)
+        loaded = load_planned(plan, steps)
         if plan.network is None:
             plan, loaded = _of_images(plan, loaded, steps)
         else:
@@ -289,47 +288,6 @@ def _status(plan: ExportPlan, verdict: Verdict) -> tuple[Status, str | None]:
     if verdict.status == "unproven":
         return "unproven", verdict.sentence
     return "complete", None
-
-
-def _find_operators(steps: Steps) -> None:
-    with steps.step("operators", "finding PyTorch's operators") as told:
-        told.append(native.library_path(TORCH_LIBRARY, progress=steps.progress).name)
-
-
-def _load_weights(plan: ExportPlan, steps: Steps) -> LoadedModel:
-
-    def on_download(received: int, total: int | None) -> None:
-        steps.progress("downloading the weights", received / total if total else None)
-
-    with steps.step("weights", f"loading the weights ({plan.weights})") as told:
-        if plan.network is not None:
-            loaded = load_user_network(
-                plan.network.network,
-                plan.network.interface,
-                UserWeights(plan.weights, plan.choice, plan.seed),
-                plan.preprocessing,
-                warn=steps.warn,
-                progress=on_download,
-            )
-        else:
-            loaded = load_weights(
-                plan.weights,
-                preset=plan.model,
-                task=plan.task,
-                num_classes=plan.num_classes,
-                seed=plan.seed,
-                choice=plan.choice,
-                progress=on_download,
-            )
-        parameters = sum(parameter.numel() for parameter in loaded.model.parameters())
-        told += [loaded.preset_name or "custom architecture", loaded.source]
-        told += [f"{parameters:,} parameters", f"architecture {loaded.architecture}"]
-    for note in loaded.origin.notes if loaded.origin is not None else ():
-        steps.warn(note)
-    name_as_planned(loaded, plan, steps)
-    if plan.weights == "random":
-        steps.warn("the weights are random: the files are good for tests, not for predictions")
-    return loaded
 
 
 def _prove(

@@ -28,7 +28,7 @@ def test_scans_start_with_memory():
 
 def test_weights_appear_whole_or_not_at_all(tmp_path, monkeypatch):
     kept = tmp_path / "digits.safetensors"
-    save_network(new_network(CONFIG, 0), LABELS, kept)
+    save_network(new_network(CONFIG, 0), LABELS, (32, 32), kept)
     before = kept.read_bytes()
 
     def killed(*_args):
@@ -36,6 +36,6 @@ def test_weights_appear_whole_or_not_at_all(tmp_path, monkeypatch):
 
     monkeypatch.setattr(Path, "write_bytes", killed)
     with pytest.raises(KeyboardInterrupt):
-        save_network(new_network(CONFIG, 1), LABELS, kept)
+        save_network(new_network(CONFIG, 1), LABELS, (32, 32), kept)
     assert kept.read_bytes() == before
     assert [file.name for file in tmp_path.iterdir()] == ["digits.safetensors"]

@@ -32,7 +32,7 @@ _INTERPOLATIONS = frozenset(_FILTERS.values())
 def declared_preprocessing(
     settings: Sequence[Settings], usual: Preprocessing, only: tuple[int, int] | None = None
 ) -> tuple[Preprocessing, tuple[str, ...]]:
-    """The preprocessing that a file's configuration says, and in sentences what it says of it.
+    """The preprocessing that a file's configuration says, and in sentences what but the size.
 
     Args:
         settings: of the file.
@@ -43,9 +43,8 @@ def declared_preprocessing(
     if only is not None:
         usual = usual.for_size(only)
     prepared = usual
-    sizes = (found for key in _SIZES if (found := _size(said.get(key))))
-    if only is None and (size := next(sizes, None)):
-        prepared = prepared.for_size(size)
+    if only is None and (size := _size_in(said)):
+        usual = prepared = prepared.for_size(size)
     notes: list[str] = []
     if usual.fit is not None:
         prepared = _fitted(prepared, settings)
@@ -61,6 +60,15 @@ def declared_preprocessing(
     if said.get("bgr_to_rgb", said.get("to_rgb")) is False:
         notes.append("the file says that its images are BGR; this release prepares RGB")
     return prepared, (*_told(prepared, usual), *notes)
+
+
+def declared_size(settings: Sequence[Settings]) -> tuple[int, int] | None:
+    """(height, width) of the images that a file says its network was trained on; None: silent."""
+    return _size_in(_first_values(settings))
+
+
+def _size_in(said: Mapping[str, object]) -> tuple[int, int] | None:
+    return next((found for key in _SIZES if (found := _size(said.get(key)))), None)
 
 
 def _fitted(prepared: Preprocessing, settings: Sequence[Settings]) -> Preprocessing:
