@@ -95,5 +95,5 @@ def test_our_words_exist() -> None:
 
 def test_their_words_are_none_of_ours() -> None:
     theirs = {*words._OPTIONS, *words._SAYINGS, *(f"--{word}" for word in words.SAME)}
-    assert not (theirs - {"--device", "--images", "--name"}) & OPTIONS
+    assert not (theirs - {"--device", "--name"}) & OPTIONS
     assert not {*words._COMMANDS} & {*COMMANDS}

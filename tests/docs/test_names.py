@@ -15,6 +15,7 @@ import pytest
 
 from tests.docs.pages import CHECKOUT, DOCS, blocks, name_of, site_pages, without_blocks
 from vmamba_deploy.artifacts.manifest import Manifest
+from vmamba_deploy.cli import words
 from vmamba_deploy.cli.app import cli
 from vmamba_deploy.inference import RUNTIMES
 from vmamba_deploy.models.vmamba.presets import ALIASES, PRESETS
@@ -34,6 +35,7 @@ _PRESET = re.compile(r"\b(?:vanilla_)?vmamba_(?:tiny|small|base)(?:_s\d+l\d+)?\b
 _OTHERS = {
     "--extra-index-url": "pip",
     "--plugins": "polygraphy",
+    **{f"--{word}": "other tools, taken for ours" for word in words.SAME},
 }
 
 
