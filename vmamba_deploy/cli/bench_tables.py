@@ -11,8 +11,8 @@ from vmamba_deploy.reports.columns import digits
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from vmamba_deploy.pipeline.bench import Latency
     from vmamba_deploy.runtimes.profiles import Profile
+    from vmamba_deploy.timing.latencies import Latency
 
 
 _SHOWN = 10

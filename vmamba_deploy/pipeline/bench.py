@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,11 +19,11 @@ from vmamba_deploy.precisions import precision_named
 from vmamba_deploy.runtimes.base import Concurrent, ModelFiles, check_batches
 from vmamba_deploy.runtimes.profiles import Profile, Profiling, profile_of
 from vmamba_deploy.runtimes.pytorch import PYTORCH
-from vmamba_deploy.runtimes.registry import RUNTIMES, runtime_names
+from vmamba_deploy.runtimes.registry import RUNTIMES, runtime_names, why_absent
 from vmamba_deploy.tasks.custom import BATCH
 from vmamba_deploy.tasks.inputs import completed_inputs, random_input
 from vmamba_deploy.tasks.task import PIXEL_VALUES, sized
-from vmamba_deploy.timing.latencies import LatencyStatistics
+from vmamba_deploy.timing.latencies import Latency
 from vmamba_deploy.timing.rounds import Contender, Pace, contender, interleave
 
 if TYPE_CHECKING:
@@ -76,42 +76,27 @@ class BenchPlan:
         return Pace(rounds, self.duration or 0.0)
 
 
-@dataclass(frozen=True)
-class Latency:
-    """What calls of one runtime took at one batch size.
-
-    Attributes:
-        runtime: its name.
-        batch: images of a call.
-        streams: that called side by side.
-        times: of the calls, copies to and from a GPU among them.
-        images_per_second: of all streams together.
-        speedup: that rate over the first runtime's at this batch size.
-    """
-
-    runtime: str
-    batch: int
-    streams: int
-    times: LatencyStatistics
-    images_per_second: float
-    speedup: float
-
-
 @dataclass
 class BenchOutcome:
     """What was measured.
 
     Attributes:
+        facts: of the ONNX file.
         latencies: of each batch size, in the order of `RUNTIMES`.
         skipped: the reason of each runtime that was left out, some of them at one batch size.
         profiles: likewise of each batch size, where they were asked for.
         unprofiled: the reason of each runtime without one.
     """
 
+    facts: OnnxModel
     latencies: list[Latency] = field(default_factory=list)
     skipped: dict[str, str] = field(default_factory=dict)
     profiles: list[Profile] = field(default_factory=list)
     unprofiled: dict[str, str] = field(default_factory=dict)
+
+    def as_json(self) -> dict[str, Any]:
+        """The fields of the `result` line."""
+        return {each.name: getattr(self, each.name) for each in fields(self)[1:]}
 
 
 def run_bench(
@@ -139,7 +124,7 @@ def run_bench(
     check_batches(plan.batches)
     names = runtime_names(plan.runtimes)
     facts = OnnxModel.read(onnx_file_of(path))
-    outcome = BenchOutcome()
+    outcome = BenchOutcome(facts)
     files = ModelFiles(
         facts,
         _reference(facts, plan, names, outcome.skipped),
@@ -166,7 +151,7 @@ def run_bench(
             hint="`vmamba-deploy doctor` says what is installed and what is missing",
         )
     if plan.profile:
-        _profile({runtime.name: runtime for runtime in runtimes}, facts, outcome, progress)
+        _profile({runtime.name: runtime for runtime in runtimes}, outcome, progress)
     return outcome
 
 
@@ -228,8 +213,7 @@ def _available(
         runtime = RUNTIMES[name].on_files(files)
         if runtime is None:
             if named:
-                reason = f"nothing lies beside {files.onnx.path} for it, or it is not installed"
-                skipped.setdefault(name, reason)
+                skipped.setdefault(name, why_absent(name))
             continue
         status = runtime.status()
         if status.available:
@@ -303,7 +287,6 @@ def _latencies(contenders: Mapping[str, Contender], batch: int, streams: int) ->
 
 def _profile(
     runtimes: Mapping[str, Runtime],
-    facts: OnnxModel,
     outcome: BenchOutcome,
     progress: Callable[[str, float | None], None],
 ) -> None:
@@ -314,7 +297,7 @@ def _profile(
             outcome.unprofiled[row.runtime] = "it has no times of its nodes"
             continue
         progress(f"profile of {row.runtime} at batch {row.batch}", None)
-        (_, first), *rest = random_inputs(facts, row.batch).items()
+        (_, first), *rest = random_inputs(outcome.facts, row.batch).items()
         try:
             nodes = runtime.profile(first, dict(rest), _PROFILED_CALLS)
         except (BuildError, ResourceError) as problem:

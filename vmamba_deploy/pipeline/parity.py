@@ -29,7 +29,7 @@ from vmamba_deploy.pipeline.engine import axis_ranges, size_profile
 from vmamba_deploy.precisions import BaseName
 from vmamba_deploy.runtimes.base import AbsentRuntime, ModelFiles
 from vmamba_deploy.runtimes.pytorch import PyTorchRuntime
-from vmamba_deploy.runtimes.registry import RUNTIMES, runtimes_on
+from vmamba_deploy.runtimes.registry import runtimes_on, why_absent
 from vmamba_deploy.tasks import TASKS, Task
 from vmamba_deploy.tasks.custom import BATCH
 from vmamba_deploy.user_network.loading import UserWeights, load_user_network
@@ -87,7 +87,7 @@ def check_parity(
         PyTorchRuntime(reference_network(facts, loaded, full), full),
         [
             *there,
-            *(AbsentRuntime(name, _why_absent(name)) for name in required if name not in names),
+            *(AbsentRuntime(name, why_absent(name)) for name in required if name not in names),
         ],
         inputs,
         facts.precision,
@@ -96,14 +96,6 @@ def check_parity(
         witness=witness,
     )
     return tuple(results)
-
-
-def _why_absent(name: str) -> str:
-    """Why a runtime has nothing to compare: the machine lacks it, or there is no file for it."""
-    for ability in RUNTIMES[name].abilities():
-        if not ability.status.available:
-            return ability.status.reason
-    return "there is no file for it"
 
 
 def parity_fields(result: RunResult) -> dict[str, Any]:

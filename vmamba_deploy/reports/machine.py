@@ -20,6 +20,7 @@ _TOOLS = (
     "onnxscript",
     "onnxruntime",
     "onnxruntime-gpu",
+    "openvino",
     "tensorrt-cu13",
     "tensorrt-rtx-cu13",
     "polygraphy",

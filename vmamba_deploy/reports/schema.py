@@ -13,6 +13,7 @@ from vmamba_deploy.evaluation.scorers.detection import DetectionSummary
 from vmamba_deploy.evaluation.scorers.segmentation import SegmentationSummary
 from vmamba_deploy.evaluation.summary import Summary
 from vmamba_deploy.reports.analysis import ReceptiveFieldReport, ResolutionReport
+from vmamba_deploy.reports.bench import BenchReport
 from vmamba_deploy.reports.evaluation_views import VIEWS
 from vmamba_deploy.reports.model import Report
 
@@ -24,6 +25,7 @@ DOCUMENTS: dict[str, type] = {
     "evaluation_detection": VIEWS[DetectionSummary].schema,
     "receptive_field": ReceptiveFieldReport,
     "resolution": ResolutionReport,
+    "bench": BenchReport,
 }
 
 

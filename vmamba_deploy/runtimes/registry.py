@@ -75,6 +75,14 @@ def runtime_names(asked: Sequence[str]) -> tuple[str, ...]:
     return tuple(name for name in RUNTIMES if name in wanted or not asked)
 
 
+def why_absent(name: str) -> str:
+    """Why a runtime has nothing to open: the machine lacks it, or there is no file for it."""
+    for ability in RUNTIMES[name].abilities():
+        if not ability.status.available:
+            return ability.status.reason
+    return "there is no file for it"
+
+
 def services() -> dict[str, Service]:
     """The runtimes that an application can open, by what it calls them."""
     offered = (kind.service for kind in RUNTIMES.values())

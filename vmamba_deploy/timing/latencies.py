@@ -47,6 +47,27 @@ class LatencyStatistics:
     histogram: Histogram
 
 
+@dataclass(frozen=True)
+class Latency:
+    """What calls of one runtime took at one batch size.
+
+    Attributes:
+        runtime: its name.
+        batch: images of a call.
+        streams: that called side by side.
+        times: of the calls, copies to and from a GPU among them.
+        images_per_second: of all streams together.
+        speedup: that rate over the first runtime's at this batch size.
+    """
+
+    runtime: str
+    batch: int
+    streams: int
+    times: LatencyStatistics
+    images_per_second: float
+    speedup: float
+
+
 class Latencies:
     """Takes latencies in, and keeps counts of them alone."""
 

@@ -58,6 +58,12 @@ _MAX_SECONDS = 86400
 )
 @click.option("--threads", type=click.IntRange(0, 1024), default=0, help="0: each runtime's own.")
 @click.option("--profile", is_flag=True, help="Show which nodes and layers take the time.")
+@click.option(
+    "--report",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Write it all to FILE.json, or to the page FILE.html.",
+)
 @click.option("--weights", help="Weights for PyTorch, when they have moved.")
 @reporting
 @network_option
@@ -67,6 +73,7 @@ def command(
     path: Path,
     batch: tuple[int, ...],
     network: Builder | None,
+    report: Path | None,
     **options: Any,
 ) -> None:
     """Measure latencies of the runtimes of PATH, an ONNX file or an artefact folder.
@@ -79,12 +86,19 @@ def command(
     """
     from vmamba_deploy.cli.bench_tables import latency_table, profile_tables
     from vmamba_deploy.pipeline.bench import BenchPlan, run_bench
+    from vmamba_deploy.pipeline.bench_report import check_report_file, write_bench_report
     from vmamba_deploy.pipeline.events import Steps
 
     plan = BenchPlan(batches=batch, builder=network, **options)
+    if report is not None:
+        check_report_file(report)
     steps = Steps(terminal.on_event)
     with steps.step("bench", f"measuring {path}"):
         outcome = run_bench(path, plan, steps.progress)
+    if report is not None:
+        with steps.step("report", "writing the report") as told:
+            write_bench_report(report, path, plan, outcome)
+            told.append(str(report))
     terminal.show(latency_table(outcome.latencies))
     for profile in outcome.profiles:
         for drawn in profile_tables(profile):
@@ -93,4 +107,4 @@ def command(
         steps.warn(f"{name} was left out: {reason}")
     for name, reason in outcome.unprofiled.items():
         steps.warn(f"{name} has no profile: {reason}")
-    terminal.result(vars(outcome))
+    terminal.result(outcome.as_json())
