@@ -23,7 +23,6 @@ _OPTIONS = {
     "--dynamic-batch": ("--batch",),
     "--img": ("--image-size",),
     "--input-size": ("--image-size",),
-    "--iterations": ("--repeats",),
     "--maxShapes": ("--shapes",),
     "--memPoolSize": ("--workspace",),
     "--minShapes": ("--shapes",),
