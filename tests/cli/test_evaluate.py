@@ -1,4 +1,5 @@
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -86,12 +87,21 @@ def test_a_run_that_is_stopped_twice_ends_like_one_that_is_not(artifact, many_di
 def test_what_a_person_sees(artifact, digits_folder, tmp_path):
     result = invoke(*evaluation(artifact, digits_folder, tmp_path / "out", "--against", "pytorch"))
     assert result.exit_code == 0, result.output
-    for text in ("top-1", "top-5", "as PyTorch", "95 % interval", "Worst classes", "images/s"):
+    for text in (
+        "top-1",
+        "top-5",
+        "agreement with PyTorch",
+        "95 % interval",
+        "Worst classes",
+        "images/s",
+    ):
         assert text in result.output
+    for text in ("onnxruntime alone", "PyTorch alone", "the whole run"):
+        assert re.search(rf"{text} [\d.]+\s+images/s", result.output)
     assert "have the class that PyTorch gives" in result.output
 
 
-def test_a_bar_that_is_missed(artifact, digits_folder, tmp_path):
+def test_a_threshold_that_is_missed(artifact, digits_folder, tmp_path):
     broken = damaged_copy(artifact, tmp_path / "broken")
     arguments = evaluation(
         broken, digits_folder, tmp_path / "out", "--against", "pytorch", "--json"

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from vmamba_deploy.evaluation.intervals import percent, proportion
-from vmamba_deploy.evaluation.judging import Bars, shortfalls
+from vmamba_deploy.evaluation.judging import Thresholds, shortfalls
 from vmamba_deploy.evaluation.results import ImageResult, ReferenceResult
 from vmamba_deploy.evaluation.summary import summarise
 
@@ -127,37 +127,37 @@ def test_nothing_that_could_be_read(sample_set):
     summary = summarise(sample_set([0], NAMES), [ImageResult(0, error="damaged")], top_k=1)
     assert (summary.top1.total, summary.timing, summary.agreement) == (0, None, None)
     assert (summary.classes, summary.confusion, summary.calibration) == ((), None, None)
-    assert shortfalls(summary, Bars(min_top1_percent=0.0)) == [
+    assert shortfalls(summary, Thresholds(min_top1_percent=0.0)) == [
         "top-1 is \N{EN DASH}, asked for is 0 %"
     ]
 
 
 @pytest.mark.parametrize(
-    ("bars", "expected"),
+    ("thresholds", "expected"),
     [
-        (Bars(), 0),
-        (Bars(min_top1_percent=99.5), 0),
-        (Bars(min_top1_percent=99.6), 1),
-        (Bars(max_changed=1), 0),
-        (Bars(max_changed=0), 1),
-        (Bars(min_top1_percent=100, max_changed=0), 2),
+        (Thresholds(), 0),
+        (Thresholds(min_top1_percent=99.5), 0),
+        (Thresholds(min_top1_percent=99.6), 1),
+        (Thresholds(max_changed=1), 0),
+        (Thresholds(max_changed=0), 1),
+        (Thresholds(min_top1_percent=100, max_changed=0), 2),
     ],
 )
-def test_bars(sample_set, bars, expected):
+def test_thresholds(sample_set, thresholds, expected):
     # 200 images: half a percent of them is one.
     data = sample_set([0] * 200, NAMES)
     results = [answer(n, 1 if n == 5 else 0, expected=0) for n in range(200)]
-    assert len(shortfalls(summarise(data, results, top_k=1), bars)) == expected
+    assert len(shortfalls(summarise(data, results, top_k=1), thresholds)) == expected
 
 
 def test_two_changed_of_200_are_too_many_unless_allowed(sample_set):
     data = sample_set([0] * 200, NAMES)
     results = [answer(n, 1 if n < 2 else 0, expected=0) for n in range(200)]
-    (text,) = shortfalls(summarise(data, results, top_k=1), Bars())
+    (text,) = shortfalls(summarise(data, results, top_k=1), Thresholds())
     assert "2 of 200 images changed class" in text
     assert "allowed are 1" in text
 
 
-def test_broken_logits_miss_every_bar(sample_set):
+def test_broken_logits_miss_every_threshold(sample_set):
     summary = summarise(sample_set([0], NAMES), [ImageResult(0)], top_k=1)
-    assert shortfalls(summary, Bars()) == ["NaN or infinite logits for 1 image"]
+    assert shortfalls(summary, Thresholds()) == ["NaN or infinite logits for 1 image"]

@@ -15,7 +15,7 @@ from vmamba_deploy.errors import (
     ResourceError,
     UsageError,
 )
-from vmamba_deploy.evaluation.judging import Bars
+from vmamba_deploy.evaluation.judging import Thresholds
 from vmamba_deploy.evaluation.scorer import Source
 from vmamba_deploy.pipeline.evaluate import EvaluationPlan, run_evaluation
 
@@ -34,7 +34,7 @@ def compared(artifact, digits_folder, tmp_path_factory):
         runtime="ort",
         against="pytorch",
         output=tmp_path_factory.mktemp("evaluation") / "out",
-        bars=Bars(min_top1_percent=97.0),
+        thresholds=Thresholds(min_top1_percent=97.0),
     )
     return plan, run_evaluation(plan, lambda _event: None)
 
@@ -140,7 +140,7 @@ def test_a_run_that_goes_on_ends_as_if_it_had_never_stopped(compared, tmp_path):
 def test_a_weight_that_was_lost_is_caught(compared, artifact, tmp_path):
     plan, _ = compared
     broken = damaged_copy(artifact, tmp_path / "broken")
-    outcome, _ = run(plan, artifact=broken, output=tmp_path / "out", bars=Bars())
+    outcome, _ = run(plan, artifact=broken, output=tmp_path / "out", thresholds=Thresholds())
     assert outcome.exit_code == ExitCode.PARITY_FAILED
     assert "changed class against PyTorch, allowed are 2" in outcome.report.shortfalls[0]
     agreement = outcome.report.summary.agreement
@@ -156,7 +156,7 @@ def test_a_weight_that_was_lost_is_caught(compared, artifact, tmp_path):
     assert lasting(tmp_path / "out")["agreement"]["changed_images"] == len(agreement.changed)
 
 
-def test_a_weight_that_became_nan_is_told_without_any_bar(artifact, digits_folder, tmp_path):
+def test_a_weight_that_became_nan_is_told_without_any_threshold(artifact, digits_folder, tmp_path):
     broken = damaged_copy(artifact, tmp_path / "broken", value=float("nan"))
     plan = EvaluationPlan(Source(digits_folder), broken, tmp_path / "out", runtime="ort", limit=20)
     outcome, _ = run(plan)
@@ -173,9 +173,9 @@ def test_a_changed_file_is_refused_before_anything_is_run(artifact, digits_folde
     assert not (tmp_path / "out").exists()
 
 
-def test_accuracy_below_its_bar(compared, tmp_path):
+def test_accuracy_below_its_threshold(compared, tmp_path):
     plan, _ = compared
-    outcome, _ = run(plan, bars=Bars(min_top1_percent=100.0))
+    outcome, _ = run(plan, thresholds=Thresholds(min_top1_percent=100.0))
     assert outcome.exit_code == ExitCode.PARITY_FAILED
     assert re.search(r"top-1 is 9\d\.\d\d %, asked for is 100 %", outcome.report.shortfalls[0])
 
@@ -185,7 +185,7 @@ def test_accuracy_below_its_bar(compared, tmp_path):
     [
         ({"batch": 16}, "another --batch"),
         ({"limit": 440}, "other images or labels, another number of images"),
-        ({"against": None, "bars": Bars()}, "another reference"),
+        ({"against": None, "thresholds": Thresholds()}, "another reference"),
         ({"top_k": 3}, "another --top-k"),
     ],
 )
@@ -267,7 +267,10 @@ def test_two_runs_cannot_write_one_folder(compared):
         ({"batch": 0}, "--batch must be at least 1"),
         ({"top_k": 0}, "--top-k must be at least 1"),
         ({"limit": 0}, "--limit must be at least 1"),
-        ({"against": None, "bars": Bars(max_changed=3)}, "--max-changed needs --against"),
+        (
+            {"against": None, "thresholds": Thresholds(max_changed=3)},
+            "--max-changed needs --against",
+        ),
     ],
 )
 def test_numbers_that_make_no_sense(compared, changes, words):

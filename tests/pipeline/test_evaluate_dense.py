@@ -107,14 +107,14 @@ def test_a_run_that_was_cut_goes_on_and_gives_the_same(segmenter, annotated, tmp
     assert lasting(cut) == lasting(whole)
 
 
-def test_missed_bars_and_what_does_not_fit_the_task(segmenter, annotated, tmp_path) -> None:
+def test_missed_thresholds_and_what_does_not_fit_the_task(segmenter, annotated, tmp_path) -> None:
     data, expected = annotated
     ended = evaluate(segmenter, data, tmp_path / "bar", "--min-miou", expected * 100 + 1)
     assert ended.exit_code == ExitCode.PARITY_FAILED
     assert figures(tmp_path / "bar")["verdict"] == "failed"
     for options, words in (
         (("--task", "detection"), "is for the task segmentation, not detection"),
-        (("--min-top1", 50), "min_top1_percent"),
+        (("--min-top1", 50), "--min-top1: the task segmentation has no such figure"),
         (("--against", "pytorch"), "vmamba-deploy compare"),
         (("--split", "none"), "no folder"),
     ):

@@ -7,7 +7,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from vmamba_deploy.evaluation.judging import Bars
+from vmamba_deploy.evaluation.judging import Thresholds
 from vmamba_deploy.evaluation.report_data import (
     ArtifactInfo,
     DataInfo,
@@ -64,7 +64,7 @@ def make(*, against=True, shortfalls=(), count=70, names=NAMES, **changes):
         data=DataInfo("/d", "pets/test", "folder", 200, count, names, data.rule, "cd" * 32),
         run=RunInfo(count, 2.0, 32, 1, False, 2, 0),
         summary=summary,
-        bars=Bars(min_top1_percent=75.0),
+        thresholds=Thresholds(min_top1_percent=75.0),
         against="PyTorch fp32, weights 0123456789abcdef" if against else None,
         shortfalls=shortfalls,
         created="2026-11-24T12:00:00+00:00",
@@ -177,7 +177,7 @@ def test_of_many_classes_the_worst_pairs_are_told():
 
 
 def test_a_dozen_images_are_open_and_the_others_on_demand():
-    html = render_evaluation(make(against=False, bars=Bars()))
+    html = render_evaluation(make(against=False, thresholds=Thresholds()))
     before, after = html.split('<details class="more"><summary>2 more</summary>')
     assert (before.count("<img"), after.count("<img")) == (12, 2)
     many = Page(render_evaluation(make(count=700, against=False))).words()
@@ -190,14 +190,14 @@ def test_names_are_escaped_in_text_and_drawing():
     assert html.count("&lt;b&gt;cow&lt;/b&gt;") >= 3
 
 
-def test_a_missed_bar_stands_at_the_top():
+def test_a_missed_threshold_stands_at_the_top():
     html = render_evaluation(make(shortfalls=("top-1 is 79.71 %, asked for is 90 %",)))
     assert '<p class="verdict failed">' in html
     assert "asked for is 90 %" in html
 
 
 def test_without_a_reference_there_is_no_word_of_one():
-    report = make(against=False, bars=Bars())
+    report = make(against=False, thresholds=Thresholds())
     assert report.verdict == "measured"
     words = Page(render_evaluation(report)).words()
     assert "PyTorch" not in words

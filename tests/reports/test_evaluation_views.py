@@ -10,7 +10,7 @@ import jsonschema
 import pytest
 
 from vmamba_deploy.evaluation.average_precision import AveragePrecision
-from vmamba_deploy.evaluation.judging import Bars
+from vmamba_deploy.evaluation.judging import Thresholds
 from vmamba_deploy.evaluation.report_data import (
     ArtifactInfo,
     DataInfo,
@@ -69,7 +69,7 @@ def report(summary: Any, task: str, **changes: Any) -> EvaluationReport[Any]:
         "artifact": ArtifactInfo("artifacts/x", "x", "ab" * 32, "upernet", "fp16", "onnxruntime"),
         "data": DataInfo("/d", "beaches", "label_maps", 9, 9, NAMES, "rule", "cd" * 32),
         "run": RunInfo(9, 2.0, 1, 1, False, 2, 0),
-        "bars": Bars(),
+        "thresholds": Thresholds(),
         "against": None,
         "shortfalls": (),
         "created": "2026-11-26T12:00:00+00:00",
@@ -111,7 +111,7 @@ def test_a_page_of_label_maps() -> None:
         "over 3 classes",
         "gull 2 0.00 % \N{EN DASH} 0",
         "it is no image",
-        "Bars none",
+        "Thresholds none",
         "x on beaches",
         "mean IoU 25.00 % right pixels 87.50 % missed most: &lt;b&gt;sea&lt;/b&gt; , 12,345 pixels "
         "given wrongly: gull , 12,000 pixels",
@@ -140,15 +140,21 @@ def test_a_page_of_detections() -> None:
     assert "the data have no masks" in text
 
 
-def test_bars_are_told_and_missed_ones_are_the_headline() -> None:
-    bars = Bars(min_miou_percent=60.0)
+def test_thresholds_are_told_and_missed_ones_are_the_headline() -> None:
+    thresholds = Thresholds(min_miou_percent=60.0)
     missed = ("mIoU is 54.32 %, asked for is 60 %",)
-    one = report(SEGMENTED, "segmentation", bars=bars, shortfalls=missed)
+    one = report(SEGMENTED, "segmentation", thresholds=thresholds, shortfalls=missed)
     assert (one.verdict, headline(one)) == ("failed", missed[0])
     assert "mIoU at least 60.0 %" in text_of(render_evaluation(one))
-    assert report(SEGMENTED, "segmentation", bars=Bars(min_miou_percent=1)).verdict == "passed"
-    bars = Bars(min_box_ap_percent=10.0, min_mask_ap_percent=20.0)
-    texts = view_of(one).bars(one), VIEWS[DetectionSummary].bars(report(DETECTED, "", bars=bars))
+    assert (
+        report(SEGMENTED, "segmentation", thresholds=Thresholds(min_miou_percent=1)).verdict
+        == "passed"
+    )
+    thresholds = Thresholds(min_box_ap_percent=10.0, min_mask_ap_percent=20.0)
+    texts = (
+        view_of(one).thresholds(one),
+        VIEWS[DetectionSummary].thresholds(report(DETECTED, "", thresholds=thresholds)),
+    )
     assert texts[1] == ["box AP at least 10.0 %", "mask AP at least 20.0 %"]
 
 

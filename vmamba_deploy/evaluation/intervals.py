@@ -43,7 +43,7 @@ def proportion(count: int, total: int) -> Proportion:
 
 
 def percent(share: float) -> str:
-    """`97.33 %`, rounded down: what misses a bar by little must not look as if it reached it."""
+    """`97.33 %`, rounded down: what misses a threshold by little must not seem to reach it."""
     if not math.isfinite(share):
         return "\N{EN DASH}"
     # What binary fractions lose in the multiplication is not to be rounded down.

@@ -1,4 +1,4 @@
-"""The bars that an evaluation was told to reach, and where it missed one."""
+"""The thresholds that an evaluation was told to reach, and where it missed one."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ CHANGED_PERCENT = 0.5
 
 
 @dataclass(frozen=True)
-class Bars:
+class Thresholds:
     """What is asked for.
 
     Attributes:
-        min_top1_percent: top-1 accuracy, at least; None for no bar.
+        min_top1_percent: top-1 accuracy, at least; None for no threshold.
         max_changed: images whose first class may differ from PyTorch's; None: 0.5% of them.
         min_miou_percent: mean IoU of label maps, at least.
         min_box_ap_percent, min_mask_ap_percent: of detections, at least.
@@ -29,7 +29,7 @@ class Bars:
     min_mask_ap_percent: float | None = None
 
     @property
-    def stated(self) -> frozenset[str]:
+    def given(self) -> frozenset[str]:
         """The names of those that are asked for."""
         return frozenset(name for name, value in vars(self).items() if value is not None)
 
@@ -40,18 +40,23 @@ class Bars:
         return int(total * CHANGED_PERCENT / 100)
 
 
-def shortfalls(summary: Summary, bars: Bars) -> list[str]:
-    """Say what missed its bar, one sentence each; empty when nothing did.
+def option_of(threshold: str) -> str:
+    """The option that sets a threshold: `--min-top1` for `min_top1_percent`."""
+    return "--" + threshold.removesuffix("_percent").replace("_", "-")
 
-    Logits that are not finite miss any bar, stated or not.
+
+def shortfalls(summary: Summary, thresholds: Thresholds) -> list[str]:
+    """Say what missed its threshold, one sentence each; empty when nothing did.
+
+    Logits that are not finite miss any threshold, set or not.
     """
     found = []
     if summary.not_finite:
         found.append(f"NaN or infinite logits for {images(summary.not_finite)}")
-    found += missed("top-1", summary.top1.share, bars.min_top1_percent)
+    found += missed("top-1", summary.top1.share, thresholds.min_top1_percent)
     if summary.agreement is not None:
         changed = len(summary.agreement.changed)
-        allowed = bars.allowed_changes(summary.agreement.same.total)
+        allowed = thresholds.allowed_changes(summary.agreement.same.total)
         if changed > allowed:
             found.append(
                 f"{changed} of {summary.agreement.same.total} images changed class against "

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Generic, Literal, TypeVar
 
 from vmamba_deploy.artifacts.manifest import Sha256
-from vmamba_deploy.evaluation.judging import Bars
+from vmamba_deploy.evaluation.judging import Thresholds
 from vmamba_deploy.evaluation.samples import Kind
 from vmamba_deploy.evaluation.summary import AnySummary
 from vmamba_deploy.tasks import CLASSIFICATION
@@ -110,8 +110,8 @@ class EvaluationFacts:
     """What was evaluated, how, and what came of it; without the figures.
 
     Attributes:
-        verdict: `failed`; else `passed` when there was a bar, and `measured` when there was none.
-        shortfalls: what missed its bar.
+        verdict: `failed`; else `passed` when a threshold was set, and `measured` when none was.
+        shortfalls: what missed its threshold.
         created: UTC time, ISO 8601.
         task: of the artefact.
         against: the reference; None without.
@@ -125,11 +125,11 @@ class EvaluationFacts:
     artifact: ArtifactInfo
     data: DataInfo
     against: str | None
-    bars: Bars
+    thresholds: Thresholds
     run: RunInfo
 
     def __post_init__(self) -> None:
-        judged = bool(self.bars.stated) or self.against is not None
+        judged = bool(self.thresholds.given) or self.against is not None
         reached = "passed" if judged else "measured"
         object.__setattr__(self, "verdict", "failed" if self.shortfalls else reached)
 

@@ -18,7 +18,7 @@ from vmamba_deploy.tasks import CLASSIFICATION
 
 if TYPE_CHECKING:
     from vmamba_deploy.artifacts.manifest import Manifest
-    from vmamba_deploy.evaluation.judging import Bars
+    from vmamba_deploy.evaluation.judging import Thresholds
     from vmamba_deploy.evaluation.loading import LoadedBatch
     from vmamba_deploy.evaluation.samples import DataSet
     from vmamba_deploy.evaluation.summary import AnySummary
@@ -151,13 +151,13 @@ class Scorer(ABC):
         task: its name.
         result: what is known of one of its images.
         usual_batch: images per batch where the user says nothing.
-        bars: names of the bars of `Bars` that may be asked for.
+        thresholds: names of those of `Thresholds` that may be set.
     """
 
     task: ClassVar[str]
     result: ClassVar[type[Result]]
     usual_batch: ClassVar[int]
-    bars: ClassVar[frozenset[str]]
+    thresholds: ClassVar[frozenset[str]]
 
     def check(self, manifest: Manifest, folder: Path) -> None:  # noqa: B027 - most take any
         """Refuse an artefact that cannot be evaluated.
@@ -195,5 +195,5 @@ class Scorer(ABC):
         """What predictions.csv says of all results, in the order of the set."""
 
     @abstractmethod
-    def shortfalls(self, summary: Any, bars: Bars) -> list[str]:
-        """Say what missed its bar, one sentence each; empty when nothing did."""
+    def shortfalls(self, summary: Any, thresholds: Thresholds) -> list[str]:
+        """Say what missed its threshold, one sentence each; empty when nothing did."""

@@ -16,7 +16,7 @@ from vmamba_deploy.artifacts.manifest import MANIFEST_NAME, ONNX_NAME, Manifest,
 from vmamba_deploy.artifacts.verification import verify
 from vmamba_deploy.errors import ExitCode, InputFileError, UsageError
 from vmamba_deploy.evaluation.journal import Identity, open_journal
-from vmamba_deploy.evaluation.judging import Bars
+from vmamba_deploy.evaluation.judging import Thresholds, option_of
 from vmamba_deploy.evaluation.report_data import (
     ArtifactInfo,
     DataInfo,
@@ -63,7 +63,7 @@ class EvaluationOutcome:
 
     @property
     def exit_code(self) -> ExitCode:
-        """6 when a bar was missed."""
+        """6 when a threshold was missed."""
         return ExitCode.PARITY_FAILED if self.report.shortfalls else ExitCode.OK
 
 
@@ -109,9 +109,9 @@ def run_evaluation(plan: EvaluationPlan, on_event: OnEvent) -> EvaluationOutcome
                 data=_data_info(plan, every, data, identity),
                 run=run,
                 summary=summary,
-                bars=plan.bars,
+                thresholds=plan.thresholds,
                 against=identity.against,
-                shortfalls=tuple(scorer.shortfalls(summary, plan.bars)),
+                shortfalls=tuple(scorer.shortfalls(summary, plan.thresholds)),
                 created=utc_now(),
             )
             write_csv(scorer.table(data, journal.results.values()), folder / CSV_NAME)
@@ -123,7 +123,7 @@ def _read_artifact(plan: EvaluationPlan) -> Manifest:
     """The manifest of a verified folder that can be evaluated as asked.
 
     Raises:
-        UsageError: it is for another task than said, or the task has no such bar or reference.
+        UsageError: it is for another task than said, or the task has no such figure or reference.
     """
     folder = plan.artifact
     if not folder.is_dir():
@@ -135,12 +135,15 @@ def _read_artifact(plan: EvaluationPlan) -> Manifest:
         raise UsageError(f"{folder} is for the task {manifest.task}, not {plan.task}")
     scorer = scorer_of(manifest.task)
     scorer.check(manifest, folder)
-    if unfit := plan.bars.stated - scorer.bars:
-        names = ", ".join(sorted(unfit))
-        raise UsageError(f"the task {manifest.task} has no figure for the bar {names}")
+    if unfit := plan.thresholds.given - scorer.thresholds:
+        options = ", ".join(sorted(map(option_of, unfit)))
+        raise UsageError(
+            f"{options}: the task {manifest.task} has no such figure",
+            hint=f"it has {', '.join(sorted(map(option_of, scorer.thresholds)))}",
+        )
     if plan.source.layout is not None and manifest.task != CLASSIFICATION.name:
         raise UsageError(f"--layout is of classes, {folder} is for the task {manifest.task}")
-    if plan.against is not None and "max_changed" not in scorer.bars:
+    if plan.against is not None and "max_changed" not in scorer.thresholds:
         raise UsageError(
             f"--against is for classes of images, {folder} is for the task {manifest.task}",
             hint=f"`vmamba-deploy compare {folder}` compares its answers with PyTorch's",
@@ -248,7 +251,7 @@ class EvaluationPlan:
         skip_unreadable: leave out images that cannot be read.
         max_pixels: larger images cannot be read.
         resume: go on from the journal of an earlier run.
-        bars: what to reach.
+        thresholds: what to reach.
         cluster: run on Ray; None: in this process.
     """
 
@@ -267,7 +270,7 @@ class EvaluationPlan:
     skip_unreadable: bool = False
     max_pixels: int = MAX_PIXELS
     resume: bool = True
-    bars: Bars = field(default_factory=Bars)
+    thresholds: Thresholds = field(default_factory=Thresholds)
     cluster: Cluster | None = None
 
     def folder(self) -> Path:
@@ -293,7 +296,7 @@ def check_plan(plan: EvaluationPlan) -> None:
     for name, value in least.items():
         if value < 1:
             raise UsageError(f"--{name} must be at least 1, got {value}")
-    if plan.bars.max_changed is not None and plan.against is None:
+    if plan.thresholds.max_changed is not None and plan.against is None:
         raise UsageError("--max-changed needs --against pytorch to compare with")
 
 

@@ -35,7 +35,7 @@ def render_evaluation(report: EvaluationReport[Any]) -> str:
         report=report,
         summary=report.summary,
         headline=headline(report),
-        bars=view.bars(report),
+        thresholds=view.thresholds(report),
         thumbnails={one.index: one.uri for one in report.thumbnails},
         # matplotlib escapes the labels in the SVG that it writes.
         latency=Markup(latency_svg(timing)) if timing is not None else None,
@@ -47,7 +47,7 @@ def render_evaluation(report: EvaluationReport[Any]) -> str:
 
 
 def headline(report: EvaluationReport[Any]) -> str:
-    """One sentence: what was measured, or what missed its bar."""
+    """One sentence: what was measured, or what missed its threshold."""
     if report.shortfalls:
         return "; ".join(report.shortfalls)
     return view_of(report).headline(report)

@@ -12,7 +12,7 @@ import pytest
 from pycocotools import mask as coco_mask
 
 from tests.evaluation.scorers.dense import Box, as_read_again, results_of, save_image
-from vmamba_deploy.evaluation.judging import Bars
+from vmamba_deploy.evaluation.judging import Thresholds
 from vmamba_deploy.evaluation.scorer import Source
 from vmamba_deploy.evaluation.scorers.detection import DetectionScorer
 from vmamba_deploy.tasks.masks import coco_rle
@@ -150,7 +150,7 @@ def test_boxes_alone_have_no_mask_figures(scene, monkeypatch) -> None:
     summary, _ = summary_of(monkeypatch, scene)
     assert summary.boxes.ap == pytest.approx(1)
     assert summary.masks is None
-    assert SCORER.shortfalls(summary, Bars(min_mask_ap_percent=1.0)) == [
+    assert SCORER.shortfalls(summary, Thresholds(min_mask_ap_percent=1.0)) == [
         "mask AP is \N{EN DASH}, asked for is 1 %"
     ]
 
@@ -169,10 +169,12 @@ def test_an_image_that_cannot_be_read_and_its_objects_do_not_count(scene, monkey
     assert rows[1] == ("1.png", None, None, None, None, None, reason)
 
 
-def test_bars_and_progress(scene, monkeypatch) -> None:
+def test_thresholds_and_progress(scene, monkeypatch) -> None:
     summary, data = summary_of(monkeypatch, scene)
-    assert SCORER.shortfalls(summary, Bars(min_box_ap_percent=99, min_mask_ap_percent=99)) == []
-    assert len(SCORER.shortfalls(summary, Bars(None, None, None, 101, 101))) == 2
+    assert (
+        SCORER.shortfalls(summary, Thresholds(min_box_ap_percent=99, min_mask_ap_percent=99)) == []
+    )
+    assert len(SCORER.shortfalls(summary, Thresholds(None, None, None, 101, 101))) == 2
     assert SCORER.tally(data).text() == "0 of 3 images"
 
 

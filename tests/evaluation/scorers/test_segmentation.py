@@ -11,7 +11,7 @@ from PIL import Image
 
 from tests.evaluation.scorers.dense import NAMES, as_read_again, results_of, save_image
 from vmamba_deploy.errors import InputFileError
-from vmamba_deploy.evaluation.judging import Bars
+from vmamba_deploy.evaluation.judging import Thresholds
 from vmamba_deploy.evaluation.scorer import Source
 from vmamba_deploy.evaluation.scorers import scorer_of
 from vmamba_deploy.evaluation.scorers.segmentation import SegmentationScorer
@@ -120,15 +120,15 @@ def test_images_of_which_none_can_be_read_have_no_figure(scene, monkeypatch) -> 
     summary = SCORER.summarise(data, results, top_k=4)
     assert np.isnan(summary.mean_iou)
     assert (summary.classes, summary.timing, model.given) == ((), None, [1])
-    assert SCORER.shortfalls(summary, Bars(min_miou_percent=1.0))
+    assert SCORER.shortfalls(summary, Thresholds(min_miou_percent=1.0))
 
 
-def test_bars_and_progress(scene, monkeypatch) -> None:
+def test_thresholds_and_progress(scene, monkeypatch) -> None:
     data, results, _ = results_of(monkeypatch, "segmentation", scene, green)
     summary = SCORER.summarise(data, results, top_k=4)
     below, above = summary.mean_iou * 100 - 0.1, summary.mean_iou * 100 + 0.1
-    assert SCORER.shortfalls(summary, Bars(min_miou_percent=below)) == []
-    (text,) = SCORER.shortfalls(summary, Bars(min_miou_percent=above))
+    assert SCORER.shortfalls(summary, Thresholds(min_miou_percent=below)) == []
+    (text,) = SCORER.shortfalls(summary, Thresholds(min_miou_percent=above))
     assert text.startswith("mIoU is")
     tally = SCORER.tally(data)
     assert tally.text() == "0 of 5 images"

@@ -121,10 +121,10 @@ def command(
     """Measure the accuracy of ARTIFACT, a folder, on images of which the truth is known.
 
     Writes journal.jsonl, evaluation.json, evaluation.html and predictions.csv. The same command
-    goes on where an interrupted one stopped. Ends with 6 when a stated bar is missed.
+    goes on where an interrupted one stopped. Ends with 6 when a threshold is missed.
     """
     from vmamba_deploy.cli.evaluation_tables import show_evaluation
-    from vmamba_deploy.evaluation.judging import Bars
+    from vmamba_deploy.evaluation.judging import Thresholds
     from vmamba_deploy.evaluation.scorer import Source
     from vmamba_deploy.pipeline.evaluate import REPORT_NAMES, EvaluationPlan, run_evaluation
     from vmamba_deploy.reports.evaluation_views import evaluation_document
@@ -133,7 +133,7 @@ def command(
     plan = EvaluationPlan(
         source,
         **options,
-        bars=Bars(min_top1, max_changed, min_miou, min_box_ap, min_mask_ap),
+        thresholds=Thresholds(min_top1, max_changed, min_miou, min_box_ap, min_mask_ap),
         cluster=_cluster(on_ray, ray_workers, ray_address),
     )
     outcome = run_evaluation(plan, terminal.on_event)

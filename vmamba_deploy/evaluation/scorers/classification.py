@@ -15,7 +15,7 @@ import numpy as np
 from vmamba_deploy.errors import InputFileError, IntegrityError, UsageError
 from vmamba_deploy.evaluation.classes import ModelClasses, read_class_list
 from vmamba_deploy.evaluation.intervals import percent
-from vmamba_deploy.evaluation.judging import Bars, shortfalls
+from vmamba_deploy.evaluation.judging import Thresholds, shortfalls
 from vmamba_deploy.evaluation.layouts import check_layout
 from vmamba_deploy.evaluation.results import ImageResult, ReferenceResult
 from vmamba_deploy.evaluation.samples import DataSet, Sample, read_samples
@@ -46,7 +46,7 @@ class ClassificationScorer(Scorer):
     task = CLASSIFICATION.name
     result = ImageResult
     usual_batch = 32
-    bars = frozenset({"min_top1_percent", "max_changed"})
+    thresholds = frozenset({"min_top1_percent", "max_changed"})
 
     def check(self, manifest: Manifest, folder: Path) -> None:
         """See `Scorer`."""
@@ -97,9 +97,9 @@ class ClassificationScorer(Scorer):
             (_row(data, one, compared=compared) for one in ordered),
         )
 
-    def shortfalls(self, summary: Summary, bars: Bars) -> list[str]:
+    def shortfalls(self, summary: Summary, thresholds: Thresholds) -> list[str]:
         """See `Scorer`."""
-        return shortfalls(summary, bars)
+        return shortfalls(summary, thresholds)
 
 
 class ClassificationJudge:

@@ -19,7 +19,7 @@ from vmamba_deploy.evaluation.average_precision import (
 )
 from vmamba_deploy.evaluation.classes import ModelClasses, read_class_list
 from vmamba_deploy.evaluation.coco import CocoImage, CocoSet, read_coco
-from vmamba_deploy.evaluation.judging import Bars, missed
+from vmamba_deploy.evaluation.judging import Thresholds, missed
 from vmamba_deploy.evaluation.results import Result
 from vmamba_deploy.evaluation.samples import DataSet
 from vmamba_deploy.evaluation.scorer import Scorer, Source, Table, Tally, Work
@@ -136,7 +136,7 @@ class DetectionScorer(Scorer):
     task = DETECTION.name
     result = DetectionResult
     usual_batch = 1
-    bars = frozenset({"min_box_ap_percent", "min_mask_ap_percent"})
+    thresholds = frozenset({"min_box_ap_percent", "min_mask_ap_percent"})
 
     def check(self, manifest: Manifest, folder: Path) -> None:
         """See `Scorer`."""
@@ -193,12 +193,12 @@ class DetectionScorer(Scorer):
             timing=timing_of(scored),
         )
 
-    def shortfalls(self, summary: DetectionSummary, bars: Bars) -> list[str]:
+    def shortfalls(self, summary: DetectionSummary, thresholds: Thresholds) -> list[str]:
         """See `Scorer`."""
         mask_ap = summary.masks.ap if summary.masks is not None else float("nan")
         return [
-            *missed("box AP", summary.boxes.ap, bars.min_box_ap_percent),
-            *missed("mask AP", mask_ap, bars.min_mask_ap_percent),
+            *missed("box AP", summary.boxes.ap, thresholds.min_box_ap_percent),
+            *missed("mask AP", mask_ap, thresholds.min_mask_ap_percent),
         ]
 
     def table(self, data: DataSet[CocoImage], results: Iterable[DetectionResult]) -> Table:

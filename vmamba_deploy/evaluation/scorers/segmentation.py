@@ -14,7 +14,7 @@ import numpy as np
 
 from vmamba_deploy.evaluation.classes import ModelClasses
 from vmamba_deploy.evaluation.intervals import percent
-from vmamba_deploy.evaluation.judging import Bars, missed
+from vmamba_deploy.evaluation.judging import Thresholds, missed
 from vmamba_deploy.evaluation.label_maps import (
     SegmentedImage,
     read_annotation,
@@ -120,7 +120,7 @@ class SegmentationScorer(Scorer):
     task = SEGMENTATION.name
     result = SegmentationResult
     usual_batch = 1
-    bars = frozenset({"min_miou_percent"})
+    thresholds = frozenset({"min_miou_percent"})
 
     def read_data(self, source: Source, manifest: Manifest) -> DataSet[SegmentedImage]:
         """See `Scorer`."""
@@ -176,9 +176,9 @@ class SegmentationScorer(Scorer):
         ordered = sorted(results, key=lambda one: one.index)
         return Table(_COLUMNS, (_row(data, one) for one in ordered))
 
-    def shortfalls(self, summary: SegmentationSummary, bars: Bars) -> list[str]:
+    def shortfalls(self, summary: SegmentationSummary, thresholds: Thresholds) -> list[str]:
         """See `Scorer`."""
-        return missed("mIoU", summary.mean_iou, bars.min_miou_percent)
+        return missed("mIoU", summary.mean_iou, thresholds.min_miou_percent)
 
 
 class SegmentationJudge(PictureJudge):

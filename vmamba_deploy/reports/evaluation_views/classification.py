@@ -121,11 +121,12 @@ def _headline(report: Report) -> str:
     return text
 
 
-def _bars(report: Report) -> list[str]:
-    wanted, agreement = report.bars.min_top1_percent, report.summary.agreement
+def _thresholds(report: Report) -> list[str]:
+    wanted, agreement = report.thresholds.min_top1_percent, report.summary.agreement
     texts = ["none for top-1" if wanted is None else f"top-1 at least {wanted} %"]
     if agreement is not None:
-        texts.append(f"at most {report.bars.allowed_changes(agreement.same.total)} images changed")
+        allowed = report.thresholds.allowed_changes(agreement.same.total)
+        texts.append(f"at most {allowed} images changed")
     return texts
 
 
@@ -144,7 +145,7 @@ def _accuracy(report: Report) -> TextTable:
     if summary.top_k is not None:
         figures[f"top-{summary.k}"] = summary.top_k
     if summary.agreement is not None:
-        figures["as PyTorch"] = summary.agreement.same
+        figures["agreement with PyTorch"] = summary.agreement.same
         figures["PyTorch's top-1"] = summary.agreement.reference_top1
     rows = tuple(
         (name, share(value), str(value.count), str(value.total), interval(value))
@@ -187,7 +188,7 @@ CLASSIFICATION_VIEW = View(
     template="evaluation_classification.html.j2",
     context=_context,
     headline=_headline,
-    bars=_bars,
+    thresholds=_thresholds,
     tables=_tables,
     pictured=_pictured,
     listed=_listed,

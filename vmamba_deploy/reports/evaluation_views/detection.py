@@ -82,12 +82,12 @@ def _headline(report: Report) -> str:
     return f"box AP {percent(summary.boxes.ap)}{masks} over {summary.objects:,} objects"
 
 
-def _bars(report: Report) -> list[str]:
+def _thresholds(report: Report) -> list[str]:
     wanted = {
-        "box AP": report.bars.min_box_ap_percent,
-        "mask AP": report.bars.min_mask_ap_percent,
+        "box AP": report.thresholds.min_box_ap_percent,
+        "mask AP": report.thresholds.min_mask_ap_percent,
     }
-    return [f"{name} at least {bar} %" for name, bar in wanted.items() if bar is not None]
+    return [f"{name} at least {least} %" for name, least in wanted.items() if least is not None]
 
 
 def _tables(report: Report) -> list[TextTable]:
@@ -118,7 +118,7 @@ DETECTION_VIEW = View(
     template="evaluation_detection.html.j2",
     context=_context,
     headline=_headline,
-    bars=_bars,
+    thresholds=_thresholds,
     tables=_tables,
     pictured=lambda summary: [one.index for one in summary.worst_images],
 )

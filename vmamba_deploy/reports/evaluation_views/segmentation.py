@@ -44,8 +44,8 @@ def _headline(report: Report) -> str:
     )
 
 
-def _bars(report: Report) -> list[str]:
-    wanted = report.bars.min_miou_percent
+def _thresholds(report: Report) -> list[str]:
+    wanted = report.thresholds.min_miou_percent
     return [] if wanted is None else [f"mIoU at least {wanted} %"]
 
 
@@ -71,7 +71,7 @@ SEGMENTATION_VIEW = View(
     template="evaluation_segmentation.html.j2",
     context=_context,
     headline=_headline,
-    bars=_bars,
+    thresholds=_thresholds,
     tables=_tables,
     pictured=lambda summary: [one.index for one in summary.worst_images],
 )

@@ -36,7 +36,7 @@ class View:
         template: of the page.
         context: what the template takes beside what every page has.
         headline: one sentence: what was measured.
-        bars: what was asked for, as texts.
+        thresholds: what was asked for, as texts.
         tables: what the terminal shows.
         pictured: positions of the images that the page shows, of its figures.
         listed: the figures as evaluation.json has them.
@@ -46,7 +46,7 @@ class View:
     template: str
     context: Callable[[EvaluationReport[Any]], dict[str, Any]]
     headline: Callable[[EvaluationReport[Any]], str]
-    bars: Callable[[EvaluationReport[Any]], list[str]]
+    thresholds: Callable[[EvaluationReport[Any]], list[str]]
     tables: Callable[[EvaluationReport[Any]], Sequence[TextTable]]
     pictured: Callable[[Any], Iterable[int]]
     listed: Callable[[Any], Any] = lambda summary: summary
