@@ -7,11 +7,13 @@ from click.testing import CliRunner
 from vmamba_deploy.artifacts.engine_facts import EngineFacts
 from vmamba_deploy.cli import cli
 from vmamba_deploy.cli.app import main
+from vmamba_deploy.cli.parameters.kinds import ProfileBatches
 from vmamba_deploy.errors import ExitCode
 from vmamba_deploy.parity.metrics import Metrics
 from vmamba_deploy.parity.results import RunResult
 from vmamba_deploy.pipeline.compare import CompareOutcome
 from vmamba_deploy.precisions import PRECISIONS
+from vmamba_deploy.runtimes.tensorrt.plan import EnginePlan
 
 
 def run(*arguments):
@@ -51,10 +53,15 @@ def test_unknown_preset_is_answered_with_suggestions():
         (["--batch", "0"], ["between 1 and", "got 0"]),
         (["--batch", "-4"], ["got -4"]),
         (["--batch", "8,1"], ["must ascend", "--batch 1,8"]),
-        (["--batch", "1,1,8"], ["must ascend"]),
-        (["--batch", "1,x"], ["not a list of integers"]),
-        (["--batch", ""], ["not a list of integers"]),
-        (["--batch", "1,8.5"], ["not a list of integers"]),
+        (["--batch", "8,1,8"], ["must ascend"]),
+        (["--batch", "1,x"], ["1,8,32 or min=1,opt=8,max=32"]),
+        (["--batch", ""], ["1,8,32 or min=1,opt=8,max=32"]),
+        (["--batch", "1,8.5"], ["1,8,32 or min=1,opt=8,max=32"]),
+        (["--batch", "1,2,3,4"], ["three batch sizes", "1,2,3,4", "write --batch 1,3,4"]),
+        (["--batch", "min=1,max=8,min=2"], ["each once"]),
+        (["--batch", "min=1,best=8"], ["does not name min, opt and max"]),
+        (["--batch", "min=1,8"], ["does not name min, opt and max"]),
+        (["--batch", "max=1,min=8"], ["must ascend", "--batch 1,8"]),
         (["--image-size", "31"], ["31x31 is too small", "at least 32"]),
         (["--image-size", "224x16"], ["224x16 is too small"]),
         (["--image-size", "huge"], ["not a size"]),
@@ -195,3 +202,18 @@ def test_with_json_a_figure_that_is_not_finite_is_null(monkeypatch, tmp_path):
         line["parity"][0]["metrics"] | {"nmse": None, "non_finite": 5}
         == (line["parity"][0]["metrics"])
     )
+
+
+@pytest.mark.parametrize(
+    ("written", "sizes"),
+    [
+        ("8", (8,)),
+        ("1,1,32", (1, 1, 32)),
+        ("min=1,opt=8,max=32", (1, 8, 32)),
+        ("max=32, min=1, opt=1", (1, 1, 32)),
+        ("min=2,max=4", (2, 4)),
+    ],
+)
+def test_batches_of_a_profile_may_be_named(written, sizes):
+    assert ProfileBatches().convert(written, None, None) == sizes
+    assert EnginePlan(batches=sizes).batches == sizes

@@ -16,7 +16,8 @@ from vmamba_deploy.tasks import CLASSIFICATION, DETECTION
         ({"batches": (0,)}, "between 1 and"),
         ({"batches": (1, 5000)}, "between 1 and 4096"),
         ({"batches": (8, 4, 16)}, "must ascend"),
-        ({"batches": (4, 4)}, "must ascend"),
+        ({"batches": (4, 1, 4)}, "must ascend"),
+        ({"batches": (1, 2, 4, 8)}, "three batch sizes"),
         ({"batches": ()}, "no batch size"),
         ({"workspace_mib": 0}, "workspace"),
         ({"shapes": ((64, 64), (96, 96))}, "smallest, the usual and the largest"),
@@ -50,7 +51,7 @@ def test_options_that_the_chosen_flavour_does_not_have(flavour, options, message
 
 @pytest.mark.parametrize(
     ("batches", "profile"),
-    [((4,), (4, 4, 4)), ((1, 8), (1, 8, 8)), ((1, 2, 4), (1, 2, 4)), ((1, 2, 4, 8, 9), (1, 4, 9))],
+    [((4,), (4, 4, 4)), ((1, 8), (1, 8, 8)), ((1, 2, 4), (1, 2, 4)), ((1, 1, 8), (1, 1, 8))],
 )
 def test_the_middle_of_the_batches_is_the_usual_one(batches, profile):
     assert EnginePlan(batches=batches).profile_batches == profile

@@ -9,14 +9,15 @@ from typing import Any
 import click
 
 from vmamba_deploy.cli.parameters.gathering import gathered
-from vmamba_deploy.cli.parameters.kinds import BatchList, Capabilities, Shapes
+from vmamba_deploy.cli.parameters.kinds import Capabilities, ProfileBatches, Shapes
 
 _ENGINE_OPTIONS = (
     click.option(
         "--batch",
         "batches",
-        type=BatchList(),
-        help="Batch sizes of the profile: smallest, usual, largest.  "
+        type=ProfileBatches(),
+        help="Batch sizes of the profile: smallest, usual and largest, 1,8,32 or "
+        "min=1,opt=8,max=32; two: the engine is tuned for the larger; one: for it alone.  "
         "[default: 1,8,32; for segmentation and detection 1]",
     ),
     click.option(

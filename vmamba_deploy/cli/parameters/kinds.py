@@ -17,6 +17,8 @@ else:
 
 _SIZE = re.compile(r"(\d+)(?:x(\d+))?")
 _SHAPE = re.compile(r"\d{1,9}(?:x\d{1,9})+")
+_PROFILE = re.compile(r"(?:\s*[a-z]+\s*=)?\s*-?\d{1,9}\s*(?:,(?:\s*[a-z]+\s*=)?\s*-?\d{1,9}\s*)*")
+_BOUNDS = ("min", "opt", "max")
 _CAPABILITY = re.compile(r"(?:sm_?)?(\d{1,2})\.?(\d)")
 
 
@@ -33,6 +35,27 @@ class BatchList(Kind):
         if not all(re.fullmatch(r"\s*-?\d{1,9}\s*", part) for part in parts):
             self.fail(f"{value!r} is not a list of integers such as 1,8,32", param, ctx)
         return tuple(int(part) for part in parts)
+
+
+class ProfileBatches(Kind):
+    """`1,8,32`, or `min=1,opt=8,max=32`: batch sizes of an engine's profile."""
+
+    name = "min,opt,max"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[int, ...]:
+        """A tuple of integers, smallest first; how many there may be is the plan's business."""
+        if isinstance(value, tuple):
+            return value
+        if not _PROFILE.fullmatch(str(value)):
+            example = "batch sizes such as 8, 1,8,32 or min=1,opt=8,max=32"
+            self.fail(f"{value!r} is not {example}", param, ctx)
+        sizes = [part.rpartition("=") for part in str(value).split(",")]
+        if any(equals for _, equals, _ in sizes):
+            named = {name.strip(): size for name, _, size in sizes}
+            if len(named) < len(sizes) or not {*named} <= {*_BOUNDS}:
+                self.fail(f"{value!r} does not name min, opt and max, each once", param, ctx)
+            return tuple(int(named[bound]) for bound in _BOUNDS if bound in named)
+        return tuple(int(size) for _, _, size in sizes)
 
 
 class Shapes(Kind):

@@ -70,11 +70,24 @@ class EnginePlan:
 
     def __post_init__(self) -> None:
         if self.batches is not None:
-            check_batches(self.batches)
+            self._check_batches(self.batches)
         if self.shapes is not None:
             self._check_shapes(self.shapes)
         if self.workspace_mib is not None and self.workspace_mib < 1:
             raise UsageError(f"the workspace must be at least 1 MiB, got {self.workspace_mib}")
+
+    def _check_batches(self, batches: tuple[int, ...]) -> None:
+        if len(batches) > _SHAPES:
+            middle = batches[len(batches) // 2]
+            sizes = f"{batches[0]},{middle},{batches[-1]}"
+            raise UsageError(
+                "an engine's profile has three batch sizes, the smallest, the usual and the "
+                f"largest, got {','.join(map(str, batches))}",
+                hint=f"write --batch {sizes}: every size from {batches[0]} to {batches[-1]} runs",
+            )
+        # The usual size may be the smallest or the largest.
+        ascending = list(batches) == sorted(batches)
+        check_batches(tuple(sorted({*batches})) if ascending else batches)
 
     def _check_shapes(self, shapes: tuple[tuple[int, ...], ...]) -> None:
         example = "for example --shapes 256x256/512x512/1024x1024"
@@ -102,7 +115,7 @@ class EnginePlan:
 
     @property
     def profile_batches(self) -> tuple[int, int, int]:
-        """(smallest, usual, largest): the middle one of the list is the usual one."""
+        """(smallest, usual, largest); of two the larger is the usual one, one is all three."""
         if self.batches is None and self.shapes is not None and not self._says_no_batches:
             smallest, usual, largest = (shape[0] for shape in self.shapes)
             return smallest, usual, largest
