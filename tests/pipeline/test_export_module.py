@@ -105,6 +105,62 @@ def test_an_engine_of_two_axes_has_a_profile_of_two(exported: Any) -> None:
     )
 
 
+def test_the_result_says_what_it_is(exported: Any) -> None:
+    assert exported.status == "complete"
+    assert exported.exit_code == 0
+    assert all(path.is_file() for path in exported.files.values())
+    assert {"model.onnx", "report.html"} <= set(exported.files)
+    assert repr(exported).startswith(f"ExportOutcome(complete in {exported.folder}: agrees with ")
+    manifest = "Manifest(custom fp32, custom, complete: "
+    assert repr(exported.manifest).startswith(manifest)
+    assert "model.onnx" in repr(exported.manifest)
+
+
+def test_weights_are_exported_with_the_options_of_the_command_line(tmp_path: Path) -> None:
+    told: list[Any] = []
+    outcome = vmamba_deploy.export(
+        weights=Path("samples/train_digits/digits.safetensors"),
+        output=tmp_path / "out",
+        image_size=32,
+        labels=[f"digit {number}" for number in range(10)],
+        engine=False,
+        parity=False,
+        batches=[1, 2],
+        on_event=told.append,
+    )
+    assert outcome.status == "unproven"
+    assert outcome.manifest.labels is not None
+    assert outcome.manifest.labels[3] == "digit 3"
+    assert outcome.manifest.onnx.inputs[0].shape == ("batch", 3, 32, 32)
+    assert told
+    with load(outcome.folder, runtime="ort") as model:
+        said = "Classifier custom fp32, onnxruntime: pixel_values ['batch', 3, 32, 32]"
+        assert repr(model) == f"<{said}>"
+    assert repr(model) == f"<{said.replace('onnxruntime', 'closed')}>"
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({}, "random weights need a preset"),
+        ({"model": Path("x.pth")}, "the model is .*Path, expected the name of a preset"),
+        ({"model": "t", "example_inputs": torch.ones(1)}, "example inputs are of a module"),
+        ({"model": "t", "dynamic": {}}, "dynamic is of a module"),
+        ({"model": "t", "outputs": {"logits": "logits"}}, "the outputs of a preset have"),
+        ({"model": "t", "calibration": [torch.ones(1)]}, "calibration samples are of a module"),
+        ({"model": "t", "image_sizes": 32}, "no option 'image_sizes'; did you mean image_size"),
+        ({"model": Tokens()}, "the inputs of Tokens are not known"),
+        ({"model": Tokens(), "example_inputs": tokens(1, 4), "aoti": True}, "--aoti is of the"),
+    ],
+    ids=str,
+)
+def test_options_of_the_other_kind_of_network_are_refused(
+    given: dict[str, Any], words: str, tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError, match=words):
+        vmamba_deploy.export(**given, output=tmp_path / "out")
+
+
 def test_photographs_are_compared_where_the_preprocessing_is_known(tmp_path: Path) -> None:
     one = fresh("mamba_ir")
     outcome = vmamba_deploy.export(

@@ -64,3 +64,16 @@ def test_the_classes_of_a_picture_by_their_area():
         (0, "wall", 1),
     ]
     assert sum(one.share for one in classes) == pytest.approx(1)
+
+
+def test_results_are_shown_in_one_line():
+    labels = np.array([[3, 3, 1], [3, 0, 1]], np.int32)
+    segmentation = Segmentation(labels, exact=True, names=["wall", "sky"])
+    assert repr(segmentation) == "Segmentation(2 x 3: 3 50%, sky 33%, wall 17%)"
+    many = Segmentation(np.arange(8, dtype=np.int32)[None], exact=True)
+    assert repr(many) == "Segmentation(1 x 8: 0 12%, 1 12%, 2 12%, 3 12%, 4 12%, ...)"
+    found = detections_of(OUTPUTS, scale=(1, 1), size=(9, 9))
+    said = ", ".join(f"{one.name} {one.score:.2f}" for one in found)
+    assert repr(found) == f"Detections({len(found)}, {said})"
+    nothing = detections_of(OUTPUTS, scale=(1, 1), size=(9, 9), score_threshold=1.0)
+    assert repr(nothing) == "Detections(0)"

@@ -243,6 +243,10 @@ class Manifest(Description, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     created: str
     files: Annotated[dict[_FileName, FileFacts], Meta(max_length=_MAX_FILES)]
 
+    def __repr__(self) -> str:
+        what = f"{self.preset} {self.precision}, {self.task}, {self.status}"
+        return f"Manifest({what}: {', '.join(self.files)})"
+
     @property
     def classes(self) -> int:
         """How many classes the network tells apart, by its logits."""

@@ -89,6 +89,12 @@ class Model:
         image = manifest.onnx.inputs[0]
         self._sample_shape, self._dtype = image.shape[1:], np.dtype(image.dtype)
 
+    def __repr__(self) -> str:
+        taken = ", ".join(f"{one.name} {list(one.shape)}" for one in self.manifest.onnx.inputs)
+        what = f"{self.manifest.preset} {self.manifest.precision}"
+        state = "closed" if self._closed else self.runtime
+        return f"<{type(self).__name__} {what}, {state}: {taken}>"
+
     @cached_property
     def preprocessing(self) -> Preprocessing:
         """How an image becomes `pixel_values`, or the first input of a user's network.

@@ -60,7 +60,7 @@ if TYPE_CHECKING:
 _OTHER_FILES_BYTES = 30_000_000
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ExportOutcome:
     """What an export run left behind.
 
@@ -80,6 +80,19 @@ class ExportOutcome:
     proof: QuantizationProof | None = None
     required: tuple[str, ...] = ()
 
+    def __repr__(self) -> str:
+        return f"ExportOutcome({self.status} in {self.folder}: {self.verdict.sentence})"
+
+    @property
+    def status(self) -> Status:
+        """Of the manifest: `complete`, `unproven` or `failed`."""
+        return self.manifest.status
+
+    @property
+    def files(self) -> dict[str, Path]:
+        """Where each file of the manifest is, by its name."""
+        return {name: self.folder / name for name in self.manifest.files}
+
     @property
     def verdict(self) -> Verdict:
         """What was proven, and what was not."""
@@ -88,8 +101,7 @@ class ExportOutcome:
     @property
     def exit_code(self) -> ExitCode:
         """6 when parity failed, else 0."""
-        failed = self.manifest.status == "failed"
-        return ExitCode.PARITY_FAILED if failed else ExitCode.OK
+        return ExitCode.PARITY_FAILED if self.status == "failed" else ExitCode.OK
 
     def as_json(self) -> dict[str, Any]:
         """The fields of the `result` line."""

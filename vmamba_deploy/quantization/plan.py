@@ -31,6 +31,13 @@ def usual_budget(precision: PrecisionName) -> float:
     return PRECISIONS[precision].thresholds.nmse / 4
 
 
+def auto_precision(options: dict[str, Any]) -> PrecisionName:
+    """The precision that `AUTO` stands for; gives `max_nmse` the usual budget if it has none."""
+    if options.get("max_nmse") is None:
+        options["max_nmse"] = usual_budget("int8")
+    return "int8"
+
+
 @dataclass(frozen=True)
 class QuantizationPlan:
     """How to quantize, where the precision is a quantized one.

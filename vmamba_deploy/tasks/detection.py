@@ -78,7 +78,10 @@ class Detection:
         return paste_mask(self.cells, self.box, self.size)
 
 
-@dataclass(frozen=True, eq=False)
+_SHOWN = 5  # of a picture in its repr
+
+
+@dataclass(frozen=True, eq=False, repr=False)
 class Detections(Sequence[Detection]):
     """What was found in a picture, by falling score: a sequence of `Detection`.
 
@@ -90,6 +93,12 @@ class Detections(Sequence[Detection]):
 
     found: tuple[Detection, ...]
     exact: bool
+
+    def __repr__(self) -> str:
+        shown = [f"{one.name} {one.score:.2f}" for one in self.found[:_SHOWN]]
+        if len(self.found) > _SHOWN:
+            shown.append("...")
+        return f"Detections({', '.join([str(len(self.found)), *shown])})"
 
     def __len__(self) -> int:
         return len(self.found)

@@ -26,6 +26,9 @@ it is above 0. Where asked for, `logits` [B,classes,h,w] as the head gives them:
 from an UperNet, as large as the input from a VM-UNet."""
 
 
+_SHOWN = 5  # classes of a picture in its repr
+
+
 @dataclass(frozen=True)
 class ClassShare:
     """How much of a picture is of a class.
@@ -43,7 +46,7 @@ class ClassShare:
     share: float
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Segmentation:
     """The classes of a picture's pixels.
 
@@ -59,6 +62,12 @@ class Segmentation:
     exact: bool
     names: Sequence[str] | None = None
     palette: Palette | None = None
+
+    def __repr__(self) -> str:
+        height, width = self.labels.shape
+        shares = [f"{one.name} {one.share:.0%}" for one in self.classes()]
+        more = ", ..." if len(shares) > _SHOWN else ""
+        return f"Segmentation({height} x {width}: {', '.join(shares[:_SHOWN])}{more})"
 
     def classes(self) -> list[ClassShare]:
         """The classes that the picture has, the largest first; equal ones by their number."""

@@ -9,7 +9,13 @@ import click
 
 from vmamba_deploy.errors import UsageError
 from vmamba_deploy.precisions import BASES, PRECISIONS, PrecisionName
-from vmamba_deploy.quantization.plan import AUTO, PHOTOS, QuantizationPlan, usual_budget
+from vmamba_deploy.quantization.plan import (
+    AUTO,
+    PHOTOS,
+    QuantizationPlan,
+    auto_precision,
+    usual_budget,
+)
 
 
 def precision_flags(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -40,12 +46,10 @@ def pop_precision(options: dict[str, Any]) -> PrecisionName:
     said = [f"--{name}" for name in asked]
     named = options.pop("precision_name")
     if named is not None:
-        asked.append(PRECISIONS["int8" if named == AUTO else named].name)
+        asked.append(auto_precision(options) if named == AUTO else PRECISIONS[named].name)
         said.append(f"--precision {named}")
     if len(asked) > 1:
         raise UsageError(f"choose one precision, not {' and '.join(said)}")
-    if named == AUTO and options.get("max_nmse") is None:
-        options["max_nmse"] = usual_budget("int8")
     return asked[0] if asked else "fp32"
 
 
