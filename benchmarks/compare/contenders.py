@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from benchmarks.compare.networks import Network, Preset, timm_network
+from vmamba_deploy.models.catalogue import PUBLISHED
 
 Int8 = Literal["matmuls", "convolutions"]
 SIDE = 224
@@ -36,17 +37,15 @@ class Contender:
     int8: Int8 = "matmuls"
 
 
-_VMAMBA = "arXiv 2401.10166 and its repository"
-_VIM = "arXiv 2401.09417 and its repository"
 _SWIN, _CONVNEXT, _DEIT = "arXiv 2103.14030", "arXiv 2201.03545", "arXiv 2012.12877"
 _RESNET = "arXiv 2110.00476, A2: 300 epochs"
 _REGNET = "arXiv 2012.12877, trained as DeiT"
 
 
-def _ours(
-    name: str, preset: str, top1: float, source: str, sides: tuple[int, ...] = (SIDE,)
-) -> Contender:
-    return Contender(name, name.partition("-")[0], Preset(preset), top1, source, sides)
+def _ours(name: str, preset: str, sides: tuple[int, ...] = (SIDE,)) -> Contender:
+    said = PUBLISHED[preset]
+    family = name.partition("-")[0]
+    return Contender(name, family, Preset(preset), said.top1, said.source, sides)
 
 
 def _timm(
@@ -69,11 +68,11 @@ CONTENDERS: dict[str, Contender] = {
         _timm("Swin-T", "swin_tiny_patch4_window7_224,window_size=7", 81.3, _SWIN, SIDES),
         _timm("Swin-S", "swin_small_patch4_window7_224,window_size=7", 83.0, _SWIN),
         _timm("Swin-B", "swin_base_patch4_window7_224,window_size=7", 83.5, _SWIN),
-        _ours("VMamba-T", "vmamba_tiny_s1l8", 82.6, _VMAMBA, SIDES),
-        _ours("VMamba-S", "vmamba_small_s1l20", 83.3, _VMAMBA),
-        _ours("VMamba-B", "vmamba_base_s1l20", 83.8, _VMAMBA),
-        _ours("Vim-T", "vim_tiny", 76.1, _VIM, SIDES),
-        _ours("Vim-S", "vim_small", 80.5, _VIM),
+        _ours("VMamba-T", "vmamba_tiny_s1l8", SIDES),
+        _ours("VMamba-S", "vmamba_small_s1l20"),
+        _ours("VMamba-B", "vmamba_base_s1l20"),
+        _ours("Vim-T", "vim_tiny", SIDES),
+        _ours("Vim-S", "vim_small"),
         _timm("ConvNeXt-T", "convnext_tiny", 82.1, _CONVNEXT, SIDES),
         _timm("ConvNeXt-S", "convnext_small", 83.1, _CONVNEXT),
         _timm("ConvNeXt-B", "convnext_base", 83.8, _CONVNEXT),

@@ -32,7 +32,7 @@ def test_help_names_every_command_and_every_exit_code():
     assert result.exit_code == 0
     for command in (
         *("export", "build", "compare", "evaluate", "predict", "package"),
-        *("bench", "analyze", "info", "doctor"),
+        *("bench", "analyze", "models", "info", "doctor"),
     ):
         assert f"  {command} " in result.output
         assert run(command, "--help").exit_code == 0

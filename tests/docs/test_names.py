@@ -112,7 +112,7 @@ def test_the_page_on_exports_has_every_option(command: str) -> None:
 @pytest.mark.parametrize("command", ["analyze receptive-field", "analyze resolution"])
 def test_the_page_on_analyses_has_every_option(command: str) -> None:
     text = (DOCS / "analysis.md").read_text(encoding="utf-8")
-    usual = {"--help", "--json", "--quiet", "--verbose"}
+    usual = {"--help", "--json", "--quiet", "--verbose", "--version"}
     long = {option for option in OPTIONS[command] if option.startswith("--")} - usual
     assert not sorted(option for option in long if not re.search(rf"{option}(?![\w-])", text))
 

@@ -38,6 +38,7 @@ _COMMANDS = {
     "package": "Write a model repository of Triton Inference Server.",
     "bench": "Measure latencies of the runtimes, interleaved, on this machine.",
     "analyze": "Measure receptive fields, and what larger images cost, as the paper does.",
+    "models": "List the presets with task, image size and published accuracy.",
     "info": "Say what an ONNX file, an engine, a checkpoint or an artefact folder is.",
     "doctor": "Say what is installed, what can run here and what is missing.",
 }

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+import vmamba_deploy
 from vmamba_deploy.artifacts.atomic import explain_system_error
 from vmamba_deploy.cli.mistakes import print_error
 from vmamba_deploy.cli.stopping import ends_if_asked
@@ -32,6 +33,7 @@ def reporting(body: Body) -> Callable[..., int]:
     )
     @click.option("-v", "--verbose", is_flag=True, help="More detail, and tracebacks.")
     @click.option("-q", "--quiet", is_flag=True, help="Only the verdict and errors.")
+    @click.version_option(vmamba_deploy.__version__, prog_name="vmamba-deploy")
     @functools.wraps(body)
     def command(*, as_json: bool, verbose: bool, quiet: bool, **options: Any) -> int:
         from vmamba_deploy.cli.terminal import Terminal

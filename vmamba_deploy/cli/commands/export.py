@@ -37,8 +37,19 @@ if TYPE_CHECKING:
     from vmamba_deploy.pipeline.plan import UserNetworkPlan
 
 
+def _presets(_context: click.Context, _option: click.Parameter, begun: str) -> list[str]:
+    from vmamba_deploy.models.catalogue import catalogue
+
+    return [one.name for one in catalogue() if one.name.startswith(begun)]
+
+
 @click.command("export", epilog=EXIT_CODES)
-@click.option("-m", "--model", help="Preset or alias: t, s, b, vmamba_tiny_s1l8, ...")
+@click.option(
+    "-m",
+    "--model",
+    shell_complete=_presets,
+    help="Preset or alias: t, s, b, vmamba_tiny_s1l8, ...; `vmamba-deploy models` lists them.",
+)
 @click.option(
     "--input",
     "inputs",
