@@ -40,6 +40,7 @@ def calibration_svg(calibration: Calibration) -> str:
         upper.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=2, fontsize=9)
         lower.bar(places, [one.images for one in known], width, align="edge", **_bar())
         lower.set_ylabel("images")
+        lower.yaxis.get_major_locator().set_params(integer=True)
         lower.set_xlabel("probability of the top-1 class")
         lower.set_xlim(0, 1)
         for axes in (upper, lower):
@@ -62,7 +63,8 @@ def latency_svg(timing: Timing) -> str:
             axes.axvline(value, color=_MARKS, linestyle=style, linewidth=1.4, label=label)
         axes.set_xlabel("milliseconds per image")
         axes.set_ylabel("images")
-        axes.legend(frameon=False, fontsize=9)
+        axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=3, fontsize=9)
+        axes.yaxis.get_major_locator().set_params(integer=True)
         _tidy(axes)
         return inline_svg(figure)
 
