@@ -39,8 +39,7 @@ def calibration_svg(calibration: Calibration) -> str:
         upper.set_ylim(0, 1.02)
         upper.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=2, fontsize=9)
         lower.bar(places, [one.images for one in known], width, align="edge", **_bar())
-        lower.set_ylabel("images")
-        lower.yaxis.get_major_locator().set_params(integer=True)
+        _count_images(lower)
         lower.set_xlabel("probability of the top-1 class")
         lower.set_xlim(0, 1)
         for axes in (upper, lower):
@@ -62,15 +61,21 @@ def latency_svg(timing: Timing) -> str:
             label = f"{name} {value:.3g} ms"
             axes.axvline(value, color=_MARKS, linestyle=style, linewidth=1.4, label=label)
         axes.set_xlabel("milliseconds per image")
-        axes.set_ylabel("images")
         axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=3, fontsize=9)
-        axes.yaxis.get_major_locator().set_params(integer=True)
+        _count_images(axes)
         _tidy(axes)
         return inline_svg(figure)
 
 
 def _bar() -> dict[str, Any]:
     return {"color": _BARS, "alpha": 0.75, "linewidth": 0}
+
+
+def _count_images(axes: Axes) -> None:
+    from matplotlib.ticker import MaxNLocator
+
+    axes.set_ylabel("images")
+    axes.yaxis.set_major_locator(MaxNLocator("auto", integer=True))
 
 
 def _tidy(axes: Axes) -> None:
