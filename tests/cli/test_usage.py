@@ -8,9 +8,10 @@ from vmamba_deploy.artifacts.engine_facts import EngineFacts
 from vmamba_deploy.cli import cli
 from vmamba_deploy.cli.app import main
 from vmamba_deploy.cli.parameters.kinds import ProfileBatches
-from vmamba_deploy.errors import ExitCode
+from vmamba_deploy.errors import ExitCode, UsageError
 from vmamba_deploy.parity.metrics import Metrics
 from vmamba_deploy.parity.results import RunResult
+from vmamba_deploy.pipeline import export
 from vmamba_deploy.pipeline.compare import CompareOutcome
 from vmamba_deploy.precisions import PRECISIONS
 from vmamba_deploy.runtimes.tensorrt.plan import EnginePlan
@@ -38,6 +39,26 @@ def test_help_names_every_command_and_every_exit_code():
         assert run(command, "--help").exit_code == 0
     for code in ExitCode:
         assert f"{int(code)}  " in result.output
+
+
+def test_the_report_of_an_export_knows_what_was_typed(monkeypatch):
+    plans = []
+
+    def refuse(plan, _on_event):
+        plans.append(plan)
+        raise UsageError("not now")
+
+    monkeypatch.setattr(export, "run_export", refuse)
+    with pytest.raises(SystemExit):
+        main(["export", "-m", "t", "-o", "a folder"])
+    with pytest.raises(SystemExit):
+        main(["-m", "t", "--fp16"], command="export")  # as export.py does
+    run("export", "-m", "t")  # in the process of another program
+    assert [plan.command for plan in plans] == [
+        "vmamba-deploy export -m t -o 'a folder'",
+        "vmamba-deploy export -m t --fp16",
+        None,
+    ]
 
 
 def test_unknown_preset_is_answered_with_suggestions():

@@ -31,6 +31,16 @@ def test_the_first_photograph_of_each_runtime_is_kept_as_it_was() -> None:
     np.testing.assert_array_equal(first.expected["labels"], [[0, 1], [2, 3]])
 
 
+def test_as_many_different_photographs_are_kept_as_are_asked_for() -> None:
+    own = Preprocessing((8, 8), 8)
+    pixels = np.random.default_rng().normal(size=(4, 3, 8, 8)).astype(np.float32)
+    exhibits = Exhibits(own, photos=2)
+    told(exhibits, "pytorch", "photos-b1", ("cat",), pixels[:1])
+    told(exhibits, "pytorch", "photos-b4", ("cat", "coffee", "normal", "rocket"), pixels)
+    assert [one.photo for one in exhibits.kept] == ["cat", "coffee"]
+    np.testing.assert_array_equal(exhibits.kept[1].got["labels"], [[4, 5], [6, 7]])
+
+
 def test_bytes_are_shown_as_they_are_and_padding_is_known() -> None:
     photo = np.random.default_rng().integers(0, 256, (1, 32, 64, 3), dtype=np.uint8)
     exhibits = Exhibits(DETECTION_PREPROCESSING)

@@ -19,6 +19,7 @@ from vmamba_deploy.parity.localise import (
     first_drift,
     layer_outputs,
     localise,
+    localise_each,
 )
 from vmamba_deploy.runtimes.onnxruntime import create_session
 
@@ -105,6 +106,23 @@ def test_the_first_drifting_block_is_found(exported):
     assert first_drift(errors, 1e-6).layer == "layers.0.blocks.1"
     assert all(error.nmse < 1e-10 for error in errors[:2])
     assert all(error.nmse > 1e-6 for error in errors[2:])
+
+
+def test_each_batch_has_its_own_errors_in_one_session(exported):
+    net, right = exported
+    model = spoilt(right, "layers.0.blocks.1.fc.bias", lambda bias: bias + np.float32(0.3))
+    opened = []
+
+    def open_once(probed):
+        opened.append(probed)
+        return open_session(probed)
+
+    batches = [[images()], [images() * 40]]
+    found = localise_each(net, model, batches, open_once, VMAMBA.layers)
+    assert found == [localise(net, model, one, open_session, VMAMBA.layers) for one in batches]
+    assert len(opened) == 1
+    # The fault is the same, what it is added to is larger.
+    assert found[1][-1].nmse < found[0][-1].nmse
 
 
 def test_blocks_are_found_below_a_preprocessing_wrapper():

@@ -72,6 +72,19 @@ def test_a_free_size_is_proven_at_the_ends_of_the_profile(free_bytes):
         assert (profile.min, profile.max) == ((1, 32, 32, 3), (2, 128, 128, 3))
 
 
+def test_the_report_has_layers_by_input_and_differences_of_logits(free_bytes):
+    report = json.loads((free_bytes.folder / "report.json").read_text())
+    assert report["inputs"][0]["shape"] == ["batch", "height", "width", 3]
+    (series, *_) = report["layers"]
+    assert [one["name"] for one in series["inputs"]] == ["cat", "normal", "black"]
+    assert series["inputs"][0]["nmse"] == [error["nmse"] for error in series["errors"]]
+    ran = {run["runtime"] for run in report["runs"] if run["status"] == "passed"}
+    assert {one["runtime"] for one in report["differences"]} == ran
+    page = (free_bytes.folder / "report.html").read_text(encoding="utf-8")
+    assert page.count('<div class="photo">') == 2
+    assert len(page) < 400_000
+
+
 def test_a_graph_that_takes_bytes_is_given_whole_images(free_bytes):
     facts = OnnxModel.read(free_bytes.folder / "model.onnx")
     inputs = parity_inputs(facts, load_reference(facts), (2,))

@@ -4,11 +4,21 @@ from html.parser import HTMLParser
 
 import pytest
 
+from vmamba_deploy.parity.differences import DifferenceHistogram
 from vmamba_deploy.parity.localise import LayerError
 from vmamba_deploy.precisions import PRECISIONS
 from vmamba_deploy.reports.columns import figure, percent
 from vmamba_deploy.reports.html_file import render_html, write_page
-from vmamba_deploy.reports.model import EngineInfo, LayerSeries, WeightsInfo
+from vmamba_deploy.reports.model import (
+    Command,
+    EngineInfo,
+    LayerInput,
+    LayerSeries,
+    TensorInfo,
+    WeightsInfo,
+)
+from vmamba_deploy.reports.top_classes import PhotoClasses
+from vmamba_deploy.tasks.classification import Prediction
 
 VOID = {"meta", "br", "hr", "img", "input", "link"}
 
@@ -71,9 +81,35 @@ def test_an_image_of_one_colour_stands_beside_the_limits_by_which_it_was_judged(
 def test_page_needs_nothing_from_outside(make_report):
     source = render_html(make_report())
     page = Page(source)
-    assert all(link.startswith("#") for link in page.links)
+    assert {link for link in page.links if not link.startswith("#")} == {"report.json"}
     assert "script" not in page.tags
     assert not re.search(r"(https?:)?//[a-z]|@import|url\((?!#)", source)
+
+
+def test_page_shows_inputs_classes_differences_layers_and_commands(make_report, make_series):
+    series = make_series()
+    inputs = tuple(
+        LayerInput(name, tuple(error.nmse for error in series.errors)) for name in ("cat", "black")
+    )
+    right, wrong = Prediction(3, "tabby", 0.75), Prediction(4, "lynx", 0.625)
+    photo = PhotoClasses(
+        "cat", "data:,", (right, wrong), {"tensorrt": (right, right), "openvino": None}
+    )
+    report = make_report(
+        layers=(replace(series, inputs=inputs),),
+        inputs=(TensorInfo("pixel_values", "float32", ("batch", 3, 224, 224)),),
+        differences=(DifferenceHistogram("tensorrt", (1e-3, 1e-2, 1e-1), (3, 4), 5),),
+        commands=(Command("export", "vmamba-deploy export --fp16 -o 'a folder'"),),
+    )
+    page = Page(render_html(report, (), [photo]))
+    text = " ".join(" ".join(page.text).split())
+    assert "pixel_values float32 batch \N{MULTIPLICATION SIGN} 3" in text
+    assert "tabby 0.7500 0.7500 not finite lynx 0.6250 tabby 0.7500 not finite" in text
+    assert "tensorrt, 5 of 12 equal" in text
+    assert "Error by input" in text
+    assert "Layers and inputs, onnxruntime-body" in text
+    assert "vmamba-deploy export --fp16 -o 'a folder'" in text
+    assert page.links.count("report.json") == 1
 
 
 def test_hostile_text_is_escaped_everywhere(make_report, make_run):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -104,6 +105,7 @@ def main(arguments: Sequence[str] | None = None, *, command: str | None = None) 
             prog_name=None if command else "vmamba-deploy",
             standalone_mode=False,
             token_normalize_func=words.ours,
+            obj=shlex.join(["vmamba-deploy", *([command] if command else []), *given]),
         )
     except click.ClickException as error:
         told = explained(error)
@@ -117,6 +119,12 @@ def main(arguments: Sequence[str] | None = None, *, command: str | None = None) 
     finally:
         stopping.let_go()
     sys.exit(result if isinstance(result, int) else 0)
+
+
+def typed_command() -> str | None:
+    """The command line of this process, as a shell takes it; None in a process of another's."""
+    found: str | None = click.get_current_context().obj
+    return found
 
 
 def _print_json_error(

@@ -1,4 +1,4 @@
-"""What a reader of a report may look at: a photograph with both answers to it."""
+"""What a reader of a report may look at: photographs with both answers to them."""
 
 from __future__ import annotations
 
@@ -35,15 +35,16 @@ class Exhibit:
 
 
 class Exhibits:
-    """Keeps the first photograph of every runtime, while a comparison tells of its sets.
+    """Keeps the first photographs of every runtime, while a comparison tells of its sets.
 
     Args:
         preprocessing: of the network, to undo its normalisation; None: it is shown no photographs.
+        photos: how many different ones to keep of a runtime.
     """
 
-    def __init__(self, preprocessing: Preprocessing | None) -> None:
-        self._preprocessing = preprocessing
-        self._kept: dict[str, Exhibit] = {}
+    def __init__(self, preprocessing: Preprocessing | None, photos: int = 1) -> None:
+        self._preprocessing, self._photos = preprocessing, photos
+        self._kept: dict[str, dict[str, Exhibit]] = {}
 
     def __call__(
         self,
@@ -53,25 +54,29 @@ class Exhibits:
         got: Mapping[str, npt.NDArray[Any]],
     ) -> None:
         """A `Witness` of `compare_runtimes`."""
-        if runtime in self._kept or one.images[0] not in PHOTOS or self._preprocessing is None:
+        if self._preprocessing is None:
             return
-        pixels = _picture(one.pixel_values[0], self._preprocessing)
-        height, width = pixels.shape[:2]
-        if SIZES.name in one.others:
-            height, width = (int(side) for side in one.others[SIZES.name][0])
-        self._kept[runtime] = Exhibit(
-            runtime,
-            one.images[0],
-            pixels,
-            (height, width),
-            {name: array[0] for name, array in expected.items()},
-            {name: array[0] for name, array in got.items()},
-        )
+        kept = self._kept.setdefault(runtime, {})
+        for place, photo in enumerate(one.images):
+            if photo not in PHOTOS or photo in kept or len(kept) == self._photos:
+                continue
+            pixels = _picture(one.pixel_values[place], self._preprocessing)
+            height, width = pixels.shape[:2]
+            if SIZES.name in one.others:
+                height, width = (int(side) for side in one.others[SIZES.name][place])
+            kept[photo] = Exhibit(
+                runtime,
+                photo,
+                pixels,
+                (height, width),
+                {name: array[place] for name, array in expected.items()},
+                {name: array[place] for name, array in got.items()},
+            )
 
     @property
     def kept(self) -> tuple[Exhibit, ...]:
-        """One a runtime, in the order in which they ran."""
-        return tuple(self._kept.values())
+        """Of each runtime in the order in which they ran, its photographs."""
+        return tuple(one for photos in self._kept.values() for one in photos.values())
 
 
 def _picture(pixel_values: npt.NDArray[Any], preprocessing: Preprocessing) -> npt.NDArray[np.uint8]:

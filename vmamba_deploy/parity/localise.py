@@ -45,14 +45,29 @@ def localise(
     open_session: SessionFactory,
     layers: Pattern[str],
 ) -> list[LayerError]:
-    """Measure the error of each block's output, in the order of execution.
+    """Measure the error of each block's output on one batch; see `localise_each`."""
+    (errors,) = localise_each(reference, model, [inputs], open_session, layers)
+    return errors
+
+
+def localise_each(
+    reference: nn.Module,
+    model: ir.Model,
+    batches: Sequence[Sequence[npt.NDArray[Any]]],
+    open_session: SessionFactory,
+    layers: Pattern[str],
+) -> list[list[LayerError]]:
+    """Measure the error of each block's output on each batch, in the order of execution.
 
     Args:
         reference: the PyTorch network in fp32, eval mode.
         model: the exported file, read back from disk; it stays as it is.
-        inputs: one batch of images, in the layout that both take, and the other inputs, in order.
-        open_session: stock ONNX Runtime or one with our library registered.
+        batches: of each, the images, in the layout that both take, and the other inputs, in order.
+        open_session: stock ONNX Runtime or one with our library registered; called once.
         layers: paths of the blocks, as the network's family has them.
+
+    Returns:
+        For each batch the errors of the same layers.
 
     Raises:
         InputFileError: the file names no layer that the network has.
@@ -63,9 +78,14 @@ def localise(
             "the ONNX file does not say which layer its nodes came from",
             hint="compare a file that this package exported, not a copy changed by another tool",
         )
-    got = _run_onnx(model, outputs, inputs, open_session)
-    expected = _run_torch(reference, list(outputs), inputs)
-    return [_layer_error(name, expected[name], got[name]) for name in outputs if name in expected]
+    run_onnx = _onnx_runner(model, outputs, open_session)
+    found = []
+    for inputs in batches:
+        got, expected = run_onnx(inputs), _run_torch(reference, list(outputs), inputs)
+        found.append(
+            [_layer_error(name, expected[name], got[name]) for name in outputs if name in expected]
+        )
+    return found
 
 
 def first_drift(errors: Iterable[LayerError], nmse: float) -> LayerError | None:
@@ -95,12 +115,10 @@ def layer_outputs(model: ir.Model, layers: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def _run_onnx(
-    model: ir.Model,
-    outputs: dict[str, str],
-    inputs: Sequence[npt.NDArray[Any]],
-    open_session: SessionFactory,
-) -> dict[str, npt.NDArray[Any]]:
+def _onnx_runner(
+    model: ir.Model, outputs: dict[str, str], open_session: SessionFactory
+) -> Callable[[Sequence[npt.NDArray[Any]]], dict[str, npt.NDArray[Any]]]:
+    """What gives the layers' outputs of a batch, in one session."""
     from vmamba_deploy.exporting.passes import ProbeOutputs
 
     probed = model.clone()
@@ -108,9 +126,13 @@ def _run_onnx(
     ProbeOutputs(probes)(probed)
     session = open_session(probed)
     names = [taken.name for taken in session.get_inputs()]
-    feed = dict(zip(names, inputs, strict=True))
-    got = dict(zip(probes, session.run(list(probes.values()), feed), strict=True))
-    return {layer: got[value] for layer, value in outputs.items()}
+
+    def run(inputs: Sequence[npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
+        feed = dict(zip(names, inputs, strict=True))
+        got = dict(zip(probes, session.run(list(probes.values()), feed), strict=True))
+        return {layer: got[value] for layer, value in outputs.items()}
+
+    return run
 
 
 def _run_torch(

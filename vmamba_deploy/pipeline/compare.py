@@ -10,7 +10,7 @@ from vmamba_deploy.artifacts.atomic import make_folder
 from vmamba_deploy.artifacts.engine_facts import EngineFacts
 from vmamba_deploy.errors import ExitCode
 from vmamba_deploy.exporting.onnx_model import OnnxModel
-from vmamba_deploy.parity.exhibits import Exhibits
+from vmamba_deploy.parity.observer import Observer
 from vmamba_deploy.parity.verdict import Verdict
 from vmamba_deploy.pipeline.events import OnEvent, Steps
 from vmamba_deploy.pipeline.parity import (
@@ -25,6 +25,7 @@ from vmamba_deploy.pipeline.report import write_reports
 from vmamba_deploy.pipeline.source import engine_of, onnx_file_of
 from vmamba_deploy.precisions import PRECISIONS
 from vmamba_deploy.quantization.results import QuantizationProof
+from vmamba_deploy.reports.model import Command
 from vmamba_deploy.runtimes.base import check_batches
 from vmamba_deploy.runtimes.polygraphy_data import save_polygraphy_io
 from vmamba_deploy.runtimes.pytorch import PyTorchSession
@@ -87,6 +88,7 @@ def run_compare(
     report: Path | None = None,
     polygraphy: Path | None = None,
     require: tuple[str, ...] = (),
+    command: str | None = None,
 ) -> CompareOutcome:
     """Compare PATH, an artefact folder (verified first) or an ONNX file, with PyTorch in fp32.
 
@@ -104,6 +106,7 @@ def run_compare(
         polygraphy: first part of the names of two files for `polygraphy run`, with the inputs and
             with the reference's outputs.
         require: runtimes that must execute the files here; one that does not is a failure.
+        command: what was typed, for the report.
 
     Raises:
         IntegrityError: the folder is not what its manifest says.
@@ -123,7 +126,7 @@ def run_compare(
         told.append(loaded.source)
     batches = batches or facts.task.batches[:2]
     with steps.step("parity", "comparing with PyTorch") as told:
-        engine, exhibits = engine_of(path), Exhibits(loaded.preprocessing)
+        engine, observer = engine_of(path), Observer(facts.task, loaded.preprocessing)
         results = check_parity(
             facts,
             loaded,
@@ -131,7 +134,7 @@ def run_compare(
             batches=batches,
             seed=seed,
             progress=steps.progress,
-            witness=exhibits,
+            witness=observer,
             required=require,
         )
         failed = sum(result.status == "failed" for result in results)
@@ -162,9 +165,10 @@ def run_compare(
                 engine=engine,
                 results=results,
                 seconds=steps.seconds,
-                exhibits=exhibits.kept,
+                observer=observer,
                 proof=proof,
                 required=require,
+                commands=[Command("compare", command)] if command else [],
             )
             told.append(str(report))
     return CompareOutcome(results, engine, proof, require)

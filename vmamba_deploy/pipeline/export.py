@@ -27,7 +27,7 @@ from vmamba_deploy.files import human_size
 from vmamba_deploy.models import resolve_preset
 from vmamba_deploy.ops.torch_registration import LIBRARY as TORCH_LIBRARY
 from vmamba_deploy.parity.compare import check_judged
-from vmamba_deploy.parity.exhibits import Exhibits
+from vmamba_deploy.parity.observer import Observer
 from vmamba_deploy.parity.verdict import Verdict
 from vmamba_deploy.pipeline.engine import (
     add_libraries,
@@ -47,6 +47,7 @@ from vmamba_deploy.precisions import PRECISIONS
 from vmamba_deploy.preprocessing import IMAGENET_PREPROCESSING, Preprocessing
 from vmamba_deploy.preprocessing.specification import RGB
 from vmamba_deploy.quantization.results import QuantizationProof
+from vmamba_deploy.reports.model import Command
 
 if TYPE_CHECKING:
     from vmamba_deploy.exporting.options import AotiDevice
@@ -233,9 +234,9 @@ def _finish(
         compile_package(output.staging, loaded, plan, steps)
     results: tuple[RunResult, ...] = ()
     proof: QuantizationProof | None = None
-    exhibits = Exhibits(loaded.preprocessing)
+    observer = Observer(facts.task, loaded.preprocessing)
     if plan.check_parity:
-        results = _prove(facts, loaded, engine, plan, steps, exhibits)
+        results = _prove(facts, loaded, engine, plan, steps, observer)
         if base is not None:
             proof = _prove_quantized(facts, base, loaded, engine, plan, steps)
     with steps.step("report", "writing the report"):
@@ -246,9 +247,10 @@ def _finish(
             engine=engine,
             results=results,
             seconds=steps.seconds,
-            exhibits=exhibits.kept,
+            observer=observer,
             proof=proof,
             required=plan.require,
+            commands=_commands(plan),
         )
     with steps.step("manifest", "describing the files"):
         verdict = _verdict(engine, results, proof, plan.require)
@@ -258,6 +260,16 @@ def _finish(
         folder = output.publish(output.failed if verdict.failures else None)
         told.append(str(folder))
     return ExportOutcome(folder, manifest, results, steps.seconds, proof, plan.require)
+
+
+def _commands(plan: ExportPlan) -> list[Command]:
+    """How to make all of it again; the two others are for the folder, wherever it lies."""
+    typed = [Command("export", plan.command)] if plan.command else []
+    return [
+        *typed,
+        Command("compare again, in this folder", "vmamba-deploy compare . --report compared"),
+        Command("measure times, in this folder", "vmamba-deploy bench ."),
+    ]
 
 
 def _verdict(

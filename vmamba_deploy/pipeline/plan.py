@@ -80,6 +80,7 @@ class ExportPlan:
         network: a user's own; then nothing that is of our networks alone may be asked for.
         quantization: how, where the precision is a quantized one; on what fp16 is calibrated.
         labels: what the classes are called, one name each; None: what the weights call them.
+        command: what was typed, for the report.
     """
 
     model: str | None = "t"
@@ -107,6 +108,7 @@ class ExportPlan:
     network: UserNetworkPlan | None = None
     quantization: QuantizationPlan = field(default_factory=QuantizationPlan)
     labels: ClassNames | None = None
+    command: str | None = None
 
     def __post_init__(self) -> None:
         from vmamba_deploy.models import resolve_preset

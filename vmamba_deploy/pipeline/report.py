@@ -8,24 +8,35 @@ from typing import TYPE_CHECKING
 
 from vmamba_deploy.artifacts.engine_facts import EngineFacts
 from vmamba_deploy.exporting.onnx_model import OnnxModel
-from vmamba_deploy.parity.localise import first_drift, localise
+from vmamba_deploy.parity.localise import first_drift, localise_each
 from vmamba_deploy.pipeline.parity import parity_inputs, reference_network
 from vmamba_deploy.precisions import PRECISIONS
 from vmamba_deploy.quantization.results import QuantizationProof
 from vmamba_deploy.reports.html_file import render_html, write_page
 from vmamba_deploy.reports.json_file import write_json
 from vmamba_deploy.reports.machine import describe_machine, tool_versions, utc_now
-from vmamba_deploy.reports.model import EngineInfo, LayerSeries, Report, WeightsInfo
+from vmamba_deploy.reports.model import (
+    Command,
+    EngineInfo,
+    LayerInput,
+    LayerSeries,
+    Report,
+    TensorInfo,
+    WeightsInfo,
+)
 from vmamba_deploy.reports.pictures import draw
+from vmamba_deploy.reports.top_classes import top_classes
 from vmamba_deploy.runtimes.base import RuntimeKind
 from vmamba_deploy.runtimes.registry import RUNTIMES
 
 if TYPE_CHECKING:
     from vmamba_deploy.models import LoadedModel
-    from vmamba_deploy.parity.exhibits import Exhibit
+    from vmamba_deploy.parity.inputs import InputSet
+    from vmamba_deploy.parity.observer import Observer
     from vmamba_deploy.parity.results import RunResult
 
 
+_SECOND_OF_THEIR_KIND = ("uniform", "white")
 JSON_NAME = "report.json"
 HTML_NAME = "report.html"
 
@@ -38,9 +49,10 @@ def write_reports(
     engine: EngineFacts,
     results: Sequence[RunResult],
     seconds: dict[str, float],
-    exhibits: Sequence[Exhibit] = (),
+    observer: Observer | None = None,
     proof: QuantizationProof | None = None,
     required: tuple[str, ...] = (),
+    commands: Sequence[Command] = (),
 ) -> None:
     """Write report.json and report.html.
 
@@ -50,9 +62,10 @@ def write_reports(
         engine: the manifest's `engine`; the file itself is beside the ONNX file.
         results: of the comparison; empty when it was not asked for.
         seconds: by step.
-        exhibits: photographs with the answers to them, for the page alone.
+        observer: what it kept of the comparison; its photographs are on the page alone.
         proof: of what was quantized.
         required: runtimes that had to run.
+        commands: that make all of it again.
 
     Raises:
         ResourceError: the disk is full.
@@ -81,10 +94,19 @@ def write_reports(
         quantization=proof,
         calibration=facts.calibration,
         required=required,
+        inputs=tuple(TensorInfo(one.name, one.dtype, one.shape) for one in facts.inputs),
+        differences=observer.histograms if observer is not None else (),
+        commands=tuple(commands),
     )
     write_json(report, folder / JSON_NAME)
-    pictures = draw(exhibits, facts.task.name, loaded.model.palette)
-    write_page(render_html(report, pictures), folder / HTML_NAME)
+    exhibits = observer.exhibits if observer is not None else ()
+    page = render_html(
+        report,
+        draw(exhibits, facts.task.name, loaded.model.palette),
+        top_classes(exhibits, facts, loaded.model.class_labels),
+        json_name=JSON_NAME,
+    )
+    write_page(page, folder / HTML_NAME)
 
 
 def _engine_info(engine: EngineFacts, path: Path) -> EngineInfo:
@@ -115,17 +137,42 @@ def _to_localise(results: Sequence[RunResult]) -> list[RuntimeKind]:
 
 
 def _layer_errors(facts: OnnxModel, loaded: LoadedModel, kind: RuntimeKind) -> LayerSeries:
-    """Errors of the file's blocks on one photograph; the first beyond the limit is named."""
+    """Errors of the file's blocks on each kind of input; the first beyond the limit is named.
 
-    (photos, *_) = parity_inputs(facts, loaded, (1,))
+    That one is of the first input, a photograph.
+    """
+
+    inputs = _layer_inputs(parity_inputs(facts, loaded, (1,)))
     assert kind.layer_session is not None
-    errors = localise(
+    errors, *others = localise_each(
         reference_network(facts, loaded),
         facts.ir,
-        [photos.pixel_values, *photos.others.values()],
+        [[one.pixel_values, *one.others.values()] for one in inputs],
         kind.layer_session,
         loaded.family.layers,
     )
     limit = PRECISIONS[facts.precision].thresholds.nmse
     drifted = first_drift(errors, limit)
-    return LayerSeries(kind.name, tuple(errors), limit, drifted.layer if drifted else None)
+    return LayerSeries(
+        kind.name,
+        tuple(errors),
+        limit,
+        drifted.layer if drifted else None,
+        tuple(
+            LayerInput(one.images[0], tuple(error.nmse for error in found))
+            for one, found in zip(inputs, [errors, *others], strict=True)
+        ),
+    )
+
+
+def _layer_inputs(sets: Sequence[InputSet]) -> list[InputSet]:
+    """One of each kind, photograph, noise and one colour, in the first one's size.
+
+    Each costs another run of both networks.
+    """
+    shape = sets[0].pixel_values.shape
+    return [
+        one
+        for one in sets
+        if one.pixel_values.shape == shape and one.images[0] not in _SECOND_OF_THEIR_KIND
+    ]

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import jinja2
 
     from vmamba_deploy.reports.pictures import Picture
+    from vmamba_deploy.reports.top_classes import PhotoClasses
 
 _DASH = "\N{EN DASH}"
 
@@ -37,10 +38,28 @@ def write_page(text: str, path: Path) -> None:
         temporary.write_text(readable(text), encoding="utf-8")
 
 
-def render_html(report: Report, pictures: Sequence[Picture] = ()) -> str:
-    """The page, with style and drawings inside; every value is escaped."""
+def render_html(
+    report: Report,
+    pictures: Sequence[Picture] = (),
+    photos: Sequence[PhotoClasses] = (),
+    *,
+    json_name: str = "report.json",
+) -> str:
+    """The page, with style and drawings inside; every value is escaped.
+
+    Args:
+        report: everything that is also in the JSON file.
+        pictures: of answers that are pictures.
+        photos: with their most probable classes.
+        json_name: of the JSON file beside the page.
+    """
     from markupsafe import Markup
 
+    from vmamba_deploy.reports.comparison_plots import (
+        differences_svg,
+        input_errors_svg,
+        layer_heat_svg,
+    )
     from vmamba_deploy.reports.plots import layer_error_svg
     from vmamba_deploy.reports.quantization_plot import selection_svg
 
@@ -48,11 +67,16 @@ def render_html(report: Report, pictures: Sequence[Picture] = ()) -> str:
         "figure": figure,
         "percent": percent,
         "size": size,
+        "probability": "{:.4f}".format,
         "seconds": seconds,
     }
     drawn = [series for series in report.layers if series.errors]
     # matplotlib escapes the labels in the SVG that it writes.
     plot = Markup(layer_error_svg(drawn)) if drawn else None
+    limits = precision_named(report.precision).thresholds
+    differences = report.differences
+    heats = [(series.runtime, layer_heat_svg(series)) for series in drawn]
+    by_input = input_errors_svg(report.runs)
     facts = report.quantization.facts if report.quantization is not None else None
     curve = selection_svg(facts) if facts is not None else None
     return page_template("report.html.j2", filters).render(
@@ -60,6 +84,13 @@ def render_html(report: Report, pictures: Sequence[Picture] = ()) -> str:
         plot=plot,
         curve=Markup(curve) if curve is not None else None,
         pictures=pictures,
+        photos=photos,
+        json_name=json_name,
+        differences=Markup(differences_svg(differences, limits.max_spread))
+        if differences
+        else None,
+        heats=[(runtime, Markup(svg)) for runtime, svg in heats if svg is not None],
+        by_input=Markup(by_input) if by_input is not None else None,
         kinds=figure_kinds(report.runs),
         columns=COLUMNS,
         furthest_of=furthest_of,

@@ -8,6 +8,7 @@ from typing import Literal
 from vmamba_deploy.artifacts.engine_facts import FlavourName
 from vmamba_deploy.artifacts.manifest import Sha256
 from vmamba_deploy.artifacts.quantization_facts import CalibrationFacts
+from vmamba_deploy.parity.differences import DifferenceHistogram
 from vmamba_deploy.parity.localise import LayerError
 from vmamba_deploy.parity.results import RunResult
 from vmamba_deploy.parity.verdict import Verdict
@@ -51,11 +52,38 @@ class EngineInfo:
 
 
 @dataclass(frozen=True)
+class TensorInfo:
+    """An input or output of the ONNX file; a free axis has a name in the place of a size."""
+
+    name: str
+    dtype: str
+    shape: tuple[int | str, ...]
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command line that makes something of the report again, and what that is."""
+
+    purpose: str
+    line: str
+
+
+@dataclass(frozen=True)
+class LayerInput:
+    """NMSE of every layer on one input, in the order of `LayerSeries.errors`; NaN as there."""
+
+    name: str
+    nmse: tuple[float, ...]
+
+
+@dataclass(frozen=True)
 class LayerSeries:
     """Errors of the layers of one runtime, in the order of execution.
 
     Attributes:
         runtime: as in the runs.
+        errors: on the first input.
+        inputs: of the same layers on each input, the first with them.
         drift_nmse: limit above which a layer counts as drifted; None when not looked for.
         first_drift: path of the first layer above it; None when there is none.
     """
@@ -64,6 +92,7 @@ class LayerSeries:
     errors: tuple[LayerError, ...]
     drift_nmse: float | None = None
     first_drift: str | None = None
+    inputs: tuple[LayerInput, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -96,6 +125,9 @@ class Report:
         quantization: what shows that a quantized file is right, beside the runs.
         calibration: of a file in fp16, where it was calibrated.
         required: runtimes that had to run.
+        inputs: of the ONNX file.
+        differences: of the logits, one a runtime that gave any.
+        commands: to make the files and the comparison again.
     """
 
     schema_version: Literal["1.0"] = "1.0"
@@ -115,6 +147,9 @@ class Report:
     quantization: QuantizationProof | None = None
     calibration: CalibrationFacts | None = None
     required: tuple[str, ...] = ()
+    inputs: tuple[TensorInfo, ...] = ()
+    differences: tuple[DifferenceHistogram, ...] = ()
+    commands: tuple[Command, ...] = ()
 
     def __post_init__(self) -> None:
         faults = self.quantization.failures if self.quantization is not None else ()

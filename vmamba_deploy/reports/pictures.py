@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 Pixels = npt.NDArray[np.uint8]
 
 _LONGEST_SIDE = 480
+_THUMBNAIL_SIDE = 160
 _JPEG_QUALITY = 88
 _DIFFERENT = (255, 32, 48)
 _REFERENCE, _CANDIDATE = (40, 200, 90), (255, 140, 0)
@@ -55,6 +56,11 @@ def draw(exhibits: Sequence[Exhibit], task: str, palette: Palette | None = None)
     """
     drawing = _DRAWINGS.get(task)
     return [drawing(one, palette) for one in exhibits] if drawing is not None else []
+
+
+def thumbnail(pixels: Pixels) -> str:
+    """A small copy of [H,W,3] that embeds itself in a page."""
+    return _uri(_image(pixels, longest=_THUMBNAIL_SIDE))
 
 
 def _draw_labels(one: Exhibit, palette: Palette | None) -> Picture:
@@ -116,12 +122,14 @@ def _part(title: str, pixels: Pixels, keep: npt.NDArray[np.bool_] | None = None)
     return Part(title, _uri(_image(pixels, keep)))
 
 
-def _image(pixels: Pixels, keep: npt.NDArray[np.bool_] | None = None) -> Image:
-    """As an image whose longer side is at most 480; pixels to keep are not averaged away."""
+def _image(
+    pixels: Pixels, keep: npt.NDArray[np.bool_] | None = None, longest: int = _LONGEST_SIDE
+) -> Image:
+    """As an image whose longer side has a limit; pixels to keep are not averaged away."""
     from PIL import Image
 
     image = Image.fromarray(np.ascontiguousarray(pixels))
-    scale = min(1.0, _LONGEST_SIDE / max(image.size))
+    scale = min(1.0, longest / max(image.size))
     width, height = (max(1, round(side * scale)) for side in image.size)
     small = image.resize((width, height), Image.Resampling.BOX)
     if keep is not None and scale < 1:

@@ -19,7 +19,7 @@ INK = "#123456"
 """Colour of text and lines in the drawing; replaced by the page's own, light or dark."""
 COLOURS = ("#2f6fdf", "#d17a22", "#1f9d6b", "#a855c7", "#c23b4b", "#0e8f9e", "#7d8590")
 """Of lines and areas; each has a contrast of 3 with a white page and with a dark one."""
-_FLOOR = 1e-18
+FLOOR = 1e-18
 """Where an error of exactly zero is drawn on the logarithmic axis."""
 _LONGEST_NAME = 22
 
@@ -62,7 +62,7 @@ def short_name(layer: str) -> str:
 def _draw(axes: Axes, series: LayerSeries, labels: list[str], colour: str) -> None:
     place = {label: index for index, label in enumerate(labels)}
     points = [(place[e.layer], e.nmse) for e in series.errors if e.layer in place]
-    finite = [(x, max(y, _FLOOR)) for x, y in points if math.isfinite(y)]
+    finite = [(x, max(y, FLOOR)) for x, y in points if math.isfinite(y)]
     broken = [x for x, y in points if not math.isfinite(y)]
     axes.plot(
         [x for x, _ in finite],

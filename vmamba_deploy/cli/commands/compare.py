@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from vmamba_deploy.cli.app import typed_command
 from vmamba_deploy.cli.parameters import (
     BatchList,
     network_option,
@@ -63,7 +64,14 @@ def command(
     from vmamba_deploy.cli.summary import parity_table, proof_table
     from vmamba_deploy.pipeline.compare import run_compare
 
-    outcome = run_compare(path, terminal.on_event, batches=batch, builder=network, **options)
+    outcome = run_compare(
+        path,
+        terminal.on_event,
+        batches=batch,
+        builder=network,
+        command=typed_command(),
+        **options,
+    )
     terminal.show(parity_table(outcome.parity))
     if outcome.proof is not None:
         terminal.show(proof_table(outcome.proof))
