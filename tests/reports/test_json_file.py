@@ -45,7 +45,7 @@ def test_file_has_the_documented_fields_and_no_host_name(make_report, tmp_path):
     first = content["runs"][0]
     assert set(first) == {
         *("runtime", "status", "reason", "inputs", "metrics", "thresholds"),
-        *("output", "outputs"),
+        *("output", "outputs", "elements"),
     }
     figures = "max_abs mean_abs nmse cosine top1_agreement top5_agreement"
     assert set(figures.split()) <= set(first["metrics"])

@@ -64,10 +64,19 @@ def parity_table(records: tuple[RunResult, ...]) -> Table:
     kind = next(iter(figure_kinds(records)), None)
     columns = [column for column in COLUMNS[kind] if column.short] if kind else []
     titles = [f">{column.title.lower()}" for column in columns]
+    judged = any(record.elements for record in records)
+    titles += [">beyond tolerance", ">worst"] if judged else []
     drawn = table("\nParity with PyTorch fp32", "runtime", "status", *titles, "reason")
     for record in records:
         furthest = furthest_of(record, kind) if kind else None
         cells = [column.text(furthest[1]) if furthest else "" for column in columns]
+        if judged:
+            found = record.elements
+            cells += (
+                [f"{found.beyond} of {found.elements}", f"{found.worst:.3g}x"]
+                if found
+                else ["", ""]
+            )
         status = Text(record.status, _STATUS_STYLE[record.status])
         drawn.add_row(record.runtime, status, *cells, record.reason or "")
     return drawn

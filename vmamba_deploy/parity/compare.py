@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from vmamba_deploy.errors import EnvironmentProblem, InputFileError, UsageError, VmambaError
+from vmamba_deploy.parity.elements import ElementCheck, Tolerance
 from vmamba_deploy.parity.figures import Answer, Figures, worst
 from vmamba_deploy.parity.inputs import InputSet, shaken
 from vmamba_deploy.parity.kinds import KINDS, answers_of, shakes_of
@@ -64,6 +65,7 @@ def compare_runtimes(
     task: Task = CLASSIFICATION,
     progress: Progress | None = None,
     witness: Witness | None = None,
+    tolerance: Tolerance | None = None,
 ) -> list[RunResult]:
     """Compare each candidate's outputs with the reference's on every input set.
 
@@ -78,6 +80,7 @@ def compare_runtimes(
         task: says what the outputs are; the reference may give its optional ones as well.
         progress: told what is about to run.
         witness: told of every set that a candidate gave all outputs for, in their right shapes.
+        tolerance: of each element, beside the thresholds.
 
     Raises:
         EnvironmentProblem: the reference cannot run here; its own VmambaErrors pass as they are.
@@ -99,7 +102,8 @@ def compare_runtimes(
     results = []
     for index, candidate in enumerate(candidates, start=1):
         tell(candidate.name, index / steps)
-        results.append(_judge(candidate, expected, inputs, kind, task, witness))
+        judge = _Judge(kind, task, expected, tolerance)
+        results.append(_judge(candidate, expected, inputs, judge, witness))
     tell("compared", 1.0)
     return results
 
@@ -200,11 +204,10 @@ def _judge(
     candidate: Runtime,
     expected: Sequence[_Ran],
     inputs: Sequence[InputSet],
-    precision: Precision,
-    task: Task,
+    judge: _Judge,
     witness: Witness | None,
 ) -> RunResult:
-    limits = precision.thresholds
+    limits = judge.limits
     status = candidate.status()
     if not status.available:
         return RunResult(candidate.name, "skipped", status.reason, limits)
@@ -213,7 +216,6 @@ def _judge(
     except _RunFailed as error:
         missing = isinstance(error.__cause__, EnvironmentProblem)
         return RunResult(candidate.name, "skipped" if missing else "failed", str(error), limits)
-    judge = _Judge(precision, task, expected)
     sets = [
         judge.set_result(one, wanted, answer)
         for one, wanted, answer in zip(inputs, expected, got, strict=True)
@@ -238,6 +240,7 @@ def _judge(
         tuple(judged),
         *furthest,
         outputs,
+        judge.elements(judged),
     )
 
 
@@ -246,10 +249,18 @@ class _Judge:
 
     Attributes:
         answers: of the task, see `answers_of`.
+        limits: of the precision.
     """
 
-    def __init__(self, precision: Precision, task: Task, expected: Sequence[_Ran]) -> None:
-        self._precision, self._task = precision, task
+    def __init__(
+        self,
+        precision: Precision,
+        task: Task,
+        expected: Sequence[_Ran],
+        tolerance: Tolerance | None,
+    ) -> None:
+        self._precision, self._task, self._tolerance = precision, task, tolerance
+        self.limits = precision.thresholds
         self.answers = answers_of(task)
         self._units = {
             output.name: unit_of([ran.outputs[output.name] for ran in expected])
@@ -263,6 +274,7 @@ class _Judge:
         limits = self._precision.flat_thresholds if one.flat else self._precision.thresholds
         reasons = self._misfits(expected.outputs, got.outputs)
         figures: dict[str, Figures] = {}
+        elements = None
         if not reasons:
             for name, (kind, outputs) in self.answers.items():
                 unit = self._units[name] if len(outputs) == 1 else 0.0
@@ -270,12 +282,29 @@ class _Judge:
                 figures[name] = KINDS[kind].compare(answer, limits)
                 prefix = f"{name}: " if len(self.answers) > 1 else ""
                 reasons += [prefix + text for text in figures[name].violations(limits)]
+            if self._tolerance is not None:
+                elements = self._tolerance.check(expected.outputs, got.outputs)
+                reasons += [elements.violation] if elements.violation else []
         metrics, furthest = _furthest(figures)
-        reason = ", ".join(reasons)
         result = InputResult(
-            one.name, one.batch, not reasons, reason, metrics, got.seconds, one.flat, furthest
+            one.name,
+            one.batch,
+            not reasons,
+            ", ".join(reasons),
+            metrics,
+            got.seconds,
+            one.flat,
+            furthest,
+            elements,
         )
         return result, figures
+
+    def elements(self, results: Sequence[InputResult]) -> ElementCheck | None:
+        """What became of the tolerance over all sets; None where none was given."""
+        if self._tolerance is None:
+            return None
+        found = [one.elements for one in results if one.elements is not None]
+        return ElementCheck.combined(self._tolerance, found)
 
     def _misfits(self, expected: Outputs, got: Outputs) -> list[str]:
         """Outputs that are not there or have another shape; the others cannot be judged then."""

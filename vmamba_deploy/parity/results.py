@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from vmamba_deploy.parity.elements import ElementCheck
 from vmamba_deploy.parity.figures import Figures
 from vmamba_deploy.precisions import Thresholds
 from vmamba_deploy.tasks import OutputKind
@@ -28,7 +29,8 @@ class OutputResult:
 class InputResult:
     """One runtime on one input set; `flat` sets, of one colour, have limits of their own.
 
-    `metrics` are those of `output`, the one that is furthest off; None without figures.
+    `metrics` are those of `output`, the one that is furthest off; None without figures. `elements`
+    is there where a tolerance was given, and outputs in their right shapes.
     """
 
     name: str
@@ -39,6 +41,7 @@ class InputResult:
     seconds: float | None = None
     flat: bool = False
     output: str | None = None
+    elements: ElementCheck | None = None
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,7 @@ class RunResult:
     """One runtime on all input sets.
 
     `outputs` are in the task's order; `metrics` are those of `output`, the one furthest off, over
-    the sets that are not flat.
+    the sets that are not flat. `elements` are of all sets.
     """
 
     runtime: str
@@ -57,6 +60,7 @@ class RunResult:
     metrics: Figures | None = None
     output: str | None = None
     outputs: tuple[OutputResult, ...] = ()
+    elements: ElementCheck | None = None
 
     def __post_init__(self) -> None:
         figures = self.metrics is not None

@@ -10,9 +10,11 @@ from vmamba_deploy.artifacts.atomic import make_folder
 from vmamba_deploy.artifacts.engine_facts import EngineFacts
 from vmamba_deploy.errors import ExitCode
 from vmamba_deploy.exporting.onnx_model import OnnxModel
+from vmamba_deploy.parity.elements import Tolerance
 from vmamba_deploy.parity.observer import Observer
 from vmamba_deploy.parity.verdict import Verdict
 from vmamba_deploy.pipeline.events import OnEvent, Steps
+from vmamba_deploy.pipeline.given_inputs import given_sets
 from vmamba_deploy.pipeline.parity import (
     check_parity,
     load_reference,
@@ -89,6 +91,9 @@ def run_compare(
     polygraphy: Path | None = None,
     require: tuple[str, ...] = (),
     command: str | None = None,
+    images: Path | None = None,
+    limit: int | None = None,
+    tolerance: Tolerance | None = None,
 ) -> CompareOutcome:
     """Compare PATH, an artefact folder (verified first) or an ONNX file, with PyTorch in fp32.
 
@@ -107,11 +112,15 @@ def run_compare(
             with the reference's outputs.
         require: runtimes that must execute the files here; one that does not is a failure.
         command: what was typed, for the report.
+        images: to compare on as well, see `given_sets`.
+        limit: of their number; None takes all.
+        tolerance: of each element, beside the limits of the precision.
 
     Raises:
         IntegrityError: the folder is not what its manifest says.
         InputFileError: not a file of ours, or its weights are gone (name them with `weights`).
-        UsageError: bad batch sizes, a builder that is missing or has no place, or no such runtime.
+        UsageError: bad batch sizes, images that nothing prepares, a builder that is missing or has
+            no place, or no such runtime.
     """
     check_required(require)
     if batches is not None:
@@ -125,6 +134,12 @@ def run_compare(
         loaded = load_reference(facts, weights, choice, builder)
         told.append(loaded.source)
     batches = batches or facts.task.batches[:2]
+    sets: list[InputSet] = []
+    if images is not None:
+        with steps.step("images", f"reading {images}") as told:
+            prepared = loaded.preprocessing
+            sets = given_sets(images, facts, prepared, batch=batches[-1], limit=limit)
+            told.append(f"{sum(one.batch for one in sets)} of {images}")
     with steps.step("parity", "comparing with PyTorch") as told:
         engine, observer = engine_of(path), Observer(facts.task, loaded.preprocessing)
         results = check_parity(
@@ -136,6 +151,8 @@ def run_compare(
             progress=steps.progress,
             witness=observer,
             required=require,
+            sets=sets,
+            tolerance=tolerance,
         )
         failed = sum(result.status == "failed" for result in results)
         told.append(f"{failed} of {len(results)} runtimes failed")

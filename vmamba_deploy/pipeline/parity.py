@@ -21,6 +21,7 @@ from vmamba_deploy.models.checkpoints.choice import WeightsChoice
 from vmamba_deploy.models.checkpoints.download import is_url
 from vmamba_deploy.models.loading import RANDOM, load_weights, weights_file_sha256
 from vmamba_deploy.parity.compare import Progress, Witness, compare_runtimes
+from vmamba_deploy.parity.elements import Tolerance
 from vmamba_deploy.parity.figures import Arrays
 from vmamba_deploy.parity.inputs import build_inputs
 from vmamba_deploy.parity.kinds import shakes_of
@@ -57,6 +58,8 @@ def check_parity(
     witness: Witness | None = None,
     given: Arrays | None = None,
     required: Sequence[str] = (),
+    sets: Sequence[InputSet] = (),
+    tolerance: Tolerance | None = None,
 ) -> tuple[RunResult, ...]:
     """Compare every runtime that can execute the files with PyTorch in fp32.
 
@@ -71,6 +74,8 @@ def check_parity(
         witness: told of the outputs, to show them.
         given: inputs by name to compare with as well, of a network whose inputs are its own.
         required: runtimes that have a result in any case, `skipped` where nothing is for them.
+        sets: to compare on beside those of `parity_inputs`.
+        tolerance: of each element, beside the limits of the precision.
 
     Raises:
         InputFileError: the reference itself gives outputs that are not finite.
@@ -79,7 +84,7 @@ def check_parity(
     files = ModelFiles(
         facts, network(facts, loaded, facts.base), engine=engine, written_here=written_here
     )
-    inputs = parity_inputs(facts, loaded, batches, seed, engine, given)
+    inputs = [*parity_inputs(facts, loaded, batches, seed, engine, given), *sets]
     full = facts.task.with_optional(output.name for output in facts.task.optional)
     there = runtimes_on(files)
     names = {runtime.name for runtime in there}
@@ -94,6 +99,7 @@ def check_parity(
         task=facts.task,
         progress=progress,
         witness=witness,
+        tolerance=tolerance,
     )
     return tuple(results)
 
@@ -105,6 +111,7 @@ def parity_fields(result: RunResult) -> dict[str, Any]:
         "status": result.status,
         "reason": result.reason,
         "metrics": asdict(result.metrics) if result.metrics else None,
+        **({"elements": asdict(result.elements)} if result.elements else {}),
     }
 
 

@@ -95,18 +95,33 @@ def calibration_images(
             f"there is no folder {folder} of calibration images",
             hint="name a folder of images, or photos",
         )
+    chosen = image_files(folder, MAX_IMAGES)
+    files = {
+        os.fspath(path.relative_to(folder)): describe_file(path, InputFileError).sha256
+        for path in chosen
+    }
+    return CalibrationImages(files, chosen, model, prepared)
+
+
+def image_files(folder: Path, most: int | None) -> list[Path]:
+    """Images at any depth, so many at most (None: all), evenly spaced in the order of their names.
+
+    Raises:
+        InputFileError: there is none.
+    """
     found = [path for path in files_below(folder) if path.suffix.lower() in IMAGE_SUFFIXES]
     if not found:
         raise InputFileError(
             f"{folder} has no image in it",
             hint=f"images end with {', '.join(sorted(IMAGE_SUFFIXES))}",
         )
-    chosen = [found[index] for index in _spread(len(found), MAX_IMAGES)]
-    files = {
-        os.fspath(path.relative_to(folder)): describe_file(path, InputFileError).sha256
-        for path in chosen
-    }
-    return CalibrationImages(files, chosen, model, prepared)
+    return [found[index] for index in _spread(len(found), most or len(found))]
+
+
+def prepared_for(model: OnnxModel, preprocessing: Preprocessing) -> Preprocessing:
+    """The same for the size of a file, so that all images have it."""
+    sized = preprocessing.for_size(model.image_size())
+    return replace(sized, normalisation_in_graph=model.takes_bytes(), fixed=sized.fit is not None)
 
 
 def _prepared(model: OnnxModel, preprocessing: Preprocessing | None) -> Preprocessing:
@@ -122,8 +137,7 @@ def _prepared(model: OnnxModel, preprocessing: Preprocessing | None) -> Preproce
             f"the file takes batches of {batch} alone, and calibration one image at a time",
             hint="leave the batch free",
         )
-    sized = preprocessing.for_size(model.image_size())
-    return replace(sized, normalisation_in_graph=model.takes_bytes(), fixed=sized.fit is not None)
+    return prepared_for(model, preprocessing)
 
 
 def _spread(count: int, most: int) -> list[int]:
