@@ -89,7 +89,7 @@ def test_its_results_against_float64(
 
 
 @pytest.mark.gpu
-@pytest.mark.parametrize(("place", "dims"), enumerate(FORMS), ids=str)
+@pytest.mark.parametrize(("place", "dims"), [*enumerate(FORMS)], ids=str)
 def test_results_of_the_general_scan_against_float64(
     program: Path,
     tmp_path: Path,

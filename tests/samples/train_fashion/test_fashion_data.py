@@ -77,6 +77,7 @@ def test_the_kept_images_are_clothes_of_all_classes():
         (gzip.compress(bytes((0, 0, 8, 1, 0, 0, 0, 9, 7))), "not a whole one"),
         (gzip.compress(bytes((0, 0, 8, 200, 0))), "gzipped idx file"),
     ],
+    ids=["no gzip", "empty", "of doubles", "too short", "too many axes"],
 )
 def test_other_files_are_refused(tmp_path, content, words):
     path = tmp_path / "a.gz"
