@@ -1,4 +1,4 @@
-"""Train a micro VMamba on scikit-learn's digits: `python -m samples.train_digits.train`."""
+"""Train a micro VMamba on handwritten digits: `python -m samples.train_digits.train`."""
 
 from __future__ import annotations
 

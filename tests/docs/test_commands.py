@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -134,6 +135,13 @@ def test_programs_are_told_from_their_arguments() -> None:
         "cmake -S x -DY=\"$(python -c 'import torch; print(1)')\"\n```\n"
     )
     assert programs_of(block_of(text)) == ["serve", "tritonserver", "run.py", "other", "cmake"]
+
+
+def test_pages_run_without_what_the_tests_alone_need(tmp_path: Path) -> None:
+    with Workplace(tmp_path, tmp_path) as place:
+        missing = Block("docs/x.md", 1, "sh", "! python -c 'import sklearn'\n")
+        place.run(missing)
+        place.run(replace(missing, text="python -c 'import numpy, vmamba_deploy'\n"))
 
 
 def test_a_failing_block_is_told_with_its_place_and_output(tmp_path: Path) -> None:

@@ -21,6 +21,18 @@ _OWN = {".venv", "artifacts", "build", "evaluations", ".git", ".pytest_cache", "
 # Commands write beside these sources, so a page works on a copy.
 _COPIED = {"samples"}
 _SHOWN_LINES = 40
+# The tests alone need it: who has only run `make export` does not have it.
+_ABSENT = "sklearn"
+_WITHOUT = f"""
+from importlib.machinery import PathFinder
+
+found = PathFinder.find_spec
+
+def find_spec(name, path=None, target=None):
+    return None if name.partition(".")[0] == {_ABSENT!r} else found(name, path, target)
+
+PathFinder.find_spec = find_spec
+"""
 
 
 class Workplace:
@@ -122,4 +134,13 @@ def _write_program(path: Path, script: str) -> None:
 def _environment(venv: Path, exports: Path) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
     path = os.pathsep.join([str(venv / "bin"), os.environ["PATH"]])
-    return kept | {"PATH": path, "VIRTUAL_ENV": str(venv), CACHE_VARIABLE: str(exports)}
+    # Each Python imports it as it starts.
+    site = venv / "site"
+    site.mkdir()
+    (site / "sitecustomize.py").write_text(_WITHOUT, encoding="utf-8")
+    return kept | {
+        "PATH": path,
+        "PYTHONPATH": str(site),
+        "VIRTUAL_ENV": str(venv),
+        CACHE_VARIABLE: str(exports),
+    }

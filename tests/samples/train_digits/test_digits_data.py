@@ -1,15 +1,15 @@
 from __future__ import annotations
 
 import csv
-import sys
 
 import numpy as np
 import pytest
 from PIL import Image
+from sklearn.datasets import load_digits
+from sklearn.model_selection import train_test_split
 
 from samples.train_digits.digits_data import LABELS, PREPROCESSING, read_digits
 from samples.training.images import LabelledImages
-from vmamba_deploy.errors import EnvironmentProblem
 from vmamba_deploy.preprocessing import preprocess
 
 
@@ -66,8 +66,13 @@ def test_files_are_small_grey_and_listed(digits_folder):
             assert (image.mode, image.size) == ("L", (8, 8))
 
 
-def test_scikit_learn_is_asked_for_where_it_is_missing(monkeypatch):
-    monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
-    with pytest.raises(EnvironmentProblem, match="scikit-learn") as raised:
-        read_digits("test")
-    assert raised.value.hint == "pip install scikit-learn"
+def test_the_data_is_scikit_learns_and_so_is_the_split():
+    bunch = load_digits()
+    places = np.arange(len(bunch.target))
+    train, test = train_test_split(places, test_size=0.25, stratify=bunch.target, random_state=0)
+    for split, chosen in (("train", train), ("test", test)):
+        ours = read_digits(split)
+        assert np.array_equal(ours.numbers, np.sort(chosen))
+        assert np.array_equal(ours.labels, bunch.target[ours.numbers])
+        shades = np.floor(bunch.images[ours.numbers] * 255 / 16 + 0.5)
+        assert np.array_equal(ours.images, shades)
