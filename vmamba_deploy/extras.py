@@ -20,6 +20,7 @@ MODULES = {
     "onnxscript": "export",
     "polygraphy": "export",
     "safetensors": "export",
+    "tomlkit": "export",
     "torch": "export",
     "openvino": "openvino",
     "ray": "ray",

@@ -26,7 +26,8 @@ def explained(error: click.ClickException) -> UsageError:
     if isinstance(error, click.NoSuchOption) and context is not None:
         message = f"{context.command_path} has no option {error.option_name}"
         return UsageError(message, hint=_option_hint(error.option_name, context))
-    return UsageError(_plain(error.format_message()), hint=_help_hint(context))
+    hint = getattr(error, "hint", None) or _help_hint(context)
+    return UsageError(_plain(error.format_message()), hint=hint)
 
 
 def print_error(error: VmambaError) -> None:

@@ -29,6 +29,7 @@ from vmamba_deploy.ops.torch_registration import LIBRARY as TORCH_LIBRARY
 from vmamba_deploy.parity.compare import check_judged
 from vmamba_deploy.parity.observer import Observer
 from vmamba_deploy.parity.verdict import Verdict
+from vmamba_deploy.pipeline.asked_options import OPTIONS_NAME
 from vmamba_deploy.pipeline.engine import (
     add_libraries,
     build_engine_file,
@@ -253,6 +254,9 @@ def _finish(
             commands=_commands(plan),
         )
     with steps.step("manifest", "describing the files"):
+        if plan.asked is not None:
+            repeated = plan.asked.text(output.target)
+            (output.staging / OPTIONS_NAME).write_text(repeated, encoding="utf-8")
         verdict = _verdict(engine, results, proof, plan.require)
         described = describe(facts, engine, *_status(plan, verdict), source=loaded.source)
         manifest = write_manifest(output.staging, described)

@@ -11,6 +11,7 @@ from vmamba_deploy.errors import UsageError
 from vmamba_deploy.exporting.options import MAX_SIDE, AotiDevice, ExportOptions
 from vmamba_deploy.models.checkpoints.choice import WeightsChoice
 from vmamba_deploy.models.family import ClassNames
+from vmamba_deploy.pipeline.asked_options import AskedOptions
 from vmamba_deploy.precisions import BaseName, PrecisionName, precision_named
 from vmamba_deploy.preprocessing import IMAGENET_PREPROCESSING
 from vmamba_deploy.preprocessing.options import PreprocessingOptions
@@ -79,6 +80,7 @@ class ExportPlan:
         aoti: also write an AOTInductor package, for `aoti_device`.
         network: a user's own; then nothing that is of our networks alone may be asked for.
         quantization: how, where the precision is a quantized one; on what fp16 is calibrated.
+        asked: the options that made this plan, which the folder will have; None: there were none.
         labels: what the classes are called, one name each; None: what the weights call them.
         command: what was typed, for the report.
     """
@@ -109,6 +111,7 @@ class ExportPlan:
     quantization: QuantizationPlan = field(default_factory=QuantizationPlan)
     labels: ClassNames | None = None
     command: str | None = None
+    asked: AskedOptions | None = None
 
     def __post_init__(self) -> None:
         from vmamba_deploy.models import resolve_preset

@@ -8,6 +8,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vmamba_deploy.cli.app import EXIT_CODES, typed_command
+from vmamba_deploy.cli.configured import (
+    ConfiguredCommand,
+    asked_values,
+    config_option,
+    path_options,
+)
 from vmamba_deploy.cli.parameters import (
     ImageSize,
     Names,
@@ -43,7 +49,7 @@ def _presets(_context: click.Context, _option: click.Parameter, begun: str) -> l
     return [one.name for one in catalogue() if one.name.startswith(begun)]
 
 
-@click.command("export", epilog=EXIT_CODES)
+@click.command("export", cls=ConfiguredCommand, epilog=EXIT_CODES)
 @click.option(
     "-m",
     "--model",
@@ -125,6 +131,7 @@ def _presets(_context: click.Context, _option: click.Parameter, begun: str) -> l
 )
 @click.option("--no-parity", is_flag=True, help="Do not compare with PyTorch.")
 @require_option
+@config_option
 @reporting
 @network_option
 @weights_options
@@ -138,8 +145,10 @@ def command(terminal: Terminal, **options: Any) -> ExitCode:
     The files appear in the output folder all at once, and only after they agreed with PyTorch.
     """
     from vmamba_deploy.cli.summary import show_export
+    from vmamba_deploy.pipeline.asked_options import AskedOptions
     from vmamba_deploy.pipeline.plan import ExportPlan
 
+    context = click.get_current_context()
     options["network"] = _network(options)
     if options["labels"] is not None:
         from vmamba_deploy.models.labels import asked_labels
@@ -151,6 +160,7 @@ def command(terminal: Terminal, **options: Any) -> ExitCode:
         build_engine=not options.pop("no_engine"),
         check_parity=not options.pop("no_parity"),
         command=typed_command(),
+        asked=AskedOptions(asked_values(context), dict(path_options(context))),
         **options,
     )
     from vmamba_deploy.pipeline.export import run_export

@@ -15,6 +15,8 @@ else:
     # Older releases of click do not know the brackets.
     Kind = click.ParamType
 
+# `separator` of a kind: what a list in a file is joined by (`cli.configured`).
+
 _SIZE = re.compile(r"(\d+)(?:x(\d+))?")
 _SHAPE = re.compile(r"\d{1,9}(?:x\d{1,9})+")
 _PROFILE = re.compile(r"(?:\s*[a-z]+\s*=)?\s*-?\d{1,9}\s*(?:,(?:\s*[a-z]+\s*=)?\s*-?\d{1,9}\s*)*")
@@ -41,6 +43,7 @@ class ProfileBatches(Kind):
     """`1,8,32`, or `min=1,opt=8,max=32`: batch sizes of an engine's profile."""
 
     name = "min,opt,max"
+    separator = ","
 
     def convert(self, value: Any, param: Any, ctx: Any) -> tuple[int, ...]:
         """A tuple of integers, smallest first; how many there may be is the plan's business."""
@@ -62,6 +65,7 @@ class Shapes(Kind):
     """`256x256/512x512/1024x1024`: three shapes."""
 
     name = "min/opt/max"
+    separator = "/"
 
     def convert(self, value: Any, param: Any, ctx: Any) -> tuple[tuple[int, ...], ...]:
         """Tuples of integers; how many there are, and of what, is the plan's business."""
@@ -78,6 +82,7 @@ class ImageSize(Kind):
     """`224` or `384x512` (height x width)."""
 
     name = "n|hxw"
+    separator = "x"
 
     def convert(self, value: Any, param: Any, ctx: Any) -> tuple[int, int]:
         """(height, width) in pixels."""
@@ -95,6 +100,7 @@ class Names(Kind):
     """`labels,logits`: names."""
 
     name = "name,name,..."
+    separator = ","
 
     def convert(self, value: Any, param: Any, ctx: Any) -> tuple[str, ...]:
         """A tuple of names; whether they are known is the plan's business."""
@@ -122,6 +128,7 @@ class Numbers(Kind):
     """`0.485,0.456,0.406`: one number, or one for each channel."""
 
     name = "x,x,..."
+    separator = ","
 
     def convert(self, value: Any, param: Any, ctx: Any) -> tuple[float, ...]:
         """A tuple of floats; their range is the plan's business."""
@@ -151,6 +158,7 @@ class Capabilities(Kind):
     """`86` or `8.6,12.0`: compute capabilities."""
 
     name = "sm,sm,..."
+    separator = ","
 
     def convert(self, value: Any, param: Any, ctx: Any) -> tuple[tuple[int, int], ...]:
         """Pairs (major, minor)."""
