@@ -73,8 +73,8 @@ class Thresholds:
         nmse: at most.
         cosine: at least, for every image.
         max_spread: at most; the largest error in units of the reference's spread. It is also the
-            margin below which the first class counts as undecided.
-        decided_top1: at least; agreement on the first class where the reference is decided.
+            margin below which the top-1 class counts as undecided.
+        decided_top1: at least; agreement on the top-1 class where the reference is decided.
         labels: of label maps; None where they are not judged.
         detections: of detections; None where they are not judged.
     """

@@ -28,8 +28,8 @@ def _parser() -> argparse.ArgumentParser:
         description="Prove and measure everything on a GPU. A second call goes on with what is "
         "missing.",
         epilog="Exit codes: 0 every part that could run passed, 2 usage, 4 no GPU, no PyTorch or "
-        "no library that launches, 6 a part failed, 143 stopped by a signal. Bars that are missed "
-        "are printed and change nothing.",
+        "no library that launches, 6 a part failed, 143 stopped by a signal. Missed "
+        "targets are printed and change nothing.",
     )
     parser.add_argument(
         "--part",

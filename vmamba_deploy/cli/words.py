@@ -13,7 +13,7 @@ SAME = {
     "opset-version": "opset",
     "topk": "top-k",
 }
-"""Of options and commands, without dashes: these mean the same, and are taken without a word."""
+"""Of options and commands, without dashes: these mean the same, and are taken as they are."""
 
 _OPTIONS = {
     "--conf": ("--score-threshold",),

@@ -17,7 +17,7 @@ class Thresholds:
 
     Attributes:
         min_top1_percent: top-1 accuracy, at least; None for no threshold.
-        max_changed: images whose first class may differ from PyTorch's; None: 0.5% of them.
+        max_changed: images whose top-1 class may differ from PyTorch's; None: 0.5% of them.
         min_miou_percent: mean IoU of label maps, at least.
         min_box_ap_percent, min_mask_ap_percent: of detections, at least.
     """

@@ -48,7 +48,7 @@ class ReferenceResult:
     NaN when the candidate's logits are not finite.
 
     Attributes:
-        first: index of its first class.
+        first: index of its top-1 class.
         margin: its first minus its second logit.
         squared_error: sum(d^2).
         squared_reference: sum(r^2).
@@ -71,9 +71,9 @@ class ImageResult(Result):
     """Of a classifier.
 
     Attributes:
-        top: the first classes by logit, best first; empty when there are no finite logits.
+        top: the top classes by logit, best first; empty when there are no finite logits.
         margin: first minus second logit; NaN likewise.
-        probability: softmax of the first class, 0 to 1; NaN likewise.
+        probability: softmax of the top-1 class, 0 to 1; NaN likewise.
         reference: PyTorch's answer, when it was asked for.
     """
 
@@ -84,12 +84,12 @@ class ImageResult(Result):
 
     @property
     def first(self) -> int | None:
-        """Index of the first class; None without finite logits."""
+        """Index of the top-1 class; None without finite logits."""
         return self.top[0] if self.top else None
 
     @property
     def changed(self) -> bool:
-        """Whether the first class is not the reference's."""
+        """Whether the top-1 class is not the reference's."""
         return self.reference is not None and self.reference.first != self.first
 
     def as_json(self) -> dict[str, Any]:

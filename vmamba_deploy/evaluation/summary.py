@@ -48,7 +48,7 @@ class WrongImage:
 
 @dataclass(frozen=True)
 class ChangedImage:
-    """An image whose first class is not PyTorch's.
+    """An image whose top-1 class is not PyTorch's.
 
     Attributes:
         index: position of the sample.
@@ -72,12 +72,12 @@ class Agreement:
     """How far the artefact is from PyTorch.
 
     Attributes:
-        same: images with the same first class.
+        same: images with the same top-1 class.
         reference_top1: PyTorch's own accuracy on the same images.
         nmse: sum(d^2) / sum(r^2) over all logits; NaN when some are not finite.
         max_abs: largest difference of any logit.
         cosine: smallest over the images.
-        changed: every image with another first class, the surest of PyTorch's first.
+        changed: every image with another top-1 class, the surest of PyTorch's first.
         changed_images: how many.
     """
 

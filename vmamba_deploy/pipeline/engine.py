@@ -74,7 +74,7 @@ def check_engine_plan(plan: EnginePlan, precision: PrecisionName) -> None:
 def for_precision(plan: EnginePlan, precision: PrecisionName) -> EnginePlan:
     """The plan with targets, where a precision is not of all GPUs that TensorRT-RTX builds for.
 
-    TensorRT-RTX builds for all of them without a word, and such an engine fails on the older ones
+    TensorRT-RTX builds for all of them with no warning, and such an engine fails on the older ones
     when it is loaded; one with targets says which GPUs it is for.
     """
     flavour, least = choose_flavour(plan.flavour), PRECISIONS[precision].least_capability

@@ -106,9 +106,9 @@ EXPLANATIONS: Mapping[type[Figures], str] = MappingProxyType(
         + " PSNR: in dB, of the worst image, by its own peak; from 54 on, half a grey level "
         "of 8 bits, two images look the same.",
         LogitsMetrics: _SPREAD.format("logits")
-        + " An image is decided when the reference's first class leads by more than the allowed "
-        "error; only decided images can fail for their first class.",
-        LabelMetrics: "A pixel is decided when the reference's first logit leads by more than "
+        + " An image is decided when the reference's top-1 logit leads by more than the allowed "
+        "error; only decided images can fail for their top-1 class.",
+        LabelMetrics: "A pixel is decided when the reference's largest logit leads by more than "
         "rounding may cost; where no logits are known none is, and the share of equal labels alone "
         "is judged.",
         DetectionMetrics: "A detection is decided when the reference keeps it, within these "

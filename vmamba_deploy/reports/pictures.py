@@ -105,7 +105,7 @@ def _draw_detections(one: Exhibit, _palette: Palette | None) -> Picture:
         f"{one.runtime}, {one.photo}: {numbers[0]} detections in PyTorch, {numbers[1]} here",
         (
             Part(
-                f"the {_DETECTIONS_SHOWN} surest of each: PyTorch fp32 thick and green, "
+                f"the {_DETECTIONS_SHOWN} highest scores of each: PyTorch fp32 thick and green, "
                 f"{one.runtime} thin and orange on it",
                 _uri(image),
             ),

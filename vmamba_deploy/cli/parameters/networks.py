@@ -31,7 +31,7 @@ _WEIGHTS_OPTIONS = (
         type=Assumption(),
         multiple=True,
         help="What the file does not tell of its network, such as class-token=first; may be given "
-        "several times.  [default: as published, with a word]",
+        "several times.  [default: as published, and said]",
     ),
 )
 

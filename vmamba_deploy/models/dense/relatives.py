@@ -1,7 +1,7 @@
 """Networks that share names with the dense ones and compute something else: known by their weights.
 
 They are refused by name, for a network that takes the weights it knows and leaves the others out
-gives rubbish without a word.
+gives meaningless results, and no error.
 """
 
 from __future__ import annotations

@@ -4,14 +4,14 @@ Beside the figures of `parity.metrics`, with K classes:
 
 | figure         | definition                                                                    |
 |----------------|-------------------------------------------------------------------------------|
-| top1_agreement | fraction of images with the same first class                                  |
-| top5_agreement | mean fraction of the reference's five first classes among the candidate's     |
+| top1_agreement | fraction of images with the same top-1 class                                  |
+| top5_agreement | mean fraction of the reference's top-5 classes among the candidate's          |
 | decided        | images whose reference margin, first minus second logit, exceeds a tolerance  |
-| decided_top1   | fraction of the decided images with the same first class; 1 when none is      |
+| decided_top1   | fraction of the decided images with the same top-1 class; 1 when none is      |
 
 The classes of a single logit, yes or no, are those of the two logits 0 and itself.
 
-A tie broken the other way within the allowed error is no fault of a runtime; a changed first class
+A tie broken the other way within the allowed error is no fault of a runtime; a changed top-1 class
 beyond it is. So thresholds apply to `decided_top1`, while `top1_agreement` is the raw fraction.
 """
 
@@ -68,7 +68,7 @@ def compute_metrics(
     """Compare logits [B, K] with the reference's.
 
     Args:
-        tie_spread: tolerance of the first class's margin, in units of the reference's scale.
+        tie_spread: tolerance of the top-1 class's margin, in units of the reference's scale.
         unit: see `parity.metrics`.
 
     Raises:

@@ -175,7 +175,7 @@ def _build_cancellably(
     def work() -> None:
         try:
             result.append(builder.build_serialized_network(network, config))
-        except Exception as error:  # noqa: BLE001 - it would end this thread without a word
+        except Exception as error:  # noqa: BLE001 - it would end this thread unseen
             logger.errors.append(f"{type(error).__name__}: {error}")
         finally:
             done.set()
