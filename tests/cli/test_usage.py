@@ -11,7 +11,7 @@ from vmamba_deploy.cli.parameters.kinds import ProfileBatches
 from vmamba_deploy.errors import ExitCode, UsageError
 from vmamba_deploy.parity.metrics import Metrics
 from vmamba_deploy.parity.results import RunResult
-from vmamba_deploy.pipeline import export
+from vmamba_deploy.pipeline import compare
 from vmamba_deploy.pipeline.compare import CompareOutcome
 from vmamba_deploy.precisions import PRECISIONS
 from vmamba_deploy.runtimes.tensorrt.plan import EnginePlan
@@ -41,22 +41,22 @@ def test_help_names_every_command_and_every_exit_code():
         assert f"{int(code)}  " in result.output
 
 
-def test_the_report_of_an_export_knows_what_was_typed(monkeypatch):
-    plans = []
+def test_the_report_of_a_comparison_knows_what_was_typed_but_no_secret(monkeypatch):
+    commands = []
 
-    def refuse(plan, _on_event):
-        plans.append(plan)
+    def refuse(_path, _on_event, *, command, **_options):
+        commands.append(command)
         raise UsageError("not now")
 
-    monkeypatch.setattr(export, "run_export", refuse)
+    monkeypatch.setattr(compare, "run_compare", refuse)
     with pytest.raises(SystemExit):
-        main(["export", "-m", "t", "-o", "a folder"])
+        main(["compare", "a folder", "--weights=https://me:key@host/w.pth?token=1#sha256=ab"])
     with pytest.raises(SystemExit):
-        main(["-m", "t", "--fp16"], command="export")  # as export.py does
-    run("export", "-m", "t")  # in the process of another program
-    assert [plan.command for plan in plans] == [
-        "vmamba-deploy export -m t -o 'a folder'",
-        "vmamba-deploy export -m t --fp16",
+        main(["a?", "--batch", "1"], command="compare")  # as a script of one command does
+    run("compare", "a")  # in the process of another program
+    assert commands == [
+        "vmamba-deploy compare 'a folder' '--weights=https://host/w.pth#sha256=ab'",
+        "vmamba-deploy compare 'a?' --batch 1",
         None,
     ]
 

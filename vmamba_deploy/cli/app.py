@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import sys
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ from vmamba_deploy.cli.mistakes import UnknownCommand, explained, print_error
 from vmamba_deploy.cli.streams import outlive_readers
 
 INTERRUPTED = 130
+_SECRETS = re.compile(r"(?<=://)[^/@]*@|\?[^#]*")
 
 EXIT_CODES = """\b
 Exit codes:
@@ -105,7 +107,7 @@ def main(arguments: Sequence[str] | None = None, *, command: str | None = None) 
             prog_name=None if command else "vmamba-deploy",
             standalone_mode=False,
             token_normalize_func=words.ours,
-            obj=shlex.join(["vmamba-deploy", *([command] if command else []), *given]),
+            obj=("vmamba-deploy", *([command] if command else []), *given),
         )
     except click.ClickException as error:
         told = explained(error)
@@ -122,9 +124,14 @@ def main(arguments: Sequence[str] | None = None, *, command: str | None = None) 
 
 
 def typed_command() -> str | None:
-    """The command line of this process, as a shell takes it; None in a process of another's."""
-    found: str | None = click.get_current_context().obj
-    return found
+    """The command line of this process, as a shell takes it; None in a process of another's.
+
+    User, password and query of an address are left out, for they may be secrets.
+    """
+    words: Sequence[str] | None = click.get_current_context().obj
+    if words is None:
+        return None
+    return shlex.join(_SECRETS.sub("", word) if "://" in word else word for word in words)
 
 
 def _print_json_error(

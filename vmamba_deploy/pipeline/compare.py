@@ -185,7 +185,7 @@ def run_compare(
                 observer=observer,
                 proof=proof,
                 required=require,
-                commands=[Command("compare", command)] if command else [],
+                commands=[Command("Compare again", command)] if command else [],
             )
             told.append(str(report))
     return CompareOutcome(results, engine, proof, require)

@@ -267,12 +267,13 @@ def _finish(
 
 
 def _commands(plan: ExportPlan) -> list[Command]:
-    """How to make all of it again; the two others are for the folder, wherever it lies."""
-    typed = [Command("export", plan.command)] if plan.command else []
+    """How to make all of it again, wherever the folder lies."""
+    here = "in this folder"
+    again = f"vmamba-deploy export --config {OPTIONS_NAME} --output ../again"
     return [
-        *typed,
-        Command("compare again, in this folder", "vmamba-deploy compare . --report compared"),
-        Command("measure times, in this folder", "vmamba-deploy bench ."),
+        *([Command(f"Export again, {here}", again)] if plan.asked is not None else []),
+        Command(f"Compare again, {here}", "vmamba-deploy compare . --report ../compared"),
+        Command(f"Measure times, {here}", "vmamba-deploy bench ."),
     ]
 
 

@@ -82,7 +82,6 @@ class ExportPlan:
         quantization: how, where the precision is a quantized one; on what fp16 is calibrated.
         asked: the options that made this plan, which the folder will have; None: there were none.
         labels: what the classes are called, one name each; None: what the weights call them.
-        command: what was typed, for the report.
     """
 
     model: str | None = "t"
@@ -110,7 +109,6 @@ class ExportPlan:
     network: UserNetworkPlan | None = None
     quantization: QuantizationPlan = field(default_factory=QuantizationPlan)
     labels: ClassNames | None = None
-    command: str | None = None
     asked: AskedOptions | None = None
 
     def __post_init__(self) -> None:

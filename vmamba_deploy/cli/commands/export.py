@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vmamba_deploy.cli.app import EXIT_CODES, typed_command
+from vmamba_deploy.cli.app import EXIT_CODES
 from vmamba_deploy.cli.configured import (
     ConfiguredCommand,
     asked_values,
@@ -159,7 +159,6 @@ def command(terminal: Terminal, **options: Any) -> ExitCode:
         quantization=pop_quantization(options),
         build_engine=not options.pop("no_engine"),
         check_parity=not options.pop("no_parity"),
-        command=typed_command(),
         asked=AskedOptions(asked_values(context), dict(path_options(context))),
         **options,
     )
