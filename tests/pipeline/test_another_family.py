@@ -186,11 +186,11 @@ def test_the_proof_is_run_on_images_that_are_prepared_as_the_preset_says(tmp_pat
     loaded = load_weights("random", preset="toy", num_classes=3)
     path = tmp_path / "model.onnx"
     export_onnx(loaded, path, ExportOptions(image_size=GRAY.crop_pixels))
-    photos, *_ = parity_inputs(OnnxModel.read(path), loaded, (1,))
+    photos, *_ = parity_inputs(OnnxModel.read(path), loaded.preprocessing, (1,))
     assert photos.images == ("cat",)
     assert np.array_equal(photos.pixel_values[0], preprocess(load_photo("cat"), GRAY))
     half = tmp_path / "half.onnx"
     export_onnx(loaded, half, ExportOptions(image_size=(96, 80)))
-    photos, *_ = parity_inputs(OnnxModel.read(half), loaded, (1,))
+    photos, *_ = parity_inputs(OnnxModel.read(half), loaded.preprocessing, (1,))
     sized = replace(GRAY, crop_pixels=(96, 80), resize_pixels=88)
     assert np.array_equal(photos.pixel_values[0], preprocess(load_photo("cat"), sized))

@@ -74,7 +74,7 @@ def test_any_number_of_channels_goes_the_whole_way(channels, inside, said, tmp_p
     assert facts.channels() == channels
     shape = (3, 64, 64, channels) if inside else (3, channels, 64, 64)
     assert random_inputs(facts, 3)["pixel_values"].shape == shape
-    inputs = parity_inputs(facts, load_reference(facts), (2,))
+    inputs = parity_inputs(facts, load_reference(facts).preprocessing, (2,))
     assert inputs[0].pixel_values.shape == (2, *shape[1:])
     if outcome.manifest.engine.built:
         assert outcome.manifest.engine.profile.max == (2, *shape[1:])

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 from click.testing import CliRunner, Result
 
@@ -117,3 +118,83 @@ def test_a_network_that_says_nothing_of_images_takes_arrays(folder: Path, pictur
     with pytest.raises(UsageError, match="nothing says how images become") as refused:
         given_sets(pictures, facts, None, batch=1, limit=None)
     assert "--images FILE.npz" in str(refused.value.hint)
+
+
+@pytest.fixture(scope="module")
+def half(digits_artifact: Any) -> Path:
+    artifact: Path = digits_artifact("fp16", engine=False)
+    return artifact
+
+
+def changed(source: Path, target: Path, change: Any) -> Path:
+    """A copy of a model, without what lies beside it, after a change."""
+    model = onnx.load(source / "model.onnx")
+    change(model)
+    onnx.save(model, target)
+    return target
+
+
+def test_two_artefacts_agree_by_the_limits_of_the_coarser_one(
+    folder: Path, half: Path, tmp_path: Path
+) -> None:
+    copy = shutil.copyfile(folder / "model.onnx", tmp_path / "lone.onnx")
+    said = compare(half, "--against", copy, "--batch", 2, "--report", tmp_path / "out", "--json")
+    assert said.exit_code == ExitCode.OK, said.output
+    told = result_of(said)
+    assert told["statement"].startswith(f"agrees with {copy} in ")
+    assert "PyTorch" not in told["statement"]
+    runs = {run["runtime"]: run for run in told["parity"]}
+    assert "pytorch" not in runs
+    assert runs["onnxruntime-library"]["status"] == "passed"
+    # fp16 beside fp32: further than fp32's limits, within those of fp16.
+    assert 1e-10 < runs["onnxruntime-library"]["metrics"]["nmse"] < 1e-4
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert (report["reference"], report["verdict"]) == (str(copy), "passed")
+    assert report["weights"]["sha256"]
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert f"Each runtime is compared with {copy}." in page
+
+
+def test_the_other_way_round_the_limits_are_the_same(folder: Path, half: Path) -> None:
+    said = compare(folder, "--against", half, "--batch", 1)
+    assert said.exit_code == ExitCode.OK, said.output
+    assert f"Parity with {half}" in said.output
+
+
+def test_a_changed_weight_is_found(folder: Path, tmp_path: Path) -> None:
+    def scaled(model: onnx.ModelProto) -> None:
+        (weight,) = (one for one in model.graph.initializer if one.name.endswith("head.weight"))
+        values = onnx.numpy_helper.to_array(weight) * np.float32(1.01)
+        weight.CopyFrom(onnx.numpy_helper.from_array(values, weight.name))
+
+    other = changed(folder, tmp_path / "other.onnx", scaled)
+    said = compare(folder, "--against", other, "--batch", 1)
+    assert said.exit_code == ExitCode.PARITY_FAILED, said.output
+    assert f"disagrees with {other}" in said.output
+
+
+def test_inputs_that_differ_are_named(folder: Path, tmp_path: Path) -> None:
+    def larger(model: onnx.ModelProto) -> None:
+        for axis in model.graph.input[0].type.tensor_type.shape.dim[2:]:
+            axis.dim_value = 64
+
+    def renamed(model: onnx.ModelProto) -> None:
+        old, model.graph.input[0].name = model.graph.input[0].name, "image"
+        for node in model.graph.node:
+            node.input[:] = ["image" if name == old else name for name in node.input]
+
+    for change, text in (
+        (larger, "the input pixel_values is float32[batch,3,32,32] in"),
+        (renamed, "takes pixel_values, and"),
+    ):
+        other = changed(folder, tmp_path / f"{change.__name__}.onnx", change)
+        said = compare(folder, "--against", other)
+        assert said.exit_code == ExitCode.BAD_INPUT, said.output
+        assert text in said.output
+        assert other.name in said.output
+
+
+def test_what_pytorch_needs_is_refused_where_it_takes_no_part(folder: Path) -> None:
+    said = compare(folder, "--against", folder, "--weights", "x.safetensors")
+    assert said.exit_code == ExitCode.USAGE
+    assert "--against takes its place" in said.output

@@ -87,7 +87,7 @@ def test_the_report_has_layers_by_input_and_differences_of_logits(free_bytes):
 
 def test_a_graph_that_takes_bytes_is_given_whole_images(free_bytes):
     facts = OnnxModel.read(free_bytes.folder / "model.onnx")
-    inputs = parity_inputs(facts, load_reference(facts), (2,))
+    inputs = parity_inputs(facts, load_reference(facts).preprocessing, (2,))
     assert {one.pixel_values.dtype.name for one in inputs} == {"uint8"}
     assert inputs[0].pixel_values.shape == (2, 64, 64, 3)
 

@@ -98,7 +98,7 @@ def test_a_page_shows_its_pictures(make_report) -> None:
 @pytest.mark.parametrize("record", [SEGMENTED, DETECTED])
 def test_the_terminal_has_the_short_columns(record: RunResult) -> None:
     skipped = RunResult("tensorrt_rtx", "skipped", "no GPU", LIMITS)
-    drawn = parity_table((record, skipped))
+    drawn = parity_table((record, skipped), "PyTorch fp32")
     titles = [str(column.header) for column in drawn.columns]
     wanted = [one.title.lower() for one in COLUMNS[type(record.metrics)] if one.short]
     assert titles == ["runtime", "status", *wanted, "reason"]

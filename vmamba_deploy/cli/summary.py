@@ -36,7 +36,7 @@ def show_export(terminal: Terminal, outcome: ExportOutcome) -> None:
     """Draw files, parity and times of an export, and its verdict."""
     terminal.show(files_table(outcome.folder, outcome.manifest))
     if outcome.parity:
-        terminal.show(parity_table(outcome.parity))
+        terminal.show(parity_table(outcome.parity, outcome.verdict.reference))
     if outcome.proof is not None:
         terminal.show(proof_table(outcome.proof))
     times = table("\nTime", "step", ">seconds")
@@ -55,7 +55,7 @@ def files_table(folder: Path, manifest: Manifest) -> Table:
     return files
 
 
-def parity_table(records: tuple[RunResult, ...]) -> Table:
+def parity_table(records: tuple[RunResult, ...], reference: str) -> Table:
     """One row per runtime: what it measured, or why it was skipped."""
     from rich.text import Text
 
@@ -66,7 +66,7 @@ def parity_table(records: tuple[RunResult, ...]) -> Table:
     titles = [f">{column.title.lower()}" for column in columns]
     judged = any(record.elements for record in records)
     titles += [">beyond tolerance", ">worst"] if judged else []
-    drawn = table("\nParity with PyTorch fp32", "runtime", "status", *titles, "reason")
+    drawn = table(f"\nParity with {reference}", "runtime", "status", *titles, "reason")
     for record in records:
         furthest = furthest_of(record, kind) if kind else None
         cells = [column.text(furthest[1]) if furthest else "" for column in columns]

@@ -9,6 +9,9 @@ from typing import Any, Literal, Protocol
 from vmamba_deploy.parity.results import RunResult
 from vmamba_deploy.runtimes.registry import RUNTIMES, file_runtimes
 
+PYTORCH_FP32 = "PyTorch fp32"
+"""The reference of exported files, unless another artefact is."""
+
 
 class BuiltEngine(Protocol):
     """What a sentence needs of an engine: of a manifest's facts or of a report's."""
@@ -35,16 +38,18 @@ class Verdict:
         engine: beside the ONNX file.
         required: names of runtimes without which there is no proof.
         faults: what is wrong beside the runs, a sentence each.
+        reference: what they were compared with.
     """
 
     runs: Sequence[RunResult]
     engine: BuiltEngine
     required: tuple[str, ...] = ()
     faults: Sequence[str] = ()
+    reference: str = PYTORCH_FP32
 
     @property
     def agreed(self) -> list[str]:
-        """Runtimes that executed a file as PyTorch does."""
+        """Runtimes that executed a file as the reference does."""
         return [run.runtime for run in self._of_files("passed")]
 
     @property
@@ -82,7 +87,7 @@ class Verdict:
 
     @property
     def sentence(self) -> str:
-        """Which runtimes agree with PyTorch and which do not; what did not run here, and why."""
+        """Which runtimes agree with the reference, which do not, what did not run here, and why."""
         return "; ".join([*self._found(), *self._left_open()])
 
     def as_json(self) -> dict[str, Any]:
@@ -108,10 +113,10 @@ class Verdict:
 
     def _found(self) -> list[str]:
         parts = self._missed()
-        parts += [f"{_title(name)} disagrees with PyTorch fp32" for name in self.disagreed]
+        parts += [f"{_title(name)} disagrees with {self.reference}" for name in self.disagreed]
         parts += self.faults
         if self.agreed:
-            parts.append(f"agrees with PyTorch fp32 in {_listed(self.agreed)}")
+            parts.append(f"agrees with {self.reference} in {_listed(self.agreed)}")
         elif not self.runs:
             parts.append("not compared with PyTorch")
         elif not self.disagreed:

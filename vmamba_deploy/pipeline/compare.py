@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vmamba_deploy.artifacts.atomic import make_folder
 from vmamba_deploy.artifacts.engine_facts import EngineFacts
-from vmamba_deploy.errors import ExitCode
+from vmamba_deploy.errors import ExitCode, UsageError
 from vmamba_deploy.exporting.onnx_model import OnnxModel
+from vmamba_deploy.models.checkpoints.choice import WeightsChoice
 from vmamba_deploy.parity.elements import Tolerance
 from vmamba_deploy.parity.observer import Observer
-from vmamba_deploy.parity.verdict import Verdict
+from vmamba_deploy.parity.verdict import PYTORCH_FP32, Verdict
+from vmamba_deploy.pipeline.against import OtherArtefact, check_against
 from vmamba_deploy.pipeline.events import OnEvent, Steps
 from vmamba_deploy.pipeline.given_inputs import given_sets
 from vmamba_deploy.pipeline.parity import (
@@ -20,6 +23,7 @@ from vmamba_deploy.pipeline.parity import (
     load_reference,
     parity_fields,
     parity_inputs,
+    preprocessing_of,
     reference_network,
 )
 from vmamba_deploy.pipeline.quantize import prove_anew
@@ -30,14 +34,14 @@ from vmamba_deploy.quantization.results import QuantizationProof
 from vmamba_deploy.reports.model import Command
 from vmamba_deploy.runtimes.base import check_batches
 from vmamba_deploy.runtimes.polygraphy_data import save_polygraphy_io
-from vmamba_deploy.runtimes.pytorch import PyTorchSession
+from vmamba_deploy.runtimes.pytorch import PyTorchRuntime
 from vmamba_deploy.runtimes.registry import check_required
 
 if TYPE_CHECKING:
     from vmamba_deploy.models import LoadedModel
-    from vmamba_deploy.models.checkpoints.choice import WeightsChoice
     from vmamba_deploy.parity.inputs import InputSet
     from vmamba_deploy.parity.results import RunResult
+    from vmamba_deploy.runtimes.base import Runtime
     from vmamba_deploy.user_network.request import Builder
 
 
@@ -50,18 +54,20 @@ class CompareOutcome:
         engine: beside the ONNX file.
         proof: of what was quantized, if it was.
         required: runtimes that had to execute the files.
+        reference: what they were compared with.
     """
 
     parity: tuple[RunResult, ...]
     engine: EngineFacts
     proof: QuantizationProof | None = None
     required: tuple[str, ...] = ()
+    reference: str = PYTORCH_FP32
 
     @property
     def verdict(self) -> Verdict:
         """What was proven, and what was not."""
         faults = self.proof.failures if self.proof is not None else ()
-        return Verdict(self.parity, self.engine, self.required, faults)
+        return Verdict(self.parity, self.engine, self.required, faults, self.reference)
 
     @property
     def exit_code(self) -> ExitCode:
@@ -94,10 +100,12 @@ def run_compare(
     images: Path | None = None,
     limit: int | None = None,
     tolerance: Tolerance | None = None,
+    against: Path | None = None,
 ) -> CompareOutcome:
     """Compare PATH, an artefact folder (verified first) or an ONNX file, with PyTorch in fp32.
 
-    Of a quantized file its base is exported anew, and proven, and the file by it.
+    Of a quantized file its base is exported anew, and proven, and the file by it. Where another
+    artefact takes PyTorch's place, that proof is left out.
 
     Args:
         path: what to compare.
@@ -115,14 +123,22 @@ def run_compare(
         images: to compare on as well, see `given_sets`.
         limit: of their number; None takes all.
         tolerance: of each element, beside the limits of the precision.
+        against: another folder or ONNX file to compare with, in place of PyTorch; by the limits of
+            the coarser precision of both.
 
     Raises:
         IntegrityError: the folder is not what its manifest says.
-        InputFileError: not a file of ours, or its weights are gone (name them with `weights`).
+        InputFileError: not a file of ours, its weights are gone (name them with `weights`), or the
+            other artefact takes or gives something else.
         UsageError: bad batch sizes, images that nothing prepares, a builder that is missing or has
-            no place, or no such runtime.
+            no place, no such runtime, or what PyTorch needs while it takes no part.
     """
     check_required(require)
+    if against is not None and (weights or builder or choice not in (None, WeightsChoice())):
+        raise UsageError(
+            "weights and --network are PyTorch's, and --against takes its place",
+            hint="leave them out",
+        )
     if batches is not None:
         check_batches(batches)
     for folder in (report, polygraphy and polygraphy.parent):
@@ -131,33 +147,48 @@ def run_compare(
     steps = Steps(on_event)
     with steps.step("weights", f"reading {path}") as told:
         facts = OnnxModel.read(onnx_file_of(path))
-        loaded = load_reference(facts, weights, choice, builder)
-        told.append(loaded.source)
+        other = OtherArtefact.read(against) if against is not None else None
+        loaded = load_reference(facts, weights, choice, builder) if other is None else None
+        told.append(loaded.source if loaded is not None else f"{path} and {against}")
+    preprocessing = loaded.preprocessing if loaded is not None else preprocessing_of(facts)
+    taken = other.narrower(facts) if other is not None else facts
+    title = other.title if other is not None else PYTORCH_FP32
     batches = batches or facts.task.batches[:2]
     sets: list[InputSet] = []
     if images is not None:
         with steps.step("images", f"reading {images}") as told:
-            prepared = loaded.preprocessing
-            sets = given_sets(images, facts, prepared, batch=batches[-1], limit=limit)
+            sets = given_sets(images, taken, preprocessing, batch=batches[-1], limit=limit)
             told.append(f"{sum(one.batch for one in sets)} of {images}")
-    with steps.step("parity", "comparing with PyTorch") as told:
-        engine, observer = engine_of(path), Observer(facts.task, loaded.preprocessing)
-        results = check_parity(
-            facts,
-            loaded,
-            engine=engine,
-            batches=batches,
-            seed=seed,
-            progress=steps.progress,
-            witness=observer,
-            required=require,
-            sets=sets,
-            tolerance=tolerance,
-        )
+    with steps.step("parity", f"comparing with {title}") as told:
+        engine, observer = engine_of(path), Observer(facts.task, preprocessing)
+        if other is not None:
+            inputs = [*parity_inputs(taken, preprocessing, batches, seed, engine), *sets]
+            results = check_against(
+                facts,
+                other,
+                inputs,
+                engine=engine,
+                progress=steps.progress,
+                required=require,
+                tolerance=tolerance,
+            )
+        elif loaded is not None:
+            results = check_parity(
+                facts,
+                loaded,
+                engine=engine,
+                batches=batches,
+                seed=seed,
+                progress=steps.progress,
+                witness=observer,
+                required=require,
+                sets=sets,
+                tolerance=tolerance,
+            )
         failed = sum(result.status == "failed" for result in results)
         told.append(f"{failed} of {len(results)} runtimes failed")
     proof = None
-    if PRECISIONS[facts.precision].quantized:
+    if loaded is not None and PRECISIONS[facts.precision].quantized:
         with steps.step("proof", "proving what was quantized, by its base exported anew") as told:
             proof = prove_anew(
                 facts,
@@ -170,9 +201,8 @@ def run_compare(
             told += [f"{check.name} {check.status}" for check in proof.checks]
     if polygraphy is not None:
         with steps.step("polygraphy", "saving inputs and reference for polygraphy") as told:
-            told += _save_reference(
-                polygraphy, facts, loaded, parity_inputs(facts, loaded, batches, seed, engine)
-            )
+            inputs = parity_inputs(taken, preprocessing, batches, seed, engine)
+            told += _save_reference(polygraphy, facts, _reference(facts, loaded, other), inputs)
     if report is not None:
         with steps.step("report", "writing the report") as told:
             write_reports(
@@ -182,24 +212,35 @@ def run_compare(
                 engine=engine,
                 results=results,
                 seconds=steps.seconds,
-                observer=observer,
+                observer=observer if other is None else None,
                 proof=proof,
                 required=require,
                 commands=[Command("Compare again", command)] if command else [],
+                reference=title,
             )
             told.append(str(report))
-    return CompareOutcome(results, engine, proof, require)
+    return CompareOutcome(results, engine, proof, require, title)
+
+
+def _reference(
+    facts: OnnxModel, loaded: LoadedModel | None, other: OtherArtefact | None
+) -> Runtime:
+    """What the files are compared with."""
+    if other is not None:
+        return other.runtime
+    assert loaded is not None
+    return PyTorchRuntime(reference_network(facts, loaded), facts.task)
 
 
 def _save_reference(
-    prefix: Path, facts: OnnxModel, loaded: LoadedModel, inputs: list[InputSet]
+    prefix: Path, facts: OnnxModel, reference: Runtime, inputs: list[InputSet]
 ) -> list[str]:
-    """The names of the files with the images and with what PyTorch in fp32 makes of them."""
+    """The names of the files with the images and with what the reference makes of them."""
 
-    session = PyTorchSession(reference_network(facts, loaded), facts.task)
-    files = save_polygraphy_io(
-        prefix,
-        [{facts.inputs[0].name: one.pixel_values, **one.others} for one in inputs],
-        [session(one.pixel_values, **one.others) for one in inputs],
-    )
+    with closing(reference.open()) as session:
+        files = save_polygraphy_io(
+            prefix,
+            [{facts.inputs[0].name: one.pixel_values, **one.others} for one in inputs],
+            [session(one.pixel_values, **one.others) for one in inputs],
+        )
     return [str(file) for file in files]

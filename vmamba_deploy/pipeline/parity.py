@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from vmamba_deploy.parity.inputs import InputSet
     from vmamba_deploy.parity.results import RunResult
     from vmamba_deploy.preprocessing import Preprocessing
+    from vmamba_deploy.runtimes.base import Runtime
 
 
 def check_parity(
@@ -84,16 +85,11 @@ def check_parity(
     files = ModelFiles(
         facts, network(facts, loaded, facts.base), engine=engine, written_here=written_here
     )
-    inputs = [*parity_inputs(facts, loaded, batches, seed, engine, given), *sets]
+    inputs = [*parity_inputs(facts, loaded.preprocessing, batches, seed, engine, given), *sets]
     full = facts.task.with_optional(output.name for output in facts.task.optional)
-    there = runtimes_on(files)
-    names = {runtime.name for runtime in there}
     results = compare_runtimes(
         PyTorchRuntime(reference_network(facts, loaded, full), full),
-        [
-            *there,
-            *(AbsentRuntime(name, why_absent(name)) for name in required if name not in names),
-        ],
+        candidates(files, required),
         inputs,
         facts.precision,
         task=facts.task,
@@ -102,6 +98,14 @@ def check_parity(
         tolerance=tolerance,
     )
     return tuple(results)
+
+
+def candidates(files: ModelFiles, required: Sequence[str]) -> list[Runtime]:
+    """The runtimes of some files, and who stands for those that are required and not there."""
+    there = runtimes_on(files)
+    names = {runtime.name for runtime in there}
+    absent = (AbsentRuntime(name, why_absent(name)) for name in required if name not in names)
+    return [*there, *absent]
 
 
 def parity_fields(result: RunResult) -> dict[str, Any]:
@@ -117,7 +121,7 @@ def parity_fields(result: RunResult) -> dict[str, Any]:
 
 def parity_inputs(
     facts: OnnxModel,
-    loaded: LoadedModel,
+    preprocessing: Preprocessing | None,
     batches: Sequence[int],
     seed: int = 0,
     engine: EngineFacts | None = None,
@@ -134,12 +138,12 @@ def parity_inputs(
             facts.task,
             compared_axes(facts, batches),
             seed=seed,
-            preprocessing=loaded.preprocessing,
+            preprocessing=preprocessing,
             given=given,
         )
-    assert loaded.preprocessing is not None
+    assert preprocessing is not None
     taken, raw, others = fitting(batches, facts), facts.takes_bytes(), facts.task.inputs
-    traced = loaded.preprocessing.for_size(facts.image_size())
+    traced = preprocessing.for_size(facts.image_size())
     sets = build_inputs(
         taken,
         traced,
@@ -149,7 +153,7 @@ def parity_inputs(
         photos_only=shakes_of(facts.task) > 0,
     )
     for height, width in _other_sizes(facts, engine):
-        sized = loaded.preprocessing.for_size((height, width))
+        sized = preprocessing.for_size((height, width))
         photos, *_ = build_inputs(taken[:1], sized, seed=seed, raw=raw, inputs=others)
         sets.append(replace(photos, name=f"{photos.name}-{height}x{width}"))
     return sets
@@ -239,6 +243,21 @@ def _other_sizes(facts: OnnxModel, engine: EngineFacts | None) -> list[tuple[int
 _RANDOM_SOURCE = re.compile(r"random \(seed (\d+)\)")
 
 
+def named_weights(facts: OnnxModel) -> tuple[str, str]:
+    """Where the weights of a file were, and their sha256, as it says.
+
+    Raises:
+        InputFileError: it does not.
+    """
+    named = facts.metadata.get("weights_source")
+    expected = facts.metadata.get("weights_sha256")
+    if named is None or expected is None:
+        raise InputFileError(
+            f"{facts.path} was not written by this package: it does not name its weights"
+        )
+    return named, expected
+
+
 def load_reference(
     facts: OnnxModel,
     weights: str | None = None,
@@ -259,12 +278,7 @@ def load_reference(
         InputFileError: the file does not say, the weights are gone, or they are others.
     """
 
-    named = facts.metadata.get("weights_source")
-    expected = facts.metadata.get("weights_sha256")
-    if named is None or expected is None:
-        raise InputFileError(
-            f"{facts.path} was not written by this package: it does not name its weights"
-        )
+    named, expected = named_weights(facts)
     own = facts.task.first is not None
     if own != (builder is not None):
         raise UsageError(_BUILDER[own])
@@ -290,7 +304,7 @@ def load_reference(
             f"{expected[:16]}...",
             hint="give the right file with --weights",
         )
-    return replace(loaded, preprocessing=_preprocessing_of(facts))
+    return replace(loaded, preprocessing=preprocessing_of(facts))
 
 
 _BUILDER = {
@@ -344,8 +358,12 @@ def _found(facts: OnnxModel, named: str, expected: str) -> str:
     )
 
 
-def _preprocessing_of(facts: OnnxModel) -> Preprocessing | None:
-    """As the file says: it may have been asked for otherwise than the weights say."""
+def preprocessing_of(facts: OnnxModel) -> Preprocessing | None:
+    """As the file says: it may have been asked for otherwise than the weights say.
+
+    Raises:
+        InputFileError: it does not say, or what this release does not know.
+    """
     if facts.task.first is not None and "preprocessing" not in facts.metadata:
         return None
     try:

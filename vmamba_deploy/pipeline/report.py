@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from vmamba_deploy.artifacts.engine_facts import EngineFacts
 from vmamba_deploy.exporting.onnx_model import OnnxModel
 from vmamba_deploy.parity.localise import first_drift, localise_each
-from vmamba_deploy.pipeline.parity import parity_inputs, reference_network
+from vmamba_deploy.parity.verdict import PYTORCH_FP32
+from vmamba_deploy.pipeline.parity import named_weights, parity_inputs, reference_network
 from vmamba_deploy.precisions import PRECISIONS
 from vmamba_deploy.quantization.results import QuantizationProof
 from vmamba_deploy.reports.html_file import render_html, write_page
@@ -45,7 +46,7 @@ def write_reports(
     folder: Path,
     *,
     facts: OnnxModel,
-    loaded: LoadedModel,
+    loaded: LoadedModel | None,
     engine: EngineFacts,
     results: Sequence[RunResult],
     seconds: dict[str, float],
@@ -53,12 +54,13 @@ def write_reports(
     proof: QuantizationProof | None = None,
     required: tuple[str, ...] = (),
     commands: Sequence[Command] = (),
+    reference: str = PYTORCH_FP32,
 ) -> None:
     """Write report.json and report.html.
 
     Args:
         folder: where to; the ONNX file is `facts.path`.
-        loaded: the fp32 network.
+        loaded: the fp32 network; None: the files were compared with others.
         engine: the manifest's `engine`; the file itself is beside the ONNX file.
         results: of the comparison; empty when it was not asked for.
         seconds: by step.
@@ -66,34 +68,31 @@ def write_reports(
         proof: of what was quantized.
         required: runtimes that had to run.
         commands: that make all of it again.
+        reference: what the runtimes were compared with.
 
     Raises:
+        InputFileError: `loaded` is None, and the file does not name its weights.
         ResourceError: the disk is full.
     """
 
-    random = loaded.source.startswith("random")
-    note = "random weights: good for tests, not for predictions" if random else None
     report = Report(
-        preset=loaded.preset_name,
+        preset=loaded.preset_name if loaded is not None else facts.preset,
         task=facts.task.name,
         precision=facts.precision,
-        weights=WeightsInfo(
-            loaded.source,
-            loaded.sha256,
-            note,
-            architecture=loaded.architecture,
-            key=(loaded.origin.key or None) if loaded.origin is not None else None,
-        ),
+        weights=_weights_info(facts, loaded),
         engine=_engine_info(engine, facts.path.with_suffix(".engine")),
         runs=tuple(results),
         machine=describe_machine(),
         tools=tool_versions(),
         created=utc_now(),
         timings=dict(seconds),
-        layers=tuple(_layer_errors(facts, loaded, kind) for kind in _to_localise(results)),
+        layers=()
+        if loaded is None
+        else tuple(_layer_errors(facts, loaded, kind) for kind in _to_localise(results)),
         quantization=proof,
         calibration=facts.calibration,
         required=required,
+        reference=reference,
         inputs=tuple(TensorInfo(one.name, one.dtype, one.shape) for one in facts.inputs),
         differences=observer.histograms if observer is not None else (),
         commands=tuple(commands),
@@ -102,11 +101,30 @@ def write_reports(
     exhibits = observer.exhibits if observer is not None else ()
     page = render_html(
         report,
-        draw(exhibits, facts.task.name, loaded.model.palette),
-        top_classes(exhibits, facts, loaded.model.class_labels),
+        draw(exhibits, facts.task.name, loaded.model.palette if loaded is not None else None),
+        top_classes(exhibits, facts, loaded.model.class_labels if loaded is not None else None),
         json_name=JSON_NAME,
     )
     write_page(page, folder / HTML_NAME)
+
+
+def _weights_info(facts: OnnxModel, loaded: LoadedModel | None) -> WeightsInfo:
+    """Of the network, or as the file says."""
+    if loaded is None:
+        source, sha256 = named_weights(facts)
+        return WeightsInfo(source, sha256, _note(source))
+    return WeightsInfo(
+        loaded.source,
+        loaded.sha256,
+        _note(loaded.source),
+        architecture=loaded.architecture,
+        key=(loaded.origin.key or None) if loaded.origin is not None else None,
+    )
+
+
+def _note(source: str) -> str | None:
+    random = source.startswith("random")
+    return "random weights: good for tests, not for predictions" if random else None
 
 
 def _engine_info(engine: EngineFacts, path: Path) -> EngineInfo:
@@ -142,7 +160,7 @@ def _layer_errors(facts: OnnxModel, loaded: LoadedModel, kind: RuntimeKind) -> L
     That one is of the first input, a photograph.
     """
 
-    inputs = _layer_inputs(parity_inputs(facts, loaded, (1,)))
+    inputs = _layer_inputs(parity_inputs(facts, loaded.preprocessing, (1,)))
     assert kind.layer_session is not None
     errors, *others = localise_each(
         reference_network(facts, loaded),

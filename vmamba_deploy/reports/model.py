@@ -11,7 +11,7 @@ from vmamba_deploy.artifacts.quantization_facts import CalibrationFacts
 from vmamba_deploy.parity.differences import DifferenceHistogram
 from vmamba_deploy.parity.localise import LayerError
 from vmamba_deploy.parity.results import RunResult
-from vmamba_deploy.parity.verdict import Verdict
+from vmamba_deploy.parity.verdict import PYTORCH_FP32, Verdict
 from vmamba_deploy.precisions import PrecisionName
 from vmamba_deploy.quantization.results import QuantizationProof
 from vmamba_deploy.tasks import CLASSIFICATION
@@ -125,6 +125,7 @@ class Report:
         quantization: what shows that a quantized file is right, beside the runs.
         calibration: of a file in fp16, where it was calibrated.
         required: runtimes that had to run.
+        reference: what the runtimes were compared with.
         inputs: of the ONNX file.
         differences: of the logits, one a runtime that gave any.
         commands: to make the files and the comparison again.
@@ -147,12 +148,13 @@ class Report:
     quantization: QuantizationProof | None = None
     calibration: CalibrationFacts | None = None
     required: tuple[str, ...] = ()
+    reference: str = PYTORCH_FP32
     inputs: tuple[TensorInfo, ...] = ()
     differences: tuple[DifferenceHistogram, ...] = ()
     commands: tuple[Command, ...] = ()
 
     def __post_init__(self) -> None:
         faults = self.quantization.failures if self.quantization is not None else ()
-        found = Verdict(self.runs, self.engine, self.required, faults)
+        found = Verdict(self.runs, self.engine, self.required, faults, self.reference)
         object.__setattr__(self, "verdict", found.status)
         object.__setattr__(self, "statement", found.sentence)

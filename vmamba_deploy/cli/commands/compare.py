@@ -33,6 +33,12 @@ _USUAL_TOLERANCE = 1e-5
     help="Batch sizes.  [default: 1,8; for segmentation and detection 1]",
 )
 @click.option(
+    "--against",
+    type=click.Path(path_type=Path),
+    metavar="FILE.onnx|FOLDER",
+    help="Compare with this artefact in ONNX Runtime, in place of PyTorch; needs no weights.",
+)
+@click.option(
     "--images",
     type=click.Path(path_type=Path),
     metavar="FOLDER",
@@ -83,7 +89,7 @@ def command(
     rtol: float | None,
     **options: Any,
 ) -> ExitCode:
-    """Compare PATH, an artefact folder or an ONNX file, with PyTorch in fp32.
+    """Compare PATH, an artefact folder or an ONNX file, with PyTorch in fp32, or with another one.
 
     The folder is verified against its manifest first. Of a quantized file the base is exported anew
     and compared as well. Ends with 6 when a runtime disagrees, or
@@ -101,7 +107,7 @@ def command(
         tolerance=_tolerance(atol, rtol),
         **options,
     )
-    terminal.show(parity_table(outcome.parity))
+    terminal.show(parity_table(outcome.parity, outcome.verdict.reference))
     if outcome.proof is not None:
         terminal.show(proof_table(outcome.proof))
     said = f"{path}: {outcome.verdict.sentence}"
