@@ -38,6 +38,7 @@ ONNX_NAME, ENGINE_NAME = "model.onnx", "model.engine"
 ORT_LIBRARY_NAME, TRT_LIBRARY_NAME = "libvmamba_ort.so", "libvmamba_trt.so"
 PACKAGE_NAME, TORCH_LIBRARY_NAME = "model.pt2", "libvmamba_torch.so"
 OPENVINO_LIBRARY_NAME = "libvmamba_openvino.so"
+REPORT_NAME = "report.json"
 CODE_NAMES = (
     ENGINE_NAME,
     PACKAGE_NAME,

@@ -42,7 +42,7 @@ _COMMANDS = {
     "bench": "Measure latencies of the runtimes, interleaved, on this machine.",
     "analyze": "Measure receptive fields, and what larger images cost, as the paper does.",
     "models": "List the presets with task, image size and published accuracy.",
-    "info": "Say what an ONNX file, an engine, a checkpoint or an artefact folder is.",
+    "info": "Say what an artefact folder or a file is: ONNX, engine, checkpoint, library.",
     "doctor": "Say what is installed, what can run here and what is missing.",
 }
 

@@ -39,6 +39,15 @@ def check_loadable(path: Path) -> None:
         raise EnvironmentProblem(f"{shown(path)} cannot be loaded: it {reason}", hint=_HINT)
 
 
+def machine_of(header: bytes) -> str:
+    """What an ELF file is made for, as `platform.machine` calls it, else by its number."""
+    if len(header) < _HEADER.size or not header.startswith(_IDENTITY):
+        return "not of 64 bits, little-endian"
+    _, _, machine, *_ = _HEADER.unpack(header[: _HEADER.size])
+    names = {number: name for name, number in ELF_MACHINES.items()}
+    return names.get(machine, f"the machine of ELF number {machine}")
+
+
 def _reason(header: bytes) -> str | None:
     """Why no library with this header can be loaded here; None where it can."""
     if len(header) < _HEADER.size or not header.startswith(_IDENTITY):
@@ -49,9 +58,7 @@ def _reason(header: bytes) -> str | None:
     here = platform.machine()
     if machine == ELF_MACHINES.get(here, machine):
         return None
-    names = {number: name for name, number in ELF_MACHINES.items()}
-    made_for = names.get(machine, f"the machine of ELF number {machine}")
-    return f"is made for {made_for}, this machine is {here}"
+    return f"is made for {machine_of(header)}, this machine is {here}"
 
 
 def _shortage(file: BufferedReader, header: bytes) -> str | None:

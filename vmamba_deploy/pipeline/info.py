@@ -1,4 +1,4 @@
-"""What a file is: an ONNX model, an engine, a checkpoint, or a folder of artefacts."""
+"""What a file is: an ONNX model, an engine, a checkpoint, a library, or a folder of artefacts."""
 
 from __future__ import annotations
 
@@ -7,15 +7,27 @@ from typing import Any
 
 import msgspec
 
-from vmamba_deploy.artifacts.manifest import MANIFEST_NAME, describe_file, read_manifest
+from vmamba_deploy.artifacts.manifest import (
+    MANIFEST_NAME,
+    REPORT_NAME,
+    Manifest,
+    describe_file,
+    read_manifest,
+)
 from vmamba_deploy.artifacts.remarks import remarks
-from vmamba_deploy.artifacts.verification import verify
-from vmamba_deploy.errors import InputFileError
+from vmamba_deploy.artifacts.strict_json import parse_json
+from vmamba_deploy.artifacts.verification import read_verified, verify
+from vmamba_deploy.errors import InputFileError, printable
 from vmamba_deploy.exporting.onnx_model import OnnxModel
+from vmamba_deploy.files import open_file
 from vmamba_deploy.models.checkpoints.choice import WeightsChoice
 from vmamba_deploy.models.checkpoints.folders import checkpoint_file, is_checkpoint_folder
+from vmamba_deploy.models.checkpoints.other_files import START_BYTES, other_kind_of
+from vmamba_deploy.pipeline.info_library import describe_library
 
 _ENGINE_SUFFIXES = {".engine", ".plan", ".trt"}
+# What says that a checkpoint was meant: another file in its place is refused, with what to do.
+_CHECKPOINT_SUFFIXES = {".bin", ".ckpt", ".pt", ".pth", ".safetensors"}
 
 
 def describe_path(path: Path, choice: WeightsChoice | None = None) -> dict[str, Any]:
@@ -36,7 +48,7 @@ def describe_path(path: Path, choice: WeightsChoice | None = None) -> dict[str, 
         raise InputFileError(f"there is no file or folder {path}")
     if path.is_dir() and ((path / MANIFEST_NAME).exists() or not is_checkpoint_folder(path)):
         manifest = verify(path)
-        described = {"kind": "artefact folder", "task": manifest.task, **manifest.as_json()}
+        described = _describe_folder(path, manifest)
         said = remarks(path, manifest)
         return described | {"remarks": said} if said else described
     suffix = path.suffix.lower()
@@ -44,7 +56,51 @@ def describe_path(path: Path, choice: WeightsChoice | None = None) -> dict[str, 
         return _describe_onnx(path)
     if suffix in _ENGINE_SUFFIXES:
         return _describe_engine(path)
+    if path.is_file() and suffix not in _CHECKPOINT_SUFFIXES:
+        return _describe_other(path) or _describe_checkpoint(path, choice)
     return _describe_checkpoint(path, choice)
+
+
+def _describe_folder(path: Path, manifest: Manifest) -> dict[str, Any]:
+    """The verdict and the task first, then the files."""
+    facts = manifest.as_json()
+    verdict = {key: facts[key] for key in ("status", "status_reason") if facts.get(key)}
+    return {
+        "kind": "artefact folder",
+        **verdict,
+        **_statement(path, manifest),
+        "task": manifest.task,
+        **{key: facts[key] for key in ("preset", "precision", "files")},
+        **facts,
+    }
+
+
+def _statement(path: Path, manifest: Manifest) -> dict[str, str]:
+    """What the report says was proven; nothing where there is none, or one of an older release."""
+    if REPORT_NAME not in manifest.files:
+        return {}
+    try:
+        report = parse_json(read_verified(path, manifest, REPORT_NAME))
+    except ValueError:  # nothing is served from it: what it says is left out
+        return {}
+    said = report.get("statement") if isinstance(report, dict) else None
+    return {"statement": printable(said)} if isinstance(said, str) else {}
+
+
+def _describe_other(path: Path) -> dict[str, Any] | None:
+    """What is neither a checkpoint nor an artefact, told from its content; None: it may be one."""
+    with open_file(path, what="a file") as file:
+        start = file.read(START_BYTES)
+    if start.startswith(b"\x7fELF"):
+        return describe_library(path)
+    kind = other_kind_of(start)
+    if kind is None or "checkpoint" in kind:  # an index of one is refused with what to do
+        return None
+    return {
+        "kind": kind.partition(", ")[0],
+        **msgspec.to_builtins(describe_file(path, InputFileError)),
+        "note": "no checkpoint, ONNX file, engine or artefact folder",
+    }
 
 
 def _describe_onnx(path: Path) -> dict[str, Any]:

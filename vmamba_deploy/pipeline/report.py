@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vmamba_deploy.artifacts.engine_facts import EngineFacts
+from vmamba_deploy.artifacts.manifest import REPORT_NAME
 from vmamba_deploy.exporting.onnx_model import OnnxModel
 from vmamba_deploy.parity.localise import first_drift, localise_each
 from vmamba_deploy.parity.verdict import PYTORCH_FP32
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
 
 
 _SECOND_OF_THEIR_KIND = ("uniform", "white")
-JSON_NAME = "report.json"
 HTML_NAME = "report.html"
 
 
@@ -97,13 +97,13 @@ def write_reports(
         differences=observer.histograms if observer is not None else (),
         commands=tuple(commands),
     )
-    write_json(report, folder / JSON_NAME)
+    write_json(report, folder / REPORT_NAME)
     exhibits = observer.exhibits if observer is not None else ()
     page = render_html(
         report,
         draw(exhibits, facts.task.name, loaded.model.palette if loaded is not None else None),
         top_classes(exhibits, facts, loaded.model.class_labels if loaded is not None else None),
-        json_name=JSON_NAME,
+        json_name=REPORT_NAME,
     )
     write_page(page, folder / HTML_NAME)
 

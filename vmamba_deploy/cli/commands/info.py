@@ -9,6 +9,7 @@ import click
 
 from vmamba_deploy.cli.parameters import weights_options
 from vmamba_deploy.cli.reporting import reporting
+from vmamba_deploy.files import human_size
 
 if TYPE_CHECKING:
     from vmamba_deploy.cli.terminal import Terminal
@@ -23,7 +24,7 @@ _SHOWN = 8
 @reporting
 @weights_options
 def command(terminal: Terminal, *, path: Path, choice: WeightsChoice) -> None:
-    """Say what PATH is: an ONNX file, an engine, a checkpoint or an artefact folder.
+    """Say what PATH is: an artefact folder, ONNX file, engine, checkpoint, library or other file.
 
     Nothing in it is executed; a manifest beside it is verified.
     """
@@ -41,7 +42,10 @@ def command(terminal: Terminal, *, path: Path, choice: WeightsChoice) -> None:
 def _flat(facts: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
     rows: list[tuple[str, str]] = []
     for key, value in facts.items():
-        if isinstance(value, dict):
+        if isinstance(value, dict) and value.keys() == {"sha256", "size_bytes"}:
+            size = human_size(value["size_bytes"])
+            rows.append((prefix + key, f"{size}, sha256 {value['sha256']}"))
+        elif isinstance(value, dict):
             rows += _flat(value, f"{prefix}{key}.")
         elif isinstance(value, list | tuple) and value and isinstance(value[0], dict):
             rows += [(f"{prefix}{key}", _in_a_line(entry)) for entry in value]

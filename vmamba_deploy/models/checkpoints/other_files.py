@@ -85,6 +85,16 @@ _ARCHIVES = (
 )
 
 
+def other_kind_of(start: bytes) -> str | None:
+    """What a file that is no checkpoint is, with its article; None where it may be one.
+
+    Args:
+        start: its first `START_BYTES`.
+    """
+    kind = _kind_of(start)
+    return kind.name if kind is not None else None
+
+
 def refuse_other_file(path: Path | str, start: bytes) -> None:
     """Refuse a file that is no checkpoint, by what it is.
 
@@ -95,13 +105,17 @@ def refuse_other_file(path: Path | str, start: bytes) -> None:
     Raises:
         InputFileError: it is of a known kind.
     """
-    kind = next((kind for kind in _KINDS if kind.is_kind_of(start)), None)
+    kind = _kind_of(start)
     if kind is not None:
         text = start[:_SHOWN_CHARACTERS].decode("utf-8", "replace")
         begins = f": it begins with {text!r}" if start.isascii() and start.strip(b"\0") else ""
         raise InputFileError(
             f"{shown(path)} is no checkpoint but {kind.name}{begins}.", hint=kind.hint
         )
+
+
+def _kind_of(start: bytes) -> _Kind | None:
+    return next((kind for kind in _KINDS if kind.is_kind_of(start)), None)
 
 
 def refuse_other_archive(path: Path, names: Iterable[str]) -> None:
