@@ -176,6 +176,16 @@ def test_of_many_classes_the_worst_pairs_are_told():
     assert "class 7 4 8 50.00 % 100.00 % 66.66 % 7" in words
 
 
+def test_of_very_many_classes_the_worst_are_in_the_table():
+    report = make(against=False)
+    one = replace(report.summary.classes[0], name="newt")
+    many = tuple(replace(one, index=index, correct=min(index, 10)) for index in range(1003))
+    report = replace(report, summary=replace(report.summary, classes=many, confusion=None))
+    words = Page(render_evaluation(report)).words()
+    assert "1000 of 1003 are shown, evaluation.json has all" in words
+    assert words.count("newt") == 1000
+
+
 def test_a_dozen_images_are_open_and_the_others_on_demand():
     html = render_evaluation(make(against=False, thresholds=Thresholds()))
     before, after = html.split('<details class="more"><summary>2 more</summary>')

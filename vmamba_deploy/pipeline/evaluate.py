@@ -115,7 +115,7 @@ def run_evaluation(plan: EvaluationPlan, on_event: OnEvent) -> EvaluationOutcome
                 created=utc_now(),
             )
             write_csv(scorer.table(data, journal.results.values()), folder / CSV_NAME)
-            told.append(str(_write(folder, report, data)))
+            told.append(str(_write(plan, report, data)))
     return EvaluationOutcome(report, folder)
 
 
@@ -223,10 +223,12 @@ def _data_info(
     )
 
 
-def _write(folder: Path, report: EvaluationReport[Any], data: DataSet[Any]) -> Path:
+def _write(plan: EvaluationPlan, report: EvaluationReport[Any], data: DataSet[Any]) -> Path:
     """Write JSON and page, each whole or not at all; returns the page."""
+    folder = plan.folder()
     write_json(evaluation_document(report), folder / JSON_NAME)
-    thumbnails = make_thumbnails(data, view_of(report).pictured(report.summary))
+    pictured = view_of(report).pictured(report.summary)
+    thumbnails = make_thumbnails(data, pictured, max_pixels=plan.max_pixels)
     write_page(render_evaluation(replace(report, thumbnails=thumbnails)), folder / HTML_NAME)
     return folder / HTML_NAME
 

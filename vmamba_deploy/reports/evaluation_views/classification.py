@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
@@ -13,6 +14,8 @@ from vmamba_deploy.reports.evaluation_views.view import MadeWith, TextTable, Vie
 
 LISTED_CHANGES = 1000
 """Changed images that evaluation.json lists; it counts them all."""
+SHOWN_CLASSES = 1000
+"""Classes in the page's table; evaluation.json has all."""
 _SHOWN = 10
 
 Report: TypeAlias = EvaluationReport[Summary]
@@ -105,7 +108,9 @@ def _context(report: Report) -> dict[str, Any]:
     return {
         "curve": curve,
         "matrix": _matrix(summary.confusion),
-        "classes": sorted(summary.classes, key=lambda one: (one.f1, -one.images, one.index)),
+        "classes": heapq.nsmallest(
+            SHOWN_CLASSES, summary.classes, key=lambda one: (one.f1, -one.images, one.index)
+        ),
         "changed": summary.agreement.changed[:WORST_IMAGES] if summary.agreement else (),
         "share": share,
         "interval": interval,
