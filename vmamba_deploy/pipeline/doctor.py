@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import platform
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Literal
 
 from vmamba_deploy.errors import EnvironmentProblem
+from vmamba_deploy.extras import install_command
 from vmamba_deploy.files import human_size
 from vmamba_deploy.native import LIBRARIES, available
 from vmamba_deploy.native.cuda import require_cuda
@@ -28,6 +29,7 @@ from vmamba_deploy.runtimes.tensorrt.flavour import FLAVOURS, TENSORRT_RTX
 
 Level = Literal["ok", "missing", "optional"]
 
+_ENGINE = "TensorRT engine"
 _REQUIRED = ("torch", "onnx", "onnxscript", "onnxruntime", "safetensors", "numpy")
 
 
@@ -55,6 +57,14 @@ def examine() -> list[Finding]:
     return [*_system(), *_packages(), *_native(), *_runtimes()]
 
 
+def remedy_of(findings: Sequence[Finding]) -> str | None:
+    """One command that brings every Python module that is missing; None where none is."""
+    missing = [one for one in findings if one.level == "missing"]
+    modules = [one.name for one in missing if one.area == "python"]
+    modules += [TENSORRT_RTX.name for one in missing if one.name == _ENGINE]
+    return install_command(*modules) if modules else None
+
+
 def _system() -> Iterator[Finding]:
 
     yield Finding("system", "machine", "ok", f"{platform.machine()}, {os.cpu_count()} CPUs")
@@ -74,7 +84,7 @@ def _packages() -> Iterator[Finding]:
             if find_spec(name) is not None:
                 yield Finding("python", name, "ok", "installed by other means")
             else:
-                yield Finding("python", name, "missing", "not installed", f"pip install {name}")
+                yield Finding("python", name, "missing", "not installed", install_command(name))
 
 
 def _native() -> Iterator[Finding]:
@@ -138,4 +148,4 @@ def _runtimes() -> Iterator[Finding]:
             yield Finding("runtimes", ability.title, level, ability.status.reason, ability.remedy)
     if not any(flavour.can_build_here().available for flavour in FLAVOURS.values()):
         hint = TENSORRT_RTX.install_hint
-        yield Finding("runtimes", "TensorRT engine", "missing", "nothing can build one", hint)
+        yield Finding("runtimes", _ENGINE, "missing", "nothing can build one", hint)

@@ -287,9 +287,8 @@ def check_plan(plan: EvaluationPlan) -> None:
         UsageError: names the option.
         EnvironmentProblem: what makes the page, or what is asked for, is not installed.
     """
-    require_modules("jinja2", "matplotlib")
-    if plan.against is not None:
-        require_modules("torch", "onnx")
+    reference = ("torch", "onnx") if plan.against is not None else ()
+    require_modules("jinja2", "matplotlib", *reference)
     least = {
         "batch": 1 if plan.batch is None else plan.batch,
         "top-k": plan.top_k,

@@ -22,6 +22,7 @@ from vmamba_deploy.errors import (
     printable,
 )
 from vmamba_deploy.exporting.onnx_model import OnnxModel
+from vmamba_deploy.extras import install_command
 from vmamba_deploy.files import shown
 from vmamba_deploy.native import check_loadable
 from vmamba_deploy.precisions import PrecisionName, precision_named
@@ -86,7 +87,7 @@ def create_session(
         import onnxruntime as ort
     except ImportError as error:
         raise EnvironmentProblem(
-            f"ONNX Runtime cannot be imported: {error}", hint="pip install onnxruntime"
+            f"ONNX Runtime cannot be imported: {error}", hint=install_command("onnxruntime")
         ) from error
 
     options = ort.SessionOptions()

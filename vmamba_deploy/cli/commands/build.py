@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 def command(terminal: Terminal, *, path: Path, output: Path | None, engine: EnginePlan) -> None:
     """Build a TensorRT engine from PATH, an exported ONNX file or an artefact folder."""
     from vmamba_deploy.cli.summary import files_table
+    from vmamba_deploy.pipeline.requirements import require_for_export
+
+    require_for_export(engine)
     from vmamba_deploy.pipeline.engine import run_build
 
     folder, manifest = run_build(path, output, engine, terminal.on_event)

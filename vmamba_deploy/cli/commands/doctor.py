@@ -25,7 +25,7 @@ def command(terminal: Terminal) -> ExitCode:
     from rich.text import Text
 
     from vmamba_deploy.cli.summary import table
-    from vmamba_deploy.pipeline.doctor import examine
+    from vmamba_deploy.pipeline.doctor import examine, remedy_of
 
     findings = examine()
     drawn = table("", "", "area", "what", "detail", "remedy")
@@ -39,10 +39,12 @@ def command(terminal: Terminal) -> ExitCode:
         )
     terminal.show(drawn)
     missing = [finding.name for finding in findings if finding.level == "missing"]
+    remedy = remedy_of(findings)
     if missing:
-        terminal.verdict(f"missing: {', '.join(missing)}", good=False)
+        brought = f"; {remedy} brings what Python lacks" if remedy else ""
+        terminal.verdict(f"missing: {', '.join(missing)}{brought}", good=False)
     else:
         terminal.verdict("a default export works here", good=True)
     code = ExitCode.ENVIRONMENT if missing else ExitCode.OK
-    terminal.result({"findings": findings, "exit_code": code})
+    terminal.result({"findings": findings, "remedy": remedy, "exit_code": code})
     return code

@@ -162,6 +162,9 @@ def command(terminal: Terminal, **options: Any) -> ExitCode:
         asked=AskedOptions(asked_values(context), dict(path_options(context))),
         **options,
     )
+    from vmamba_deploy.pipeline.requirements import require_for_export
+
+    require_for_export(plan.engine if plan.build_engine else None)
     from vmamba_deploy.pipeline.export import run_export
 
     outcome = run_export(plan, terminal.on_event)
