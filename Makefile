@@ -12,7 +12,8 @@ FUZZ_RUNS ?= 100000
 # Modules are compiled when they are imported first: most of what is installed never is. Where Python
 # were told to keep none of it, each process would compile thousands of them again.
 unexport PYTHONDONTWRITEBYTECODE
-PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+# On a terminal pip shows what it fetches, with bars; a log has a line for each stage.
+PIP := $(BIN)/python -m pip --disable-pip-version-check $(shell test -t 2 || echo --quiet)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup compiler export test check lint format types layers native docs gpu-check kernel-budget accuracy fuzz stress lock audit clean
@@ -29,13 +30,16 @@ $(VENV)/.python:
 	@touch $@
 
 $(VENV)/.runtime: $(VENV)/.python requirements.txt requirements-torch.txt pyproject.toml
-	@echo "installing the pinned requirements into $(VENV) (one or two minutes)"
+	@echo "set-up, 1 of 3: the pinned packages of requirements.txt into $(VENV) (one or two minutes in all)"
 	@$(PIP) install --no-compile --require-hashes -r requirements.txt
+	@echo "set-up, 2 of 3: PyTorch, of requirements-torch.txt"
 	@$(PIP) install --no-compile -r requirements-torch.txt
+	@echo "set-up, 3 of 3: this package"
 	@$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.runtime requirements-dev.txt
+	@echo "set-up, for tests: the pinned packages of requirements-dev.txt"
 	@$(PIP) install --no-compile --require-hashes -r requirements.txt -r requirements-dev.txt
 	@touch $@
 

@@ -3,7 +3,8 @@
 Every character that is drawn passes `plain_console`, so that no file's text can steer a terminal.
 
 With `--json`, stdout carries one JSON object per line, each with the key `event`:
-`step-started` and `step-finished` (step, message, seconds), `progress` (step, message, fraction),
+`step-started` (step, message, number and count of the run's steps where it knows them),
+`step-finished` (step, message, seconds), `progress` (step, message, fraction),
 `warning` (message), and at the end one `result` (the command's own fields) or one `error`
 (message, hint, exit_code). A figure that is not finite is null. What a person reads goes to stderr
 then. Who reads may leave, with or without `--json`: the run goes on, with its own exit code.
@@ -23,9 +24,9 @@ from vmamba_deploy.reports.json_file import plain
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.progress import Progress, TaskID
     from rich.segment import Segment
 
+    from vmamba_deploy.cli.progress import Bar, Lines, Standing
     from vmamba_deploy.pipeline.events import Event
 
 _LOG_COLUMNS = 180
@@ -65,8 +66,8 @@ class Terminal:
             # A log has no edge: tables must not be squeezed into eighty columns.
             self.console.width = _LOG_COLUMNS
         self._errors = plain_console(stderr=True)
-        self._progress: Progress | None = None
-        self._task: TaskID | None = None
+        self._standing: Standing | None = None
+        self._drawn: Bar | Lines | None = None
 
     def on_event(self, event: Event) -> None:
         """Draw one event of a run; a stop that a library lost ends the run here.
@@ -82,7 +83,7 @@ class Terminal:
         if self.verbosity < 0:
             return
         if event.event == "step-started":
-            self._start_bar(event.message)
+            self._start_bar(event)
         elif event.event == "progress":
             self._move_bar(event)
         elif event.event == "step-finished":
@@ -130,34 +131,27 @@ class Terminal:
             self._errors.print(_traceback_of(error))
 
     def stop_bar(self) -> None:
-        """Remove the progress bar, if one is drawn."""
-        if self._progress is not None:
-            self._progress.stop()
-        self._progress = self._task = None
+        """Remove what shows progress, if anything does."""
+        drawn, self._drawn = self._drawn, None
+        if drawn is not None:
+            drawn.stop()
+        self._standing = None
 
-    def _start_bar(self, message: str) -> None:
-        from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+    def _start_bar(self, event: Event) -> None:
+        from vmamba_deploy.cli.progress import Bar, Lines, Standing
 
         self.stop_bar()
-        if not self.console.is_terminal:
-            return
-        columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn(30))
-        self._progress = Progress(
-            *columns, TimeElapsedColumn(), console=self.console, transient=True
-        )
-        self._task = self._progress.add_task(message, total=None)
-        self._progress.start()
+        self._standing = Standing(event)
+        if self.console.is_terminal:
+            self._drawn = Bar(self.console, self._standing)
+        else:
+            self._drawn = Lines(lambda line: self.console.print(f"  {line}"), self._standing)
 
     def _move_bar(self, event: Event) -> None:
-        if self._progress is not None and self._task is not None:
-            known = event.fraction is not None
-            self._progress.update(
-                self._task,
-                description=event.message,
-                total=1.0 if known else None,
-                completed=event.fraction or 0.0,
-            )
-        elif self.verbosity > 0:
+        if self._standing is not None and self._drawn is not None:
+            self._standing.move(event)
+            self._drawn.move()
+        if self.verbosity > 0 and not self.console.is_terminal:
             self.console.print(f"  {event.message}")
 
     def _line(self, style: str, mark: str, text: str) -> None:

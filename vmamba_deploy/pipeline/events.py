@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
@@ -22,6 +22,8 @@ class Event:
             `manifest`, `publish`, or None.
         fraction: of the step, 0 to 1, in `progress`; None when unknown.
         seconds: the step took, in `step-finished`.
+        number, count: of the step among the steps of the run, from 1, in `step-started`; None where
+            the run does not know them before.
     """
 
     event: Kind
@@ -29,6 +31,8 @@ class Event:
     step: str | None = None
     fraction: float | None = None
     seconds: float | None = None
+    number: int | None = None
+    count: int | None = None
 
     def as_json(self) -> dict[str, Any]:
         """The documented shape of a line: absent values are left out."""
@@ -40,10 +44,16 @@ _SECONDS_BETWEEN_PROGRESS = 0.1
 
 
 class Steps:
-    """Times the steps of a run and announces them."""
+    """Times the steps of a run and announces them.
 
-    def __init__(self, on_event: OnEvent) -> None:
+    Args:
+        on_event: told each.
+        planned: names of the steps, in their order, where the run knows them; one may be left out.
+    """
+
+    def __init__(self, on_event: OnEvent, planned: Sequence[str] = ()) -> None:
         self._on_event = on_event
+        self._planned = planned
         self._current: str | None = None
         self._told: tuple[str, float] = "", 0.0
         self.seconds: dict[str, float] = {}
@@ -51,7 +61,9 @@ class Steps:
     @contextmanager
     def step(self, name: str, message: str) -> Iterator[list[str]]:
         """Announce a step and its end; append to the yielded list what the end should say."""
-        self._on_event(Event("step-started", message, step=name))
+        number = self._planned.index(name) + 1 if name in self._planned else None
+        count = len(self._planned) if number is not None else None
+        self._on_event(Event("step-started", message, step=name, number=number, count=count))
         self._current = name
         outcome: list[str] = []
         start = time.perf_counter()

@@ -41,6 +41,7 @@ from vmamba_deploy.pipeline.engine import (
 from vmamba_deploy.pipeline.events import OnEvent, Steps
 from vmamba_deploy.pipeline.parity import check_parity, parity_fields
 from vmamba_deploy.pipeline.plan import ExportPlan
+from vmamba_deploy.pipeline.planned_steps import planned_steps
 from vmamba_deploy.pipeline.quantize import narrow_scans, prove_quantized, quantize
 from vmamba_deploy.pipeline.report import write_reports
 from vmamba_deploy.pipeline.weights import find_operators, load_planned
@@ -130,7 +131,7 @@ def run_export(plan: ExportPlan, on_event: OnEvent) -> ExportOutcome:
         VmambaError: its class says which step cannot go on; nothing is published then.
     """
 
-    steps = Steps(on_event)
+    steps = Steps(on_event, planned_steps(plan))
     preset = resolve_preset(plan.model, plan.task).name if plan.model else None
     if plan.build_engine:
         check_engine_plan(plan.engine, plan.precision)
