@@ -41,14 +41,6 @@ class AveragePrecision:
 
 
 @dataclass(frozen=True)
-class Scored:
-    """The numbers over all categories, and `ap` of each category by its id."""
-
-    overall: AveragePrecision
-    by_category: dict[int, float]
-
-
-@dataclass(frozen=True)
 class Matches:
     """One image: which of its objects were found at IoU 0.5 by detections that score 0.5 or more.
 
@@ -73,6 +65,15 @@ class Matches:
         """See the class."""
         either = self.objects + self.found + self.false
         return 2 * self.found / either if either else 1.0
+
+
+@dataclass(frozen=True)
+class Scored:
+    """The numbers over all categories, `ap` of each category by its id, matches by image's id."""
+
+    overall: AveragePrecision
+    by_category: dict[int, float]
+    by_image: dict[int, Matches]
 
 
 def average_precision(
@@ -109,13 +110,13 @@ def average_precision(
         for place, category in enumerate(judged.params.catIds)
     }
     overall = {name: _known(value) for name, value in zip(names, judged.stats, strict=True)}
-    return Scored(AveragePrecision(**overall), by_category)
+    return Scored(AveragePrecision(**overall), by_category, _by_image(judged, images))
 
 
 def matches_by_image(
     truth: CocoFile, detections: Sequence[dict[str, Any]], images: Sequence[int]
 ) -> dict[int, Matches]:
-    """Matches by the boxes of some images, by their id; as COCO matches, the surest first.
+    """The matches by boxes alone, at the cost of one IoU threshold and of one range of sizes.
 
     Args:
         truth, detections, images: as of `average_precision`.
@@ -130,9 +131,14 @@ def matches_by_image(
         # Of all sizes.
         judged.params.areaRng = judged.params.areaRng[:1]
         judged.evaluate()
+    return _by_image(judged, images)
+
+
+def _by_image(judged: Any, images: Sequence[int]) -> dict[int, Matches]:
+    """At the first IoU threshold, `MATCH_IOU`, and for objects of all sizes."""
     found = dict.fromkeys(images, Matches())
     for one in judged.evalImgs:
-        if one is not None:
+        if one is not None and one["aRng"] == judged.params.areaRng[0]:
             found[one["image_id"]] = _added(found[one["image_id"]], one)
     return found
 

@@ -188,7 +188,7 @@ class DetectionScorer(Scorer):
                 for index, category in enumerate(data.categories)
                 if category is not None
             ),
-            worst_images=_worst(data, scored),
+            worst_images=_worst(data, scored, boxes.by_image),
             skipped=skipped_of(data, every),
             timing=timing_of(scored),
         )
@@ -280,9 +280,10 @@ def _matches(data: CocoSet, scored: Sequence[DetectionResult]) -> dict[int, Matc
     return matches_by_image(data.file, detections, images)
 
 
-def _worst(data: CocoSet, scored: Sequence[DetectionResult]) -> tuple[WorstImage, ...]:
+def _worst(
+    data: CocoSet, scored: Sequence[DetectionResult], matches: dict[int, Matches]
+) -> tuple[WorstImage, ...]:
     """Of equal ones that with the most mistakes first."""
-    matches = _matches(data, scored)
     judged = ((one.index, matches[data.samples[one.index].image_id]) for one in scored)
     worst = heapq.nsmallest(
         WORST_IMAGES,
