@@ -48,7 +48,7 @@ class Shape:
         return float(scan_multiply_adds(steps, self.rank, self.state))
 
 
-BAR_SHAPE = Shape(56, 56, 96, 1, 6)
+TARGET_SHAPE = Shape(56, 56, 96, 1, 6)
 TINY_LAYERS = (
     Shape(56, 56, 96, 1, 6, layers=2),
     Shape(28, 28, 192, 1, 12, layers=2),
@@ -163,7 +163,7 @@ def resolutions(rounds: int) -> list[dict[str, Any]]:
 
 
 def compare_op(threads: int, rounds: int) -> dict[str, Any]:
-    """The report: the op at the shape of the bar, and the 14 scans of VMamba-T."""
+    """The report: the op at the shape of the target, and the 14 scans of VMamba-T."""
     torch.set_num_threads(threads)
     with torch.inference_mode():
         rate = matrix_product_rate()
@@ -174,8 +174,8 @@ def compare_op(threads: int, rounds: int) -> dict[str, Any]:
             "threads": threads,
             "rounds": rounds,
             "multiply_adds_per_s": rate,
-            "bar": compare(BAR_SHAPE, threads, rounds),
-            "bar_floor_ms": BAR_SHAPE.multiply_adds / rate * 1e3,
+            "bar": compare(TARGET_SHAPE, threads, rounds),
+            "bar_floor_ms": TARGET_SHAPE.multiply_adds / rate * 1e3,
             "tiny_s1l8": tiny_layers(rounds, rate),
             "resolutions": resolutions(rounds),
         }

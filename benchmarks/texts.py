@@ -61,7 +61,7 @@ def interval_text(row: Results) -> str:
 
 
 def op_text(report: Results) -> str:
-    """The op at the shape of the bar, and the scans of VMamba-T."""
+    """The op at the shape of the target, and the scans of VMamba-T."""
     lines = [
         f"{report['isa']}, {report['threads']} threads",
         f"matrix product: {report['multiply_adds_per_s'] / 1e9:.1f} G multiply-adds/s",

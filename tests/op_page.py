@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from vmamba_deploy.ops.op import DTYPE_NAMES, Op
-from vmamba_deploy.testing import LARGEST_BAR, NMSE_BARS
+from vmamba_deploy.testing import LARGEST_LIMIT, NMSE_LIMITS
 
 
 def check_page(page: Path, op: Op) -> None:
@@ -32,9 +32,9 @@ def check_bars(page: Path) -> None:
         r"^\| (float32|float16|bfloat16)[^|]*\| (\S+) \| (\S*) ?\|$", page.read_text(), re.M
     )
     assert {name: float(nmse) for name, nmse, _ in rows} == {
-        DTYPE_NAMES[code]: bar for code, bar in NMSE_BARS.items()
+        DTYPE_NAMES[code]: bar for code, bar in NMSE_LIMITS.items()
     }
-    assert [float(largest) for _, _, largest in rows if largest] == [LARGEST_BAR]
+    assert [float(largest) for _, _, largest in rows if largest] == [LARGEST_LIMIT]
 
 
 def _rows_below(text: str, heading: str) -> list[str]:

@@ -16,7 +16,7 @@ from vmamba_deploy.ops.torch_registration import TORCH_DTYPES
 from vmamba_deploy.testing import (
     check_accuracy,
     errors_of,
-    nmse_bar,
+    nmse_limit,
     numpy_dtype,
     random_case,
     random_tensors,
@@ -38,7 +38,7 @@ def test_the_rounded_exact_result_passes_and_one_that_is_off_does_not(code):
         (torch.from_numpy(expected).to(TORCH_DTYPES[code]), torch.from_numpy(expected * 1.01)),
     ):
         exact = expected if isinstance(y, np.ndarray) else torch.from_numpy(expected)
-        assert check_accuracy(y, exact, code).nmse <= nmse_bar(exact, code)
+        assert check_accuracy(y, exact, code).nmse <= nmse_limit(exact, code)
         with pytest.raises(AssertionError, match=r"NMSE is .*e-0\d, at most .* is allowed"):
             check_accuracy(off, exact, code)
 

@@ -59,5 +59,5 @@ def export_golden(name: str, path: Path) -> None:
 
 
 def check_logits(got: npt.NDArray[Any], name: str) -> None:
-    """Within the bar that a wrong epsilon misses."""
+    """Within the limit that a wrong epsilon misses."""
     np.testing.assert_allclose(got, arrays(name)["logits"], rtol=0, atol=LOGITS)

@@ -62,7 +62,7 @@ def check(outputs: dict[str, npt.NDArray[Any]], name: str, *, magnified: int = 0
     """Logits, and labels that differ only where the reference is as good as undecided.
 
     Args:
-        magnified: so many pixels may be further off than the bar. The last norm is over three
+        magnified: so many pixels may be further off than the limit. The last norm is over three
             channels only. Where they are nearly equal it magnifies 316-fold what rounding left
             before it: at the worst pixel of `vmunet_nine` float32 arithmetic of any one layer
             alone, the others in float64, moves the logits by up to 5e-4.

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmarks.compare.bars import judge
 from benchmarks.compare.contenders import Contender
 from benchmarks.compare.running import Asked
+from benchmarks.compare.targets import judge
 from benchmarks.gpu_check.record import write_json
 from benchmarks.timing import spread
 from vmamba_deploy.errors import InputFileError, UsageError

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from benchmarks.gpu_check.bars import text_of_bars
+from benchmarks.gpu_check.targets import text_of_targets
 from benchmarks.texts import spread_text
 
 Json = dict[str, Any]
@@ -40,4 +40,4 @@ def bars_text(record: Json) -> str:
     """What was asked for, and how much others had of the machine meanwhile."""
     busy = record["busy_cores"]
     others = f"{spread_text(busy, 2)} of {record['cores']}" if busy else "not looked at"
-    return f"{text_of_bars(record['bars'])}\ncores busy with other work: {others}"
+    return f"{text_of_targets(record['bars'])}\ncores busy with other work: {others}"

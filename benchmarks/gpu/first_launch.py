@@ -18,7 +18,7 @@ from vmamba_deploy.ops.selective_scan_2d.torch_op import selective_scan_2d
 from vmamba_deploy.testing import random_tensors
 
 _CALLS = (ScanDims(1, 9, 7, 24, 1, 3), ScanDims(1, 9, 7, 24, 4, 3))
-_RELATIVE_BAR = 1e-4
+_RELATIVE_LIMIT = 1e-4
 
 
 def main() -> int:
@@ -29,7 +29,7 @@ def main() -> int:
         x, proj, *parameters = inputs.as_float64()
         expected = scan_routes(x, proj.unflatten(-1, (4, -1)), *parameters)
         relative = float((y - expected).norm() / expected.norm())
-        if not relative <= _RELATIVE_BAR:
+        if not relative <= _RELATIVE_LIMIT:
             sys.stderr.write(f"{dims}: relative error {relative:.1e} against float64\n")
             return 1
     return 0

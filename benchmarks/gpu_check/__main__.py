@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from benchmarks.gpu_check.bars import judge, text_of_bars
 from benchmarks.gpu_check.driver import Setting, Stopped, run_parts
 from benchmarks.gpu_check.libraries import choose_library, launches
 from benchmarks.gpu_check.parts import PARTS, Part, chosen_parts
 from benchmarks.gpu_check.record import Json, Record, commit_at_hand
+from benchmarks.gpu_check.targets import judge, text_of_targets
 from vmamba_deploy.errors import ExitCode, VmambaError
 from vmamba_deploy.native.layout import DOWNLOADS_VARIABLE, NATIVE_DIR_VARIABLE, cache_folder
 from vmamba_deploy.runtimes.cuda_driver import find_gpus
@@ -112,7 +112,7 @@ def _check(options: argparse.Namespace, parts: Sequence[Part], given: Sequence[s
         return _STOPPED
     record.value["bars"] = judge(record.value)
     record.save()
-    _say(text_of_bars(record.value["bars"]))
+    _say(text_of_targets(record.value["bars"]))
     _say(str(record.path))
     return _exit_code(record.value)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from benchmarks.compare.bars import SIDE, judge, row_of
+from benchmarks.compare.targets import SIDE, judge, row_of
 from benchmarks.compare.ways import ONNXRUNTIME, OPENVINO
 
 Json = dict[str, Any]
@@ -24,7 +24,7 @@ def values(record: Json | None) -> Json:
     return {
         "record": record,
         "command": COMMAND,
-        "bars": judge(record),
+        "targets": judge(record),
         "tools": ", ".join(f"{name} {version}" for name, version in record["tools"].items()),
         "columns": columns(record),
         "networks": [*networks(record)],

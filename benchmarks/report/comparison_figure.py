@@ -7,7 +7,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from benchmarks.compare.bars import SIDE, row_of
+from benchmarks.compare.targets import SIDE, row_of
 from benchmarks.report.comparison import TITLES
 from vmamba_deploy.reports.plots import COLOURS
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from benchmarks.gpu_check.bars import FLATNESS
+from benchmarks.gpu_check.targets import FLATNESS
 from benchmarks.network_floor import SECTIONS
 from benchmarks.network_ops import KINDS
 from benchmarks.report.comparison_figure import accuracy_over_time

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from benchmarks.competitors import COMPETITORS, PUBLIC, YARDSTICK
-from benchmarks.gpu_check.bars import rows_by_competitor
 from benchmarks.gpu_check.parts import PARTS, Command
+from benchmarks.gpu_check.targets import rows_by_competitor
 from benchmarks.op_shapes import OP_SHAPES
 from benchmarks.report.op_table import network_floor_of, op_rows
 from benchmarks.report.reasons import NETWORK_GROUP, REASONS, SANITIZER_REASON
@@ -110,16 +110,16 @@ def best_row(results: Results, preset: str, batch: int) -> Json | None:
     return min(rows, key=lambda row: float(row["ms"]["median"]), default=None)
 
 
-def network_bars(results: Results) -> list[Json]:
+def network_targets(results: Results) -> list[Json]:
     """What was asked of whole networks."""
-    return [bar for bar in results.bars() if not bar["name"].startswith("op ")]
+    return [target for target in results.targets() if not target["name"].startswith("op ")]
 
 
 def network_reason(results: Results) -> str | None:
-    """Why the bar at batch 128 is missed, where it is."""
+    """Why the target at batch 128 is missed, where it is."""
     missed = any(
-        bar["passed"] is False and NETWORK_GROUP.removeprefix("network ") in bar["name"]
-        for bar in network_bars(results)
+        target["passed"] is False and NETWORK_GROUP.removeprefix("network ") in target["name"]
+        for target in network_targets(results)
     )
     return REASONS.get(NETWORK_GROUP) if missed else None
 

@@ -170,7 +170,7 @@ def op_summary(rows: Sequence[Json], batch: int) -> Json:
 
 
 def op_reasons(rows: Sequence[Json]) -> dict[str, str]:
-    """Why bars are missed, of each group that has such a row."""
+    """Why targets are missed, of each group that has such a row."""
     missed = dict.fromkeys(row["group"] for row in rows if row["verdict"] == MISSED)
     return {group: REASONS[group] for group in missed if REASONS.get(group)}
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks.gpu_check.bars import FLATNESS, LATENCY_MS, MODEL_RATIO
+from benchmarks.gpu_check.targets import FLATNESS, LATENCY_MS, MODEL_RATIO
 from benchmarks.network_floor import H100
 from benchmarks.network_ops import KINDS
 from benchmarks.op_shapes import BATCHES
@@ -66,7 +66,7 @@ def _gpu_values(results: Results) -> dict[str, Any]:
         "sequences": gpu_tables.sequence_rows(results),
         "counters": gpu_tables.counter_rows(results),
         "networks": gpu_tables.network_rows(results),
-        "network_bars": gpu_tables.network_bars(results),
+        "network_targets": gpu_tables.network_targets(results),
         "network_reason": gpu_tables.network_reason(results),
         "networks_absent": gpu_tables.not_measured(results),
         "high_resolution": resolutions,

@@ -1,11 +1,11 @@
-"""Why a bar is missed, written by hand; shown where a bar of the group is missed in the record.
+"""Why a target is missed, written by hand; shown where one of the group is missed in the record.
 
 The figures in a text are those of hardware counters, whose table stands on the same page.
 """
 
 from __future__ import annotations
 
-# A group of bars -> what stands under its table.
+# A group of targets -> what stands under its table.
 REASONS: dict[str, str] = {
     "op batch 128 N 1": (
         "Latency. Registers, and for large maps shared memory, leave room for 12 warps a "
@@ -45,7 +45,7 @@ SANITIZER_REASON = (
 
 
 def op_group(batch: int, state: int) -> str:
-    """The group of an op's bar."""
+    """The group of an op's target."""
     return f"op batch {batch} N {state}" if batch > 1 else f"op batch {batch}"
 
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks.gpu_check.bars import judge, result_of
 from benchmarks.gpu_check.record import SCHEMA_VERSION, write_json
+from benchmarks.gpu_check.targets import judge, result_of
 from vmamba_deploy.errors import InputFileError
 
 Json = dict[str, Any]
@@ -56,7 +56,7 @@ class Results:
                 return found
         return {}
 
-    def bars(self) -> list[Json]:
+    def targets(self) -> list[Json]:
         """What was asked of the times, judged from the record; unmeasured without one."""
         return judge(self.gpu or _NOTHING)
 

@@ -1,4 +1,4 @@
-"""The comparison: everything takes turns, a run can be stopped and goes on, bars are judged."""
+"""The comparison: everything takes turns, a run can be stopped and goes on, targets are judged."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from click.testing import CliRunner
 
 from benchmarks.__main__ import main
 from benchmarks.compare import comparison, turns
-from benchmarks.compare.bars import INT8_RATIO, OPENVINO_RATIO, judge
 from benchmarks.compare.contenders import CONTENDERS, Contender
 from benchmarks.compare.files import Files
 from benchmarks.compare.record import Record
 from benchmarks.compare.running import FP32, INT8, Asked, Cell, rows_beside
+from benchmarks.compare.targets import INT8_RATIO, OPENVINO_RATIO, judge
 from benchmarks.compare.text import bars_text, group_text
 from benchmarks.compare.turns import LEAST_ROUNDS, MOST_ROUNDS, take_turns
 from benchmarks.compare.ways import ONNXRUNTIME, ways
@@ -257,15 +257,15 @@ def record_with(ratio: float, threads: int = 2) -> Json:
 
 
 def test_bars_are_judged_by_the_ratio_of_their_own_rows() -> None:
-    bars = judge(record_with(INT8_RATIO))
-    assert [bar["passed"] for bar in bars] == [True] * 4
-    assert [bar["wanted"] for bar in bars] == ["<= 1", "<= 1", "<= 0.56", "<= 0.56"]
-    assert [bar["passed"] for bar in judge(record_with(0.57))] == [True, True, False, False]
-    assert [bar["passed"] for bar in judge(record_with(OPENVINO_RATIO + 0.01))] == [False] * 4
-    assert [bar["passed"] for bar in judge(record_with(0.1, threads=1))] == [None] * 4
+    targets = judge(record_with(INT8_RATIO))
+    assert [target["passed"] for target in targets] == [True] * 4
+    assert [target["wanted"] for target in targets] == ["<= 1", "<= 1", "<= 0.56", "<= 0.56"]
+    assert [target["passed"] for target in judge(record_with(0.57))] == [True, True, False, False]
+    assert [target["passed"] for target in judge(record_with(OPENVINO_RATIO + 0.01))] == [False] * 4
+    assert [target["passed"] for target in judge(record_with(0.1, threads=1))] == [None] * 4
     one = record_with(0.1)
     one["groups"][0]["side"] = 384
-    assert [bar["passed"] for bar in judge(one)] == [None] * 4
+    assert [target["passed"] for target in judge(one)] == [None] * 4
 
 
 def test_only_those_that_are_named_take_part() -> None:

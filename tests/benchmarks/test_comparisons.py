@@ -26,7 +26,7 @@ from benchmarks.competitors import (
     tensorrt,
 )
 from benchmarks.networks import REHEARSED, PlainScan, recorded_scans
-from benchmarks.op_comparison import BAR_SHAPE, Shape, float32_tensors, onnx_body
+from benchmarks.op_comparison import TARGET_SHAPE, Shape, float32_tensors, onnx_body
 from benchmarks.texts import floor_text, model_text, op_text, spread_text
 from benchmarks.timing import Call
 from vmamba_deploy.errors import UsageError
@@ -195,7 +195,7 @@ def test_the_onnx_body_computes_the_op() -> None:
 
 
 def test_multiply_adds_are_counted_per_step() -> None:
-    assert BAR_SHAPE.multiply_adds == 4 * 56 * 56 * 96 * (6 + 16 + 11)
+    assert TARGET_SHAPE.multiply_adds == 4 * 56 * 56 * 96 * (6 + 16 + 11)
 
 
 def test_the_floor_is_printed_and_written(tmp_path: Path) -> None:

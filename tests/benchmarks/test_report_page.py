@@ -13,7 +13,7 @@ from click.testing import CliRunner
 
 from benchmarks.__main__ import main
 from benchmarks.gpu.device_calls import _LISTS
-from benchmarks.gpu_check.bars import judge
+from benchmarks.gpu_check.targets import judge
 from benchmarks.network_floor import H100, network_floor, operations
 from benchmarks.op_shapes import OP_SHAPES, bytes_moved
 from benchmarks.report import page as page_module
@@ -333,11 +333,11 @@ def test_verdicts_on_the_page_are_those_of_the_bars(record: Json) -> None:
     words = {
         row["shape"]: row["verdict"] for row in op_rows(Results(gpu=record)) if row["batch"] == 128
     }
-    for bar in judge(record):
-        shape = bar["name"].partition("op ")[2].partition(" batch 128,")[0]
+    for target in judge(record):
+        shape = target["name"].partition("op ")[2].partition(" batch 128,")[0]
         if shape in words:
-            word = "goal" if bar.get("goal") else "pass"
-            assert (word in words[shape]) is bar["passed"]
+            word = "goal" if target.get("goal") else "pass"
+            assert (word in words[shape]) is target["passed"]
 
 
 def test_a_shape_without_a_time_keeps_a_floor_at_the_rates_of_the_run(record: Json) -> None:

@@ -12,10 +12,10 @@ from torch import Tensor
 
 from benchmarks.plain_chain import scan_routes
 from vmamba_deploy.ops.torch_registration import ONNX_CODES
-from vmamba_deploy.testing import LARGEST_BAR, ScanTensors, errors_of, nmse_bar, random_tensors
+from vmamba_deploy.testing import LARGEST_LIMIT, ScanTensors, errors_of, nmse_limit, random_tensors
 
 Json = dict[str, Any]
-RELATIVE_BAR = 1e-5  # of the norm, asked of float32 alone
+RELATIVE_LIMIT = 1e-5  # of the norm, asked of float32 alone
 # Of the maps that float64 keeps at a time; larger batches go through it in parts.
 _REFERENCE_BYTES = 2**32
 
@@ -34,9 +34,9 @@ def judged(case: AccuracyCase, dtypes: tuple[torch.dtype, torch.dtype], device: 
     equal_bits = torch.equal(again.roll(-1, 0), y)
     expected = expected_result(inputs)
     errors = errors_of(y, expected)
-    passed = errors.nmse <= nmse_bar(expected, ONNX_CODES[out_dtype]) and equal_bits
+    passed = errors.nmse <= nmse_limit(expected, ONNX_CODES[out_dtype]) and equal_bits
     if out_dtype == FP32:
-        passed = passed and errors.nmse**0.5 <= RELATIVE_BAR and errors.largest <= LARGEST_BAR
+        passed = passed and errors.nmse**0.5 <= RELATIVE_LIMIT and errors.largest <= LARGEST_LIMIT
     return {
         "kind": case.kind,
         "dims": asdict(case.dims),

@@ -17,7 +17,7 @@ from vmamba_deploy.ops.selective_scan_2d.float64_reference import selective_scan
 from vmamba_deploy.ops.selective_scan_2d.specification import ScanDims
 from vmamba_deploy.testing import (
     DTYPE_PAIRS,
-    NMSE_BARS,
+    NMSE_LIMITS,
     ScanCase,
     check_accuracy,
     errors_of,
@@ -85,7 +85,7 @@ def test_a_segments_start_is_found_before_or_after_its_first_tile(
 
 @pytest.mark.parametrize("in_dtype", [FLOAT16, BFLOAT16])
 def test_a_weight_in_parts_keeps_all_bits_that_count(scan: EmulatedScan, in_dtype: int) -> None:
-    """Two parts in bfloat16 lost 1.5e-5 here, and beyond the bar in larger calls."""
+    """Two parts in bfloat16 lost 1.5e-5 here, and beyond the limit in larger calls."""
     case = random_case(ScanDims(2, 7, 7, 384, 16, 2), in_dtype, seed=0)
     y = scan(case.dims, case.inputs, in_dtype, FLOAT32)
     assert errors_of(y, case.expected).largest <= 6e-6
@@ -174,7 +174,7 @@ def test_softplus_over_its_whole_range(scan: EmulatedScan, bias: float) -> None:
     # Without the skip, y is proportional to delta where delta is small: its relative error shows.
     inputs = (x, proj, dt_weight * 0, np.full_like(dt_bias, bias), a, d * 0)
     got = scan(dims, inputs, FLOAT32, FLOAT32)
-    assert errors_of(got, selective_scan_2d_float64(*inputs)).nmse <= NMSE_BARS[FLOAT32]
+    assert errors_of(got, selective_scan_2d_float64(*inputs)).nmse <= NMSE_LIMITS[FLOAT32]
 
 
 def test_empty_batch_is_a_valid_call(scan: EmulatedScan) -> None:

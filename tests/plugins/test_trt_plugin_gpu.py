@@ -31,7 +31,7 @@ from vmamba_deploy.testing import (
     check_accuracy,
     errors_of,
     every_form,
-    nmse_bar,
+    nmse_limit,
     random_roi_align_case,
     random_tensors,
 )
@@ -107,7 +107,7 @@ def judged(inputs: ScanTensors, y: Tensor) -> dict[str, str | float]:
     """Compare a result with float64; its dtypes and errors for the record."""
     expected = expected_result(inputs)
     errors = errors_of(y, expected)
-    assert errors.nmse <= nmse_bar(expected, ONNX_CODES[y.dtype])
+    assert errors.nmse <= nmse_limit(expected, ONNX_CODES[y.dtype])
     return {"x": str(inputs.x.dtype), "y": str(y.dtype), **asdict(errors)}
 
 

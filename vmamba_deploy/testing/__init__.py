@@ -11,13 +11,13 @@ need the package ml_dtypes; nothing else here does.
 
 from vmamba_deploy.testing.accuracy import (
     DTYPE_PAIRS,
-    LARGEST_BAR,
-    NMSE_BARS,
+    LARGEST_LIMIT,
+    NMSE_LIMITS,
     ROUNDING_ALLOWANCE,
     Errors,
     check_accuracy,
     errors_of,
-    nmse_bar,
+    nmse_limit,
     numpy_dtype,
 )
 from vmamba_deploy.testing.roi_align import (
@@ -38,8 +38,8 @@ from vmamba_deploy.testing.scan import (
 
 __all__ = [
     "DTYPE_PAIRS",
-    "LARGEST_BAR",
-    "NMSE_BARS",
+    "LARGEST_LIMIT",
+    "NMSE_LIMITS",
     "ROUNDING_ALLOWANCE",
     "SPECIAL_BOXES",
     "TRAINED_STEPS",
@@ -51,7 +51,7 @@ __all__ = [
     "check_accuracy",
     "errors_of",
     "every_form",
-    "nmse_bar",
+    "nmse_limit",
     "numpy_dtype",
     "random_case",
     "random_parameters",

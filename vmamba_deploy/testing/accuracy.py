@@ -26,9 +26,9 @@ DTYPE_PAIRS = [
 ]
 """ONNX codes of what an op of ours may take and give."""
 # By the dtype of y, as the page of each op asks; the second is asked of float32 alone.
-NMSE_BARS = {FLOAT32: 1e-11, FLOAT16: 1e-7, BFLOAT16: 5e-6}
-LARGEST_BAR = 2e-5
-# What rounding the exact result costs is always allowed: of few values it may lie above the bar.
+NMSE_LIMITS = {FLOAT32: 1e-11, FLOAT16: 1e-7, BFLOAT16: 5e-6}
+LARGEST_LIMIT = 2e-5
+# What rounding the exact result costs is always allowed: of few values it may lie above the limit.
 ROUNDING_ALLOWANCE = 1.1
 
 
@@ -70,7 +70,7 @@ def errors_of(y: Array | Tensor, expected: Array | Tensor) -> Errors:
     return Errors(*(math.inf if math.isnan(value) else value for value in (nmse, largest)))
 
 
-def nmse_bar(expected: Array | Tensor, out_dtype: int) -> float:
+def nmse_limit(expected: Array | Tensor, out_dtype: int) -> float:
     """The NMSE that a result of this dtype (ONNX code) may have."""
     if isinstance(expected, np.ndarray):
         rounded: Array | Tensor = expected.astype(numpy_dtype(out_dtype))
@@ -78,7 +78,7 @@ def nmse_bar(expected: Array | Tensor, out_dtype: int) -> float:
         from vmamba_deploy.ops.torch_registration import TORCH_DTYPES
 
         rounded = expected.to(TORCH_DTYPES[out_dtype])
-    return max(NMSE_BARS[out_dtype], ROUNDING_ALLOWANCE * errors_of(rounded, expected).nmse)
+    return max(NMSE_LIMITS[out_dtype], ROUNDING_ALLOWANCE * errors_of(rounded, expected).nmse)
 
 
 def check_accuracy(y: Array | Tensor, expected: Array | Tensor, out_dtype: int) -> Errors:
@@ -87,12 +87,12 @@ def check_accuracy(y: Array | Tensor, expected: Array | Tensor, out_dtype: int) 
     Raises:
         AssertionError: with the numbers, where it is not reached.
     """
-    errors, bar = errors_of(y, expected), nmse_bar(expected, out_dtype)
+    errors, limit = errors_of(y, expected), nmse_limit(expected, out_dtype)
     too_far: Sequence[str] = [
         f"{name} is {value:.2e}, at most {most:.2e} is allowed"
         for name, value, most, asked in (
-            ("NMSE", errors.nmse, bar, True),
-            ("max |d| / (1 + |y|)", errors.largest, LARGEST_BAR, out_dtype == FLOAT32),
+            ("NMSE", errors.nmse, limit, True),
+            ("max |d| / (1 + |y|)", errors.largest, LARGEST_LIMIT, out_dtype == FLOAT32),
         )
         if asked and not value <= most
     ]

@@ -22,7 +22,7 @@ from vmamba_deploy.models.vmamba.network import (
 )
 from vmamba_deploy.models.vmamba.presets import PRESETS
 
-# Ten times tighter than the golden data's own bar; errors seen are 2e-6.
+# Ten times tighter than the golden data's own limit; errors seen are 2e-6.
 TOLERANCE = 1e-5
 LoadReference = Callable[[Path], VMamba]
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.gpu_check.bars import judge, result_of, rows_by_competitor, text_of_bars
+from benchmarks.gpu_check.targets import judge, result_of, rows_by_competitor, text_of_targets
 from benchmarks.op_shapes import BATCHES, GOAL_RATIO, MUST_RATIO
 
 NETWORK = "VMamba-T fp16 batch 128, eager mixed precision of the public form over ours"
@@ -39,7 +39,7 @@ def op(batch: int, ratio: float | None) -> dict[str, Any]:
 
 
 def verdicts(**results: Any) -> dict[str, bool | None]:
-    return {bar["name"]: bar["passed"] for bar in judge(record(**results))}
+    return {target["name"]: target["passed"] for target in judge(record(**results))}
 
 
 def test_what_was_not_measured_is_neither_passed_nor_missed() -> None:
@@ -61,7 +61,7 @@ def test_the_op_is_judged_by_the_reference_chain_of_its_run(batch: int) -> None:
     assert judged(must) == (True, False)
     assert judged(goal) == (True, True)
     assert judged(None) == (None, None)
-    goals = [bar["name"] for bar in judge(record(op=op(batch, 1.0))) if bar.get("goal")]
+    goals = [target["name"] for target in judge(record(op=op(batch, 1.0))) if target.get("goal")]
     assert goals == [f"{name} (goal)"]
 
 
@@ -129,7 +129,7 @@ def test_results_are_found_by_their_command() -> None:
 
 def test_each_bar_is_a_line() -> None:
     measured = {"network_1": network(row("pytorch-cuda-graph", 9.0))}
-    lines = text_of_bars(judge(record(**measured, resolutions={"largest_over_smallest": 1.1})))
+    lines = text_of_targets(judge(record(**measured, resolutions={"largest_over_smallest": 1.1})))
     assert lines.splitlines() == [
         f"not measured  >= 3         -  {NETWORK}",
         f"      MISSED  <= 1.5       9  {LATENCY}",

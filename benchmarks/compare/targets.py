@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from benchmarks.compare.ways import ONNXRUNTIME, OPENVINO
-from benchmarks.gpu_check.bars import bar
+from benchmarks.gpu_check.targets import target
 
 Json = dict[str, Any]
 NETWORK, SIDE, BATCHES, THREADS = "VMamba-T", 224, (1, 8), 2
@@ -15,7 +15,7 @@ INT8_RATIO = 0.56  # over fp32 in ONNX Runtime
 
 
 def judge(record: Json) -> list[Json]:
-    """Every bar; unmeasured where the record has no such row, or is of other than two threads."""
+    """Every target; unmeasured where the record has no such row, or not of two threads."""
     return [*_openvino(record), *_int8(record)]
 
 
@@ -47,11 +47,11 @@ def _openvino(record: Json) -> Iterator[Json]:
     for batch in BATCHES:
         ratio = _ratio(record, OPENVINO, "fp32", batch, "over_yardstick_here")
         name = f"{NETWORK} fp32 in OpenVINO over {record['yardstick']} there, batch {batch}"
-        yield bar(name, OPENVINO_RATIO, ratio, least=False)
+        yield target(name, OPENVINO_RATIO, ratio, least=False)
 
 
 def _int8(record: Json) -> Iterator[Json]:
     for batch in BATCHES:
         ratio = _ratio(record, ONNXRUNTIME, "int8", batch, "over_fp32")
         name = f"{NETWORK} INT8 over fp32 in ONNX Runtime, batch {batch}"
-        yield bar(name, INT8_RATIO, ratio, least=False)
+        yield target(name, INT8_RATIO, ratio, least=False)

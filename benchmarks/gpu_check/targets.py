@@ -14,7 +14,7 @@ FLATNESS = 1.25
 
 
 def judge(record: Json) -> list[Json]:
-    """Every bar; none of a rehearsal, whose sizes are not those that were asked for."""
+    """Every target; none of a rehearsal, whose sizes are not those that were asked for."""
     if record["rehearsal"]:
         return []
     return [*_op(record), *_network(record), *_flat(record)]
@@ -35,7 +35,7 @@ def rows_by_competitor(record: Json | None, command: str) -> dict[str, Json]:
     return {row["competitor"]: row for row in result_of(record, command).get("rows", [])}
 
 
-def bar(name: str, wanted: float, measured: float | None, *, least: bool) -> Json:
+def target(name: str, wanted: float, measured: float | None, *, least: bool) -> Json:
     """One judgement; `passed` is None where nothing was measured."""
     verdict = None
     if measured is not None:
@@ -49,8 +49,8 @@ def _op(record: Json) -> Iterator[Json]:
         ratio = row.get("chain_over_ours", {}).get("median")
         batch = row["batch"]
         name = f"op {row['shape']} batch {batch}, reference chain over ours"
-        yield bar(name, MUST_RATIO[batch], ratio, least=True)
-        yield bar(f"{name} (goal)", GOAL_RATIO[batch], ratio, least=True) | {"goal": True}
+        yield target(name, MUST_RATIO[batch], ratio, least=True)
+        yield target(f"{name} (goal)", GOAL_RATIO[batch], ratio, least=True) | {"goal": True}
 
 
 def _network(record: Json) -> Iterator[Json]:
@@ -64,22 +64,22 @@ def _network(record: Json) -> Iterator[Json]:
     ]
     ratio = public / min(ours) if public and ours else None
     name = "VMamba-T fp16 batch 128, eager mixed precision of the public form over ours"
-    yield bar(name, MODEL_RATIO, ratio, least=True)
+    yield target(name, MODEL_RATIO, ratio, least=True)
     graph = rows_by_competitor(record, "network_1").get("pytorch-cuda-graph", {})
     latency = graph["ms"]["median"] if graph.get("agrees") else None
-    yield bar("VMamba-T fp16 batch 1 as a CUDA graph, ms", LATENCY_MS, latency, least=False)
+    yield target("VMamba-T fp16 batch 1 as a CUDA graph, ms", LATENCY_MS, latency, least=False)
 
 
 def _flat(record: Json) -> Iterator[Json]:
     spread = result_of(record, "resolutions").get("largest_over_smallest")
-    yield bar("cost per pixel, largest over smallest", FLATNESS, spread, least=False)
+    yield target("cost per pixel, largest over smallest", FLATNESS, spread, least=False)
 
 
-def text_of_bars(bars: list[Json]) -> str:
+def text_of_targets(targets: list[Json]) -> str:
     """A line for each."""
     verdicts = {True: "pass", False: "MISSED", None: "not measured"}
     return "\n".join(
-        f"{verdicts[bar['passed']]:>12}  {bar['wanted']:<7} "
-        f"{'-' if bar['measured'] is None else format(bar['measured'], '.3g'):>6}  {bar['name']}"
-        for bar in bars
+        f"{verdicts[one['passed']]:>12}  {one['wanted']:<7} "
+        f"{'-' if one['measured'] is None else format(one['measured'], '.3g'):>6}  {one['name']}"
+        for one in targets
     )
