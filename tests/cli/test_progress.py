@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import threading
 from collections.abc import Iterator
@@ -102,6 +103,19 @@ def test_a_short_step_writes_its_end_alone(capsys: pytest.CaptureFixture[str]) -
     terminal.stop_bar()
     (line,) = capsys.readouterr().out.splitlines()
     assert line.split() == ["✓", "parity", "compared", "(0.5", "s)"]
+
+
+def test_a_library_that_is_kept_silent_does_not_silence_progress(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """As PyTorch's exporter is, for the longest step of all."""
+    terminal = Terminal()
+    terminal.on_event(BEGUN)
+    with contextlib.redirect_stdout(io.StringIO()):
+        print("of the library")  # noqa: T201
+        terminal.show("step 3 of 4")
+    terminal.stop_bar()
+    assert capsys.readouterr().out == "step 3 of 4\n"
 
 
 def test_a_terminal_has_a_bar(clock: Clock) -> None:

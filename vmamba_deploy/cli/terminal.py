@@ -61,7 +61,9 @@ class Terminal:
     def __init__(self, *, as_json: bool = False, verbosity: int = 0) -> None:
         self.as_json = as_json
         self.verbosity = verbosity
-        self.console = plain_console(stderr=as_json)
+        # The stream of now: libraries are kept silent by putting another in its place for a while,
+        # and what shows progress would be silent with them.
+        self.console = plain_console(file=sys.stderr if as_json else sys.stdout)
         if not self.console.is_terminal:
             # A log has no edge: tables must not be squeezed into eighty columns.
             self.console.width = _LOG_COLUMNS
