@@ -80,14 +80,19 @@ def test_the_data_hold_to_their_schema_and_have_every_call(report):
 
 
 @pytest.mark.parametrize("times", [[3.0], [1.0, 1.0, 1.0], [0.5] * 99 + [47.0], range(1, 4000)])
-def test_bars_cover_all_but_a_far_tail(times):
+def test_bars_cover_every_call(times):
     found = statistics_of(times)
     edges = bin_edges(found)
     assert edges[0] < found.min_ms
     assert edges == sorted(set(edges))
     assert 6 <= len(edges) - 1 <= 40
-    # Within the first to the last edge, or counted in the last bar.
-    assert edges[-1] >= min(found.max_ms, 1.5 * found.p99_ms)
+    assert edges[-1] > found.max_ms
+
+
+def test_bars_are_of_equal_width_unless_a_few_calls_are_far_slower():
+    near, far = (np.array(bin_edges(statistics_of(times))) for times in ([5, 9], [5, 90]))
+    np.testing.assert_allclose(np.diff(near), np.diff(near)[0])
+    np.testing.assert_allclose(far[1:] / far[:-1], far[1] / far[0])
 
 
 def test_the_fastest_is_by_images_and_not_by_the_order(report):

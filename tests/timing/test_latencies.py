@@ -61,7 +61,7 @@ def test_memory_does_not_grow_with_the_calls():
 
 
 def test_a_clock_that_stood_still_is_counted():
-    assert statistics_of([0.0, 1.0]).min_ms == 0.0
+    assert statistics_of([0.0, 1.0]).min_ms == 1e-6  # a nanosecond
 
 
 def test_without_calls_there_are_no_statistics():

@@ -45,7 +45,7 @@ def write_bench_report(file: Path, path: Path, plan: BenchPlan, outcome: BenchOu
     """
     facts = outcome.facts
     report = BenchReport(
-        network=facts.preset or facts.path.stem,
+        network=facts.preset or path.resolve().name,
         precision=facts.precision,
         onnx_sha256=file_sha256(facts.path, what="an ONNX file"),
         command=bench_command(path, plan),

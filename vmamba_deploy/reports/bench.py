@@ -18,7 +18,7 @@ class BenchReport:
     Version 1.0. A field may be added within version 1; a change of meaning raises the first number.
 
     Attributes:
-        network: name of the preset; of another network the file's.
+        network: name of the preset; of another network the folder's or file's.
         precision: of the file.
         onnx_sha256: of the file.
         command: that measures the same again.

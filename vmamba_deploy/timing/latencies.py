@@ -77,8 +77,8 @@ class Latencies:
 
     def add(self, milliseconds: Iterable[float]) -> None:
         """Count some calls."""
-        for one in milliseconds:
-            self._buckets[math.floor(math.log(max(one, _LEAST_MS)) / _LOG_WIDTH)] += 1
+        for one in (max(each, _LEAST_MS) for each in milliseconds):
+            self._buckets[math.floor(math.log(one) / _LOG_WIDTH)] += 1
             self._total += one
             self._least, self._most = min(self._least, one), max(self._most, one)
 
