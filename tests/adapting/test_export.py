@@ -16,7 +16,7 @@ from tests.adapting.conftest import adapted, fresh
 from tests.adapting.dialect import NAMES
 from vmamba_deploy import native
 from vmamba_deploy.adapting import freeze, unadapted
-from vmamba_deploy.exporting.onnx_model import our_nodes
+from vmamba_deploy.exporting.onnx_graph import our_nodes
 from vmamba_deploy.exporting.passes import CarryFunctionBodies
 from vmamba_deploy.ops.onnx_forms import translation_table
 from vmamba_deploy.ops.registry import OPS

@@ -15,7 +15,8 @@ import torch
 
 from vmamba_deploy.errors import UsageError
 from vmamba_deploy.exporting.onnx_file import deployable_module, export_onnx
-from vmamba_deploy.exporting.onnx_model import OnnxModel, module_scopes
+from vmamba_deploy.exporting.onnx_graph import module_scopes
+from vmamba_deploy.exporting.onnx_model import OnnxModel
 from vmamba_deploy.exporting.options import ExportOptions
 from vmamba_deploy.models import load_weights
 from vmamba_deploy.ops.registry import OPS

@@ -10,7 +10,7 @@ import onnxruntime as ort
 import pytest
 from onnx_ir.passes.common import ShapeInferencePass
 
-from vmamba_deploy.exporting.onnx_model import our_nodes
+from vmamba_deploy.exporting.onnx_graph import our_nodes
 from vmamba_deploy.exporting.passes import (
     CarryFunctionBodies,
     DropSourceTraces,

@@ -10,7 +10,8 @@ import onnx  # noqa: F401  here, or the first input would wait for it
 from tests.fuzz.reader import fuzz
 
 with atheris.instrument_imports(include=["vmamba_deploy.exporting", "onnx_ir.serde"]):
-    from vmamba_deploy.exporting.onnx_model import OnnxModel, missing_attributes, module_scopes
+    from vmamba_deploy.exporting.onnx_graph import missing_attributes, module_scopes
+    from vmamba_deploy.exporting.onnx_model import OnnxModel
 
 
 def read(data: bytes, folder: Path) -> None:

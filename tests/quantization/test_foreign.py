@@ -32,7 +32,8 @@ from tests.quantization.test_structure import (
     held,
     lose_a_route,
 )
-from vmamba_deploy.exporting.onnx_model import OnnxModel, our_nodes
+from vmamba_deploy.exporting.onnx_graph import our_nodes
+from vmamba_deploy.exporting.onnx_model import OnnxModel
 from vmamba_deploy.quantization.foreign import check_foreign_structure
 
 FORMS: dict[str, dict[str, Any]] = {

@@ -14,7 +14,7 @@ import pytest
 
 from tests.quantization.conftest import Quantized
 from vmamba_deploy.artifacts.quantization_facts import LayerFacts, QuantizationFacts
-from vmamba_deploy.exporting.onnx_model import our_nodes
+from vmamba_deploy.exporting.onnx_graph import our_nodes
 from vmamba_deploy.quantization.structure import check_structure, listed
 
 Mutation = Callable[[ir.Model], None]

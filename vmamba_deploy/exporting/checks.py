@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from vmamba_deploy.errors import BuildError, InputFileError
-from vmamba_deploy.exporting.onnx_model import OnnxModel, missing_attributes
+from vmamba_deploy.exporting.onnx_graph import missing_attributes
+from vmamba_deploy.exporting.onnx_model import OnnxModel
 from vmamba_deploy.exporting.options import ExportOptions, taken_inputs
 from vmamba_deploy.ops.registry import OPS
 from vmamba_deploy.tasks import Output, Task

@@ -13,7 +13,7 @@ from onnx_ir.passes import InPlacePass, PassResult
 from onnx_ir.passes.common import InlinePass, RemoveUnusedOpsetsPass, ShapeInferencePass
 
 import vmamba_deploy
-from vmamba_deploy.exporting.onnx_model import module_scopes, our_nodes, scopes
+from vmamba_deploy.exporting.onnx_graph import module_scopes, our_nodes, scopes
 from vmamba_deploy.ops.onnx_forms import function_body
 from vmamba_deploy.ops.registry import OPS
 

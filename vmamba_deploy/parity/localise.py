@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vmamba_deploy.errors import InputFileError
-from vmamba_deploy.exporting.onnx_model import module_scopes
+from vmamba_deploy.exporting.onnx_graph import module_scopes
 from vmamba_deploy.parity.metrics import cosine, normalised_mse
 
 if TYPE_CHECKING:

@@ -9,7 +9,8 @@ from typing import Any
 import onnx_ir as ir
 
 from vmamba_deploy.exporting.dequantize import integer_ops
-from vmamba_deploy.exporting.onnx_model import OnnxModel, our_nodes
+from vmamba_deploy.exporting.onnx_graph import our_nodes
+from vmamba_deploy.exporting.onnx_model import OnnxModel
 from vmamba_deploy.exporting.same_graph import attributes_of
 from vmamba_deploy.ops.registry import OPS
 from vmamba_deploy.quantization.results import Check

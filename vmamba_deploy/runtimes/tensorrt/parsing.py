@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from vmamba_deploy.errors import BuildError, printable
-from vmamba_deploy.exporting.onnx_model import OnnxModel, missing_attributes
+from vmamba_deploy.exporting.onnx_graph import missing_attributes
+from vmamba_deploy.exporting.onnx_model import OnnxModel
 from vmamba_deploy.ops.op import PluginKey
 from vmamba_deploy.ops.registry import OPS
 from vmamba_deploy.runtimes.tensorrt.flavour import Flavour
