@@ -21,13 +21,13 @@ _SECRETS = re.compile(r"(?<=://)[^/@]*@|\?[^#]*")
 
 EXIT_CODES = """\b
 Exit codes:
-  0  what was asked for was done, and proven where proof was asked for
+  0  what was asked for was done, and no runtime that ran disagrees
   1  a bug of this program
   2  usage: an argument that makes no sense
   3  an input file cannot be read or does not hold what it should
   4  environment: something must be installed first
   5  the export or a build failed
-  6  parity failed
+  6  parity failed, or a required runtime did not run
   7  integrity: an artefact is not what its manifest says
   8  resources: disk, memory or a lock
   130  interrupted, 143 by SIGTERM; nothing half-written stays"""
@@ -84,7 +84,7 @@ class _LazyGroup(click.Group):
 )
 @click.version_option(vmamba_deploy.__version__, prog_name="vmamba-deploy")
 def cli() -> None:
-    """VMamba vision models in production: one ONNX file, a TensorRT engine, and the proof."""
+    """VMamba vision models in production: one ONNX file, a TensorRT engine, and what was proven."""
 
 
 def main(arguments: Sequence[str] | None = None, *, command: str | None = None) -> None:
