@@ -73,7 +73,7 @@ def test_a_page_of_labels_has_shares_limits_and_the_logits_apart(make_report) ->
         "9 of 1,000 pixels differ",
         "of 800 decided",
         "NMSE Cosine",
-        "2 outputs; labels is furthest off",
+        "2 outputs; labels has the largest error",
         "A pixel is decided when",
     ):
         assert part in text

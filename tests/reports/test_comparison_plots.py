@@ -54,7 +54,8 @@ def test_a_layer_that_is_nan_is_crossed_out_and_without_inputs_nothing_is_drawn(
 
 def test_an_engine_that_ran_has_its_curve_and_its_differences():
     engine = run("tensorrt", "passed", figures=metrics(3e-6))
-    svg = input_errors_svg([run("onnxruntime-body", "passed"), engine])
+    svg = input_errors_svg([run("onnxruntime-body", "passed"), engine], "model.onnx in fp32")
+    assert "NMSE against model.onnx in fp32" in svg
     assert ">tensorrt<" in svg
     assert COLOURS[1] in svg
     for name in ("photos-b1", "photos-b8", "normal-b1"):

@@ -83,7 +83,7 @@ def test_a_backbone_has_figures_of_each_map_and_none_of_classes(make_report, tmp
     assert run["metrics"] == run["outputs"][3]["metrics"]
     assert not {"top1_agreement", "decided"} & set(run["metrics"])
     page = render_html(report)
-    assert "4 outputs; feature3 is furthest off" in page
+    assert "4 outputs; feature3 has the largest error" in page
     assert "feature0" in page
 
 

@@ -55,7 +55,7 @@ def differences_svg(histograms: Sequence[DifferenceHistogram], limit: float) -> 
         return inline_svg(figure)
 
 
-def input_errors_svg(runs: Sequence[RunResult]) -> str | None:
+def input_errors_svg(runs: Sequence[RunResult], reference: str = "PyTorch fp32") -> str | None:
     """Draw the NMSE on each input set, a line for each runtime that ran, an engine with them.
 
     Sets of images of one colour are left out: they have limits of their own. None where answers
@@ -85,7 +85,7 @@ def input_errors_svg(runs: Sequence[RunResult]) -> str | None:
             axes.plot(places, errors, "o-", color=colour, label=runtime, markersize=4)
         axes.axhline(runs[0].thresholds.nmse, color=INK, linestyle="--", linewidth=1, label="limit")
         axes.set_yscale("log")
-        axes.set_ylabel("NMSE against PyTorch fp32")
+        axes.set_ylabel(f"NMSE against {reference}")
         axes.set_xticks(range(len(names)), names, fontsize=8)
         axes.margins(x=0.04)
         _finish(figure, axes)

@@ -76,7 +76,7 @@ def render_html(
     limits = precision_named(report.precision).thresholds
     differences = report.differences
     heats = [(series.runtime, layer_heat_svg(series)) for series in drawn]
-    by_input = input_errors_svg(report.runs)
+    by_input = input_errors_svg(report.runs, report.reference)
     facts = report.quantization.facts if report.quantization is not None else None
     curve = selection_svg(facts) if facts is not None else None
     return page_template("report.html.j2", filters).render(
