@@ -1,6 +1,7 @@
 """Files with a free size, with the preprocessing inside, or with their weights in another file."""
 
 import json
+import shlex
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -80,6 +81,11 @@ def test_the_report_has_layers_by_input_and_differences_of_logits(free_bytes):
     assert series["inputs"][0]["nmse"] == [error["nmse"] for error in series["errors"]]
     ran = {run["runtime"] for run in report["runs"] if run["status"] == "passed"}
     assert {one["runtime"] for one in report["differences"]} == ran
+    folder = str(free_bytes.folder)
+    assert [one["line"] for one in report["commands"]] == [
+        shlex.join(["vmamba-deploy", "compare", folder, "--report", f"{folder}-compared"]),
+        shlex.join(["vmamba-deploy", "bench", folder]),
+    ]
     page = (free_bytes.folder / "report.html").read_text(encoding="utf-8")
     assert page.count('<div class="photo">') == 2
     assert len(page) < 400_000

@@ -65,6 +65,16 @@ def test_an_engine_that_ran_has_its_curve_and_its_differences():
     assert "tensorrt, 1,000 of 3,008 equal" in differences_svg(histograms, 0.15)
 
 
+def test_many_names_of_inputs_stand_upright_and_long_ones_are_cut():
+    one = run("tensorrt", "passed")
+    few = input_errors_svg([one])
+    inputs = tuple(replace(one.inputs[0], name=f"a/long/name/of/a/file/{n}.jpg") for n in range(9))
+    many = input_errors_svg([replace(one, inputs=inputs)])
+    assert "rotate(-90" in many.partition("matplotlib.axis_2")[0]
+    assert "rotate(-90" not in few.partition("matplotlib.axis_2")[0]
+    assert "a/long/name/of/a/file\N{HORIZONTAL ELLIPSIS}" in many
+
+
 def test_without_an_error_to_draw_there_is_no_curve():
     assert input_errors_svg([run("tensorrt", "skipped", "no GPU")]) is None
     assert input_errors_svg([]) is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -241,6 +242,7 @@ def _finish(
         results = _prove(facts, loaded, engine, plan, steps, observer)
         if base is not None:
             proof = _prove_quantized(facts, base, loaded, engine, plan, steps)
+    verdict = _verdict(engine, results, proof, plan.require)
     with steps.step("report", "writing the report"):
         write_reports(
             output.staging,
@@ -252,13 +254,12 @@ def _finish(
             observer=observer,
             proof=proof,
             required=plan.require,
-            commands=_commands(plan),
+            commands=_commands(plan, output.failed if verdict.failures else output.target),
         )
     with steps.step("manifest", "describing the files"):
         if plan.asked is not None:
             repeated = plan.asked.text(output.target)
             (output.staging / OPTIONS_NAME).write_text(repeated, encoding="utf-8")
-        verdict = _verdict(engine, results, proof, plan.require)
         described = describe(facts, engine, *_status(plan, verdict), source=loaded.source)
         manifest = write_manifest(output.staging, described)
     with steps.step("publish", "moving the files into place") as told:
@@ -267,14 +268,18 @@ def _finish(
     return ExportOutcome(folder, manifest, results, steps.seconds, proof, plan.require)
 
 
-def _commands(plan: ExportPlan) -> list[Command]:
-    """How to make all of it again, wherever the folder lies."""
-    here = "in this folder"
-    again = f"vmamba-deploy export --config {OPTIONS_NAME} --output ../again"
+def _commands(plan: ExportPlan, folder: Path) -> list[Command]:
+    """How to make all of it again, where the export ran: there its weights are found."""
+    name = str(folder)
+    config = ["export", "--config", str(folder / OPTIONS_NAME), "--output", f"{name}-again"]
+    compare = ["compare", name, "--report", f"{name}-compared"]
     return [
-        *([Command(f"Export again, {here}", again)] if plan.asked is not None else []),
-        Command(f"Compare again, {here}", "vmamba-deploy compare . --report ../compared"),
-        Command(f"Measure times, {here}", "vmamba-deploy bench ."),
+        Command(purpose, shlex.join(["vmamba-deploy", *words]))
+        for purpose, words in (
+            *([("Export again", config)] if plan.asked is not None else []),
+            ("Compare again", compare),
+            ("Measure times", ["bench", name]),
+        )
     ]
 
 

@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vmamba_deploy.parity.metrics import Metrics
-from vmamba_deploy.reports.plots import COLOURS, FLOOR, INK, inline_svg, short_name, svg_style
+from vmamba_deploy.reports.plots import (
+    COLOURS,
+    FLOOR,
+    INK,
+    inline_svg,
+    short,
+    short_name,
+    svg_style,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,6 +30,7 @@ if TYPE_CHECKING:
     from vmamba_deploy.reports.model import LayerSeries
 
 _CELL_INCHES = 0.34
+_LETTERS_ABREAST = 90
 
 
 def differences_svg(histograms: Sequence[DifferenceHistogram], limit: float) -> str:
@@ -86,7 +95,8 @@ def input_errors_svg(runs: Sequence[RunResult], reference: str = "PyTorch fp32")
         axes.axhline(runs[0].thresholds.nmse, color=INK, linestyle="--", linewidth=1, label="limit")
         axes.set_yscale("log")
         axes.set_ylabel(f"NMSE against {reference}")
-        axes.set_xticks(range(len(names)), names, fontsize=8)
+        upright = 90 if sum(map(len, names)) > _LETTERS_ABREAST else 0
+        axes.set_xticks(range(len(names)), map(short, names), fontsize=8, rotation=upright)
         axes.margins(x=0.04)
         _finish(figure, axes)
         return inline_svg(figure)
