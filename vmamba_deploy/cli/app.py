@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import shlex
 import sys
 from collections.abc import Sequence
@@ -12,12 +11,12 @@ from importlib import import_module
 import click
 
 import vmamba_deploy
+from vmamba_deploy.addresses import without_secrets
 from vmamba_deploy.cli import stopping, words
 from vmamba_deploy.cli.mistakes import UnknownCommand, explained, print_error
 from vmamba_deploy.cli.streams import outlive_readers
 
 INTERRUPTED = 130
-_SECRETS = re.compile(r"(?<=://)[^/@]*@|\?[^#]*")
 
 EXIT_CODES = """\b
 Exit codes:
@@ -131,7 +130,7 @@ def typed_command() -> str | None:
     words: Sequence[str] | None = click.get_current_context().obj
     if words is None:
         return None
-    return shlex.join(_SECRETS.sub("", word) if "://" in word else word for word in words)
+    return shlex.join(map(without_secrets, words))
 
 
 def _print_json_error(

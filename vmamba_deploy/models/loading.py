@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from vmamba_deploy.addresses import without_secrets
 from vmamba_deploy.artifacts.strict_json import is_plain
 from vmamba_deploy.errors import InputFileError, UsageError, printable
 from vmamba_deploy.files import file_sha256, shown, unchanged
@@ -48,7 +49,7 @@ class LoadedModel:
     Args:
         model: in eval mode, float32, on the CPU.
         family: that it is one of.
-        source: the path, the URL, or `random (seed N)`.
+        source: the path, the URL without its query, which may be a secret, or `random (seed N)`.
         sha256: of the file; for random weights, of the weights themselves.
         preprocessing: how images are prepared; one mean and std for each channel of its input.
             None where its inputs are its own, and nobody said.
@@ -124,7 +125,7 @@ def load_weights(
         digest = weights_file_sha256(path)
         family, model, origin = _load(path, preset, choice)
     _require_classes(model, num_classes, spec)
-    source = spec.partition("#sha256=")[0]
+    source = without_secrets(spec).partition("#sha256=")[0]
     return LoadedModel(model, family, source, digest, origin.preprocessing, origin)
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import urllib.parse
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import vmamba_deploy
+from vmamba_deploy.addresses import without_secrets
 
 OPTIONS_NAME = "export.toml"
 
@@ -48,6 +48,5 @@ def _place(value: str, folder: Path) -> tuple[str, bool]:
     """A path from the folder, or an address without its query; and whether it had one."""
     if "://" not in value:
         return os.path.relpath(os.path.realpath(value), os.path.realpath(folder)), False
-    parts = urllib.parse.urlsplit(value)
-    plain = parts._replace(query="", netloc=parts.netloc.rpartition("@")[2])
-    return urllib.parse.urlunsplit(plain), plain != parts
+    plain = without_secrets(value)
+    return plain, plain != value

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from vmamba_deploy.adapting import adapt, shims
+from vmamba_deploy.addresses import without_secrets
 from vmamba_deploy.errors import InputFileError, UsageError
 from vmamba_deploy.models.checkpoints.choice import WeightsChoice
 from vmamba_deploy.models.checkpoints.download import Progress
@@ -118,7 +119,7 @@ def _filled(
     digest, found = fill_module(module, weights.source, weights.choice, progress)
     notes = notes_of(found)
     origin = Origin(found.key, found.other_keys, found.prefix, architecture, None, notes)
-    return weights.source.partition("#sha256=")[0], digest, origin
+    return without_secrets(weights.source).partition("#sha256=")[0], digest, origin
 
 
 def _check_inputs(module: nn.Module, inputs: Sequence[Input]) -> None:

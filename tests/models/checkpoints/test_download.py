@@ -193,7 +193,7 @@ def test_full_disk(server: FakeServer, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_weights_from_an_address(server: FakeServer, s2_path: Path) -> None:
     server.body = s2_path.read_bytes()
     digest = hashlib.sha256(server.body).hexdigest()
-    loaded = load_weights(f"{URL}#sha256={digest}")
+    loaded = load_weights(f"{URL}?token=of-mine#sha256={digest}")
     assert loaded.source == URL
     assert loaded.sha256 == digest
     assert loaded.model.config.num_classes == 10
