@@ -75,9 +75,9 @@ class Standing:
         if self.fraction is None:
             return ""
         told = f"{self.fraction:.0%}"
-        if self._ends is None:
-            return told
-        return f"{told}, about {_shown(max(self._ends - self._clock(), 0.0))} left"
+        left = 0.0 if self._ends is None else self._ends - self._clock()
+        # A step that takes longer than its pace said: nobody knows how long.
+        return f"{told}, about {_shown(left)} left" if left > 0 else told
 
     @property
     def line(self) -> str:
