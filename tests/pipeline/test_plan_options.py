@@ -17,7 +17,7 @@ from vmamba_deploy.quantization.plan import usual_budget
 from vmamba_deploy.runtimes.tensorrt.plan import EnginePlan
 
 # What the command line has beside them: of its own output, of a network's file, in other words.
-OTHERWISE = {"as_json", "verbose", "quiet", "config"}
+OTHERWISE = {"as_json", "verbose", "quiet", "version", "config"}
 OTHERWISE |= {"network", "inputs", "dynamic"}
 OTHERWISE |= {"no_engine", "no_parity", "precision_name"}
 

@@ -282,8 +282,6 @@ def load_reference(
     own = facts.task.first is not None
     if own != (builder is not None):
         raise UsageError(_BUILDER[own])
-    # A file without the classifier of its weights says how many classes that has.
-    classes = facts.structured("num_classes") or facts.outputs[0].shape[-1]
     random = _RANDOM_SOURCE.fullmatch(weights or named)
     source = weights or (named if random or is_url(named) else _found(facts, named, expected))
     spec, seed = RANDOM if random else source, int(random[1]) if random else 0
@@ -294,7 +292,8 @@ def load_reference(
         loaded = load_weights(
             spec,
             preset=facts.preset,
-            num_classes=classes if isinstance(classes, int) else 1000,
+            # Weights in a file know their own.
+            num_classes=_random_classes(facts) if random else None,
             seed=seed,
             choice=asked,
         )
@@ -305,6 +304,15 @@ def load_reference(
             hint="give the right file with --weights",
         )
     return replace(loaded, preprocessing=preprocessing_of(facts))
+
+
+def _random_classes(facts: OnnxModel) -> int:
+    """How many classes a network with random weights was made with.
+
+    A file without the classifier of its weights says how many that has.
+    """
+    classes = facts.structured("num_classes") or facts.outputs[0].shape[-1]
+    return classes if isinstance(classes, int) else 1000
 
 
 _BUILDER = {
