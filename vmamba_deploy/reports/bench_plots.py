@@ -15,7 +15,7 @@ _WIDE = 10.0
 def histogram_svg(times: LatencyStatistics) -> str:
     """Draw how many calls took how long, with the median and the 99th percentile."""
     from matplotlib.figure import Figure
-    from matplotlib.ticker import FuncFormatter
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
     edges = bin_edges(times)
     with svg_style():
@@ -27,6 +27,8 @@ def histogram_svg(times: LatencyStatistics) -> str:
             axes.axvline(value, color=COLOURS[1], linewidth=1.4, linestyle=line)
         if is_wide(times):
             axes.set_xscale("log")
+            axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=8))
+            axes.xaxis.set_minor_locator(NullLocator())
             axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _place: f"{value:g}"))
         axes.set_xlabel("ms")
         axes.set_ylabel("calls")
