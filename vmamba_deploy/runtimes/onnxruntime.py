@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
@@ -220,20 +221,11 @@ def _source(model: Path | OnnxModel | ir.Model, *, widen: bool) -> str | bytes:
     return str(file.path) if isinstance(file, OnnxModel) else serialised(graph)
 
 
-class OnnxRuntimeBody:
-    """Stock ONNX Runtime: what a user without our library gets."""
-
-    name = "onnxruntime-body"
-
-    def __init__(self, model: Path | OnnxModel, *, threads: int = 0) -> None:
-        self._model, self._threads = model, threads
-
-    def status(self) -> RuntimeStatus:
-        """Available where the package onnxruntime is."""
-        return _onnxruntime_status()
+class _CpuRuntime(ABC):
+    """What both ways on the CPU share: sessions that `_create` makes."""
 
     def open(self) -> OnnxRuntimeSession:
-        """Load the file; the scan runs through its function body."""
+        """Load the file, with the library where there is one, which its first use builds."""
         return self.open_streams(1)[0]
 
     def open_streams(self, count: int) -> list[OnnxRuntimeSession]:
@@ -248,11 +240,28 @@ class OnnxRuntimeBody:
 
         return profiled_nodes(self._create, pixel_values, others, calls)
 
+    @abstractmethod
+    def _create(self, profile_prefix: Path | None = None) -> Any:
+        """A session of ONNX Runtime's."""
+
+
+class OnnxRuntimeBody(_CpuRuntime):
+    """Stock ONNX Runtime: what a user without our library gets."""
+
+    name = "onnxruntime-body"
+
+    def __init__(self, model: Path | OnnxModel, *, threads: int = 0) -> None:
+        self._model, self._threads = model, threads
+
+    def status(self) -> RuntimeStatus:
+        """Available where the package onnxruntime is."""
+        return _onnxruntime_status()
+
     def _create(self, profile_prefix: Path | None = None) -> Any:
         return create_session(self._model, threads=self._threads, profile_prefix=profile_prefix)
 
 
-class OnnxRuntimeLibrary:
+class OnnxRuntimeLibrary(_CpuRuntime):
     """ONNX Runtime with `libvmamba_ort.so`: the scan runs in our kernel."""
 
     name = "onnxruntime-library"
@@ -271,22 +280,6 @@ class OnnxRuntimeLibrary:
             return status
         available, reason = native.available(CUSTOM_OP_LIBRARY)
         return RuntimeStatus(available, status.reason if available else reason)
-
-    def open(self) -> OnnxRuntimeSession:
-        """Load the file with the library registered, building the library on first use."""
-        return self.open_streams(1)[0]
-
-    def open_streams(self, count: int) -> list[OnnxRuntimeSession]:
-        """See `OnnxRuntimeBody.open_streams`."""
-        return turns_in(self._create(), count)
-
-    def profile(
-        self, pixel_values: npt.NDArray[Any], others: Mapping[str, npt.NDArray[Any]], calls: int
-    ) -> list[NodeTime]:
-        """See `Profiling`."""
-        from vmamba_deploy.runtimes.onnxruntime_profile import profiled_nodes
-
-        return profiled_nodes(self._create, pixel_values, others, calls)
 
     def _create(self, profile_prefix: Path | None = None) -> Any:
         from vmamba_deploy import native
