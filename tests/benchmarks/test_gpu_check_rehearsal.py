@@ -8,54 +8,62 @@ import shutil
 import subprocess
 import sys
 import tarfile
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, packages_distributions, requires
 from pathlib import Path
 from typing import Any
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from benchmarks.gpu_check.parts import PARTS
 from vmamba_deploy import native
 
 ROOT = Path(__file__).resolve().parents[2]
-# What this project installs beside torch, numpy, onnx, pytest, click and what these need.
-HIDDEN = (
-    "hypothesis",
-    "jsonschema",
-    "msgspec",
-    "matplotlib",
-    "onnx_ir",
-    "onnxruntime",
-    "onnxscript",
-    "PIL",
-    "polygraphy",
-    "rich",
-    "safetensors",
-    "scipy",
-    "sklearn",
-    "tensorrt",
-    "tensorrt_rtx",
-    "xdist",
-)
-HIDE = f"""
+# What the machine has; the rest of this environment is hidden from its Python.
+THERE = ("torch", "triton", "numpy", "onnx", "pytest", "click")
+HIDE = """
 from importlib.machinery import PathFinder
 found = PathFinder.find_spec
 def find_spec(cls, name, path=None, target=None):
-    return None if name.split(".")[0] in {HIDDEN!r} else found(name, path, target)
+    return None if name.split(".")[0] in {hidden!r} else found(name, path, target)
 PathFinder.find_spec = classmethod(find_spec)
 from vmamba_deploy.native import toolchain
 toolchain._is_recent = lambda name, path: False
 """
-# Plugins of packages that the machine has not.
-NO_PLUGINS = "-p no:hypothesispytest -p no:xdist -p no:xdist.looponfail -p no:anyio"
+
+
+def hidden_modules() -> frozenset[str]:
+    """Modules of installed packages that are neither `THERE` nor needed by one of those."""
+    kept: set[str] = set()
+    wanted = [canonicalize_name(name) for name in THERE]
+    while wanted:
+        if (name := wanted.pop()) in kept:
+            continue
+        kept.add(name)
+        with suppress(PackageNotFoundError):  # such as what only another system needs
+            needed = map(Requirement, requires(name) or ())
+            wanted += [
+                canonicalize_name(each.name)
+                for each in needed
+                if each.marker is None or each.marker.evaluate({"extra": ""})
+            ]
+    return frozenset(
+        module
+        for module, packages in packages_distributions().items()
+        if kept.isdisjoint(map(canonicalize_name, packages))
+        and module not in ("benchmarks", "tests", "vmamba_deploy")
+    )
 
 
 def bare_environment(folder: Path) -> dict[str, str]:
     """A Python that finds neither this project's packages nor CMake and Ninja."""
     folder.mkdir()
-    (folder / "sitecustomize.py").write_text(HIDE)
+    (folder / "sitecustomize.py").write_text(HIDE.format(hidden=hidden_modules()))
     kept = {name: value for name, value in os.environ.items() if not name.startswith("VMAMBA")}
     paths = f"{folder}{os.pathsep}{ROOT}"
-    return kept | {"PYTHONPATH": paths, "PYTEST_ADDOPTS": NO_PLUGINS}
+    return kept | {"PYTHONPATH": paths, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
 
 
 def python(*arguments: str, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
@@ -98,7 +106,7 @@ def gpu_is_here() -> bool:
 
 def test_the_machine_has_little(bare: dict[str, str]) -> None:
     asked = "import importlib.util as u, sys; print([bool(u.find_spec(n)) for n in sys.argv[1:]])"
-    names = ("torch", "numpy", "onnx", "pytest", "click", "hypothesis", "PIL", "onnxruntime")
+    names = ("torch", "numpy", "onnx", "pytest", "click", "hypothesis", "tomlkit", "onnxruntime")
     done = python("-c", asked, *names, env=bare)
     assert done.stdout == "[True, True, True, True, True, False, False, False]\n", done.stderr
 

@@ -91,7 +91,7 @@ def test_what_a_person_sees(artifact, digits_folder, tmp_path):
         "top-1",
         "top-5",
         "agreement with PyTorch",
-        "95 % interval",
+        "95% interval",
         "Worst classes",
         "images/s",
     ):

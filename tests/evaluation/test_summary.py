@@ -35,7 +35,7 @@ def test_wilson_s_interval():
 
 @pytest.mark.parametrize(
     ("share", "text"),
-    [(1.0, "100.00 %"), (449 / 450, "99.77 %"), (0.29, "29.00 %"), (0.0, "0.00 %")],
+    [(1.0, "100.00%"), (449 / 450, "99.77%"), (0.29, "29.00%"), (0.0, "0.00%")],
 )
 def test_percent_is_rounded_down(share, text):
     assert percent(share) == text
@@ -128,7 +128,7 @@ def test_nothing_that_could_be_read(sample_set):
     assert (summary.top1.total, summary.timing, summary.agreement) == (0, None, None)
     assert (summary.classes, summary.confusion, summary.calibration) == ((), None, None)
     assert shortfalls(summary, Thresholds(min_top1_percent=0.0)) == [
-        "top-1 is \N{EN DASH}, asked for is 0 %"
+        "top-1 is \N{EN DASH}, asked for is 0%"
     ]
 
 

@@ -8,12 +8,13 @@ import pytest
 from vmamba_deploy.parity.differences import Differences
 from vmamba_deploy.parity.inputs import InputSet
 from vmamba_deploy.parity.kinds.logits import compute_metrics
+from vmamba_deploy.parity.witness import Compared
 from vmamba_deploy.tasks import CLASSIFICATION, SEGMENTATION
 
 
 def tell(differences, runtime, expected, got, images=("cat", "normal")):
     one = InputSet("a set", np.zeros((len(images), 3, 8, 8), np.float32), images)
-    differences(runtime, one, {"logits": expected}, {"logits": got})
+    differences(Compared(runtime, one, {"logits": expected}, {"logits": got}))
 
 
 def logits(scale=3.0):

@@ -6,13 +6,14 @@ import numpy as np
 
 from vmamba_deploy.parity.exhibits import Exhibits
 from vmamba_deploy.parity.inputs import InputSet
+from vmamba_deploy.parity.witness import Compared
 from vmamba_deploy.preprocessing import DETECTION_PREPROCESSING, normalise
 from vmamba_deploy.preprocessing.specification import Preprocessing
 
 
 def told(exhibits, runtime, name, images, pixels, **others):
     outputs = {"labels": np.arange(len(images) * 4).reshape(len(images), 2, 2)}
-    exhibits(runtime, InputSet(name, pixels, images, others), outputs, outputs)
+    exhibits(Compared(runtime, InputSet(name, pixels, images, others), outputs, outputs))
 
 
 def test_the_first_photograph_of_each_runtime_is_kept_as_it_was() -> None:

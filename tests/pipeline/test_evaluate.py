@@ -177,7 +177,7 @@ def test_accuracy_below_its_threshold(compared, tmp_path):
     plan, _ = compared
     outcome, _ = run(plan, thresholds=Thresholds(min_top1_percent=100.0))
     assert outcome.exit_code == ExitCode.PARITY_FAILED
-    assert re.search(r"top-1 is 9\d\.\d\d %, asked for is 100 %", outcome.report.shortfalls[0])
+    assert re.search(r"top-1 is 9\d\.\d\d%, asked for is 100%", outcome.report.shortfalls[0])
 
 
 @pytest.mark.parametrize(

@@ -59,7 +59,7 @@ def test_the_page_has_every_figure_and_how_to_measure_it_again(report):
         "Fastest at batch 1: openvino, 1234 images/s; batch 8: openvino, 9876 images/s",
         "2 streams side by side", "30.9x", "0.500", "47.0", "no NVIDIA GPU",
         "vmamba-deploy bench artifacts/x --batch 1,8 --streams 2", "at least 2.5 s",
-        "&lt;b&gt;fc&lt;/b&gt;", "100.0 %", "Profile of aotinductor", "2026.4.1",
+        "&lt;b&gt;fc&lt;/b&gt;", "100.0%", "Profile of aotinductor", "2026.4.1",
     ):  # fmt: skip
         assert text in words, text
     assert page.count("<svg") == 4  # one a runtime and batch

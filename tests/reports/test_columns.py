@@ -69,7 +69,7 @@ def test_a_page_of_labels_has_shares_limits_and_the_logits_apart(make_report) ->
     assert limits is not None
     for part in (
         "Same label Decided pixels Mean IoU",
-        f"99.1 % \N{GREATER-THAN OR EQUAL TO} {percent(limits.agreement)}",
+        f"99.1% \N{GREATER-THAN OR EQUAL TO} {percent(limits.agreement)}",
         "9 of 1,000 pixels differ",
         "of 800 decided",
         "NMSE Cosine",
@@ -82,7 +82,7 @@ def test_a_page_of_labels_has_shares_limits_and_the_logits_apart(make_report) ->
 
 def test_a_page_of_detections_has_what_was_decided(make_report) -> None:
     text = text_of(render_html(make_report(DETECTED, task="detection")))
-    for part in ("of 100 decided", "95.8 %", "Box, pixels", "0.25", "of 90 decided masks"):
+    for part in ("of 100 decided", "95.8%", "Box, pixels", "0.25", "of 90 decided masks"):
         assert part in text
     assert "A detection is decided when" in text
 
@@ -115,7 +115,7 @@ def test_of_several_answers_of_a_kind_the_furthest_is_shown() -> None:
 
 def test_a_share_of_nothing_is_no_share() -> None:
     found, *_ = COLUMNS[DetectionMetrics]
-    assert found.text(DETECTIONS) == "100 %"
+    assert found.text(DETECTIONS) == "100%"
     assert found.text(replace(DETECTIONS, decided=0)) == "\N{EN DASH}"
 
 

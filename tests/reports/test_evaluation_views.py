@@ -107,13 +107,13 @@ def test_a_page_of_label_maps() -> None:
     source = render_evaluation(report(SEGMENTED, "segmentation"))
     text = text_of(source)
     for part in (
-        "mIoU 54.32 %; 80.00 % of 123,456 pixels are right",
+        "mIoU 54.32%; 80.00% of 123,456 pixels are right",
         "over 3 classes",
-        "gull 2 0.00 % \N{EN DASH} 0",
+        "gull 2 0.00% \N{EN DASH} 0",
         "it is no image",
         "Thresholds none",
         "x on beaches",
-        "mean IoU 25.00 % right pixels 87.50 % missed most: &lt;b&gt;sea&lt;/b&gt; , 12,345 pixels "
+        "mean IoU 25.00% right pixels 87.50% missed most: &lt;b&gt;sea&lt;/b&gt; , 12,345 pixels "
         "given wrongly: gull , 12,000 pixels",
         "83.3/s onnxruntime, batches of 1",  # 12 ms
         "Not drawn: 1 image above 30 ms",
@@ -126,12 +126,12 @@ def test_a_page_of_label_maps() -> None:
 def test_a_page_of_detections() -> None:
     text = text_of(render_evaluation(report(DETECTED, "detection")))
     for part in (
-        "box AP 50.00 %, mask AP 50.00 % over 77 objects",
+        "box AP 50.00%, mask AP 50.00% over 77 objects",
         "1,234 detections for 77 objects",
-        "AP 0.50 to 0.95 small 100 41.00 % 41.00 %",
-        "AR 0.50 to 0.95 all 1 32.00 %",
+        "AP 0.50 to 0.95 small 100 41.00% 41.00%",
+        "AR 0.50 to 0.95 all 1 32.00%",
         "gull 2 \N{EN DASH} \N{EN DASH} 0",
-        "F1 70.00 % found 6 of 9 missed 3 , false 2",
+        "F1 70.00% found 6 of 9 missed 3 , false 2",
         "boxes that score 0.5 or more, matched at IoU 0.5",
     ):
         assert part in text
@@ -142,10 +142,10 @@ def test_a_page_of_detections() -> None:
 
 def test_thresholds_are_told_and_missed_ones_are_the_headline() -> None:
     thresholds = Thresholds(min_miou_percent=60.0)
-    missed = ("mIoU is 54.32 %, asked for is 60 %",)
+    missed = ("mIoU is 54.32%, asked for is 60%",)
     one = report(SEGMENTED, "segmentation", thresholds=thresholds, shortfalls=missed)
     assert (one.verdict, headline(one)) == ("failed", missed[0])
-    assert "mIoU at least 60.0 %" in text_of(render_evaluation(one))
+    assert "mIoU at least 60.0%" in text_of(render_evaluation(one))
     assert (
         report(SEGMENTED, "segmentation", thresholds=Thresholds(min_miou_percent=1)).verdict
         == "passed"
@@ -155,7 +155,7 @@ def test_thresholds_are_told_and_missed_ones_are_the_headline() -> None:
         view_of(one).thresholds(one),
         VIEWS[DetectionSummary].thresholds(report(DETECTED, "", thresholds=thresholds)),
     )
-    assert texts[1] == ["box AP at least 10.0 %", "mask AP at least 20.0 %"]
+    assert texts[1] == ["box AP at least 10.0%", "mask AP at least 20.0%"]
 
 
 @pytest.mark.parametrize(("summary", "task"), CASES)

@@ -172,5 +172,5 @@ def test_figures(value, text):
 
 
 def test_percent_never_rounds_up_to_all():
-    assert percent(0.99999) == "99.9 %"
-    assert percent(1.0) == "100 %"
+    assert percent(0.99999) == "99.9%"
+    assert percent(1.0) == "100%"

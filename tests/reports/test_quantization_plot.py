@@ -67,7 +67,7 @@ def test_the_page_tells_the_proof_the_share_and_why_layers_were_kept(make_report
     proof = make_proof(facts(), Check("structure", "passed", "the base's graph"))
     source = render_html(make_report(precision="int8", quantization=proof))
     text = " ".join(re.sub("<[^>]*>", " ", source).split())
-    assert "3 of 4 layers, 75.0 % of their multiply-adds, are in int8" in text
+    assert "3 of 4 layers, 75.0% of their multiply-adds, are in int8" in text
     assert "structure passed the base's graph" in text.replace("&#39;", "'")
     assert "base in onnxruntime-body passed" in text
     assert "gate.out_proj fp32 3 1,000 0.026 costs too much" in text

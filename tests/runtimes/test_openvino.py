@@ -12,7 +12,13 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from vmamba_deploy import native
-from vmamba_deploy.errors import BuildError, ClosedError, EnvironmentProblem, InputFileError
+from vmamba_deploy.errors import (
+    BuildError,
+    ClosedError,
+    EnvironmentProblem,
+    InputFileError,
+    VmambaError,
+)
 from vmamba_deploy.exporting.onnx_file import export_onnx
 from vmamba_deploy.exporting.onnx_model import OnnxModel
 from vmamba_deploy.exporting.options import ExportOptions
@@ -22,7 +28,8 @@ from vmamba_deploy.runtimes import openvino as runtime
 from vmamba_deploy.runtimes import openvino_flatten, openvino_graph
 from vmamba_deploy.runtimes.base import ModelFiles
 from vmamba_deploy.runtimes.onnxruntime import OnnxRuntimeLibrary
-from vmamba_deploy.runtimes.openvino import OPENVINO, OpenVinoNetwork, OpenVinoRuntime, misfit
+from vmamba_deploy.runtimes.openvino import OPENVINO, OpenVinoRuntime
+from vmamba_deploy.runtimes.openvino_network import OpenVinoNetwork, misfit
 from vmamba_deploy.runtimes.pytorch import PyTorchRuntime
 
 ov = pytest.importorskip("openvino")
@@ -273,7 +280,7 @@ def test_an_artefact_folder_is_served_with_its_own_library(digits_artifact, tmp_
     shutil.copytree(artifact, copied)
     with (copied / "libvmamba_openvino.so").open("ab") as file:
         file.write(b"more")
-    with pytest.raises(runtime.VmambaError, match=r"libvmamba_openvino\.so has \d+ bytes"):
+    with pytest.raises(VmambaError, match=r"libvmamba_openvino\.so has \d+ bytes"):
         load(copied, runtime="openvino")
 
 

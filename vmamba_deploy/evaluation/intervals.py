@@ -43,11 +43,11 @@ def proportion(count: int, total: int) -> Proportion:
 
 
 def percent(share: float) -> str:
-    """`97.33 %`, rounded down: what misses a threshold by little must not seem to reach it."""
+    """`97.33%`, rounded down: what misses a threshold by little must not seem to reach it."""
     if not math.isfinite(share):
         return "\N{EN DASH}"
     # What binary fractions lose in the multiplication is not to be rounded down.
-    return f"{math.floor(share * 10000 + 1e-9) / 100:.2f} %"
+    return f"{math.floor(share * 10000 + 1e-9) / 100:.2f}%"
 
 
 def images(count: int) -> str:

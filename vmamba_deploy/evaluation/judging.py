@@ -70,4 +70,4 @@ def missed(what: str, share: float, wanted_percent: float | None) -> list[str]:
     # Written so that the NaN of no image at all counts as missed.
     if wanted_percent is None or share * 100 >= wanted_percent:
         return []
-    return [f"{what} is {percent(share)}, asked for is {wanted_percent:g} %"]
+    return [f"{what} is {percent(share)}, asked for is {wanted_percent:g}%"]

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from vmamba_deploy.parity.inputs import InputSet, shaken
 from vmamba_deploy.parity.kinds import KINDS, answers_of, shakes_of
 from vmamba_deploy.parity.metrics import unit_of
 from vmamba_deploy.parity.results import InputResult, OutputResult, RunResult
+from vmamba_deploy.parity.witness import Compared, Witness
 from vmamba_deploy.precisions import PRECISIONS, Precision, precision_named
 from vmamba_deploy.tasks import CLASSIFICATION, Task
 
@@ -26,10 +27,6 @@ if TYPE_CHECKING:
 
 Progress = Callable[[str, float], None]
 """Called with what is about to run and the fraction done, 0..1."""
-
-
-Witness = Callable[[str, InputSet, Mapping[str, Any], Mapping[str, Any]], None]
-"""Told the candidate's name, the set, the reference's outputs and the candidate's, to show them."""
 
 
 @dataclass(frozen=True)
@@ -222,7 +219,7 @@ def _judge(
     ]
     for one, wanted, answer, (_, figures) in zip(inputs, expected, got, sets, strict=True):
         if witness is not None and figures:
-            witness(candidate.name, one, wanted.outputs, answer.outputs)
+            witness(Compared(candidate.name, one, wanted.outputs, answer.outputs))
     judged = [result for result, _ in sets]
     wrong = [f"{one.name}: {one.reason}" for one in judged if not one.passed]
     measured = [figures for result, figures in sets if figures and not result.flat]

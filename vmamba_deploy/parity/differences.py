@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from vmamba_deploy.parity.inputs import InputSet
 from vmamba_deploy.parity.metrics import scale, unit_of
+from vmamba_deploy.parity.witness import Compared
 from vmamba_deploy.tasks import Task
 
 _LOWEST, _HIGHEST, _PER_DECADE = -9, 2, 4
@@ -46,25 +44,20 @@ class Differences:
         self._counts: dict[str, npt.NDArray[np.int64]] = {}
         self._equal: dict[str, int] = {}
 
-    def __call__(
-        self,
-        runtime: str,
-        one: InputSet,
-        expected: Mapping[str, npt.NDArray[Any]],
-        got: Mapping[str, npt.NDArray[Any]],
-    ) -> None:
+    def __call__(self, one: Compared) -> None:
         """A `Witness` of `compare_runtimes`."""
-        if one.flat:
+        if one.inputs.flat:
             return
         for name in self._names:
-            reference = np.asarray(expected[name], dtype=np.float64)
-            difference = np.abs(np.asarray(got[name], dtype=np.float64) - reference)
+            reference = np.asarray(one.expected[name], dtype=np.float64)
+            difference = np.abs(np.asarray(one.got[name], dtype=np.float64) - reference)
             difference = difference[np.isfinite(difference)]
             different = difference[difference > 0] / scale(reference, unit_of([reference]))
             within = np.clip(different, self._edges[0], self._edges[-1])
             counts = np.histogram(within, self._edges)[0]
-            self._counts[runtime] = self._counts.get(runtime, 0) + counts
-            self._equal[runtime] = self._equal.get(runtime, 0) + difference.size - different.size
+            self._counts[one.runtime] = self._counts.get(one.runtime, 0) + counts
+            equal = difference.size - different.size
+            self._equal[one.runtime] = self._equal.get(one.runtime, 0) + equal
 
     @property
     def histograms(self) -> tuple[DifferenceHistogram, ...]:

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vmamba_deploy.parity.inputs import PHOTOS, InputSet
+from vmamba_deploy.parity.inputs import PHOTOS
+from vmamba_deploy.parity.witness import Compared
 from vmamba_deploy.preprocessing import Preprocessing
 from vmamba_deploy.tasks.inputs import SIZES
 
@@ -46,31 +47,25 @@ class Exhibits:
         self._preprocessing, self._photos = preprocessing, photos
         self._kept: dict[str, dict[str, Exhibit]] = {}
 
-    def __call__(
-        self,
-        runtime: str,
-        one: InputSet,
-        expected: Mapping[str, npt.NDArray[Any]],
-        got: Mapping[str, npt.NDArray[Any]],
-    ) -> None:
+    def __call__(self, one: Compared) -> None:
         """A `Witness` of `compare_runtimes`."""
         if self._preprocessing is None:
             return
-        kept = self._kept.setdefault(runtime, {})
-        for place, photo in enumerate(one.images):
+        kept = self._kept.setdefault(one.runtime, {})
+        for place, photo in enumerate(one.inputs.images):
             if photo not in PHOTOS or photo in kept or len(kept) == self._photos:
                 continue
-            pixels = _picture(one.pixel_values[place], self._preprocessing)
+            pixels = _picture(one.inputs.pixel_values[place], self._preprocessing)
             height, width = pixels.shape[:2]
-            if SIZES.name in one.others:
-                height, width = (int(side) for side in one.others[SIZES.name][place])
+            if SIZES.name in one.inputs.others:
+                height, width = (int(side) for side in one.inputs.others[SIZES.name][place])
             kept[photo] = Exhibit(
-                runtime,
+                one.runtime,
                 photo,
                 pixels,
                 (height, width),
-                {name: array[place] for name, array in expected.items()},
-                {name: array[place] for name, array in got.items()},
+                {name: array[place] for name, array in one.expected.items()},
+                {name: array[place] for name, array in one.got.items()},
             )
 
     @property

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
-import numpy.typing as npt
-
 from vmamba_deploy.parity.differences import DifferenceHistogram, Differences
 from vmamba_deploy.parity.exhibits import Exhibit, Exhibits
-from vmamba_deploy.parity.inputs import PHOTOS, InputSet
+from vmamba_deploy.parity.inputs import PHOTOS
+from vmamba_deploy.parity.witness import Compared
 from vmamba_deploy.preprocessing import Preprocessing
 from vmamba_deploy.tasks import Task
 
@@ -28,16 +24,10 @@ class Observer:
         self._exhibits = Exhibits(preprocessing, len(PHOTOS) if small else 1)
         self._differences = Differences(task)
 
-    def __call__(
-        self,
-        runtime: str,
-        one: InputSet,
-        expected: Mapping[str, npt.NDArray[Any]],
-        got: Mapping[str, npt.NDArray[Any]],
-    ) -> None:
+    def __call__(self, one: Compared) -> None:
         """A `Witness` of `compare_runtimes`."""
-        self._exhibits(runtime, one, expected, got)
-        self._differences(runtime, one, expected, got)
+        self._exhibits(one)
+        self._differences(one)
 
     @property
     def exhibits(self) -> tuple[Exhibit, ...]:

@@ -55,8 +55,8 @@ from vmamba_deploy.reports.model import Command
 if TYPE_CHECKING:
     from vmamba_deploy.exporting.options import AotiDevice
     from vmamba_deploy.models import LoadedModel
-    from vmamba_deploy.parity.compare import Witness
     from vmamba_deploy.parity.results import RunResult
+    from vmamba_deploy.parity.witness import Witness
     from vmamba_deploy.runtimes.tensorrt.plan import EnginePlan
 
 

@@ -20,12 +20,13 @@ from vmamba_deploy.files import shown
 from vmamba_deploy.models.checkpoints.choice import WeightsChoice
 from vmamba_deploy.models.checkpoints.download import is_url
 from vmamba_deploy.models.loading import RANDOM, load_weights, weights_file_sha256
-from vmamba_deploy.parity.compare import Progress, Witness, compare_runtimes
+from vmamba_deploy.parity.compare import Progress, compare_runtimes
 from vmamba_deploy.parity.elements import Tolerance
 from vmamba_deploy.parity.figures import Arrays
 from vmamba_deploy.parity.inputs import build_inputs
 from vmamba_deploy.parity.kinds import shakes_of
 from vmamba_deploy.parity.named_inputs import build_named_inputs
+from vmamba_deploy.parity.witness import Witness
 from vmamba_deploy.pipeline.engine import axis_ranges, size_profile
 from vmamba_deploy.precisions import BaseName
 from vmamba_deploy.runtimes.base import AbsentRuntime, ModelFiles

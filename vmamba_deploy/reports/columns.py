@@ -156,7 +156,7 @@ def percent(value: float | None) -> str:
     """A fraction in percent, and never 100 unless it is."""
     if value is None or not math.isfinite(value):
         return _DASH if value is None else "NaN"
-    return "100 %" if value == 1 else f"{math.floor(value * 1000) / 10:.1f} %"
+    return "100%" if value == 1 else f"{math.floor(value * 1000) / 10:.1f}%"
 
 
 def _plain(value: float) -> str:

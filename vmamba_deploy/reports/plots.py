@@ -112,6 +112,7 @@ def svg_style() -> Any:
 
 def inline_svg(figure: Figure) -> str:
     """The drawing as an `<svg>` element; what was drawn in INK takes the colour of the text."""
+    _write_powers_plainly(figure)
     buffer = io.StringIO()
     no_metadata = dict.fromkeys(("Creator", "Date", "Format", "Type"))
     figure.savefig(buffer, format="svg", transparent=True, metadata=no_metadata)
@@ -123,3 +124,14 @@ def inline_svg(figure: Figure) -> str:
     svg = re.sub(r'(<svg[^>]*?)\sheight="[^"]*"', r"\1", svg, count=1)
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
     return svg.replace("xlink:href=", "href=")
+
+
+def _write_powers_plainly(figure: Figure) -> None:
+    """Label logarithmic axes `1e-06`: the usual powers are formulas, half of a drawing's time."""
+    from matplotlib.ticker import LogFormatter, LogFormatterMathtext
+
+    for axis in (axis for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)):
+        if isinstance(axis.get_major_formatter(), LogFormatterMathtext):
+            axis.set_major_formatter(LogFormatter())
+        if isinstance(axis.get_minor_formatter(), LogFormatterMathtext):
+            axis.set_minor_formatter(LogFormatter())

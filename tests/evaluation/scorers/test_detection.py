@@ -151,7 +151,7 @@ def test_boxes_alone_have_no_mask_figures(scene, monkeypatch) -> None:
     assert summary.boxes.ap == pytest.approx(1)
     assert summary.masks is None
     assert SCORER.shortfalls(summary, Thresholds(min_mask_ap_percent=1.0)) == [
-        "mask AP is \N{EN DASH}, asked for is 1 %"
+        "mask AP is \N{EN DASH}, asked for is 1%"
     ]
 
 

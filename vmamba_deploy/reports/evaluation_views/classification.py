@@ -128,7 +128,7 @@ def _headline(report: Report) -> str:
 
 def _thresholds(report: Report) -> list[str]:
     wanted, agreement = report.thresholds.min_top1_percent, report.summary.agreement
-    texts = ["none for top-1" if wanted is None else f"top-1 at least {wanted} %"]
+    texts = ["none for top-1" if wanted is None else f"top-1 at least {wanted}%"]
     if agreement is not None:
         allowed = report.thresholds.allowed_changes(agreement.same.total)
         texts.append(f"at most {allowed} images changed")
@@ -156,7 +156,7 @@ def _accuracy(report: Report) -> TextTable:
         (name, share(value), str(value.count), str(value.total), interval(value))
         for name, value in figures.items()
     )
-    return TextTable("Accuracy", ("figure", ">share", ">images", ">of", "95 % interval"), rows)
+    return TextTable("Accuracy", ("figure", ">share", ">images", ">of", "95% interval"), rows)
 
 
 def _worst(report: Report) -> TextTable:

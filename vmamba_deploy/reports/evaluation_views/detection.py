@@ -87,7 +87,7 @@ def _thresholds(report: Report) -> list[str]:
         "box AP": report.thresholds.min_box_ap_percent,
         "mask AP": report.thresholds.min_mask_ap_percent,
     }
-    return [f"{name} at least {least} %" for name, least in wanted.items() if least is not None]
+    return [f"{name} at least {least}%" for name, least in wanted.items() if least is not None]
 
 
 def _tables(report: Report) -> list[TextTable]:

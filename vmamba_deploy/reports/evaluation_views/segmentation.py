@@ -46,7 +46,7 @@ def _headline(report: Report) -> str:
 
 def _thresholds(report: Report) -> list[str]:
     wanted = report.thresholds.min_miou_percent
-    return [] if wanted is None else [f"mIoU at least {wanted} %"]
+    return [] if wanted is None else [f"mIoU at least {wanted}%"]
 
 
 def _tables(report: Report) -> list[TextTable]:
