@@ -73,8 +73,8 @@ inline Error resource_error(const std::string &message, const std::string &hint 
 template <typename Work>
 int run_program(Work &&work) {
   const auto fail = [](ExitCode code, const std::string &message, const std::string &hint) {
-    std::cerr << "error: " << printable(message) << '\n';
-    if (!hint.empty()) std::cerr << "hint: " << printable(hint) << '\n';
+    std::cerr << "error: " << printable(message, "\n") << '\n';
+    if (!hint.empty()) std::cerr << "hint: " << printable(hint, "\n") << '\n';
     return static_cast<int>(code);
   };
   try {

@@ -37,7 +37,7 @@ class StrictParsing {
  private:
   static void check_text(const std::string &text) {
     if (text.size() > kLongestText) throw std::out_of_range("it holds a text that is too long");
-    if (printable(text) != text) {
+    if (!is_plain(text)) {
       throw std::out_of_range("it holds a text with control characters: " + printable(text));
     }
   }

@@ -36,7 +36,6 @@ inline std::uint32_t code_point(const std::string &text, std::size_t start, std:
 
 // Control characters, ends of lines and paragraphs, and what turns the direction of the text.
 inline bool steers(std::uint32_t point) {
-  if (point == '\n' || point == '\t') return false;
   return point < 0x20 || (point >= 0x7F && point < 0xA0) || point == 0x61C || point == 0x200E ||
          point == 0x200F || (point >= 0x2028 && point <= 0x202E) ||
          (point >= 0x2066 && point <= 0x2069);
@@ -44,14 +43,16 @@ inline bool steers(std::uint32_t point) {
 
 }  // namespace detail
 
-// The text with what a terminal would obey, and what is no UTF-8, as escapes.
-inline std::string printable(const std::string &text) {
+// The text with what a terminal would obey, and what is no UTF-8, as escapes; what is to `keep`
+// stays.
+inline std::string printable(const std::string &text, const std::string &keep = "") {
   std::string shown;
   for (std::size_t i = 0; i < text.size();) {
     const std::size_t bytes = detail::character_bytes(text, i);
     const std::uint32_t point =
         bytes > 0 ? detail::code_point(text, i, bytes) : static_cast<unsigned char>(text[i]);
-    if (bytes > 0 && !detail::steers(point)) {
+    const bool kept = bytes == 1 && keep.find(text[i]) != std::string::npos;
+    if (kept || (bytes > 0 && !detail::steers(point))) {
       shown.append(text, i, bytes);
     } else {
       char escape[16];
@@ -63,5 +64,8 @@ inline std::string printable(const std::string &text) {
   }
   return shown;
 }
+
+// Whether nothing in a text steers a terminal or turns its direction; lines may end.
+inline bool is_plain(const std::string &text) { return printable(text, "\n\t") == text; }
 
 }  // namespace vmamba_inference
