@@ -21,8 +21,11 @@ def keeping_compiler() -> Any:
     content of its tensors, PyTorch's version and what the processor can do.
     """
 
-    def compile_once(program: torch.export.ExportedProgram, *, package_path: str) -> str:
-        key = [torch.__version__, torch.backends.cpu.get_cpu_capability(), str(program)]
+    def compile_once(
+        program: torch.export.ExportedProgram, *, package_path: str, **settings: Any
+    ) -> str:
+        processor = torch.backends.cpu.get_cpu_capability()
+        key = [torch.__version__, processor, str(settings), str(program)]
         for name, tensor in {**program.state_dict, **program.constants}.items():
             content = io.BytesIO()
             torch.save(tensor, content)
@@ -30,7 +33,7 @@ def keeping_compiler() -> Any:
         package = kept(
             kept_for_later_runs("aoti"),
             key,
-            lambda path: compile_and_package(program, package_path=str(path)),
+            lambda path: compile_and_package(program, package_path=str(path), **settings),
             suffix=".pt2",
         )
         shutil.copyfile(package, package_path)

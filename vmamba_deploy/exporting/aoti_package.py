@@ -115,10 +115,20 @@ def _compile(
     try:
         with torch.inference_mode():
             program = torch.export.export(module, (image, *others), dynamic_shapes=shapes)
-            torch._inductor.aoti_compile_and_package(program, package_path=str(path))
+            torch._inductor.aoti_compile_and_package(
+                program, package_path=str(path), inductor_configs=_settings(image.device)
+            )
     except (RuntimeError, torch._dynamo.exc.TorchDynamoException) as error:
         text = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise BuildError(f"AOTInductor could not compile the network: {text}") from error
+
+
+def _settings(device: torch.device) -> dict[str, object]:
+    """Of Inductor: a network's code for a CPU is two files, compiled one after the other.
+
+    Processes to compile side by side, each with a PyTorch of its own, would cost a third more.
+    """
+    return {"compile_threads": 1} if device.type == "cpu" else {}
 
 
 def _require_compiler() -> None:
