@@ -36,7 +36,7 @@ from vmamba_deploy.ops.selective_scan_2d.torch_op import selective_scan_2d
 @pytest.fixture(scope="module")
 def entrants(tmp_path_factory: pytest.TempPathFactory) -> Entrants:
     folder = tmp_path_factory.mktemp("model")
-    return Entrants("t", batch=1, threads=2, device="cpu", folder=folder, image_side=64)
+    return Entrants(REHEARSED, batch=1, threads=2, device="cpu", folder=folder, image_side=64)
 
 
 def test_a_network_with_plain_scans_gives_the_same_logits(entrants: Entrants) -> None:
@@ -51,7 +51,7 @@ def test_a_network_with_plain_scans_gives_the_same_logits(entrants: Entrants) ->
 
 def test_the_graph_without_scans_runs_and_has_none(entrants: Entrants) -> None:
     (logits,) = onnxruntime_identity(entrants)()
-    assert logits.shape == (1, 1000)
+    assert logits.shape == (1, 10)
     with torch.inference_mode():
         expected = entrants.model(entrants.tensor).numpy()
     assert np.abs(logits - expected).max() > 1e-2
@@ -59,12 +59,8 @@ def test_the_graph_without_scans_runs_and_has_none(entrants: Entrants) -> None:
 
 def test_the_scans_alone_are_those_of_the_network(entrants: Entrants) -> None:
     scans = recorded_scans(entrants.model, entrants.tensor)
-    assert [tuple(scan().shape[1:]) for scan in scans] == [
-        *[(16, 16, 96)] * 2,
-        *[(8, 8, 192)] * 2,
-        *[(4, 4, 384)] * 8,
-        *[(2, 2, 768)] * 2,
-    ]
+    shapes = [(16, 16, 16), (8, 8, 32), (4, 4, 64), (2, 2, 128)]
+    assert [tuple(scan().shape[1:]) for scan in scans] == shapes
     assert torch.equal(scans[3](), scans[3]())
 
 
