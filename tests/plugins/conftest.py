@@ -21,9 +21,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 @pytest.fixture(scope="session")
 def emulated_library() -> Path:
     """The C interface over the CUDA kernels, run by loops on the host."""
-    from emulation import VECTOR_FLAGS, compile_emulated
+    from emulation import PLAIN_FLAGS, compile_emulated
 
-    return compile_emulated(("-O2", *VECTOR_FLAGS, "-shared"))
+    return compile_emulated(PLAIN_FLAGS, link=("-shared",))
 
 
 @pytest.fixture(scope="session")

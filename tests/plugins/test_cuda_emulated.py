@@ -7,7 +7,13 @@ import ctypes
 import numpy as np
 import pytest
 from c_interface import EmulatedScan, ScanArgs
-from emulation import VECTOR_FLAGS, compile_emulated
+from emulation import (
+    PLAIN_FLAGS,
+    SCAN_KERNELS,
+    compile_emulated,
+    compile_object,
+    scan_kernels_of_half,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from launch_cases import LARGE, ONE, SMALL, TIGHT, WAYS, EmulatedDevice, LaunchCase, Way
@@ -133,10 +139,13 @@ def test_the_order_of_threads_changes_no_bit(
 
 
 @pytest.fixture(scope="module")
-def scan_without_tensor_cores() -> EmulatedScan:
+def scan_without_tensor_cores(tmp_path_factory: pytest.TempPathFactory) -> EmulatedScan:
     """The kernels as compute capability 7.5 gets them."""
-    flags = ("-O1", *VECTOR_FLAGS, "-shared", "-DVMAMBA_TENSOR_CORES=0")
-    return EmulatedScan(compile_emulated(flags))
+    copy = scan_kernels_of_half(tmp_path_factory.mktemp("half"))
+    flags = (*PLAIN_FLAGS, "-DVMAMBA_TENSOR_CORES=0")
+    kernels = compile_object(copy / "cuda" / SCAN_KERNELS.name, flags, where=("-iquote", copy))
+    instead = {SCAN_KERNELS: kernels}
+    return EmulatedScan(compile_emulated(PLAIN_FLAGS, instead=instead, link=("-shared",)))
 
 
 @pytest.mark.parametrize("dims", DIMS[:6], ids=str)

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 from emulation import (
-    EMULATED_SOURCES,
     EMULATION,
-    PLUGINS,
-    VECTOR_FLAGS,
+    PLAIN_FLAGS,
+    SCAN_KERNELS,
     compile_emulated,
     compile_object,
+    scan_kernels_of_half,
 )
 from launch_cases import LARGE, WAYS, EmulatedDevice, LaunchCase, Way
 from scan_cases import check_answer, write_call
@@ -26,22 +26,16 @@ from vmamba_deploy.ops.op import FLOAT16
 from vmamba_deploy.ops.selective_scan_2d.specification import ScanDims
 from vmamba_deploy.testing import random_case
 
-KERNELS = PLUGINS / "kernels" / "cuda" / "selective_scan.cu"
 
-
-def build(kernels: Path = KERNELS, *where: str) -> Path:
+def build(kernels: Path = SCAN_KERNELS, *where: str | Path) -> Path:
     """The program, of whose sources the kernels alone are watched."""
     compiler = shutil.which("g++")
     version = subprocess.run([str(compiler), "--version"], capture_output=True, text=True)
     if compiler is None or "Free Software Foundation" not in version.stdout:
         pytest.skip("GCC is not installed, whose instrumentation this needs")
-    flags = ("-O1", *VECTOR_FLAGS)
-    return compile_emulated(
-        flags,
-        (EMULATION / "scan_program.cpp",),
-        sources=[source for source in EMULATED_SOURCES if source != KERNELS],
-        objects=[compile_object(kernels, (*flags, "-fsanitize=thread"), where=where)],
-    )
+    watched = compile_object(kernels, (*PLAIN_FLAGS, "-fsanitize=thread"), where=where)
+    own = (EMULATION / "scan_program.cpp",)
+    return compile_emulated(PLAIN_FLAGS, own, instead={SCAN_KERNELS: watched})
 
 
 @pytest.fixture(scope="session")
@@ -99,13 +93,13 @@ BREAKS = {
 @pytest.mark.parametrize("what", BREAKS)
 def test_a_barrier_that_is_missing_is_noticed(tmp_path: Path, what: str) -> None:
     name, barrier, instead = BREAKS[what]
-    copy = tmp_path / "kernels"
-    shutil.copytree(PLUGINS / "kernels", copy)
+    copy = scan_kernels_of_half(tmp_path)
     broken = copy / "cuda" / name
     text = broken.read_text()
     assert text.count(barrier) == 1
     broken.write_text(text.replace(barrier, instead))
-    program = build(copy / "cuda" / KERNELS.name, "-iquote", str(copy))
+    # What is broken may well be warned of.
+    program = build(copy / "cuda" / SCAN_KERNELS.name, "-iquote", copy, "-Wno-error")
     done = run(program, tmp_path, LARGE, ScanDims(1, 17, 17, 16, 1, 1), seed=1)
     assert done.returncode != 0
     assert "and no barrier lies between" in done.stderr

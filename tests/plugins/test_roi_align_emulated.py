@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from emulated_roi_align import EmulatedRoiAlign
-from emulation import EMULATED_SOURCES, PLUGINS, VECTOR_FLAGS, compile_emulated, compile_object
+from emulation import PLAIN_FLAGS, PLUGINS, compile_emulated, compile_object
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from launch_cases import LARGE, ONE, SMALL, TIGHT, EmulatedDevice
@@ -26,8 +26,7 @@ from vmamba_deploy.testing import (
     random_roi_align_case,
 )
 
-FLAGS = ("-O1", *VECTOR_FLAGS)
-WATCHED_FLAGS = (*FLAGS, "-fsanitize=thread")  # see test_cuda_races.py
+WATCHED_FLAGS = (*PLAIN_FLAGS, "-fsanitize=thread")  # see test_cuda_races.py
 KERNEL = PLUGINS / "kernels" / "cuda" / "multi_level_roi_align.cu"
 DIMS = [
     RoiAlignDims(batch=1, boxes=1, channels=1, height=1, width=1, output_size=1),
@@ -223,11 +222,7 @@ def broken_kernel(folder: Path, name: str, what: str, instead: str, flags: tuple
 
 
 def link(kernel: Path) -> EmulatedRoiAlign:
-    library = compile_emulated(
-        (*FLAGS, "-shared"),
-        sources=[source for source in EMULATED_SOURCES if source != KERNEL],
-        objects=[kernel],
-    )
+    library = compile_emulated(PLAIN_FLAGS, instead={KERNEL: kernel}, link=("-shared",))
     made = EmulatedRoiAlign(library)
     made.use_device(seed=1)
     return made
@@ -235,7 +230,7 @@ def link(kernel: Path) -> EmulatedRoiAlign:
 
 @pytest.mark.parametrize("what", BREAKS)
 def test_a_fault_is_noticed(tmp_path: Path, what: str) -> None:
-    kernel = link(broken_kernel(tmp_path, *BREAKS[what], FLAGS))
+    kernel = link(broken_kernel(tmp_path, *BREAKS[what], PLAIN_FLAGS))
     missed = []
     for name, boxes in SPECIAL_BOXES.items():
         case = random_roi_align_case(
