@@ -2,32 +2,31 @@
 
 Many pages begin with the same export. What decides its files are the arguments but `--output`; a
 call without `--output`, or over a folder that exists, is always real.
+
+    cached_export.py CACHE REAL export ...      REAL is `vmamba-deploy`
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-CACHE_VARIABLE = "VMAMBA_DOCS_EXPORTS"
 
-
-def main(arguments: Sequence[str]) -> int:
-    """Run `vmamba-deploy` with these arguments, or copy what an equal call wrote."""
-    real = [str(Path(sys.executable).with_name("vmamba-deploy")), *arguments]
+def main(cache: Path, real: str, arguments: Sequence[str]) -> int:
+    """Run `real` with these arguments, or copy what an equal call wrote."""
+    command = [real, *arguments]
     others, output = split_output(arguments)
     if output is None or output.exists():
-        return subprocess.run(real, check=False).returncode
+        return subprocess.run(command, check=False).returncode
     key = hashlib.sha256(json.dumps(others).encode()).hexdigest()[:16]
-    kept = Path(os.environ[CACHE_VARIABLE]) / key
+    kept = cache / key
     if not kept.exists():
-        code = subprocess.run(real, check=False).returncode
+        code = subprocess.run(command, check=False).returncode
         if code == 0:
             shutil.copytree(output, kept)
         return code
@@ -50,4 +49,4 @@ def split_output(arguments: Sequence[str]) -> tuple[list[str], Path | None]:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main(Path(sys.argv[1]), sys.argv[2], sys.argv[3:]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from tests.docs.pages import (
     pages,
     without_blocks,
 )
-from tests.docs.workplace import Workplace
+from tests.docs.workplace import Workplace, warm_process
 from tests.processes import is_running, wait_until
 
 _BLOCKS = [block for page in pages() for block in command_blocks(page)]
@@ -36,10 +37,18 @@ def exports(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("exports")
 
 
+@pytest.fixture(scope="session")
+def warm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with warm_process(tmp_path_factory.mktemp("warm") / "site") as name:
+        yield name
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("page", list(dict.fromkeys(block.page for block in _RUN)))
-def test_the_commands_of_a_page_run_in_order(page: str, tmp_path: Path, exports: Path) -> None:
-    with Workplace(tmp_path, exports) as place:
+def test_the_commands_of_a_page_run_in_order(
+    page: str, tmp_path: Path, exports: Path, warm: str
+) -> None:
+    with Workplace(tmp_path, exports, warm) as place:
         for block in _RUN:
             if block.page == page:
                 place.run(block)
@@ -158,6 +167,33 @@ def test_a_failing_block_is_told_with_its_place_and_output(tmp_path: Path) -> No
 def test_what_a_page_leaves_running_is_ended(tmp_path: Path) -> None:
     with Workplace(tmp_path, tmp_path) as place:
         place.run(Block("docs/x.md", 1, "sh", "sleep 600 & echo $! > pid\n"))
+        number = int((place.folder / "pid").read_text())
+        assert is_running(number)
+    wait_until(lambda: not is_running(number))
+
+
+def test_a_warm_command_has_the_callers_streams_arguments_and_exit_code(
+    tmp_path: Path, warm: str
+) -> None:
+    with Workplace(tmp_path, tmp_path, warm) as place:
+        (place.folder / "block_1.py").write_text(
+            "import sys\nprint('torch' in sys.modules, sys.argv[1], input())\nsys.exit(3)\n"
+        )
+        told = "code=0; echo in | {} python block_1.py arg > told || code=$?\ntest $code -eq 3\n"
+        place.run(Block("docs/x.md", 1, "sh", told.format("")))
+        assert (place.folder / "told").read_text() == "True arg in\n"
+        # It may be read while PyTorch is loaded.
+        place.run(Block("docs/x.md", 2, "sh", told.format("OMP_NUM_THREADS=1")))
+        assert (place.folder / "told").read_text() == "False arg in\n"
+
+
+def test_a_warm_command_ends_with_its_caller(tmp_path: Path, warm: str) -> None:
+    with Workplace(tmp_path, tmp_path, warm) as place:
+        (place.folder / "block_1.py").write_text(
+            "import os, time\nprint(os.getpid(), flush=True)\ntime.sleep(600)\n"
+        )
+        started = "python block_1.py > pid &\nuntil test -s pid; do sleep 0.1; done\n"
+        place.run(Block("docs/x.md", 1, "sh", started))
         number = int((place.folder / "pid").read_text())
         assert is_running(number)
     wait_until(lambda: not is_running(number))

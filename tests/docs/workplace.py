@@ -9,10 +9,10 @@ import signal
 import stat
 import subprocess
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from tests.docs.cached_export import CACHE_VARIABLE
 from tests.docs.pages import CHECKOUT, Block
 from tests.processes import HANG_S
 
@@ -21,6 +21,9 @@ _OWN = {".venv", "artifacts", "build", "evaluations", ".git", ".pytest_cache", "
 # Commands write beside these sources, so a page works on a copy.
 _COPIED = {"samples"}
 _SHOWN_LINES = 40
+_HERE = Path(__file__).parent
+# Of a page's Python blocks, and of the checkout.
+_WARM_SCRIPTS = "block_*.py|export.py"
 # The tests alone need it: who has only run `make export` does not have it.
 _ABSENT = "sklearn"
 _WITHOUT = f"""
@@ -41,9 +44,11 @@ class Workplace:
     Args:
         folder: new or empty.
         exports: shared by the pages of a test run; see `cached_export`.
+        warm: name of the process that runs commands that may need PyTorch; see `warm`. None: each
+            is a process of its own.
     """
 
-    def __init__(self, folder: Path, exports: Path) -> None:
+    def __init__(self, folder: Path, exports: Path, warm: str | None = None) -> None:
         self.folder = folder / "checkout"
         self._output = folder / "output.txt"
         self._groups: list[int] = []
@@ -54,8 +59,8 @@ class Workplace:
                 shutil.copytree(entry, self.folder / entry.name, ignore=ignored)
             elif entry.name not in _OWN:
                 (self.folder / entry.name).symlink_to(entry)
-        _make_venv(self.folder / ".venv")
-        self._environment = _environment(self.folder / ".venv", exports)
+        _make_venv(self.folder / ".venv", exports, warm)
+        self._environment = _environment(self.folder / ".venv")
 
     def __enter__(self) -> Workplace:
         return self
@@ -102,7 +107,7 @@ class Workplace:
         return ["python", program.name]
 
 
-def _make_venv(folder: Path) -> None:
+def _make_venv(folder: Path, exports: Path, warm: str | None) -> None:
     """The environment of this process, with a `vmamba-deploy` that shares equal exports."""
     real = Path(sys.prefix) / "bin"
     bin_folder = folder / "bin"
@@ -115,11 +120,18 @@ def _make_venv(folder: Path) -> None:
         elif entry.name not in {"activate", "vmamba-deploy"}:
             (bin_folder / entry.name).symlink_to(entry)
     (bin_folder / "activate").write_text(f'export PATH="{bin_folder}:$PATH"\n', encoding="utf-8")
-    cached = Path(__file__).with_name("cached_export.py")
-    _write_program(
-        bin_folder / "vmamba-deploy",
-        f'[ "$1" = export ] || {_exec(real / "vmamba-deploy")}\n{_exec(sys.executable, cached)}',
-    )
+    python: list[str | Path] = [sys.executable]
+    if warm is not None:
+        # Without `site`: it starts at once.
+        python += ["-S", _HERE / "warm.py", "ask", warm]
+        _write_program(
+            bin_folder / "python",
+            f'case "$1" in {_WARM_SCRIPTS}) {_exec(*python)};; esac\n{_exec(real / "python")}',
+        )
+    command = folder / "vmamba-deploy"
+    _write_program(command, _exec(*python, real / "vmamba-deploy"))
+    export = _exec(sys.executable, _HERE / "cached_export.py", exports, command)
+    _write_program(bin_folder / "vmamba-deploy", f'[ "$1" = export ] || {_exec(command)}\n{export}')
 
 
 def _exec(*command: str | Path) -> str:
@@ -131,16 +143,36 @@ def _write_program(path: Path, script: str) -> None:
     path.chmod(path.stat().st_mode | stat.S_IXUSR)
 
 
-def _environment(venv: Path, exports: Path) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+def _environment(venv: Path) -> dict[str, str]:
     path = os.pathsep.join([str(venv / "bin"), os.environ["PATH"]])
-    # Each Python imports it as it starts.
-    site = venv / "site"
-    site.mkdir()
-    (site / "sitecustomize.py").write_text(_WITHOUT, encoding="utf-8")
-    return kept | {
+    return _kept() | {
         "PATH": path,
-        "PYTHONPATH": str(site),
+        "PYTHONPATH": str(_site(venv / "site")),
         "VIRTUAL_ENV": str(venv),
-        CACHE_VARIABLE: str(exports),
     }
+
+
+def _kept() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+
+
+def _site(folder: Path) -> Path:
+    """What each Python imports as it starts."""
+    folder.mkdir()
+    (folder / "sitecustomize.py").write_text(_WITHOUT, encoding="utf-8")
+    return folder
+
+
+@contextmanager
+def warm_process(folder: Path) -> Iterator[str]:
+    """The process of `warm`, by its name; `folder` is new."""
+    name = f"vmamba-docs-{os.getpid()}"
+    with subprocess.Popen(
+        [sys.executable, _HERE / "warm.py", "serve", name],
+        env=_kept() | {"PYTHONPATH": str(_site(folder))},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"ready\n"
+        yield name
