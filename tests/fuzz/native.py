@@ -26,8 +26,8 @@ HERE = Path(__file__).parent
 _COVERAGE = ("-fsanitize-coverage=trace-pc,trace-cmp",)
 _LINK = ("-Wl,--wrap=__sanitizer_cov_trace_pc", "-pthread")
 _KERNELS = PLUGINS / "kernels"
-# As plugins/kernels/cpu/CMakeLists.txt says.
-_CPU_FLAGS = ("-O2", "-ffp-contract=off", "-Wno-psabi", "-Wno-maybe-uninitialized")
+# As plugins/kernels/cpu/CMakeLists.txt says, but for the optimisation.
+_CPU_FLAGS = ("-ffp-contract=off", "-Wno-psabi", "-Wno-maybe-uninitialized")
 _INSTRUCTION_SETS = {
     "build_avx2.cpp": ("-mavx2", "-mfma", "-mf16c"),
     "build_avx512.cpp": (
