@@ -36,7 +36,7 @@ def build(
     options = {
         "CMAKE_MAKE_PROGRAM": ninja,
         "CMAKE_CXX_COMPILER": toolchain.find_host_compiler().path,
-        "CMAKE_CXX_FLAGS_RELEASE": "-O1",  # quicker to compile
+        "CMAKE_CXX_FLAGS_RELEASE": "-Og",  # quicker to compile
         **cmake_settings(unpacked()),
         **settings,
     }
