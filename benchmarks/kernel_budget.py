@@ -13,7 +13,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.kernel_costs import ARCHITECTURES, COLUMNS, Costs, compiler_version, measure
+from benchmarks.kernel_costs import (
+    ARCHITECTURES,
+    COLUMNS,
+    Costs,
+    compiler_version,
+    measure,
+    sources_sha256,
+)
 from vmamba_deploy.errors import VmambaError
 
 BUDGET = Path(__file__).with_suffix(".json")
@@ -53,16 +60,17 @@ def _exceeds(column: str, old: int, new: int) -> bool:
 
 
 def read_budget() -> dict[str, Any]:
-    """The checked-in budget: `nvcc`, the compiler that made it, and `kernels`, the costs."""
+    """The checked-in budget: `nvcc`, `sources` (their sha256), and `kernels`, the costs."""
     budget: dict[str, Any] = json.loads(BUDGET.read_text())
     return budget
 
 
-def budget_text(nvcc: str, costs: Costs) -> str:
+def budget_text(nvcc: str, sources: str, costs: Costs) -> str:
     """The budget as JSON, a kernel a line."""
     kernels = ",\n".join(f"{json.dumps(name)}: {json.dumps(costs[name])}" for name in costs)
-    head = f'"nvcc": {json.dumps(nvcc)},\n"columns": {json.dumps(COLUMNS)}'
-    return f'{{\n{head},\n"kernels": {{\n{kernels}\n}}\n}}\n'
+    head = f'"nvcc": {json.dumps(nvcc)},\n"sources": {json.dumps(sources)}'
+    columns = f'"columns": {json.dumps(COLUMNS)}'
+    return f'{{\n{head},\n{columns},\n"kernels": {{\n{kernels}\n}}\n}}\n'
 
 
 def page_text(nvcc: str, costs: Costs) -> str:
@@ -99,8 +107,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     write: bool = parser.parse_args(arguments).write
     measured, nvcc = measure(), compiler_version()
     if write:
-        for path, text in ((BUDGET, budget_text), (PAGE, page_text)):
-            path.write_text(text(nvcc, measured))
+        BUDGET.write_text(budget_text(nvcc, sources_sha256(), measured))
+        PAGE.write_text(page_text(nvcc, measured))
         return 0
     budget = read_budget()
     found = excesses(budget["kernels"], measured)

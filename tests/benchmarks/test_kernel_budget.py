@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,16 +17,21 @@ from benchmarks.kernel_costs import (
     ARCHITECTURES,
     COLUMNS,
     Costs,
+    compiler_version,
     inner_loop,
     kernel_costs,
     measure,
     short_name,
+    sources_sha256,
 )
 from vmamba_deploy.errors import BuildError, EnvironmentProblem
+from vmamba_deploy.native.layout import source_folder
 
-# Those whose machine code differs most, and which CI has the time to compile; else all six.
 THOROUGH = os.environ.get("HYPOTHESIS_PROFILE") == "thorough"
-COMPILED = ARCHITECTURES if THOROUGH else ("8.0", "9.0", "12.0")
+# Those whose machine code differs most, and which CI has the time to compile.
+DIFFERENT = ("8.0", "9.0", "12.0")
+# Of sources and a compiler that are those of the budget: one shows whether it is true.
+RECORDED = ("9.0",)
 # One is the block's own, the others are named: two for each of the warps that go one way, or one
 # for each pair of N > 1. With 16 a multiprocessor would hold four blocks on 9.0, one on 12.0.
 MOST_BARRIERS = {
@@ -187,7 +196,8 @@ def test_the_command_ends_with_six_where_the_budget_is_exceeded(
 
 def test_the_page_and_the_file_are_as_the_command_writes_them() -> None:
     budget = read_budget()
-    assert budget_text(budget["nvcc"], budget["kernels"]) == kernel_budget.BUDGET.read_text()
+    text = budget_text(budget["nvcc"], budget["sources"], budget["kernels"])
+    assert text == kernel_budget.BUDGET.read_text()
     assert page_text(budget["nvcc"], budget["kernels"]) == kernel_budget.PAGE.read_text()
     assert {tuple(of_kernel) for of_kernel in budget["kernels"].values()} == {ARCHITECTURES}
 
@@ -196,10 +206,33 @@ def test_the_budget_itself_keeps_the_bounds_on_barriers() -> None:
     assert over_barriers(read_budget()["kernels"]) == []
 
 
+def to_compile(budget: dict[str, Any]) -> tuple[str, ...]:
+    recorded = (budget["nvcc"], budget["sources"]) == (compiler_version(), sources_sha256())
+    return RECORDED if recorded else DIFFERENT
+
+
+def test_any_change_of_the_sources_is_compiled_for_all_that_differ(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for folder in ("include", "kernels"):
+        shutil.copytree(source_folder() / folder, tmp_path / folder)
+    recorded = sources_sha256(tmp_path)
+    assert recorded == sources_sha256()
+    for name in ("include/vmamba/common.h", "kernels/cuda/shared/plan_costs.h"):
+        with (tmp_path / name).open("a") as file:
+            file.write("// more\n")
+        changed, recorded = recorded, sources_sha256(tmp_path)
+        assert changed != recorded
+    monkeypatch.setattr(sys.modules[__name__], "compiler_version", lambda: "13.0.88")
+    assert to_compile({"nvcc": "13.0.88", "sources": recorded}) == DIFFERENT
+    assert to_compile({"nvcc": "13.1.0", "sources": sources_sha256()}) == DIFFERENT
+    assert to_compile({"nvcc": "13.0.88", "sources": sources_sha256()}) == RECORDED
+
+
 @pytest.mark.slow
 def test_the_kernels_keep_their_budget() -> None:
     try:
-        costs = measure(COMPILED)
+        costs = measure(ARCHITECTURES if THOROUGH else to_compile(read_budget()))
     except EnvironmentProblem as problem:
         pytest.skip(f"{problem.message}: {problem.hint}")
     found = excesses(read_budget()["kernels"], costs)
