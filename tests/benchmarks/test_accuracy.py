@@ -49,7 +49,7 @@ def test_what_is_counted(ten):
 def test_a_row_has_what_is_lost_and_the_interval():
     row = Outcome("ort", "int8", 10_000, None, 9_215, 9_900, 60, 40, 0.25)
     text = accuracy_text(report(10_000, [row]) | {"reference": {"correct": 9_235}})
-    line = "| int8 | ort | 92.15 % (91.61 to 92.66) | 0.20 | 99.00 % | 60 / 40 | 2.5e-01 |"
+    line = "| int8 | ort | 92.15% (91.61 to 92.66) | 0.20 | 99.00% | 60 / 40 | 2.5e-01 |"
     assert text.splitlines()[-1] == line
 
 
@@ -72,5 +72,5 @@ def test_the_page_has_a_section_for_each_sample():
     clothes, digits = text.split("\n## ")[1:3]
     assert clothes.startswith("Fashion-MNIST")
     assert "1,234,567 bytes" in clothes
-    assert "| fp16 | ort | 90.00 % (59.58 to 98.21) |" in clothes
+    assert "| fp16 | ort | 90.00% (59.58 to 98.21) |" in clothes
     assert digits.splitlines()[2] == "Not measured yet."
