@@ -127,7 +127,7 @@ def compiler_version() -> str:
 def sources_sha256(plugins: Path | None = None) -> str:
     """Of all that the kernels are made of: equal ones cost the same under an equal nvcc."""
     root = plugins or source_folder()
-    digest = hashlib.sha256()
+    digest = hashlib.sha256(" ".join(_FLAGS).encode())
     for folder in ("include", "kernels/common", "kernels/cuda"):
         for path in sorted(each for each in (root / folder).rglob("*") if each.is_file()):
             digest.update(f"{path.relative_to(root).as_posix()}\n".encode() + path.read_bytes())

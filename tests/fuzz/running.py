@@ -1,6 +1,6 @@
 """Running a harness for as long as the environment says, from the corpus beside it.
 
-`FUZZ_SECONDS` (8) or `FUZZ_RUNS`, whose runs end by number. What is learnt, and an input that
+`FUZZ_SECONDS` (20) or `FUZZ_RUNS`, whose runs end by number. What is learnt, and an input that
 breaks a promise, goes to build/fuzz: mend the product, then keep the input in the corpus.
 """
 
@@ -21,7 +21,7 @@ _LIMITS = ("-timeout=300", "-rss_limit_mb=4096")
 def fuzz(name: str, command: Sequence[str | Path]) -> None:
     """Replay the corpus of the harness, then go on from it."""
     runs = os.environ.get("FUZZ_RUNS")
-    seconds = os.environ.get("FUZZ_SECONDS", "8")
+    seconds = os.environ.get("FUZZ_SECONDS", "20")
     run(name, command, f"-runs={runs}" if runs else f"-max_total_time={seconds}")
 
 

@@ -2,7 +2,8 @@
 
 What layers cost alone adds up to what they cost together, nearly. So each is measured once; they
 are taken in the order of what they save for it, while the sum stays within the budget; and the set
-is measured at the end. No set is measured for each layer that might join it.
+is measured at the end. Where its error is not the sum, more or fewer are taken and measured again.
+No set is measured for each layer that might join it.
 """
 
 from __future__ import annotations
@@ -110,23 +111,33 @@ def _verified(
     Raises:
         BuildError: there is none.
     """
-    allowed = budget
+    best: tuple[list[Candidate], float] | None = None
+    allowed, too_much = budget, math.inf
     for _ in range(_ATTEMPTS):
         chosen = within(candidates, allowed)
-        if not chosen:
+        if not chosen or (best is not None and _saved(chosen) <= _saved(best[0])):
             break
         nmse = sensitivity.nmse([one.name for one in chosen], whole=True)
-        if nmse <= budget:
-            return chosen, nmse
-        # At least one layer less, and as many as the sum was too low by.
         total = sum(one.nmse for one in chosen)
-        allowed = min(total * budget / nmse, math.nextafter(total, 0.0))
+        if nmse <= budget:
+            best = chosen, nmse
+        else:
+            too_much = total
+        # As many more or fewer as the sum was off by, and fewer than in a set that was too much.
+        allowed = total * budget / nmse if nmse > 0 else math.inf
+        allowed = min(allowed, math.nextafter(too_much, 0.0))
+    if best is not None:
+        return best
     least = min(one.nmse for one in candidates)
     raise BuildError(
         f"no set of layers keeps the outputs' error below {budget:.1e} in 8 bits: one alone costs "
         f"{least:.1e} or more",
         hint="allow more with --max-nmse, or export in fp16",
     )
+
+
+def _saved(candidates: Iterable[Candidate]) -> int:
+    return sum(one.multiply_adds for one in candidates)
 
 
 def _curve(

@@ -12,11 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from vmamba_deploy import native
 from vmamba_deploy.artifacts.manifest import OPENVINO_LIBRARY_NAME
-from vmamba_deploy.errors import (
-    BuildError,
-    ClosedError,
-    EnvironmentProblem,
-)
+from vmamba_deploy.errors import BuildError, ClosedError, EnvironmentProblem
 from vmamba_deploy.ops.registry import OPS
 from vmamba_deploy.runtimes.base import (
     Ability,
